@@ -1,0 +1,116 @@
+/**
+ * Every stable error code of the project, with what it means for the reader of an error line.
+ * A code never changes its meaning; `docs/ERRORS.md` is generated from this table.
+ */
+export const ERROR_CODES = {
+  // The stream
+  NOT_A_STREAM: "the input does not start with the magic of a migration stream",
+  UNSUPPORTED_VERSION: "the stream's version is not 3",
+  CONFIGURATION_MISSING: "the stream has no configuration section where one is required",
+  MACHINE_TYPE_MISMATCH: "the stream was made by another machine type",
+  UNKNOWN_SECTION: "the stream holds a section that this machine does not have",
+  UNSUPPORTED_SECTION_VERSION: "a section is newer than this machine understands",
+  BAD_SECTION: "a section's payload breaks its own format",
+  BAD_FOOTER: "a section footer is missing or names another section",
+  BAD_RAM_BLOCK: "the stream's list of RAM blocks does not fit this machine",
+  BAD_RAM_PAGE: "a page record has an illegal offset or illegal flags",
+  LIMIT_EXCEEDED: "a length on the wire is larger than the limit for it",
+  TRUNCATED: "the stream ended in the middle of something",
+  UNEXPECTED_DATA: "the peer sent bytes where none may follow",
+  // The channel
+  BAD_ADDRESS: "an address could not be understood",
+  UNKNOWN_SCHEME: "the address names a transport that does not exist here",
+  CONNECT_FAILED: "no connection could be made",
+  LISTEN_FAILED: "the address could not be listened on",
+  CHANNEL_FAILED: "the connection broke",
+  // The migration
+  IN_PROGRESS: "a migration is already in progress",
+  BLOCKED: "the guest cannot be migrated now; the reason is in the message",
+  CANCELLED: "the migration was cancelled",
+  WRONG_STATE: "the command is not allowed in the present run state",
+  PEER_REFUSED: "the destination refused the migration",
+  LOAD_FAILED: "the incoming migration could not be loaded",
+  DEVICE_STATE: "a device could not save or load its state",
+  // The guest
+  NO_SUCH_FILE: "a file that was named does not exist or cannot be read",
+  NOT_WASM: "the file is not a WebAssembly module",
+  UNSUPPORTED_FEATURE: "the module uses something that cannot be migrated",
+  GUEST_TRAP: "the guest program trapped",
+  // Control
+  BAD_PARAMETER: "a parameter's value is not allowed",
+  BAD_COMMAND: "a monitor command could not be understood",
+  NO_SUCH_GUEST: "no running guest has this name",
+  NAME_IN_USE: "another running guest has this name",
+  USAGE: "the command line could not be understood",
+  INTERNAL: "a defect of this program",
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface MigrationErrorDetail {
+  /** What caused it, kept for the log. */
+  readonly cause?: unknown;
+  /** Byte offset in the stream, counted from its first byte. */
+  readonly offset?: number;
+  /** Name of the section being read or written. */
+  readonly section?: string;
+  /** Name of the last section that was complete. */
+  readonly lastGoodSection?: string;
+}
+
+const BRAND = Symbol.for("peregrine.MigrationError");
+
+/**
+ * The one error class. `message` is a single sentence for a person: what, where, what to do.
+ * It crosses threads as {@link SerializedError}, because structured clone drops subclasses.
+ */
+export class MigrationError extends Error {
+  override readonly name = "MigrationError";
+  readonly code: ErrorCode;
+  readonly offset: number | undefined;
+  readonly section: string | undefined;
+  readonly lastGoodSection: string | undefined;
+  readonly [BRAND] = true;
+
+  constructor(code: ErrorCode, message: string, detail: MigrationErrorDetail = {}) {
+    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    this.code = code;
+    this.offset = detail.offset;
+    this.section = detail.section;
+    this.lastGoodSection = detail.lastGoodSection;
+  }
+
+  static is(value: unknown): value is MigrationError {
+    return typeof value === "object" && value !== null && BRAND in value;
+  }
+
+  /** Wraps anything thrown: a MigrationError stays as it is, the rest becomes `fallback`. */
+  static from(value: unknown, fallback: ErrorCode = "INTERNAL"): MigrationError {
+    if (MigrationError.is(value)) return value;
+    const message = value instanceof Error ? value.message : String(value);
+    return new MigrationError(fallback, message, { cause: value });
+  }
+
+  serialize(): SerializedError {
+    return {
+      code: this.code,
+      message: this.message,
+      ...(this.offset === undefined ? {} : { offset: this.offset }),
+      ...(this.section === undefined ? {} : { section: this.section }),
+      ...(this.lastGoodSection === undefined ? {} : { lastGoodSection: this.lastGoodSection }),
+    };
+  }
+
+  static deserialize(value: SerializedError): MigrationError {
+    return new MigrationError(value.code, value.message, value);
+  }
+}
+
+/** A MigrationError as plain data, for worker messages. */
+export interface SerializedError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly offset?: number;
+  readonly section?: string;
+  readonly lastGoodSection?: string;
+}
