@@ -1,1 +1,49 @@
-export {};
+export { ByteReader } from "./byte-reader.ts";
+export { ByteWriter } from "./byte-writer.ts";
+export {
+  encodeCommand,
+  encodeConfiguration,
+  encodeEndMark,
+  encodeFooter,
+  encodeHeader,
+  encodeReturnMessage,
+  encodeSectionContinuation,
+  encodeSectionHeader,
+  encodeVmDescription,
+} from "./encode.ts";
+export { ERROR_CODES, MigrationError } from "./errors.ts";
+export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.ts";
+export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
+export { DEFAULT_LIMITS } from "./limits.ts";
+export type { Limits } from "./limits.ts";
+export type {
+  Command,
+  Configuration,
+  RamBlockEntry,
+  ReturnMessage,
+  SectionHeader,
+  SectionKind,
+} from "./messages.ts";
+export type { PayloadDecoder } from "./payload-decoder.ts";
+export { RamDecoder } from "./ram-decoder.ts";
+export type { RamSink } from "./ram-decoder.ts";
+export { encodeRamBlockList, MAX_RAM_RECORD_BYTES, RamPageEncoder } from "./ram-encoder.ts";
+export {
+  illegalRamOffset,
+  machineTypeMismatch,
+  ramBlockSizeMismatch,
+  truncated,
+  unknownRamBlock,
+  unknownSection,
+  unsupportedSectionVersion,
+} from "./refusals.ts";
+export { ReturnPathDecoder } from "./return-path.ts";
+export { StreamDecoder } from "./stream-decoder.ts";
+export type { StreamDecoderOptions, StreamHandler } from "./stream-decoder.ts";
+export type {
+  VmDescription,
+  VmDeviceDescription,
+  VmFieldDescription,
+  VmStateDescription,
+} from "./vm-description.ts";
+export { GLOBAL_STATE_SECTION, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";

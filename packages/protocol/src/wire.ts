@@ -1,0 +1,50 @@
+/** Numbers of the migration stream, version 3. All integers on the wire are big-endian. */
+
+/** "QEVM". */
+export const STREAM_MAGIC = 0x5145564d;
+export const STREAM_VERSION = 3;
+
+/** The byte that starts each item of the stream. */
+export const SECTION_TYPE = {
+  endMark: 0x00,
+  start: 0x01,
+  part: 0x02,
+  end: 0x03,
+  full: 0x04,
+  subsection: 0x05,
+  vmDescription: 0x06,
+  configuration: 0x07,
+  command: 0x08,
+  footer: 0x7e,
+} as const;
+
+export const COMMAND_CODE = { openReturnPath: 1, ping: 2 } as const;
+
+export const RETURN_MESSAGE_TYPE = { shut: 1, pong: 2 } as const;
+
+/** Flags in the low bits of a RAM word; the high bits are a page offset. */
+export const RAM_FLAG = {
+  zero: 0x02,
+  memSize: 0x04,
+  page: 0x08,
+  endOfSection: 0x10,
+  continue: 0x20,
+} as const;
+
+/** Bytes of a page on the wire. */
+export const WIRE_PAGE_SIZE = 4096;
+
+/** The section that carries guest memory. */
+export const RAM_SECTION = { name: "ram", instance: 0, version: 4 } as const;
+
+/** The section that carries the run state. */
+export const GLOBAL_STATE_SECTION = { name: "globalstate", instance: 0, version: 1 } as const;
+
+/** Names and the one version of the configuration section's subsections. */
+export const CONFIGURATION_SUBSECTION = {
+  targetPageBits: "configuration/target-page-bits",
+  capabilities: "configuration/capabilities",
+  uuid: "configuration/uuid",
+} as const;
+export const CONFIGURATION_SUBSECTION_VERSION = 1;
+export const UUID_BYTES = 16;
