@@ -1,1 +1,6 @@
-export {};
+export { describeAddress, formatUri } from "./address.ts";
+export type { Address, TcpAddress, UnixAddress } from "./address.ts";
+export type { Channel, ChannelOptions, ConnectOptions, Listener } from "./channel.ts";
+export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
+export { connect, listen, parseUri } from "./uri.ts";
+export type { Direction } from "./uri.ts";

@@ -1,0 +1,69 @@
+import type { MigrationError } from "@peregrine/protocol";
+import type { Address } from "./address.ts";
+
+/**
+ * A byte stream in both directions. One writer and one reader at a time.
+ * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address.
+ */
+export interface Channel {
+  /** The other end, as it is named in error texts: `127.0.0.1:4444` or the path of a socket. */
+  readonly peer: string;
+  /** Bytes that `write` has handed to the kernel. */
+  readonly bytesWritten: number;
+  /** Bytes that `read` has delivered. */
+  readonly bytesRead: number;
+  /** Why the channel is of no use any more. Undefined while it works and after both directions ended in order. */
+  readonly error: MigrationError | undefined;
+  /** Resolves, never rejects, once the channel is gone; `error` then says why. */
+  readonly closed: Promise<void>;
+  /**
+   * Resolves when the kernel has all of `bytes`, so the caller may use the buffer again; nothing is
+   * copied before that. A caller that awaits each write holds one buffer in memory, however slow
+   * the peer is. Also gives reads, timers and messages of this thread a turn.
+   * Errors: CHANNEL_FAILED, or what was passed to `destroy`.
+   */
+  write(bytes: Uint8Array): Promise<void>;
+  /**
+   * The incoming bytes, in chunks that belong to the caller. Nothing is read ahead of the caller
+   * but a bounded buffer. It ends when the peer has ended its direction, and throws when the
+   * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
+   * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
+   */
+  read(): AsyncIterable<Uint8Array>;
+  /** Ends this direction after everything that was written; the other one stays open. Errors as `write`. */
+  end(): Promise<void>;
+  /** Drops the channel at once, with what was not yet sent. Pending calls reject with `error`. */
+  destroy(error?: MigrationError): void;
+}
+
+export interface ChannelOptions {
+  /**
+   * Milliseconds after which a write that the peer's side takes nothing of fails the channel, because
+   * TCP alone needs a quarter of an hour to give up. 0 waits for ever. Default 30 000.
+   */
+  readonly stallTimeout?: number;
+}
+
+export interface ConnectOptions extends ChannelOptions {
+  /** Gives up connecting. Has no effect on a channel that is already connected. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Listener {
+  /** Where it really listens: the port that was given for port 0. */
+  readonly address: Address;
+  /** The next connection. Rejects with LISTEN_FAILED when the listener is closed or breaks. */
+  accept(): Promise<Channel>;
+  /** Stops listening and drops the connections nobody accepted. Accepted channels live on. */
+  close(): Promise<void>;
+}
+
+/** What one scheme of a URI does. `rest` is the text after `scheme:`. */
+export interface Transport {
+  /** Errors: BAD_ADDRESS. */
+  parse(rest: string): Address;
+  /** Errors: BAD_ADDRESS, CONNECT_FAILED, CANCELLED. */
+  connect(rest: string, options: ConnectOptions): Promise<Channel>;
+  /** Errors: BAD_ADDRESS, LISTEN_FAILED. */
+  listen(rest: string, options: ChannelOptions): Promise<Listener>;
+}

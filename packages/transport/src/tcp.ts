@@ -1,0 +1,45 @@
+import type net from "node:net";
+import { describeAddress, parseTcpAddress } from "./address.ts";
+import type { TcpAddress } from "./address.ts";
+import type { Transport } from "./channel.ts";
+import { connectSocket } from "./socket-connect.ts";
+import { listenOnSocket } from "./socket-listener.ts";
+
+/** An idle link is probed after this time, and given up after ten more seconds without an answer. */
+const KEEPALIVE_DELAY_MS = 5000;
+
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS };
+
+/** Time for each address of a name; Node's own quarter of a second is too short for a far host. */
+const ATTEMPT_TIMEOUT_MS = 2000;
+
+/** `tcp:HOST:PORT`. Without a host it connects to this machine and listens on every address of it. */
+export const tcp: Transport = {
+  parse: parseTcpAddress,
+
+  async connect(rest, options) {
+    const address = parseTcpAddress(rest);
+    const target = {
+      ...withoutEmptyHost(address),
+      ...SOCKET_OPTIONS,
+      autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
+    };
+    return connectSocket(target, describeAddress(address), options);
+  },
+
+  async listen(rest, options) {
+    const address = parseTcpAddress(rest);
+    return listenOnSocket(withoutEmptyHost(address), {
+      name: describeAddress(address),
+      socketOptions: SOCKET_OPTIONS,
+      channelOptions: options,
+      boundAddress: (bound) => ({ kind: "tcp", host: (bound as net.AddressInfo).address, port: (bound as net.AddressInfo).port }),
+      peerName: (socket) =>
+        describeAddress({ kind: "tcp", host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }),
+    });
+  },
+};
+
+function withoutEmptyHost({ host, port }: TcpAddress): { host?: string; port: number } {
+  return host === "" ? { port } : { host, port };
+}

@@ -1,0 +1,73 @@
+import { MigrationError } from "@peregrine/protocol";
+import { lstat, unlink } from "node:fs/promises";
+import net from "node:net";
+import { parseUnixAddress } from "./address.ts";
+import type { ChannelOptions, Listener, Transport } from "./channel.ts";
+import { connectSocket } from "./socket-connect.ts";
+import { listenOnSocket } from "./socket-listener.ts";
+
+/** `unix:PATH`. */
+export const unix: Transport = {
+  parse: parseUnixAddress,
+
+  async connect(rest, options) {
+    const { path } = parseUnixAddress(rest);
+    return connectSocket({ path }, path, options);
+  },
+
+  async listen(rest, options) {
+    const { path } = parseUnixAddress(rest);
+    try {
+      return await listenOnPath(path, options);
+    } catch (error) {
+      if (!isAddressInUse(error) || !(await removeStaleSocket(path))) throw error;
+      return listenOnPath(path, options);
+    }
+  },
+};
+
+function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Listener> {
+  return listenOnSocket(
+    { path },
+    {
+      name: path,
+      socketOptions: {},
+      channelOptions,
+      boundAddress: () => ({ kind: "unix", path }),
+      peerName: () => path,
+    },
+  );
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return MigrationError.is(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE";
+}
+
+/**
+ * Removes a socket file that a dead process left behind. Never a live socket, nor any other kind of file.
+ * @returns whether the path is free now.
+ */
+async function removeStaleSocket(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return true;
+  if (!found.isSocket() || !(await refusesConnections(path))) return false;
+  // Another process may have put its own socket here while this one was being probed.
+  const now = await lstat(path).catch(() => undefined);
+  if (now === undefined) return true;
+  if (now.ino !== found.ino || now.ctimeMs !== found.ctimeMs) return false;
+  await unlink(path);
+  return true;
+}
+
+function refusesConnections(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = net.connect({ path });
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(false);
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => {
+      resolve(error.code === "ECONNREFUSED");
+    });
+  });
+}

@@ -1,0 +1,44 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { Address } from "./address.ts";
+import type { Channel, ChannelOptions, ConnectOptions, Listener, Transport } from "./channel.ts";
+import { tcp } from "./tcp.ts";
+import { unix } from "./unix.ts";
+
+export type Direction = "outgoing" | "incoming";
+
+/** Every transport by its scheme. A new one is an entry here and a member of {@link Address}. */
+const TRANSPORTS: ReadonlyMap<string, Transport> = new Map([
+  ["tcp", tcp],
+  ["unix", unix],
+]);
+
+/** Understands `SCHEME:REST`. Errors: UNKNOWN_SCHEME, worded for the direction; BAD_ADDRESS. */
+export function parseUri(uri: string, direction: Direction = "outgoing"): Address {
+  const { transport, rest } = transportOf(uri, direction);
+  return transport.parse(rest);
+}
+
+/** Opens a channel to `uri`. Errors: UNKNOWN_SCHEME, BAD_ADDRESS, CONNECT_FAILED; CANCELLED by the signal. */
+export async function connect(uri: string, options: ConnectOptions = {}): Promise<Channel> {
+  const { transport, rest } = transportOf(uri, "outgoing");
+  return transport.connect(rest, options);
+}
+
+/** Listens on `uri`; the options are those of the channels. Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED. */
+export async function listen(uri: string, options: ChannelOptions = {}): Promise<Listener> {
+  const { transport, rest } = transportOf(uri, "incoming");
+  return transport.listen(rest, options);
+}
+
+function transportOf(uri: string, direction: Direction): { transport: Transport; rest: string } {
+  const colon = uri.indexOf(":");
+  const transport = TRANSPORTS.get(uri.slice(0, Math.max(colon, 0)));
+  if (transport === undefined) {
+    const text =
+      direction === "outgoing"
+        ? "Parameter 'uri' expects a valid migration protocol"
+        : `unknown migration protocol: ${uri}`;
+    throw new MigrationError("UNKNOWN_SCHEME", text);
+  }
+  return { transport, rest: uri.slice(colon + 1) };
+}
