@@ -4,6 +4,8 @@ import { decodeUtf8 } from "./utf8.ts";
 const EMPTY = new Uint8Array(0);
 const EMPTY_VIEW = new DataView(EMPTY.buffer);
 const SMALLEST_CARRY = 256;
+/** A carry that grew beyond this for one large item is freed when it is empty. */
+const LARGEST_IDLE_CARRY = 1024 * 1024;
 
 /**
  * A cursor over the chunks pushed into it. Reads are made in the chunk itself. Only the bytes left over
@@ -56,6 +58,7 @@ export class ByteReader {
     if (this.#at === this.#end) this.#openNext();
     if (this.#at === this.#end) {
       this.#open(EMPTY, 0, 0);
+      if (this.#carry.length > LARGEST_IDLE_CARRY) this.#carry = EMPTY;
       return;
     }
     if (this.#bytes === this.#carry) {

@@ -39,7 +39,7 @@ export {
 } from "./refusals.ts";
 export { ReturnPathDecoder } from "./return-path.ts";
 export { StreamDecoder } from "./stream-decoder.ts";
-export type { StreamDecoderOptions, StreamHandler } from "./stream-decoder.ts";
+export type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";
 export type {
   VmDescription,
   VmDeviceDescription,

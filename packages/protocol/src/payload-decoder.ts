@@ -3,8 +3,8 @@ import type { ByteReader } from "./byte-reader.ts";
 /** Reads the payload of one section, piece by piece as it arrives. */
 export interface PayloadDecoder {
   /**
-   * Consumes what it can. Called again with more bytes until it returns true, and never with a view
-   * or a position kept from before: what is not consumed is offered again.
+   * Consumes what it can. Called again when more bytes have come, until it returns true. Bytes that it
+   * leaves are offered again; views do not outlive the call.
    * @returns true when the payload is complete.
    */
   decode(input: ByteReader): boolean;

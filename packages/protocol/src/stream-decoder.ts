@@ -3,8 +3,7 @@ import { decodeCommand } from "./command.ts";
 import { ConfigurationDecoder } from "./configuration-decoder.ts";
 import { MigrationError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import type { Command, Configuration, SectionHeader, SectionKind } from "./messages.ts";
-import type { PayloadDecoder } from "./payload-decoder.ts";
+import type { SectionHeader, SectionKind } from "./messages.ts";
 import {
   configurationMissing,
   footerMismatch,
@@ -17,78 +16,11 @@ import {
   unknownSectionType,
   unsupportedVersion,
 } from "./refusals.ts";
+import type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";
+import { awaitedBy, BETWEEN_SECTIONS, sectionOf } from "./stream-state.ts";
+import type { OpenSection, StreamState } from "./stream-state.ts";
 import { decodeUtf8 } from "./utf8.ts";
 import { SECTION_TYPE, STREAM_MAGIC, STREAM_VERSION } from "./wire.ts";
-
-/**
- * What a stream's contents are handed to. All calls are made inside {@link StreamDecoder.push} or
- * {@link StreamDecoder.resume}. A MigrationError thrown by one ends the decoding and gets the place
- * in the stream added.
- */
-export interface StreamHandler {
-  /** The first call, unless the stream has no configuration and is allowed to have none. */
-  configuration(configuration: Configuration): void;
-  /**
-   * A START or FULL section begins. The decoder that is returned reads its payload, and for START the
-   * payloads of the PART and END sections with the same id too. Throws UNKNOWN_SECTION and
-   * UNSUPPORTED_SECTION_VERSION.
-   */
-  open(header: SectionHeader): PayloadDecoder;
-  /** A section of any kind is complete, its footer included. */
-  close?(header: SectionHeader): void;
-  command(command: Command): void;
-  /** Every section was read. Only a vmdescription may follow. */
-  endMark(): void;
-  /** The JSON after the end mark, not parsed. */
-  vmDescription(text: string): void;
-}
-
-export interface StreamDecoderOptions {
-  readonly limits: Limits;
-  readonly handler: StreamHandler;
-  /** Whether the stream may begin without a configuration section. Default: `required`. */
-  readonly configuration?: "required" | "optional";
-  /** Whether the first section decides if there are footers. Default: `required`. */
-  readonly footers?: "required" | "detected";
-}
-
-interface OpenSection {
-  readonly header: SectionHeader;
-  readonly decoder: PayloadDecoder;
-}
-
-/** The item that comes next, with what is known of it. */
-type State =
-  | { readonly item: "magic" | "version" | "configuration-or-type" | "type" | "command-head" }
-  | { readonly item: "configuration"; readonly decoder: ConfigurationDecoder }
-  | { readonly item: "section-id"; readonly kind: SectionKind }
-  | { readonly item: "section-name"; readonly kind: "start" | "full"; readonly id: number }
-  | { readonly item: "payload"; readonly section: OpenSection }
-  | { readonly item: "footer"; readonly section: OpenSection }
-  | { readonly item: "command-payload"; readonly code: number; readonly length: number }
-  | { readonly item: "after-end" | "description-length" }
-  | { readonly item: "description"; readonly length: number }
-  | { readonly item: "done" };
-
-const BETWEEN_SECTIONS: State = { item: "type" };
-
-const AWAITING: Record<State["item"], string> = {
-  magic: "the magic of a migration stream",
-  version: "the stream's version",
-  "configuration-or-type": "the configuration section",
-  configuration: "the configuration section",
-  type: "a section type",
-  "command-head": "a command",
-  "command-payload": "the payload of a command",
-  "section-id": "a section id",
-  "section-name": "the name and version of a section",
-  payload: "the payload of the section",
-  footer: "the section footer",
-  "after-end": "nothing",
-  "description-length": "the length of the vmdescription",
-  description: "the vmdescription",
-  done: "nothing",
-};
 
 /**
  * Decodes a migration stream from chunks of any size. Memory is bounded by the limits and the chunk
@@ -101,7 +33,7 @@ export class StreamDecoder {
   readonly #open = new Map<number, OpenSection>();
   readonly #configurationRequired: boolean;
   #footers: "undecided" | "present" | "absent";
-  #state: State = { item: "magic" };
+  #state: StreamState = { item: "magic" };
   /** Stream offset of the item in `#state`; of the whole section while its header is read. */
   #itemAt = 0;
   #lastGoodSection: string | undefined;
@@ -132,8 +64,7 @@ export class StreamDecoder {
    */
   push(chunk: Uint8Array): boolean {
     this.#requireIdle("push");
-    if (this.#suspended)
-      throw new MigrationError("INTERNAL", "the stream decoder is suspended: resume it before push");
+    this.#requireResumed("push");
     this.#reader.push(chunk);
     return this.#run();
   }
@@ -143,7 +74,7 @@ export class StreamDecoder {
     this.#suspended = true;
   }
 
-  /** Goes on after {@link suspend} with what is on hand. @returns as {@link push} does. */
+  /** Goes on after {@link suspend} with what is on hand; not from a handler. @returns as {@link push} does. */
   resume(): boolean {
     this.#requireIdle("resume");
     this.#suspended = false;
@@ -153,20 +84,22 @@ export class StreamDecoder {
   /** The stream has ended. Errors: TRUNCATED unless it is {@link finished}. */
   end(): void {
     this.#requireIdle("end");
-    if (this.#suspended)
-      throw new MigrationError("INTERNAL", "the stream decoder is suspended: resume it before end");
+    this.#requireResumed("end");
     if (this.finished) return;
-    const state = this.#state;
-    const awaiting = state.item === "payload" || state.item === "configuration" ? state : undefined;
-    const decoder = awaiting?.item === "payload" ? awaiting.section.decoder : awaiting?.decoder;
-    this.#itemAt = this.#reader.offset + this.#reader.available;
-    throw this.#fail(truncated(decoder?.awaiting ?? AWAITING[state.item], { offset: this.#itemAt }));
+    const awaited = awaitedBy(this.#state);
+    throw this.#fail(truncated(awaited, { offset: this.#reader.offset + this.#reader.available }));
   }
 
   #requireIdle(what: string): void {
     if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#running)
+    if (this.#running) {
       throw new MigrationError("INTERNAL", `${what} was called from a handler of the stream decoder`);
+    }
+  }
+
+  #requireResumed(what: string): void {
+    if (!this.#suspended) return;
+    throw new MigrationError("INTERNAL", `the stream decoder is suspended: resume it before ${what}`);
   }
 
   #run(): boolean {
@@ -194,11 +127,12 @@ export class StreamDecoder {
         return this.#expect({ item: "version" });
       case "version":
         if (input.available < 4) return false;
-        this.#version(input.be32());
+        requireVersion(input.be32());
         return this.#expect({ item: "configuration-or-type" });
       case "configuration-or-type":
         if (input.available < 1) return false;
-        return this.#expect(this.#configurationOrType(input));
+        this.#state = this.#configurationOrType(input);
+        return true;
       case "configuration":
         if (!state.decoder.decode(input)) return false;
         this.#handler.configuration(state.decoder.configuration);
@@ -215,6 +149,9 @@ export class StreamDecoder {
       case "section-name":
         if (!input.hasCounted(8)) return false;
         this.#sectionName(state.kind, state.id, input);
+        return true;
+      case "opening":
+        this.#openSection(state.header);
         return true;
       case "payload":
         return this.#payload(state.section, input);
@@ -243,23 +180,20 @@ export class StreamDecoder {
         this.#lastGoodSection = "vmdescription";
         return this.#expect({ item: "done" });
       case "done":
-        if (input.available > 0) throw unexpectedData("the vmdescription");
-        return false;
+        break;
     }
+    if (input.available > 0) throw unexpectedData("the vmdescription");
+    return false;
   }
 
   /** The next item begins at the next byte. */
-  #expect(state: State): true {
+  #expect(state: StreamState): true {
     this.#state = state;
     this.#itemAt = this.#reader.offset;
     return true;
   }
 
-  #version(version: number): void {
-    if (version !== STREAM_VERSION) throw unsupportedVersion(version);
-  }
-
-  #configurationOrType(input: ByteReader): State {
+  #configurationOrType(input: ByteReader): StreamState {
     if (input.peekU8() === SECTION_TYPE.configuration) {
       input.u8();
       return { item: "configuration", decoder: new ConfigurationDecoder(this.#limits) };
@@ -309,22 +243,21 @@ export class StreamDecoder {
 
   #sectionName(kind: "start" | "full", id: number, input: ByteReader): void {
     const name = input.counted("The name of a section");
-    const header: SectionHeader = { kind, id, name, instance: input.be32(), version: input.be32() };
-    if (kind === "start") this.#requireRoomForSection(header);
+    const header = { kind, id, name, instance: input.be32(), version: input.be32() };
+    this.#state = { item: "opening", header };
+  }
+
+  #openSection(header: SectionHeader): void {
+    if (header.kind === "start") this.#requireRoomForSection(header);
     const section = { header, decoder: this.#handler.open(header) };
-    if (kind === "start") this.#open.set(id, section);
+    if (header.kind === "start") this.#open.set(header.id, section);
     this.#expect({ item: "payload", section });
   }
 
-  #requireRoomForSection(header: SectionHeader): void {
-    const { id, name } = header;
-    if (this.#open.has(id)) {
-      throw new MigrationError("BAD_SECTION", `Section ${id} was started twice`, { section: name });
-    }
+  #requireRoomForSection({ id }: SectionHeader): void {
+    if (this.#open.has(id)) throw new MigrationError("BAD_SECTION", `Section ${id} was started twice`);
     const limit = this.#limits.maxOpenSections;
-    if (this.#open.size >= limit) {
-      throw limitExceeded("open sections", this.#open.size + 1, limit, { section: name });
-    }
+    if (this.#open.size >= limit) throw limitExceeded("open sections", this.#open.size + 1, limit);
   }
 
   #payload(section: OpenSection, input: ByteReader): boolean {
@@ -358,13 +291,13 @@ export class StreamDecoder {
     return this.#expect(BETWEEN_SECTIONS);
   }
 
-  #commandHead(code: number, length: number): State {
+  #commandHead(code: number, length: number): StreamState {
     const limit = this.#limits.maxCommandBytes;
     if (length > limit) throw limitExceeded(`bytes of payload of command ${code}`, length, limit);
     return { item: "command-payload", code, length };
   }
 
-  #descriptionLength(length: number): State {
+  #descriptionLength(length: number): StreamState {
     const limit = this.#limits.maxVmDescriptionBytes;
     if (length > limit) throw limitExceeded("bytes of vmdescription", length, limit);
     return { item: "description", length };
@@ -378,29 +311,17 @@ export class StreamDecoder {
   }
 
   #place(): { offset: number; section?: string; lastGoodSection?: string } {
-    const section = this.#presentSection();
+    const section = sectionOf(this.#state);
     return {
       offset: this.#state.item === "payload" ? this.#reader.offset : this.#itemAt,
       ...(section === undefined ? {} : { section }),
       ...(this.#lastGoodSection === undefined ? {} : { lastGoodSection: this.#lastGoodSection }),
     };
   }
+}
 
-  #presentSection(): string | undefined {
-    switch (this.#state.item) {
-      case "configuration-or-type":
-      case "configuration":
-        return "configuration";
-      case "payload":
-      case "footer":
-        return this.#state.section.header.name;
-      case "description-length":
-      case "description":
-        return "vmdescription";
-      default:
-        return undefined;
-    }
-  }
+function requireVersion(version: number): void {
+  if (version !== STREAM_VERSION) throw unsupportedVersion(version);
 }
 
 function unexpectedData(after: string): MigrationError {

@@ -1,0 +1,35 @@
+import type { Limits } from "./limits.ts";
+import type { Command, Configuration, SectionHeader } from "./messages.ts";
+import type { PayloadDecoder } from "./payload-decoder.ts";
+
+/**
+ * What a stream's contents are handed to. All calls are made inside StreamDecoder.push or
+ * StreamDecoder.resume. A MigrationError thrown by one ends the decoding and gets the place
+ * in the stream added.
+ */
+export interface StreamHandler {
+  /** The first call, unless the stream has no configuration and is allowed to have none. */
+  configuration(configuration: Configuration): void;
+  /**
+   * A START or FULL section begins. The decoder that is returned reads its payload, and for START the
+   * payloads of the PART and END sections with the same id too. Throws UNKNOWN_SECTION and
+   * UNSUPPORTED_SECTION_VERSION.
+   */
+  open(header: SectionHeader): PayloadDecoder;
+  /** A section of any kind is complete, its footer included. */
+  close?(header: SectionHeader): void;
+  command(command: Command): void;
+  /** Every section was read. Only a vmdescription may follow. */
+  endMark(): void;
+  /** The JSON after the end mark, not parsed. */
+  vmDescription(text: string): void;
+}
+
+export interface StreamDecoderOptions {
+  readonly limits: Limits;
+  readonly handler: StreamHandler;
+  /** Whether the stream may begin without a configuration section. Default: `required`. */
+  readonly configuration?: "required" | "optional";
+  /** Whether the first section decides if there are footers. Default: `required`. */
+  readonly footers?: "required" | "detected";
+}

@@ -1,0 +1,75 @@
+import type { ConfigurationDecoder } from "./configuration-decoder.ts";
+import type { SectionHeader, SectionKind } from "./messages.ts";
+import type { PayloadDecoder } from "./payload-decoder.ts";
+
+/** A section that was opened, and what reads its payload. */
+export interface OpenSection {
+  readonly header: SectionHeader;
+  readonly decoder: PayloadDecoder;
+}
+
+/** The item that comes next in a stream, with what is known of it. */
+export type StreamState =
+  | { readonly item: "magic" | "version" | "configuration-or-type" | "type" | "command-head" }
+  | { readonly item: "configuration"; readonly decoder: ConfigurationDecoder }
+  | { readonly item: "section-id"; readonly kind: SectionKind }
+  | { readonly item: "section-name"; readonly kind: "start" | "full"; readonly id: number }
+  | { readonly item: "opening"; readonly header: SectionHeader }
+  | { readonly item: "payload"; readonly section: OpenSection }
+  | { readonly item: "footer"; readonly section: OpenSection }
+  | { readonly item: "command-payload"; readonly code: number; readonly length: number }
+  | { readonly item: "after-end" | "description-length" }
+  | { readonly item: "description"; readonly length: number }
+  | { readonly item: "done" };
+
+export const BETWEEN_SECTIONS: StreamState = { item: "type" };
+
+const AWAITING: Record<StreamState["item"], string> = {
+  magic: "the magic of a migration stream",
+  version: "the stream's version",
+  "configuration-or-type": "the configuration section",
+  configuration: "the configuration section",
+  type: "a section type",
+  "command-head": "a command",
+  "command-payload": "the payload of a command",
+  "section-id": "a section id",
+  "section-name": "the name and version of a section",
+  opening: "the payload of the section",
+  payload: "the payload of the section",
+  footer: "the section footer",
+  "after-end": "nothing",
+  "description-length": "the length of the vmdescription",
+  description: "the vmdescription",
+  done: "nothing",
+};
+
+/** What the decoder waits for, in words. */
+export function awaitedBy(state: StreamState): string {
+  switch (state.item) {
+    case "payload":
+      return state.section.decoder.awaiting ?? AWAITING.payload;
+    case "configuration":
+      return state.decoder.awaiting;
+    default:
+      return AWAITING[state.item];
+  }
+}
+
+/** The name of the section that the decoder is in, if it is in one. */
+export function sectionOf(state: StreamState): string | undefined {
+  switch (state.item) {
+    case "configuration-or-type":
+    case "configuration":
+      return "configuration";
+    case "opening":
+      return state.header.name;
+    case "payload":
+    case "footer":
+      return state.section.header.name;
+    case "description-length":
+    case "description":
+      return "vmdescription";
+    default:
+      return undefined;
+  }
+}
