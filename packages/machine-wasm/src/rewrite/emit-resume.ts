@@ -1,0 +1,271 @@
+import { BLOCK_VOID, I32, op } from "./opcodes.ts";
+import { frameBytes } from "./frame-helpers.ts";
+import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import type { Push } from "./sites.ts";
+
+/** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
+interface Route {
+  /** First and last + 1 of the sites that take it, as values of the site local. */
+  readonly from: number;
+  readonly to: number;
+  /** Value of `open` inside the block that ends where the site is; undefined: clear the site local and go on. */
+  readonly label: number | undefined;
+}
+
+/** A branch table longer than this is a chain of comparisons instead. */
+const MOST_TABLE_ENTRIES = 60_000;
+
+/**
+ * Emits the resume copy of a function. It takes no parameters: it reloads its frame and goes to the site where the frame
+ * was saved. There it calls the resume copy of the callee, which continues the same way; from then on it is the
+ * original code.
+ *
+ * The way to a site: every sequence of instructions with sites or structures that contain some is cut before each of them.
+ * The part before a cut becomes a block, so that a branch out of that block lands at the cut. At a cut the operand
+ * stack is moved into temporaries and back, as a branch cannot carry it. A dispatch at the head of the sequence
+ * branches when the site local is not 0. Where a sequence begins with a block, its dispatch moves into that block, which
+ * makes one dispatch of the nested blocks of a switch.
+ */
+export class ResumeEmitter extends FunctionEmitter {
+  /** 1 + number of the site that is being resumed, 0 once it is reached. */
+  readonly #site: number;
+  #inherited: readonly Route[] = [];
+  /** True until the first point that is also reached with the site local 0. */
+  #certain = true;
+
+  constructor(context: ModuleContext, fn: AnalysedFunction) {
+    super(context, fn);
+    this.#site = this.addLocal(I32);
+  }
+
+  override emit(): Uint8Array {
+    this.out.u8(op.call).u32(this.context.helpers.popSite());
+    this.out.u8(op.i32Const).s32(this.firstSite - 1).u8(op.i32Sub).u8(op.localSet).u32(this.#site);
+    this.#restoreFrame();
+    this.sequence(0, this.code.count - 1, -1);
+    return this.finish(this.code.locals);
+  }
+
+  /** Temporaries are set at the cuts; instructions need not keep anything for sites. */
+  protected override keptForSites(): Push | undefined {
+    return undefined;
+  }
+
+  /** Loads the frame into the locals. Sites with the same values share the code. */
+  #restoreFrame(): void {
+    const groups = new Map<string, { values: ReturnType<ResumeEmitter["frameValues"]>; shape: number[] }>();
+    const groupOf = this.analysis.sites.map((site) => {
+      const values = this.frameValues(site);
+      const key = values.map(({ local }) => local).join();
+      if (!groups.has(key)) groups.set(key, { values, shape: values.map(({ type }) => type) });
+      return key;
+    });
+    const order = [...groups.keys()];
+    this.enter(op.block).u8(BLOCK_VOID);
+    const done = this.open;
+    for (let n = 0; n < order.length; n++) this.enter(op.block).u8(BLOCK_VOID);
+    if (order.length > 1) {
+      this.out.u8(op.localGet).u32(this.#site).u8(op.i32Const).s32(1).u8(op.i32Sub);
+      this.out.u8(op.brTable).u32(groupOf.length);
+      for (const key of groupOf) this.out.u32(order.indexOf(key));
+      this.out.u32(0);
+    }
+    for (const { values, shape } of groups.values()) {
+      this.leave();
+      if (frameBytes(shape) > frameBytes([])) {
+        this.out.u8(op.call).u32(this.context.helpers.restore(shape));
+        for (const { local } of values.toReversed()) this.out.u8(op.localSet).u32(local);
+      }
+      if (order.length > 1) this.branch(op.br, done);
+    }
+    this.leave();
+  }
+
+  protected override sequence(from: number, to: number, loop: number): void {
+    const inherited = this.#inherited;
+    this.#inherited = [];
+    const children = this.#children(from, to);
+    const poll = loop >= 0 ? this.analysis.siteAt[loop]! : from === 0 && this.analysis.sites[0]?.kind === "entry" ? 0 : -1; // prettier-ignore
+    if (children.length === 0 && inherited.length === 0 && poll < 0) {
+      super.sequence(from, to, loop);
+      return;
+    }
+    if (loop >= 0) this.#certain = false;
+    const parameters = from > 0 ? this.analysis.parametersAt.get(from - 1) : undefined;
+    if (parameters !== undefined) this.spill(parameters);
+    const startsWithChild = children[0] === from && parameters === undefined;
+    const cuts = startsWithChild ? children.slice(1) : children;
+    for (let n = 0; n < cuts.length; n++) this.enter(op.block).u8(BLOCK_VOID);
+    const routes: Route[] = poll < 0 ? [] : [{ from: poll + 1, to: poll + 2, label: undefined }];
+    for (const [n, cut] of cuts.entries()) {
+      const [first, last] = this.#sitesOf(cut);
+      routes.push({ from: first + 1, to: last + 1, label: this.open - n });
+    }
+    routes.push(...inherited);
+    if (startsWithChild && this.code.code[from] === op.block) {
+      this.#inherited = routes;
+    } else {
+      this.#dispatch(routes);
+      if (parameters !== undefined) this.reload(parameters);
+    }
+    let position = from;
+    if (startsWithChild) position = this.#child(from);
+    for (const cut of cuts) {
+      super.sequence(position, cut, -1);
+      const operands = this.analysis.operandsAt.get(cut);
+      if (operands !== undefined) this.spill(operands);
+      this.leave();
+      this.#certain = false;
+      if (operands !== undefined) this.#reloadUnder(cut, operands);
+      position = this.#child(cut);
+    }
+    super.sequence(position, to, -1);
+  }
+
+  /** Sites of this level and structures that contain sites. */
+  #children(from: number, to: number): number[] {
+    const { code, end } = this.code;
+    const { siteAt, sitesBefore, dead } = this.analysis;
+    const found: number[] = [];
+    if (sitesBefore[to] === sitesBefore[from]) return found;
+    for (let i = from; i < to; i++) {
+      if (dead[i] === 1) continue;
+      const opcode = code[i];
+      if (opcode === op.block || opcode === op.loop || opcode === op.if) {
+        if (sitesBefore[end[i]!] !== sitesBefore[i]) found.push(i);
+        i = end[i]!;
+      } else if (siteAt[i]! >= 0) found.push(i);
+    }
+    return found;
+  }
+
+  /** Numbers of the sites at or in an instruction: first, last + 1. */
+  #sitesOf(i: number): [number, number] {
+    const { siteAt, sitesBefore } = this.analysis;
+    const opcode = this.code.code[i];
+    const isStructure = opcode === op.block || opcode === op.loop || opcode === op.if;
+    return isStructure ? [sitesBefore[i]!, sitesBefore[this.code.end[i]!]!] : [siteAt[i]!, siteAt[i]! + 1];
+  }
+
+  #child(i: number): number {
+    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) {
+      this.site(i);
+      return i + 1;
+    }
+    return this.instruction(i);
+  }
+
+  /** After a cut: puts back the operands that the child finds, and for an if the condition that leads to the site. */
+  #reloadUnder(child: number, operands: Push): void {
+    const opcode = this.code.code[child];
+    let taken = 0;
+    if (opcode === op.if) taken = 1;
+    else if (opcode === op.call) taken = this.calleeType(child).params.length;
+    else if (opcode === op.callIndirect) taken = this.calleeType(child).params.length + 1;
+    const kept = operands.types.length - taken;
+    this.reload({ depth: operands.depth, types: operands.types.slice(0, kept) });
+    if (opcode === op.if) this.#condition(child, this.temporary(operands.depth + kept, I32));
+  }
+
+  /** The condition of an if: its own value, or, on the way to a site, whether the site lies in the first arm. */
+  #condition(i: number, value: number): void {
+    const { sitesBefore } = this.analysis;
+    const first = sitesBefore[i]!;
+    const count = sitesBefore[this.code.elseOf[i]! === 0 ? this.code.end[i]! : this.code.elseOf[i]!]! - first;
+    this.out.u8(op.localGet).u32(value);
+    this.out.u8(op.localGet).u32(this.#site).u8(op.i32Const).s32(first + 1).u8(op.i32Sub);
+    this.out.u8(op.i32Const).s32(count).u8(op.i32LtU);
+    this.out.u8(op.localGet).u32(this.#site).u8(op.i32Eqz).u8(op.select);
+  }
+
+  #clearSite(): void {
+    this.out.u8(op.i32Const).s32(0).u8(op.localSet).u32(this.#site);
+  }
+
+  #dispatch(routes: readonly Route[]): void {
+    if (routes.length === 0) return;
+    const site = (): void => void this.out.u8(op.localGet).u32(this.#site);
+    this.enter(op.block).u8(BLOCK_VOID);
+    const start = this.open;
+    if (!this.#certain) {
+      site();
+      this.out.u8(op.i32Eqz);
+      this.branch(op.brIf, start);
+    }
+    for (const route of routes) {
+      if (route.label !== undefined) continue;
+      site();
+      this.out.u8(op.i32Const).s32(route.from).u8(op.i32Eq);
+      this.enter(op.if).u8(BLOCK_VOID);
+      this.#clearSite();
+      this.branch(op.br, start);
+      this.leave();
+    }
+    const jumps = routes.filter((route) => route.label !== undefined);
+    const span = jumps.length === 0 ? 0 : jumps.at(-1)!.to - jumps[0]!.from;
+    if (jumps.length <= 2 || span > 8 * jumps.length || span > MOST_TABLE_ENTRIES) {
+      // Routes are ascending and nothing beyond the last can come here.
+      for (const route of jumps.toReversed()) {
+        site();
+        this.out.u8(op.i32Const).s32(route.from).u8(op.i32GeU);
+        this.branch(op.brIf, route.label!);
+      }
+    } else {
+      site();
+      this.out.u8(op.i32Const).s32(jumps[0]!.from).u8(op.i32Sub);
+      this.out.u8(op.brTable).u32(span);
+      for (const [n, route] of jumps.entries()) {
+        const next = jumps[n + 1]?.from ?? route.to;
+        for (let value = route.from; value < next; value++) this.out.u32(this.open - route.label!);
+      }
+      this.out.u32(this.open - start);
+    }
+    this.leave();
+  }
+
+  /** A call: the callee's resume copy on the way to the site, otherwise the callee with the arguments from their temporaries. */
+  protected override site(i: number): void {
+    const number = this.analysis.siteAt[i]!;
+    const { kind } = this.analysis.sites[number]!;
+    const results = this.calleeType(i).results;
+    const takes = this.calleeType(i).params.length + (this.code.code[i] === op.callIndirect ? 1 : 0);
+    const operands = this.analysis.operandsAt.get(i);
+    const callWithArguments = (): void => {
+      if (operands !== undefined && takes > 0) {
+        const under = operands.types.length - takes;
+        this.reload({ depth: operands.depth + under, types: operands.types.slice(under) });
+      }
+      this.copyCall(i);
+    };
+    this.enter(op.try);
+    this.writeBlockType({ params: [], results });
+    if (kind === "import") {
+      this.#clearSite();
+      callWithArguments();
+    } else {
+      this.out.u8(op.localGet).u32(this.#site);
+      this.enter(op.if);
+      this.writeBlockType({ params: [], results });
+      this.#clearSite();
+      this.#callResume(i, results);
+      this.out.u8(op.else);
+      callWithArguments();
+      this.leave();
+    }
+    this.catchAndSave(number);
+    this.keep(i);
+  }
+
+  /** The frame above may belong to any function behind an indirect call or one that left by a tail call: its ordinal tells. */
+  #callResume(i: number, results: readonly number[]): void {
+    const target = this.code.immediate[i]!;
+    const known = this.code.code[i] === op.call && !this.context.mayTailCall(target);
+    const direct = known ? this.context.resumeIndex(target) : undefined;
+    if (direct !== undefined) {
+      this.out.u8(op.call).u32(direct);
+      return;
+    }
+    this.out.u8(op.call).u32(this.context.helpers.topOrdinal());
+    this.out.u8(op.callIndirect).u32(this.context.types.index([], results)).u32(this.context.resumeTable);
+  }
+}

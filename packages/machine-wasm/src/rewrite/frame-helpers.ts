@@ -1,0 +1,184 @@
+import { BinaryWriter } from "./binary.ts";
+import { CONTROL, FRAME_TRAILER } from "./control-layout.ts";
+import type { TypeTable } from "./type-table.ts";
+import { BLOCK_VOID, F32, F64, I32, I64, op, V128 } from "./opcodes.ts";
+
+/** Types of a frame's values, in the order of SAVABLE. */
+export type FrameShape = readonly number[];
+
+const STORE: Record<number, readonly number[]> = { [I32]: [0x36], [I64]: [0x37], [F32]: [0x38], [F64]: [0x39], [V128]: [0xfd, 0x0b] }; // prettier-ignore
+const LOAD: Record<number, readonly number[]> = { [I32]: [0x28], [I64]: [0x29], [F32]: [0x2a], [F64]: [0x2b], [V128]: [0xfd, 0x00] }; // prettier-ignore
+const SIZE: Record<number, number> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
+
+export const CONTROL_MEMORY = 1;
+const HAS_MEMORY_INDEX = 0x40;
+
+/** Bytes that values of these types take in a frame, before the trailer. */
+export const valueBytes = (shape: FrameShape): number => shape.reduce((sum, type) => sum + SIZE[type]!, 0);
+
+/** Whole frame: values rounded up to 8 bytes, and the trailer. */
+export const frameBytes = (shape: FrameShape): number => ((valueBytes(shape) + 7) & ~7) + FRAME_TRAILER;
+
+/** A load or store on the control memory with the least alignment, which is always valid. */
+export function controlAccess(out: BinaryWriter, opcode: readonly number[], offset: number): void {
+  for (const byte of opcode) out.u8(byte);
+  out.u8(HAS_MEMORY_INDEX).u8(CONTROL_MEMORY).u32(offset);
+}
+
+/**
+ * Functions that the rewriter adds: one `save` and one `restore` for each shape of frame, shared by all sites of that shape,
+ * and what they need. They get their indexes when they are first asked for.
+ */
+export class FrameHelpers {
+  readonly #types: TypeTable;
+  readonly #first: number;
+  readonly #byKey = new Map<string, number>();
+  readonly #bodies: { readonly type: number; readonly body: Uint8Array }[] = [];
+
+  /** @param first index of the first helper in the function index space. */
+  constructor(types: TypeTable, first: number) {
+    this.#types = types;
+    this.#first = first;
+  }
+
+  get functions(): readonly { readonly type: number; readonly body: Uint8Array }[] {
+    return this.#bodies;
+  }
+
+  #helper(key: string, params: readonly number[], results: readonly number[], build: () => BinaryWriter): number {
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const body = build().u8(op.end).take();
+    const index = this.#first + this.#bodies.length;
+    this.#bodies.push({ type: this.#types.index(params, results), body });
+    this.#byKey.set(key, index);
+    return index;
+  }
+
+  /** `(bytes) -> address`: takes room at the end of the frames, growing the control memory when it has to. */
+  push(): number {
+    return this.#helper("push", [I32], [I32], () => {
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      out.u8(op.i32Const).s32(0);
+      controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
+      out.u8(op.localTee).u32(1).u8(op.localGet).u32(0).u8(op.i32Add).u8(op.localTee).u32(0);
+      out.u8(op.memorySize).u32(CONTROL_MEMORY).u8(op.i32Const).s32(16).u8(op.i32Shl).u8(op.i32GtU);
+      out.u8(op.if).u8(BLOCK_VOID);
+      // 1 MiB more; a single frame is far smaller.
+      out.u8(op.i32Const).s32(16).u8(op.memoryGrow).u32(CONTROL_MEMORY).u8(op.i32Const).s32(-1).u8(op.i32Eq);
+      out.u8(op.if).u8(BLOCK_VOID).u8(op.unreachable).u8(op.end).u8(op.end);
+      out.u8(op.i32Const).s32(0).u8(op.localGet).u32(0);
+      controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
+      return out.u8(op.localGet).u32(1);
+    });
+  }
+
+  /** `(values..., site) -> ()`: saves a frame. */
+  save(shape: FrameShape): number {
+    return this.#helper(`save ${shape.join()}`, [...shape, I32], [], () => {
+      const push = this.push();
+      const site = shape.length;
+      const base = site + 1;
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      out.u8(op.i32Const).s32(frameBytes(shape)).u8(op.call).u32(push).u8(op.localSet).u32(base);
+      let offset = 0;
+      for (const [index, type] of shape.entries()) {
+        out.u8(op.localGet).u32(base).u8(op.localGet).u32(index);
+        controlAccess(out, STORE[type]!, offset);
+        offset += SIZE[type]!;
+      }
+      const trailer = frameBytes(shape) - FRAME_TRAILER;
+      out.u8(op.localGet).u32(base).u8(op.localGet).u32(site);
+      controlAccess(out, STORE[I32]!, trailer);
+      out.u8(op.localGet).u32(base).u8(op.i32Const).s32(frameBytes(shape));
+      controlAccess(out, STORE[I32]!, trailer + 4);
+      return out;
+    });
+  }
+
+  /** `() -> site`: the site of the outermost frame that is left. Its values stay for `restore`. */
+  popSite(): number {
+    return this.#helper("popSite", [], [I32], () => {
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      out.u8(op.i32Const).s32(0).u8(op.i32Const).s32(0);
+      controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
+      out.u8(op.i32Const).s32(FRAME_TRAILER).u8(op.i32Sub).u8(op.localTee).u32(0);
+      controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
+      out.u8(op.localGet).u32(0);
+      controlAccess(out, LOAD[I32]!, 0);
+      return out;
+    });
+  }
+
+  /** `() -> values...`: takes the values of the frame whose site was popped. */
+  restore(shape: FrameShape): number {
+    return this.#helper(`restore ${shape.join()}`, [], shape, () => {
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      out.u8(op.i32Const).s32(0).u8(op.i32Const).s32(0);
+      controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
+      out.u8(op.i32Const).s32(frameBytes(shape) - FRAME_TRAILER).u8(op.i32Sub).u8(op.localTee).u32(0);
+      controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
+      let offset = 0;
+      for (const type of shape) {
+        out.u8(op.localGet).u32(0);
+        controlAccess(out, LOAD[type]!, offset);
+        offset += SIZE[type]!;
+      }
+      return out;
+    });
+  }
+
+  /** `() -> ordinal`: which function the outermost frame belongs to, as the host wrote it into the trailer. */
+  topOrdinal(): number {
+    return this.#helper("topOrdinal", [], [I32], () => {
+      const out = new BinaryWriter().u8(0).u8(op.i32Const).s32(0);
+      controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
+      out.u8(op.i32Const).s32(FRAME_TRAILER).u8(op.i32Sub);
+      controlAccess(out, LOAD[I32]!, 8);
+      return out;
+    });
+  }
+
+  /** `(address, length) -> ()`: marks a range of guest memory dirty. */
+  markRange(): number {
+    return this.#helper("markRange", [I32, I32], [], () => {
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      const page = (): BinaryWriter => out.u8(op.i32Const).s32(12).u8(op.i32ShrU);
+      out.u8(op.localGet).u32(1).u8(op.i32Eqz).u8(op.if).u8(BLOCK_VOID).u8(op.return).u8(op.end);
+      out.u8(op.localGet).u32(0);
+      page().u8(op.localTee).u32(2).u8(op.i32Const).s32(CONTROL.dirtyMap).u8(op.i32Add).u8(op.i32Const).s32(1);
+      out.u8(op.localGet).u32(0).u8(op.localGet).u32(1).u8(op.i32Add).u8(op.i32Const).s32(1).u8(op.i32Sub);
+      page().u8(op.localGet).u32(2).u8(op.i32Sub).u8(op.i32Const).s32(1).u8(op.i32Add);
+      return out.u8(0xfc).u32(11).u32(CONTROL_MEMORY);
+    });
+  }
+
+  /** Mutable globals as a frame without a site: `saveGlobals` pushes them, `loadGlobals` takes them back. */
+  globals(list: readonly { readonly index: number; readonly type: number }[]): { save: number; load: number; bytes: number } {
+    const bytes = list.reduce((sum, global) => sum + SIZE[global.type]!, 0);
+    const save = this.#helper("saveGlobals", [], [], () => {
+      const push = this.push();
+      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
+      out.u8(op.i32Const).s32(bytes).u8(op.call).u32(push).u8(op.localSet).u32(0);
+      let offset = 0;
+      for (const { index, type } of list) {
+        out.u8(op.localGet).u32(0).u8(op.globalGet).u32(index);
+        controlAccess(out, STORE[type]!, offset);
+        offset += SIZE[type]!;
+      }
+      return out;
+    });
+    const load = this.#helper("loadGlobals", [I32], [], () => {
+      const out = new BinaryWriter().u8(0);
+      let offset = 0;
+      for (const { index, type } of list) {
+        out.u8(op.localGet).u32(0);
+        controlAccess(out, LOAD[type]!, offset);
+        out.u8(op.globalSet).u32(index);
+        offset += SIZE[type]!;
+      }
+      return out;
+    });
+    return { save, load, bytes };
+  }
+}

@@ -1,0 +1,237 @@
+import { MigrationError } from "@peregrine/protocol";
+import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from "./assemble.ts";
+import { BinaryWriter } from "./binary.ts";
+import { buildCallGraph, type CallGraph } from "./call-graph.ts";
+import { CONTROL } from "./control-layout.ts";
+import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import { ResumeEmitter } from "./emit-resume.ts";
+import { frameBytes, FrameHelpers } from "./frame-helpers.ts";
+import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
+import { findLiveLocals } from "./liveness.ts";
+import { parseModule, refuse, type WasmModule } from "./module.ts";
+import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
+import { findSites } from "./sites.ts";
+import { TypeTable } from "./type-table.ts";
+
+/** Changes whenever the same module would be rewritten with other sites or frames. Both sides of a migration must agree. */
+export const REWRITER_VERSION = 1;
+
+export interface RewriteOptions {
+  /** Imports (module wasi_snapshot_preview1) that the host provides. */
+  readonly supportedImports: ReadonlySet<string>;
+  /** Those during which the guest can be unwound. */
+  readonly blockingImports: ReadonlySet<string>;
+  /** Marks as release stores: needed on processors that reorder stores. */
+  readonly releaseMarks: boolean;
+}
+
+/** What the host has to know about a rewritten module. Plain data. */
+export interface RewrittenInfo {
+  /** The guest's memory, in 64 KiB pages. */
+  readonly memory: { readonly initial: number; readonly maximum: number };
+  /** Where the active data segments go, written once before the guest starts. */
+  readonly segments: readonly { readonly address: number; readonly bytes: Uint8Array }[];
+  /** For each site: bytes of its frame, and the ordinal of its function in the table of resume copies. */
+  readonly sites: { readonly frameBytes: Uint32Array; readonly ordinals: Uint32Array };
+  /** Bytes of all mutable globals together. */
+  readonly globalBytes: number;
+  /** Numbers of the tables whose content the module can change; it travels as function indexes. */
+  readonly changingTables: readonly number[];
+}
+
+export interface Rewritten {
+  /** Runs while the guest is not migrating. */
+  readonly plain: Uint8Array;
+  /** The same with dirty marks. Frames of one fit the other. */
+  readonly tracked: Uint8Array;
+  readonly info: RewrittenInfo;
+}
+
+const WASI_MODULE = "wasi_snapshot_preview1";
+
+/**
+ * Rewrites a WASI command so that it can be stopped at a safepoint, its call stack read and continued elsewhere.
+ * @param bytes a module that the engine has validated.
+ * Errors: UNSUPPORTED_FEATURE naming the feature, the function and its offset.
+ */
+export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
+  const module = parseModule(bytes);
+  const blocking = checkImports(module, options);
+  const entry = addEntry(module);
+  const functions = new Map<number, FunctionCode>();
+  const first = module.imports.length;
+  for (let index = first; index < entry.index; index++) functions.set(index, decodeFunction(module, index));
+  functions.set(entry.index, decodeBody(module, entry.index, entry.body, 0, entry.body.length));
+  checkTables(module, functions, blocking);
+  const graph = buildCallGraph(module, functions, blocking);
+  const analysed = analyse(module, functions, graph, blocking);
+  const withFrames = analysed.filter((fn) => fn.analysis.sites.length > 0);
+  const variant = (tracked: boolean): VariantOutput =>
+    emitVariant({ module, graph, analysed, withFrames, entry: entry.index, tracked, options, functions });
+  const plain = variant(false);
+  const tracked = variant(true);
+  return { plain: plain.bytes, tracked: tracked.bytes, info: { ...describe(module, functions, withFrames), sites: plain.sites } }; // prettier-ignore
+}
+
+function checkImports(module: WasmModule, options: RewriteOptions): Set<number> {
+  const blocking = new Set<number>();
+  for (const [index, item] of module.imports.entries()) {
+    if (item.module !== WASI_MODULE || !options.supportedImports.has(item.name)) {
+      throw new MigrationError(
+        "UNSUPPORTED_FEATURE",
+        `The module imports ${item.module}.${item.name}, which is not a function of WASI preview 1; build it for wasm32-wasip1`,
+      );
+    }
+    if (options.blockingImports.has(item.name)) blocking.add(index);
+  }
+  return blocking;
+}
+
+/** Adds a function that runs the start function, which an instance must not do by itself when it only takes over, and then `_start`. */
+function addEntry(module: WasmModule): { index: number; body: Uint8Array } {
+  const start = module.exports.find((item) => item.name === "_start" && item.kind === 0);
+  if (start === undefined) {
+    throw new MigrationError("UNSUPPORTED_FEATURE", "The module exports no _start function: it is a library, not a command; build it as a WASI command"); // prettier-ignore
+  }
+  const body = new BinaryWriter().u32(0);
+  if (module.start !== undefined) body.u8(op.call).u32(module.start);
+  body.u8(op.call).u32(start.index).u8(op.end);
+  let type = module.types.findIndex(({ params, results }) => params.length === 0 && results.length === 0);
+  if (type < 0) type = module.types.push({ params: [], results: [] }) - 1;
+  const index = module.imports.length + module.functions.push(type) - 1;
+  return { index, body: body.take() };
+}
+
+function checkTables(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+  blocking: ReadonlySet<number>,
+): void {
+  for (const index of module.elements.functions)
+    if (blocking.has(index)) throw refuse(`a pointer to the host call ${module.imports[index]!.name}`, "element section"); // prettier-ignore
+  const changes = [...functions.values()].find((code) => code.writesTable);
+  if (changes !== undefined && module.tables.some((table) => table.type === EXTERNREF))
+    throw refuse("tables of host references", `function ${changes.index}`);
+  for (const [index, global] of module.globals.entries())
+    if (global.mutable && (global.type === FUNCREF || global.type === EXTERNREF))
+      throw refuse("a mutable global that holds a reference", `global ${index}`);
+  if (module.data.length + module.elements.count > CONTROL.droppedBytes)
+    throw refuse("more passive segments than can be followed", `${module.data.length + module.elements.count}`);
+}
+
+function analyse(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+  graph: CallGraph,
+  blocking: ReadonlySet<number>,
+): AnalysedFunction[] {
+  let firstSite = 0;
+  return Array.from(functions.values(), (code) => {
+    const analysis = findSites(module, code, graph, blocking);
+    if (analysis.sites.length > 0) findLiveLocals(code, analysis);
+    const fn = { code, analysis, firstSite };
+    firstSite += analysis.sites.length;
+    return fn;
+  });
+}
+
+interface VariantInput {
+  readonly module: WasmModule;
+  readonly functions: ReadonlyMap<number, FunctionCode>;
+  readonly graph: CallGraph;
+  readonly analysed: readonly AnalysedFunction[];
+  readonly withFrames: readonly AnalysedFunction[];
+  readonly entry: number;
+  readonly tracked: boolean;
+  readonly options: RewriteOptions;
+}
+
+interface VariantOutput {
+  readonly bytes: Uint8Array;
+  readonly sites: RewrittenInfo["sites"];
+}
+
+function emitVariant(input: VariantInput): VariantOutput {
+  const { module, withFrames, analysed, graph } = input;
+  const types = new TypeTable(module.types);
+  const firstResume = module.imports.length + module.functions.length;
+  const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
+  const helpers = new FrameHelpers(types, firstResume + withFrames.length);
+  const context: ModuleContext = {
+    module,
+    types,
+    helpers,
+    tracked: input.tracked,
+    releaseMarks: input.options.releaseMarks,
+    resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
+    mayTailCall: (index) => graph.mayTailCall.has(index),
+    resumeTable: module.tables.length,
+  };
+  const untouched = (fn: AnalysedFunction): boolean =>
+    fn.analysis.sites.length === 0 && (!input.tracked || fn.analysis.addresses.size === 0) && fn.code.index !== input.entry; // prettier-ignore
+  const bodies = analysed.map((fn) => {
+    if (!untouched(fn)) return new FunctionEmitter(context, fn).emit();
+    const { from, to } = module.bodies[fn.code.index - module.imports.length]!;
+    return module.bytes.subarray(from, to);
+  });
+  const sites = { frameBytes: new Uint32Array(0), ordinals: new Uint32Array(0) };
+  const total = withFrames.reduce((sum, fn) => sum + fn.analysis.sites.length, 0);
+  sites.frameBytes = new Uint32Array(total);
+  sites.ordinals = new Uint32Array(total);
+  const resumeCopies = withFrames.map((fn, ordinal) => {
+    for (const [number, site] of fn.analysis.sites.entries()) {
+      sites.frameBytes[fn.firstSite + number] = siteFrameBytes(fn, site);
+      sites.ordinals[fn.firstSite + number] = ordinal;
+    }
+    return { type: types.index([], fn.code.type.results), body: new ResumeEmitter(context, fn).emit() };
+  });
+  const globals = helpers.globals(mutableGlobals(module));
+  const changing = changingTables(module, input.functions);
+  const exports = [
+    exportedFunction(HOST.start, input.entry),
+    exportedFunction(HOST.saveGlobals, globals.save),
+    exportedFunction(HOST.loadGlobals, globals.load),
+    ...changing.map((table) => exportedTable(`${HOST.table}${table}`, table)),
+    ...(changing.length === 0 ? [] : Array.from(module.elements.functions, (index) => exportedFunction(`${HOST.function}${index}`, index))), // prettier-ignore
+  ];
+  const resumeEntry = context.resumeIndex(input.entry);
+  if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
+  const unwindType = types.index([], []);
+  return {
+    bytes: assemble({
+      module,
+      types: types.list,
+      bodies,
+      added: [...resumeCopies, ...helpers.functions],
+      unwindType,
+      resumeTable: withFrames.map((_, ordinal) => firstResume + ordinal),
+      exports,
+    }),
+    sites,
+  };
+}
+
+function siteFrameBytes(fn: AnalysedFunction, site: AnalysedFunction["analysis"]["sites"][number]): number {
+  return frameBytes([...site.live.map((local) => fn.code.locals[local]!), ...site.pending.map(({ type }) => type)]);
+}
+
+const mutableGlobals = (module: WasmModule): { index: number; type: number }[] =>
+  module.globals.flatMap(({ type, mutable }, index) => (mutable ? [{ index, type }] : []));
+
+const changingTables = (module: WasmModule, functions: ReadonlyMap<number, FunctionCode>): number[] =>
+  [...functions.values()].some((code) => code.writesTable) ? [...module.tables.keys()] : [];
+
+function describe(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+  withFrames: readonly AnalysedFunction[],
+): Omit<RewrittenInfo, "sites"> {
+  void withFrames;
+  const sizes: Record<number, number> = { 0x7f: 4, 0x7e: 8, 0x7d: 4, 0x7c: 8, 0x7b: 16 };
+  return {
+    memory: { initial: module.memory.minimum, maximum: maximumPages(module) },
+    segments: module.data.flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes: bytes.slice() }])), // prettier-ignore
+    globalBytes: mutableGlobals(module).reduce((sum, { type }) => sum + sizes[type]!, 0),
+    changingTables: changingTables(module, functions),
+  };
+}
