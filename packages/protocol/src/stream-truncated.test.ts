@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { RAM_ID, SMALL_BLOCKS, smallStream, writeHead, writeRamStart } from "../test/streams.ts";
+import { decodeAll, refusal, written } from "../test/support.ts";
+import { encodeCommand, encodeSectionContinuation, RamPageEncoder, WIRE_PAGE_SIZE } from "./index.ts";
+
+const whole = smallStream();
+const complete = decodeAll([whole.slice()]).length;
+
+test.each([
+  [0, "the magic of a migration stream", undefined, undefined],
+  [6, "the stream's version", undefined, undefined],
+  [8, "the configuration section", "configuration", undefined],
+  [15, "the machine type", "configuration", undefined],
+])("cut after %i bytes", (length, awaited, section, lastGood) => {
+  const error = refusal(() => decodeAll([whole.slice(0, length)]));
+  expect(error.message).toContain(`The stream ended where ${awaited} was expected: Input/output error (`);
+  expect(error).toMatchObject({ code: "TRUNCATED", offset: length, section, lastGoodSection: lastGood });
+});
+
+test("cut in the middle of a page", () => {
+  const bytes = written((w) => {
+    const encoder = new RamPageEncoder();
+    writeHead(w);
+    encodeCommand(w, { kind: "ping", value: 1 });
+    writeRamStart(w, encoder, SMALL_BLOCKS);
+    encodeSectionContinuation(w, { kind: "part", id: RAM_ID });
+    encoder.page(w, "memory", 0, new Uint8Array(WIRE_PAGE_SIZE));
+  }).slice(0, -1);
+  expect(refusal(() => decodeAll([bytes])).message).toBe(
+    "The stream ended where a page of 4096 bytes was expected: Input/output error " +
+      `(section 'ram', byte ${bytes.length}, last good section 'ram')`,
+  );
+});
+
+test("cut anywhere but behind the end mark, where a vmdescription may be missing", () => {
+  const endMarkAt = whole.lastIndexOf(6) - 1;
+  for (let length = 0; length < whole.length; length += 1) {
+    if (length === endMarkAt + 1) {
+      expect(decodeAll([whole.slice(0, length)])).toHaveLength(complete - 1);
+      continue;
+    }
+    const error = refusal(() => decodeAll([whole.slice(0, length)]));
+    if (error.code !== "TRUNCATED" || error.offset !== length) {
+      expect.fail(`cut after ${length} bytes: ${error.code} at ${error.offset}`);
+    }
+    expect(error.message).toContain("Input/output error");
+  }
+});
