@@ -1,1 +1,1 @@
-export {};
+export * from "./wasi/index.ts";

@@ -17,8 +17,9 @@ export interface WasiConfig {
 
 interface DescriptorBase {
   readonly fd: number;
-  readonly rights: bigint;
-  readonly inheritingRights: bigint;
+  /** Bits of preview1 `rights`. */
+  readonly rights: number;
+  readonly inheritingRights: number;
   /** Flags of `fd_fdstat_get` (`fdflags`). */
   readonly flags: number;
 }
