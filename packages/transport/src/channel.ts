@@ -20,6 +20,8 @@ export interface Channel {
    * Resolves when the kernel has all of `bytes`, so the caller may use the buffer again; nothing is
    * copied before that. A caller that awaits each write holds one buffer in memory, however slow
    * the peer is. Also gives reads, timers and messages of this thread a turn.
+   * Several writes may be pending, they are sent in order; one that fails while the caller waits for
+   * another does not count as unhandled.
    * Errors: CHANNEL_FAILED, or what was passed to `destroy`.
    */
   write(bytes: Uint8Array): Promise<void>;
@@ -29,7 +31,7 @@ export interface Channel {
    * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
    * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
    */
-  read(): AsyncIterable<Uint8Array>;
+  read(): AsyncGenerator<Uint8Array, void, void>;
   /** Ends this direction after everything that was written; the other one stays open. Errors as `write`. */
   end(): Promise<void>;
   /** Drops the channel at once, with what was not yet sent. Pending calls reject with `error`. */

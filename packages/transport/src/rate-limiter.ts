@@ -5,26 +5,26 @@ export const RATE_PERIOD_MS = 100;
 
 const SECOND_MS = 1000;
 
-/** The last second is remembered in slots of this length, milliseconds. */
-const SLOT_MS = 10;
+/** How long to wait for the last second to forget some of its bytes. */
+const SECOND_WAIT_MS = 10;
 
-/** One more slot than a second has, so that a whole second is always covered. */
-const SLOTS = SECOND_MS / SLOT_MS + 1;
+/** The last second is remembered in slots of one millisecond. */
+const SLOTS = SECOND_MS;
 
 /** Share of the limit that any one second may reach before a period's late burst is held back. */
 const SECOND_SLACK = 1.02;
 
 /**
- * Holds a sender to a number of bytes per second. The sender puts what it sends, stops when the
- * limiter says `exceeded`, sleeps until the end of the 100 ms period and resets the period.
+ * Holds a sender to a number of bytes per second. The sender puts what it sends; when the limiter
+ * says `exceeded` it sleeps for `waitTime` and then calls `resetPeriod`.
  *
- * A period's quota is a tenth of the limit, and `exceeded` is true once more than that was put.
- * What a period sent too much counts against the next ones, so the size of a single write does not
- * add to the rate. A period that ran longer than 100 ms, because the sender slept too long, leaves its
- * unused part to the next, at most one quota. So that a late burst followed by an early one cannot
- * add up either, `exceeded` is also true once the last second holds more than 2 % above the limit.
+ * A period of 100 ms has a quota of a tenth of the limit, and `exceeded` is true once more than that
+ * was put. What a period sent too much counts against the next ones, so that the size of a single
+ * write does not add to the rate. What it left over, because the sender slept too long, goes to the
+ * next one, at most one quota. So that a late burst followed by an early one cannot add up,
+ * `exceeded` is also true while the last second holds more than 2 % above the limit.
  *
- * Over any second a sender that obeys stays below the limit + 2 % + one write.
+ * Over any second, to the millisecond, a sender that obeys stays below the limit + 2 % + one write.
  */
 export class RateLimiter {
   readonly #now: () => number;
@@ -54,9 +54,11 @@ export class RateLimiter {
     return this.#lastSecond > this.#limit * SECOND_SLACK;
   }
 
-  /** Milliseconds until the end of the period, 0 when it is over. */
-  get remaining(): number {
-    return Math.max(0, this.#periodStart + RATE_PERIOD_MS - this.#now());
+  /** Milliseconds to sleep before asking again; 0 when the sender may send, or when the period is over. */
+  get waitTime(): number {
+    if (!this.exceeded) return 0;
+    const untilEnd = Math.max(0, this.#periodStart + RATE_PERIOD_MS - this.#now());
+    return this.#periodBytes > this.#quota ? untilEnd : Math.min(untilEnd, SECOND_WAIT_MS);
   }
 
   /**
@@ -65,7 +67,10 @@ export class RateLimiter {
    */
   setLimit(bytesPerSecond: number): void {
     if (!(bytesPerSecond >= 0)) {
-      throw new MigrationError("BAD_PARAMETER", `A rate limit of ${bytesPerSecond} bytes per second is not possible`);
+      throw new MigrationError(
+        "BAD_PARAMETER",
+        `A rate limit of ${bytesPerSecond} bytes per second is not possible`,
+      );
     }
     if (bytesPerSecond === this.#limit) return;
     this.#limit = bytesPerSecond;
@@ -84,12 +89,11 @@ export class RateLimiter {
     this.#slots[this.#lastSlot % SLOTS]! += bytes;
   }
 
-  /** Begins a new period, with what the old one owed or left over. */
+  /** Begins a new period, with what the old one owed or left over. Does nothing while the old one still runs. */
   resetPeriod(): void {
-    const now = this.#now();
-    const earned = (this.#limit * (now - this.#periodStart)) / SECOND_MS;
-    this.#periodBytes = Math.max(this.#periodBytes - earned, -this.#quota);
-    this.#periodStart = now;
+    const periods = Math.floor((this.#now() - this.#periodStart) / RATE_PERIOD_MS);
+    this.#periodStart += periods * RATE_PERIOD_MS;
+    this.#periodBytes = Math.max(this.#periodBytes - periods * this.#quota, -this.#quota);
   }
 
   get #quota(): number {
@@ -98,7 +102,7 @@ export class RateLimiter {
 
   /** Drops what is older than a second. */
   #forget(): void {
-    const slot = Math.floor(this.#now() / SLOT_MS);
+    const slot = Math.floor(this.#now());
     const passed = Math.min(slot - this.#lastSlot, SLOTS);
     for (let back = 0; back < passed; back++) {
       const index = (slot - back) % SLOTS;

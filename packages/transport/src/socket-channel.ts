@@ -64,10 +64,11 @@ export class SocketChannel implements Channel {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    const refusal = this.#error ?? (this.#ending === undefined ? undefined : this.#failure("write after end"));
+    const refusal =
+      this.#error ?? (this.#ending === undefined ? undefined : this.#failure("write after end"));
     if (refusal !== undefined) return Promise.reject(refusal);
     if (bytes.length === 0) return Promise.resolve();
-    return new Promise((resolve, reject) => {
+    return handled((resolve, reject) => {
       this.#writeStarted();
       this.#socket.write(bytes, (error) => {
         this.#writeDone();
@@ -90,7 +91,7 @@ export class SocketChannel implements Channel {
   end(): Promise<void> {
     if (this.#ending !== undefined) return this.#ending;
     if (this.#error !== undefined) return Promise.reject(this.#error);
-    this.#ending = new Promise((resolve, reject) => {
+    this.#ending = handled((resolve, reject) => {
       this.#socket.end((error?: Error | null) => {
         if (error) reject(this.#fail(error));
         else resolve();
@@ -174,4 +175,16 @@ export class SocketChannel implements Channel {
   #failure(reason: string): MigrationError {
     return new MigrationError("CHANNEL_FAILED", `Connection to '${this.peer}' failed: ${reason}`);
   }
+}
+
+/**
+ * A promise that may reject while its caller is still waiting for an earlier one; without a handler
+ * of its own that would end the process. The caller sees the rejection all the same.
+ */
+function handled(
+  executor: (resolve: () => void, reject: (error: MigrationError) => void) => void,
+): Promise<void> {
+  const promise = new Promise<void>(executor);
+  promise.catch(() => {});
+  return promise;
 }

@@ -52,7 +52,9 @@ class SocketListener implements Listener {
     server.on("connection", (socket) => this.#connected(socket));
     // A connection could not be accepted, for example for want of descriptors. The listener itself is sound.
     server.on("error", (error) => {
-      this.#waiters.shift()?.reject(systemError("LISTEN_FAILED", `Failed to accept on '${options.name}'`, error));
+      this.#waiters
+        .shift()
+        ?.reject(systemError("LISTEN_FAILED", `Failed to accept on '${options.name}'`, error));
     });
   }
 

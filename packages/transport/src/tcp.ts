@@ -33,7 +33,11 @@ export const tcp: Transport = {
       name: describeAddress(address),
       socketOptions: SOCKET_OPTIONS,
       channelOptions: options,
-      boundAddress: (bound) => ({ kind: "tcp", host: (bound as net.AddressInfo).address, port: (bound as net.AddressInfo).port }),
+      boundAddress: (bound) => ({
+        kind: "tcp",
+        host: (bound as net.AddressInfo).address,
+        port: (bound as net.AddressInfo).port,
+      }),
       peerName: (socket) =>
         describeAddress({ kind: "tcp", host: socket.remoteAddress ?? "", port: socket.remotePort ?? 0 }),
     });

@@ -40,7 +40,9 @@ function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Lis
 }
 
 function isAddressInUse(error: unknown): boolean {
-  return MigrationError.is(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE";
+  return (
+    MigrationError.is(error) && (error.cause as NodeJS.ErrnoException | undefined)?.code === "EADDRINUSE"
+  );
 }
 
 /**

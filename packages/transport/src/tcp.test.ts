@@ -1,0 +1,86 @@
+import { MigrationError } from "@peregrine/protocol";
+import { expect, test } from "vitest";
+import { formatUri } from "./address.ts";
+import { transportCompliance } from "./testing/index.ts";
+import { readAll } from "./testing/streams.ts";
+import { connect, listen } from "./uri.ts";
+
+transportCompliance("tcp", async () => ({ uri: "tcp:127.0.0.1:0", dispose: async () => {} }));
+
+test("a refused connection is told in one sentence", async () => {
+  const listener = await listen("tcp:127.0.0.1:0");
+  const uri = formatUri(listener.address);
+  await listener.close();
+  await expect(connect(uri)).rejects.toMatchObject({
+    code: "CONNECT_FAILED",
+    message: `Failed to connect to '${uri.slice("tcp:".length)}': Connection refused`,
+  });
+});
+
+test("a name that has several addresses is refused with the same words", async () => {
+  const listener = await listen("tcp:127.0.0.1:0");
+  const port = listener.address.kind === "tcp" ? listener.address.port : 0;
+  await listener.close();
+  await expect(connect(`tcp:localhost:${port}`)).rejects.toMatchObject({
+    code: "CONNECT_FAILED",
+    message: `Failed to connect to 'localhost:${port}': Connection refused`,
+  });
+});
+
+test("without a host it listens everywhere and connects to this machine", async () => {
+  const listener = await listen("tcp::0");
+  const port = listener.address.kind === "tcp" ? listener.address.port : 0;
+  expect(port).toBeGreaterThan(0);
+  const [client, server] = await Promise.all([connect(`tcp::${port}`), listener.accept()]);
+  client.destroy();
+  server.destroy();
+  await listener.close();
+});
+
+test("IPv6 addresses are written in brackets", async ({ skip }) => {
+  const listener = await listen("tcp:[::1]:0").catch((error: unknown) => {
+    skip(
+      MigrationError.is(error) && error.message.endsWith("Cannot assign requested address"),
+      "no IPv6 here",
+    );
+    throw error;
+  });
+  const uri = formatUri(listener.address);
+  expect(uri).toMatch(/^tcp:\[::1\]:\d+$/u);
+  const [client, server] = await Promise.all([connect(uri), listener.accept()]);
+  expect(client.peer).toBe(uri.slice("tcp:".length));
+  expect(server.peer).toMatch(/^\[::1\]:\d+$/u);
+  client.destroy();
+  server.destroy();
+  await listener.close();
+});
+
+test("connections that nobody accepts are bounded", async () => {
+  const waiting = 16;
+  const more = 8;
+  const listener = await listen("tcp:127.0.0.1:0");
+  const uri = formatUri(listener.address);
+  const clients = await Promise.all(Array.from({ length: waiting + more }, () => connect(uri)));
+  const ended: Promise<unknown>[] = [];
+  const dropped = await new Promise<number>((resolve) => {
+    let count = 0;
+    for (const client of clients) {
+      ended.push(
+        readAll(client)
+          .catch(() => {})
+          .then(() => (++count === more ? resolve(count) : undefined)),
+      );
+    }
+  });
+  expect(dropped).toBe(more);
+  for (let accepted = 0; accepted < waiting; accepted++) {
+    const server = await listener.accept();
+    await server.write(Buffer.from("welcome"));
+    await server.end();
+    server.destroy();
+  }
+  await listener.close();
+  await Promise.all(ended);
+  expect(clients.filter((client) => client.bytesRead > 0)).toHaveLength(waiting);
+  for (const client of clients) client.destroy();
+});

@@ -1,0 +1,2 @@
+export { transportCompliance } from "./compliance.ts";
+export type { TransportFixture } from "./compliance.ts";
