@@ -11,7 +11,7 @@ import { hostError } from "./host-files.ts";
  * the ring is full the stream is paused, so at most one chunk waits beside it.
  */
 export class ConsoleInput {
-  /** What a {@link NodeConsole} in the guest's thread is made with. */
+  /** What a {@link GuestConsole} in the guest's thread is made with. */
   readonly memory: SharedArrayBuffer;
   readonly #ring: ConsoleRing;
   readonly #wake: () => void;
@@ -102,7 +102,7 @@ export class ConsoleInput {
 }
 
 /** The guest thread's console: input from a {@link ConsoleInput}, output straight to descriptors. */
-export class NodeConsole implements HostConsole {
+export class GuestConsole implements HostConsole {
   readonly #ring: ConsoleRing;
   readonly #outputs: Readonly<Record<1 | 2, number>>;
   readonly #opened: readonly number[];
