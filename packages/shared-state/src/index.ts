@@ -1,1 +1,44 @@
-export {};
+export { MigrationCapabilities } from "./capabilities.ts";
+export type { CapabilityChange, CapabilityName, CapabilityState } from "./capabilities.ts";
+export { decoderFor, DeviceRegistry } from "./device-registry.ts";
+export type { Device, DeviceListing, DevicePhase, SavedDevice } from "./device-registry.ts";
+export { DirtyBitmap } from "./dirty-bitmap.ts";
+export { globalStateDevice } from "./global-state-device.ts";
+export { PAGE_SIZE } from "./machine.ts";
+export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
+export { migrationInfo } from "./migration-info.ts";
+export type {
+  ActiveInfo,
+  CompletedInfo,
+  MigrationInfo,
+  MigrationInfoInput,
+  RamInfo,
+} from "./migration-info.ts";
+export { MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
+export type { MigrationStatus, MigrationStatusListener } from "./migration-state.ts";
+export { MigrationStatistics } from "./migration-statistics.ts";
+export { MigrationParameters } from "./parameters.ts";
+export type { ParameterName, ParameterValues } from "./parameters.ts";
+export { RunControl } from "./run-control.ts";
+export type { GuestShutdownReason, RunControlOptions, RunEvent, RunEventListener } from "./run-control.ts";
+export { isMigratable, RUN_STATE_TRANSITIONS } from "./run-state.ts";
+export type { MigratableRunState, RunState } from "./run-state.ts";
+export { StateDecoder } from "./state-decode.ts";
+export { defineState } from "./state-description.ts";
+export type {
+  ArrayField,
+  BufferField,
+  Count,
+  Field,
+  FieldValue,
+  ScalarField,
+  ScalarType,
+  ScalarValue,
+  StateDescription,
+  StateOf,
+  StateValue,
+  StructField,
+} from "./state-description.ts";
+export { describeState, encodeState } from "./state-encode.ts";
+export { walkState } from "./state-walk.ts";
+export type { WalkedState, WalkedValue } from "./state-walk.ts";

@@ -1,0 +1,132 @@
+import { ByteWriter, MigrationError, unknownSection, unsupportedSectionVersion } from "@peregrine/protocol";
+import type { VmDeviceDescription } from "@peregrine/protocol";
+import { StateDecoder } from "./state-decode.ts";
+import type { StateDescription, StateValue } from "./state-description.ts";
+import { describeState, encodeState } from "./state-encode.ts";
+
+/** A part of a machine whose state travels as one section, named by its description. */
+export interface Device {
+  readonly description: StateDescription;
+  /** Tells apart several devices of one name. */
+  readonly instance: number;
+  /** Sent before RAM, while the guest runs: state that does not change and that the destination prepares from. */
+  readonly early: boolean;
+  save(): StateValue | Promise<StateValue>;
+  load(value: StateValue): void | Promise<void>;
+}
+
+export type DevicePhase = "early" | "late";
+
+/** A device's state, ready to be sent as a FULL section. */
+export interface SavedDevice {
+  readonly name: string;
+  readonly instance: number;
+  readonly version: number;
+  /** In a buffer of its own, which can be transferred to another thread. */
+  readonly payload: Uint8Array<ArrayBuffer>;
+  /** The section's entry in the vmdescription. */
+  readonly description: VmDeviceDescription;
+}
+
+/** What another thread needs to decode a device's section. Plain data. */
+export interface DeviceListing {
+  readonly description: StateDescription;
+  readonly instance: number;
+  readonly early: boolean;
+}
+
+/** The devices of one machine, in the order in which their sections are sent. */
+export class DeviceRegistry {
+  readonly #devices: Device[] = [];
+  readonly #unmigratable: { readonly name: string; readonly reason: string | undefined }[] = [];
+
+  /** Errors: INTERNAL when there is such a device already. */
+  register(device: Device): void {
+    const { name } = device.description;
+    if (this.find(name, device.instance) !== undefined) {
+      throw new MigrationError("INTERNAL", `the device '${name}' ${device.instance} is registered twice`);
+    }
+    this.#devices.push(device);
+  }
+
+  find(name: string, instance: number): Device | undefined {
+    return this.#devices.find((device) => device.description.name === name && device.instance === instance);
+  }
+
+  /** Saves the devices of one phase, one after the other. Errors: DEVICE_STATE, naming the device. */
+  async saveAll(phase: DevicePhase): Promise<SavedDevice[]> {
+    const saved: SavedDevice[] = [];
+    const writer = new ByteWriter();
+    for (const device of this.#devices) {
+      if (device.early !== (phase === "early")) continue;
+      try {
+        const value = await device.save();
+        writer.reset();
+        encodeState(device.description, value, writer);
+        saved.push(savedDevice(device, value, writer.view().slice()));
+      } catch (cause) {
+        throw deviceError(device, "save", cause);
+      }
+    }
+    return saved;
+  }
+
+  /** Every device, for {@link decoderFor} in another thread. */
+  descriptions(): DeviceListing[] {
+    return this.#devices.map(({ description, instance, early }) => ({ description, instance, early }));
+  }
+
+  /** Errors: UNKNOWN_SECTION; DEVICE_STATE for everything that the device throws. */
+  async load(name: string, instance: number, value: StateValue): Promise<void> {
+    const device = this.find(name, instance);
+    if (device === undefined) throw unknownSection(name, instance);
+    try {
+      await device.load(value);
+    } catch (cause) {
+      throw deviceError(device, "load", cause);
+    }
+  }
+
+  /** Keeps the machine from being migrated, for good. `reason` is added to the refusal. */
+  markUnmigratable(name: string, reason?: string): void {
+    this.#unmigratable.push({ name, reason });
+  }
+
+  /** With which words a migration is refused, if one of the devices cannot be migrated. */
+  get unmigratable(): string | undefined {
+    const [first] = this.#unmigratable;
+    if (first === undefined) return undefined;
+    const refusal = `State blocked by non-migratable device '${first.name}'`;
+    return first.reason === undefined ? refusal : `${refusal}: ${first.reason}`;
+  }
+}
+
+/**
+ * The decoder for the payload of a device's section.
+ * Errors: UNKNOWN_SECTION; UNSUPPORTED_SECTION_VERSION for any version but the description's.
+ */
+export function decoderFor(
+  devices: readonly DeviceListing[],
+  name: string,
+  instance: number,
+  version: number,
+): StateDecoder {
+  const device = devices.find((entry) => entry.description.name === name && entry.instance === instance);
+  if (device === undefined) throw unknownSection(name, instance);
+  const { description } = device;
+  if (version !== description.version) throw unsupportedSectionVersion(name, version, description.version);
+  return new StateDecoder(description);
+}
+
+function savedDevice(device: Device, value: StateValue, payload: Uint8Array<ArrayBuffer>): SavedDevice {
+  const { description, instance } = device;
+  const { name, version } = description;
+  return { name, instance, version, payload, description: describeState(description, value, instance) };
+}
+
+function deviceError(device: Device, verb: "save" | "load", cause: unknown): MigrationError {
+  const { name } = device.description;
+  const reason = MigrationError.from(cause).message;
+  const message = `The device '${name}' ${device.instance} could not ${verb} its state: ${reason}`;
+  return new MigrationError("DEVICE_STATE", message, { cause, section: name });
+}

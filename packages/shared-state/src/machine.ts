@@ -1,0 +1,79 @@
+import type { DeviceRegistry } from "./device-registry.ts";
+import type { DirtyBitmap } from "./dirty-bitmap.ts";
+
+/** Bytes of one guest page, on the wire and in the dirty bitmap. */
+export const PAGE_SIZE = 4096;
+
+/** A named range of guest memory. `length` is the most it can ever hold, in bytes, a multiple of the page size. */
+export interface RamBlock {
+  readonly name: string;
+  readonly length: number;
+}
+
+/**
+ * Guest memory as one thread sees it. Blocks are named by their index in `blocks`, pages by their
+ * index in the block. Nothing here says how the dirty log works: a log written by the guest and a
+ * comparison made at a pause both fit.
+ */
+export interface GuestRam {
+  readonly blocks: readonly RamBlock[];
+  /** Bytes of the block in use now; grows, never shrinks; at most the block's `length`. */
+  usedBytes(block: number): number;
+  /**
+   * Takes the dirty log and clears it: sets a bit in `into[block]` for every page written since the
+   * last call. A page's mark is taken before the page can be read by `readPages`, never after.
+   * @returns how many bits were set that were clear before.
+   */
+  harvest(into: readonly DirtyBitmap[]): number;
+  /** Copies `count` pages from `page` on into `target` at byte `at`. The guest may be writing: the copy may be torn. */
+  readPages(block: number, page: number, count: number, target: Uint8Array, at: number): void;
+  /** Writes whole pages at byte `offset`; the block grows if it has to. Errors: BAD_RAM_PAGE outside the block. */
+  writePages(block: number, offset: number, bytes: Uint8Array): void;
+  /** Fills one page; a page that already holds `value` throughout is left untouched. */
+  fillPage(block: number, offset: number, value: number): void;
+}
+
+/**
+ * How another thread gets at guest memory: it imports the module at `module` (a URL) and calls its
+ * export `openRam(data)`, which returns a {@link GuestRam}. `data` survives structured clone.
+ */
+export interface RamAccess {
+  readonly module: string;
+  readonly data: unknown;
+}
+
+export type OpenRam = (data: unknown) => GuestRam;
+
+/** How the guest program ended. */
+export type GuestExit =
+  | { readonly kind: "exit"; readonly status: number }
+  | { readonly kind: "trap"; readonly message: string };
+
+/**
+ * A guest that can be migrated. The agent's main thread holds it. All methods may be called in any
+ * order that the comments allow; each pending call is rejected when the guest dies.
+ */
+export interface Machine {
+  /** Machine type in the configuration section, for example `wasm-1`. */
+  readonly type: string;
+  /** State that travels as sections. Early devices are sent before RAM, the others after it. */
+  readonly devices: DeviceRegistry;
+  /** Guest memory for other threads. On the destination it exists once the early devices are loaded. */
+  ram(): RamAccess;
+  /** Resolves when everything that can be prepared before the last byte is (compiled, instantiated). */
+  prepared(): Promise<void>;
+  /** Starts or continues execution. Does nothing when it runs already. */
+  start(): Promise<void>;
+  /** Stops execution at a safepoint; resolves when no instruction of the guest will run any more. */
+  stop(): Promise<void>;
+  /** Switches the dirty log on; resolves when every store made from then on is logged. */
+  startDirtyLog(): Promise<void>;
+  /** Switches the dirty log off, in whatever way the migration ended. */
+  stopDirtyLog(): Promise<void>;
+  /** Percentage (0..99) of time that the guest is kept from running. */
+  setThrottle(percentage: number): void;
+  /** Resolves once when the guest program ends by itself. */
+  readonly exited: Promise<GuestExit>;
+  /** Ends the guest and frees everything. Nothing of it runs afterwards. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,201 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { GuestExit, Machine } from "./machine.ts";
+import { isMigratable, RUN_STATE_TRANSITIONS } from "./run-state.ts";
+import type { MigratableRunState, RunState } from "./run-state.ts";
+
+/** Why the guest program ended: by itself, or by a trap. */
+export type GuestShutdownReason = "guest-shutdown" | "guest-panic";
+
+/** With the names that the monitor's events have. */
+export type RunEvent =
+  | { readonly name: "STOP" }
+  | { readonly name: "RESUME" }
+  | {
+      readonly name: "SHUTDOWN";
+      readonly data: { readonly guest: true; readonly reason: GuestShutdownReason };
+    };
+
+export type RunEventListener = (event: RunEvent) => void;
+
+export interface RunControlOptions {
+  /** `prelaunch` by default; `inmigrate` where a guest is to arrive. */
+  readonly initial?: "prelaunch" | "inmigrate";
+  /** Whether a guest that arrives running is started. Default: true. */
+  readonly autostart?: boolean;
+}
+
+/**
+ * Joins a machine with its run state: the machine runs exactly while the state is `running`. Calls that
+ * overlap are carried out one after the other.
+ *
+ * A call that the machine rejects leaves the run state as it was.
+ */
+export class RunControl {
+  /** Whether a guest that arrives running is started. `cont` and `stop` during `inmigrate` change it. */
+  autostart: boolean;
+  /** The destination runs the guest now: it must not be continued here. */
+  handedOver = false;
+  /** The run state that the guest had at the source, once its `globalstate` section is loaded. */
+  received: MigratableRunState | undefined;
+  /** How the guest program ended. */
+  exit: GuestExit | undefined;
+  readonly #machine: Machine;
+  readonly #listeners = new Set<RunEventListener>();
+  #state: RunState;
+  #beforeFinish: MigratableRunState | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(machine: Machine, options: RunControlOptions = {}) {
+    this.#machine = machine;
+    this.#state = options.initial ?? "prelaunch";
+    this.autostart = options.autostart ?? true;
+    void machine.exited.then((exit) => {
+      this.#onExit(exit);
+    });
+  }
+
+  get state(): RunState {
+    return this.#state;
+  }
+
+  /** The run state that travels: in `finish-migrate` the one before it. */
+  get migratedState(): MigratableRunState | undefined {
+    if (this.#state === "finish-migrate") return this.#beforeFinish;
+    return isMigratable(this.#state) ? this.#state : undefined;
+  }
+
+  /** @returns a function that ends the subscription. */
+  subscribe(listener: RunEventListener): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /**
+   * Stops the guest. To `paused`: does nothing to a guest that does not run; during `inmigrate` it
+   * switches autostart off. To `finish-migrate`: from `running`, `paused` or `prelaunch`.
+   * Errors: WRONG_STATE.
+   */
+  stop(to: "paused" | "finish-migrate"): Promise<void> {
+    return this.#serially(() => (to === "paused" ? this.#pause() : this.#finish()));
+  }
+
+  /**
+   * Starts or continues the guest; during `inmigrate` it switches autostart on instead.
+   * Errors: WRONG_STATE when it has ended, is being sent, or runs at the destination.
+   */
+  cont(): Promise<void> {
+    return this.#serially(async () => {
+      switch (this.#state) {
+        case "running":
+          return;
+        case "inmigrate":
+          this.autostart = true;
+          return;
+        case "finish-migrate":
+          throw new MigrationError("WRONG_STATE", "Migration is not finalized yet");
+        case "postmigrate":
+          if (this.handedOver) {
+            throw new MigrationError(
+              "WRONG_STATE",
+              "The destination took over the guest; continue it there, not here",
+            );
+          }
+          break;
+        default:
+      }
+      await this.#start();
+    });
+  }
+
+  /** After a migration that did not complete: back from `finish-migrate` to the state before it. */
+  restore(): Promise<void> {
+    return this.#serially(async () => {
+      const before = this.#beforeFinish;
+      if (this.#state !== "finish-migrate" || before === undefined) return;
+      if (before === "running") await this.#start();
+      else this.#change(before);
+    });
+  }
+
+  /**
+   * After a load that succeeded: leaves `inmigrate` for the state that the source sent. A guest that ran
+   * there, or whose state was not sent, runs if autostart is on and is paused otherwise.
+   * Errors: WRONG_STATE.
+   */
+  arrive(): Promise<void> {
+    return this.#serially(async () => {
+      const received = this.received ?? "running";
+      if (this.#state !== "inmigrate") throw this.#refusal(received);
+      if (received !== "running") this.#change(received);
+      else if (this.autostart) await this.#start();
+      else this.#change("paused");
+    });
+  }
+
+  /**
+   * Changes the run state of a guest that does not run, for example from `finish-migrate` to
+   * `postmigrate`. Errors: WRONG_STATE when there is no such change.
+   */
+  set(to: Exclude<RunState, "running">): void {
+    if (this.#state === "running" && to !== "internal-error") throw this.#refusal(to);
+    this.#change(to);
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#state === "inmigrate") this.autostart = false;
+    if (this.#state !== "running") return;
+    await this.#machine.stop();
+    this.#change("paused");
+    this.#publish({ name: "STOP" });
+  }
+
+  async #finish(): Promise<void> {
+    const before = this.#state;
+    if (!isMigratable(before)) throw this.#refusal("finish-migrate");
+    if (before === "running") await this.#machine.stop();
+    this.#change("finish-migrate");
+    this.#beforeFinish = before;
+    if (before === "running") this.#publish({ name: "STOP" });
+  }
+
+  async #start(): Promise<void> {
+    if (!RUN_STATE_TRANSITIONS[this.#state].includes("running")) throw this.#refusal("running");
+    await this.#machine.start();
+    this.#change("running");
+    this.#publish({ name: "RESUME" });
+  }
+
+  #onExit(exit: GuestExit): void {
+    this.exit = exit;
+    if (this.#state === "shutdown") return;
+    this.#change("shutdown");
+    const reason = exit.kind === "exit" ? "guest-shutdown" : "guest-panic";
+    this.#publish({ name: "SHUTDOWN", data: { guest: true, reason } });
+  }
+
+  #change(to: RunState): void {
+    if (!RUN_STATE_TRANSITIONS[this.#state].includes(to)) throw this.#refusal(to);
+    this.#state = to;
+  }
+
+  #refusal(to: RunState): MigrationError {
+    const message =
+      this.#state === "shutdown"
+        ? "The guest program has ended"
+        : `The guest is in run state '${this.#state}' and cannot go to '${to}'`;
+    return new MigrationError("WRONG_STATE", message);
+  }
+
+  #publish(event: RunEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  /** Runs `step` when every step before it has ended, in whatever way. */
+  #serially(step: () => Promise<void>): Promise<void> {
+    const result = this.#queue.then(step);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
