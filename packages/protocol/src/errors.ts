@@ -41,6 +41,8 @@ export const ERROR_CODES = {
   // Control
   BAD_PARAMETER: "a parameter's value is not allowed",
   BAD_COMMAND: "a monitor command could not be understood",
+  COMMAND_NOT_FOUND: "the monitor has no such command, or not before its capabilities are negotiated",
+  COMMAND_FAILED: "the monitor refused a command; the reason is in the message",
   NO_SUCH_GUEST: "no running guest has this name",
   NAME_IN_USE: "another running guest has this name",
   USAGE: "the command line could not be understood",
