@@ -72,10 +72,11 @@ export interface MigrationParameters {
   readonly "downtime-limit": number;
 }
 
-/** Every capability that is built, with its state. */
-export type CapabilityStates = Readonly<Record<"events", boolean>>;
-
-export type Capability = keyof CapabilityStates;
+/** Every capability that is built, with its state. Only these can be set. */
+export interface CapabilityStates {
+  readonly events: boolean;
+  readonly [later: string]: boolean;
+}
 
 /** Whether this agent holds the guest. */
 export type Ownership = "owner" | "not-owner" | "undecided";
@@ -106,7 +107,12 @@ export type AgentEvent =
   | { readonly kind: "shutdown"; readonly guest: boolean; readonly reason: ShutdownReason };
 
 /** `host-qmp-quit`: the monitor said so; `guest-shutdown`: the program ended; `host-signal`: a signal. */
-export type ShutdownReason = "host-qmp-quit" | "guest-shutdown" | "guest-panic" | "host-signal" | "host-error";
+export type ShutdownReason =
+  | "host-qmp-quit"
+  | "guest-shutdown"
+  | "guest-panic"
+  | "host-signal"
+  | "host-error";
 
 type MaybePromise<T> = T | Promise<T>;
 

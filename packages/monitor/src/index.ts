@@ -1,1 +1,13 @@
 export type * from "./agent-control.ts";
+export { QmpClient } from "./client.ts";
+export type { ReceivedEvent } from "./client.ts";
+export { checked, commandTable, defineCommand, integer } from "./command.ts";
+export type { Command, CommandTable } from "./command.ts";
+export { createCommands } from "./commands.ts";
+export { agentEvents } from "./events.ts";
+export type { EventSource, QmpEvent } from "./events.ts";
+export { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
+export type { MonitorLimits } from "./limits.ts";
+export { QmpServer } from "./server.ts";
+export type { QmpServerOptions } from "./server.ts";
+export type { MonitorVersion } from "./version.ts";

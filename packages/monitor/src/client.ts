@@ -1,0 +1,166 @@
+import { MigrationError } from "@peregrine/protocol";
+import { connect } from "@peregrine/transport";
+import type { Channel } from "@peregrine/transport";
+import * as v from "valibot";
+import type { EventSource } from "./events.ts";
+import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
+import { NEGOTIATION_COMMAND } from "./session.ts";
+import type { MonitorVersion } from "./version.ts";
+
+/** Bytes of one object that a monitor may send. */
+const MAX_OBJECT_BYTES = 1024 * 1024;
+
+const Version = v.object({
+  qemu: v.object({ major: v.number(), minor: v.number(), micro: v.number() }),
+  package: v.string(),
+});
+
+const Greeting = v.object({ QMP: v.object({ version: Version }) });
+const Answer = v.object({ return: v.unknown(), id: v.number() });
+const Refusal = v.object({
+  error: v.object({ class: v.string(), desc: v.string() }),
+  id: v.optional(v.number()),
+});
+const Event = v.object({
+  event: v.string(),
+  data: v.optional(v.record(v.string(), v.unknown())),
+  timestamp: v.object({ seconds: v.number(), microseconds: v.number() }),
+});
+
+export type ReceivedEvent = v.InferOutput<typeof Event>;
+
+interface PendingCall {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: MigrationError) => void;
+}
+
+/** A client of a QMP monitor, this one's or QEMU's. */
+export class QmpClient {
+  readonly version: MonitorVersion;
+  readonly events: EventSource<ReceivedEvent>;
+  /** Resolves when the connection is gone. */
+  readonly closed: Promise<void>;
+  readonly #channel: Channel;
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #listeners = new Set<(event: ReceivedEvent) => void>();
+  #lastId = 0;
+
+  /**
+   * Connects and negotiates. The signal gives up both.
+   * Errors: those of the transport's `connect`; CONNECT_FAILED when no monitor answers there.
+   */
+  static async connect(uri: string, options: { readonly signal?: AbortSignal } = {}): Promise<QmpClient> {
+    const channel = await connect(uri, options);
+    const onAbort = (): void => channel.destroy(MigrationError.from(options.signal?.reason, "CANCELLED"));
+    options.signal?.addEventListener("abort", onAbort);
+    try {
+      const messages = readMessages(channel);
+      const first = await messages.next();
+      const greeting = v.safeParse(Greeting, first.value);
+      if (!greeting.success) throw noMonitor(channel);
+      const client = new QmpClient(channel, greeting.output.QMP.version, messages);
+      await client.execute(NEGOTIATION_COMMAND);
+      return client;
+    } catch (error) {
+      channel.destroy();
+      throw error;
+    } finally {
+      options.signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  private constructor(channel: Channel, version: MonitorVersion, messages: AsyncIterable<unknown>) {
+    this.#channel = channel;
+    this.version = version;
+    this.events = {
+      subscribe: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    };
+    this.closed = this.#receive(messages);
+  }
+
+  /**
+   * Carries out one command and returns its answer. Calls may overlap.
+   * Errors: COMMAND_NOT_FOUND, COMMAND_FAILED with the monitor's words; CHANNEL_FAILED when the
+   * connection dies before the answer.
+   */
+  async execute(name: string, args?: Readonly<Record<string, unknown>>): Promise<unknown> {
+    if (this.#channel.error !== undefined) throw this.#channel.error;
+    const id = ++this.#lastId;
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject });
+    });
+    const bytes = encodeLine({ execute: name, ...(args === undefined ? {} : { arguments: args }), id });
+    this.#channel.write(bytes).catch((error: unknown) => this.#fail(MigrationError.from(error)));
+    return answer;
+  }
+
+  /** Drops the connection; calls that are pending reject. */
+  async close(): Promise<void> {
+    this.#channel.destroy();
+    await this.closed;
+  }
+
+  async #receive(messages: AsyncIterable<unknown>): Promise<void> {
+    try {
+      for await (const message of messages) this.#dispatch(message);
+      this.#channel.destroy(monitorGone(this.#channel));
+    } catch (error) {
+      this.#channel.destroy(MigrationError.from(error));
+    }
+    await this.#channel.closed;
+    this.#fail(this.#channel.error ?? monitorGone(this.#channel));
+  }
+
+  #dispatch(message: unknown): void {
+    if (v.is(Answer, message)) {
+      this.#take(message.id)?.resolve(message.return);
+    } else if (v.is(Refusal, message)) {
+      const code = message.error.class === "CommandNotFound" ? "COMMAND_NOT_FOUND" : "COMMAND_FAILED";
+      const error = new MigrationError(code, message.error.desc);
+      // Without an id the monitor did not understand the line at all.
+      if (message.id === undefined) this.#fail(error);
+      else this.#take(message.id)?.reject(error);
+    } else if (v.is(Event, message)) {
+      for (const listener of this.#listeners) listener(message);
+    }
+  }
+
+  #take(id: number): PendingCall | undefined {
+    const call = this.#pending.get(id);
+    this.#pending.delete(id);
+    return call;
+  }
+
+  #fail(error: MigrationError): void {
+    const calls = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const call of calls) call.reject(error);
+  }
+}
+
+async function* readMessages(channel: Channel): AsyncGenerator<unknown, void, void> {
+  const lines = new LineDecoder(MAX_OBJECT_BYTES);
+  for await (const chunk of channel.read()) {
+    for (const line of lines.push(chunk)) {
+      if (line.kind === "bad") throw line.error;
+      if (line.text.trim() !== "") yield parseJson(line.text);
+    }
+  }
+}
+
+function noMonitor(channel: Channel): MigrationError {
+  return new MigrationError(
+    "CONNECT_FAILED",
+    `Failed to connect to '${channel.peer}': no QMP monitor answers there`,
+  );
+}
+
+function monitorGone(channel: Channel): MigrationError {
+  return new MigrationError(
+    "CHANNEL_FAILED",
+    `Connection to '${channel.peer}' failed: the monitor closed it`,
+  );
+}

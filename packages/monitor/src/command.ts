@@ -1,0 +1,81 @@
+import { MigrationError } from "@peregrine/protocol";
+import * as v from "valibot";
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** One command of the monitor. */
+export interface Command {
+  readonly name: string;
+  /** Checks the arguments and carries the command out. What it returns is the answer, undefined is `{}`. */
+  run(args: Readonly<Record<string, unknown>>): MaybePromise<unknown>;
+}
+
+export type CommandTable = ReadonlyMap<string, Command>;
+
+/** The arguments of a command: every key it knows, and its type. Keys that are not listed are refused. */
+export type ArgumentEntries = v.ObjectEntries;
+
+/** Declares a command. `handler` is called with arguments that fit `entries`. */
+export function defineCommand<const Entries extends ArgumentEntries>(
+  name: string,
+  entries: Entries,
+  handler: (args: v.InferObjectOutput<Entries>) => MaybePromise<unknown>,
+): Command {
+  const schema = v.strictObject(entries);
+  return {
+    name,
+    run(args) {
+      const result = v.safeParse(schema, args, { abortEarly: true });
+      if (result.success) return handler(result.output as v.InferObjectOutput<Entries>);
+      throw new MigrationError("BAD_PARAMETER", describeIssue(result.issues[0]));
+    },
+  };
+}
+
+export function commandTable(commands: readonly Command[]): CommandTable {
+  return new Map(commands.map((command) => [command.name, command]));
+}
+
+/** A number without a fraction that JSON carries exactly. */
+export function integer(): v.GenericSchema<number> {
+  return v.custom<number>(Number.isSafeInteger, "integer");
+}
+
+/** A value that passes `accepts`; anything else is refused with `text`, whatever its type. */
+export function checked<T>(
+  accepts: (value: unknown) => value is T,
+  text: string,
+): v.GenericSchema<unknown, T> {
+  return v.pipe(
+    v.unknown(),
+    v.check(accepts, text),
+    v.transform((value) => value as T),
+  );
+}
+
+function describeIssue(issue: v.BaseIssue<unknown>): string {
+  if (issue.kind === "validation") return issue.message;
+  const name = pathOf(issue);
+  if (issue.expected === "never") return `Parameter '${name}' is unexpected`;
+  if (issue.received === "undefined") return `Parameter '${name}' is missing`;
+  return `Invalid parameter type for '${name}', expected: ${expectedType(issue)}`;
+}
+
+/** `capabilities[0].state` */
+function pathOf(issue: v.BaseIssue<unknown>): string {
+  return (issue.path ?? []).reduce((path, { key }) => {
+    if (typeof key === "number") return `${path}[${key}]`;
+    return path === "" ? String(key) : `${path}.${String(key)}`;
+  }, "");
+}
+
+function expectedType(issue: v.BaseIssue<unknown>): string {
+  switch (issue.type) {
+    case "custom":
+      return issue.message;
+    case "strict_object":
+      return "object";
+    default:
+      return issue.type;
+  }
+}
