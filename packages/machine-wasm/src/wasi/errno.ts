@@ -1,5 +1,5 @@
 /** Error numbers of WASI preview1, in the order of its specification: the position is the number. */
-const NAMES = [
+export const ERRNO_NAMES = [
   "SUCCESS", "E2BIG", "EACCES", "EADDRINUSE", "EADDRNOTAVAIL", "EAFNOSUPPORT", "EAGAIN", "EALREADY", "EBADF",
   "EBADMSG", "EBUSY", "ECANCELED", "ECHILD", "ECONNABORTED", "ECONNREFUSED", "ECONNRESET", "EDEADLK",
   "EDESTADDRREQ", "EDOM", "EDQUOT", "EEXIST", "EFAULT", "EFBIG", "EHOSTUNREACH", "EIDRM", "EILSEQ",
@@ -11,9 +11,9 @@ const NAMES = [
   "ETIMEDOUT", "ETXTBSY", "EXDEV", "ENOTCAPABLE",
 ] as const; // prettier-ignore
 
-export type ErrnoName = (typeof NAMES)[number];
+export type ErrnoName = (typeof ERRNO_NAMES)[number];
 
-const NUMBERS: ReadonlyMap<string, number> = new Map(NAMES.map((name, number) => [name, number]));
+const NUMBERS: ReadonlyMap<string, number> = new Map(ERRNO_NAMES.map((name, number) => [name, number]));
 
 /** Names that hosts use for a condition that WASI calls by another name. */
 const SYNONYMS: ReadonlyMap<string, ErrnoName> = new Map([

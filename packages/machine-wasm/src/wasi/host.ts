@@ -132,6 +132,8 @@ export interface GuestControl {
   interrupted(): boolean;
   /**
    * Blocks until something happens: interruption, console input, or the deadline. It may return early.
+   * What happened since the last wait counts: it ends this one at once, so that no wake is lost
+   * between looking and waiting.
    * @param deadlineNs on the host's monotonic clock; undefined waits for ever.
    */
   wait(deadlineNs: bigint | undefined): void;
