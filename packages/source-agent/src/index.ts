@@ -1,1 +1,9 @@
-export {};
+export type { DowntimeBreakdown } from "./downtime.ts";
+export { OutgoingMigration } from "./outgoing-migration.ts";
+export type {
+  MigrationNotifier,
+  OutgoingMigrationEvent,
+  OutgoingMigrationOptions,
+  Ownership,
+} from "./outgoing-migration.ts";
+export type { MigrationTimeouts } from "./thread-messages.ts";

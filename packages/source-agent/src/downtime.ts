@@ -1,0 +1,15 @@
+/** What a guest's downtime was made of. Milliseconds, in the order in which the parts came. */
+export interface DowntimeBreakdown {
+  /** From the request until the guest stood still. */
+  readonly stop: number;
+  /** Saving the devices. */
+  readonly save: number;
+  /** Sending the last pages. */
+  readonly lastPages: number;
+  /** Sending the device state and the end of the stream. */
+  readonly deviceState: number;
+  /** From the last byte sent until the destination's confirmation. */
+  readonly load: number;
+  /** All of it: from the stop request until the confirmation. */
+  readonly total: number;
+}

@@ -1,0 +1,297 @@
+import { MigrationError } from "@peregrine/protocol";
+import {
+  MigrationCapabilities,
+  migrationInfo,
+  MigrationParameters,
+  MigrationState,
+  MigrationStatistics,
+} from "@peregrine/shared-state";
+import type {
+  CapabilityName,
+  Machine,
+  MigrationInfo,
+  MigrationStatus,
+  ParameterValues,
+  RunControl,
+} from "@peregrine/shared-state";
+import { parseUri } from "@peregrine/transport";
+import { now } from "./clock.ts";
+import type { DowntimeBreakdown } from "./downtime.ts";
+import { MigrationAttempt } from "./migration-attempt.ts";
+import type { AttemptResult } from "./migration-attempt.ts";
+import type { MigrationTimeouts } from "./thread-messages.ts";
+
+const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000 };
+
+export interface OutgoingMigrationOptions {
+  readonly machine: Machine;
+  readonly run: RunControl;
+  /** Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel. */
+  readonly timeouts?: Partial<MigrationTimeouts>;
+}
+
+/** What the monitor is told. */
+export type OutgoingMigrationEvent =
+  | { readonly kind: "migration"; readonly status: MigrationStatus }
+  /** `pass` counts from 1. */
+  | { readonly kind: "migration-pass"; readonly pass: number };
+
+/**
+ * Called when the channel is connected and nothing was sent yet (`setup`), and when an attempt has ended.
+ * What it throws before the first byte fails the migration.
+ */
+export type MigrationNotifier = (migration: MigrationState) => void;
+
+/** Whether this agent holds the guest. `undecided`: everything is sent and the destination has not answered. */
+export type Ownership = "owner" | "not-owner" | "undecided";
+
+/**
+ * The one outgoing migration of an agent, from the agent's start to its end. Capabilities and parameters
+ * belong to it and outlive each attempt.
+ *
+ * A migration that fails or is cancelled leaves the guest as it was: running if it ran. When the state says
+ * `failed` or `cancelled`, everything is cleaned up and the next attempt can start at once.
+ */
+export class OutgoingMigration {
+  readonly #machine: Machine;
+  readonly #run: RunControl;
+  readonly #timeouts: MigrationTimeouts;
+  readonly #state = new MigrationState();
+  readonly #statistics = new MigrationStatistics();
+  readonly #parameters = new MigrationParameters();
+  readonly #capabilities = new MigrationCapabilities();
+  /** Newest first. */
+  readonly #blockers: string[] = [];
+  readonly #notifiers = new Set<MigrationNotifier>();
+  readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
+  #attempt: MigrationAttempt | undefined;
+  #error: MigrationError | undefined;
+  #downtime: DowntimeBreakdown | undefined;
+  #disposed = false;
+
+  constructor({ machine, run, timeouts }: OutgoingMigrationOptions) {
+    this.#machine = machine;
+    this.#run = run;
+    this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
+    this.#state.subscribe((status) => this.#publish({ kind: "migration", status }));
+  }
+
+  get status(): MigrationStatus {
+    return this.#state.get();
+  }
+
+  /** Why the last attempt failed. */
+  get error(): MigrationError | undefined {
+    return this.#error;
+  }
+
+  /** What the downtime of a completed migration was made of. */
+  get downtimeBreakdown(): DowntimeBreakdown | undefined {
+    return this.#downtime;
+  }
+
+  get ownership(): Ownership {
+    if (this.#state.hasCompleted() || this.#run.handedOver) return "not-owner";
+    return this.#attempt?.handingOver === true ? "undecided" : "owner";
+  }
+
+  /**
+   * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
+   * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED. Errors that leave the state `failed`:
+   * UNKNOWN_SCHEME, BAD_ADDRESS.
+   */
+  migrate(uri: string): void {
+    this.#requireMigratable();
+    this.#error = undefined;
+    this.#downtime = undefined;
+    this.#statistics.reset(Math.round(now()));
+    this.#state.set(this.#state.get(), "setup");
+    try {
+      parseUri(uri, "outgoing");
+    } catch (error) {
+      this.#conclude({ kind: "failed", error: MigrationError.from(error) });
+      throw error;
+    }
+    const attempt = new MigrationAttempt({
+      uri,
+      machine: this.#machine,
+      run: this.#run,
+      parameters: this.#parameters,
+      statistics: this.#statistics,
+      timeouts: this.#timeouts,
+      connected: () => this.#connected(),
+      active: () => this.#state.set("setup", "active"),
+      pass: (pass) => this.#publish({ kind: "migration-pass", pass }),
+      handedOver: (downtime) => this.#completed(downtime),
+    });
+    this.#attempt = attempt;
+    void attempt.result.then((result) => {
+      this.#attempt = undefined;
+      this.#conclude(result);
+    });
+  }
+
+  /**
+   * Gives up the attempt that is under way; does nothing when there is none. Returns at once: the state is
+   * `cancelled` when everything is cleaned up.
+   *
+   * Once the stream is complete the destination may have the guest already. A cancel then asks for it back:
+   * the attempt is cancelled if the destination had not accepted it, and completed if it had.
+   */
+  cancel(): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined || !attempt.cancel()) return;
+    this.#cancelling();
+  }
+
+  query(): MigrationInfo {
+    return migrationInfo({
+      status: this.#state.get(),
+      statistics: this.#statistics,
+      now: Math.round(now()),
+      error: this.#error?.message,
+    });
+  }
+
+  /** The counters of the present or last attempt. */
+  get statistics(): MigrationStatistics {
+    return this.#statistics;
+  }
+
+  /** Bytes per second; 0 is unlimited, a negative value becomes 0. Takes effect at once. Errors: BAD_PARAMETER. */
+  setSpeed(bytesPerSecond: number): void {
+    this.#parameters.setSpeed(bytesPerSecond);
+    this.#attempt?.parametersChanged();
+  }
+
+  /** Tolerated downtime in seconds. Takes effect at once. Errors: BAD_PARAMETER. */
+  setDowntime(seconds: number): void {
+    this.#parameters.setDowntime(seconds);
+    this.#attempt?.parametersChanged();
+  }
+
+  /** Sets all of `changes`, or none of them. Takes effect at once. Errors: BAD_PARAMETER. */
+  setParameters(changes: Readonly<Record<string, unknown>>): void {
+    this.#parameters.set(changes);
+    this.#attempt?.parametersChanged();
+  }
+
+  queryParameters(): ParameterValues {
+    return this.#parameters.values();
+  }
+
+  /** Sets all of `states`, or none of them. Errors: IN_PROGRESS in `setup` and `active`, BAD_PARAMETER. */
+  setCapabilities(states: Readonly<Record<string, boolean | undefined>>): void {
+    const changes = Object.entries(states).flatMap(([capability, state]) =>
+      state === undefined ? [] : [{ capability, state }],
+    );
+    this.#capabilities.set(changes, this.#state.get());
+  }
+
+  queryCapabilities(): Record<CapabilityName, boolean> {
+    const states = this.#capabilities.list().map(({ capability, state }) => [capability, state] as const);
+    return Object.fromEntries(states) as Record<CapabilityName, boolean>;
+  }
+
+  /** Refuses every migration with these words until the reason is removed. */
+  addBlocker(reason: string): void {
+    this.#blockers.unshift(reason);
+  }
+
+  removeBlocker(reason: string): void {
+    const index = this.#blockers.indexOf(reason);
+    if (index >= 0) this.#blockers.splice(index, 1);
+  }
+
+  /** @returns a function that removes the notifier. */
+  addNotifier(notifier: MigrationNotifier): () => void {
+    this.#notifiers.add(notifier);
+    return () => {
+      this.#notifiers.delete(notifier);
+    };
+  }
+
+  /** @returns a function that ends the subscription. */
+  subscribe(listener: (event: OutgoingMigrationEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Cancels what is under way and resolves when nothing of it is left. No migration can start afterwards. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    const attempt = this.#attempt;
+    this.cancel();
+    await attempt?.result;
+  }
+
+  #requireMigratable(): void {
+    if (this.#attempt !== undefined || this.#state.isRunning()) {
+      throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
+    }
+    if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
+    switch (this.#run.state) {
+      case "inmigrate":
+        throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
+      case "postmigrate":
+        throw new MigrationError(
+          "WRONG_STATE",
+          "Can't migrate the vm that was paused due to previous migration",
+        );
+      case "shutdown":
+      case "internal-error":
+        throw new MigrationError("WRONG_STATE", "The guest has ended: there is nothing to migrate");
+      default:
+    }
+    const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
+    if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
+  }
+
+  #connected(): void {
+    this.#statistics.expectedDowntime = Math.round(this.#parameters.downtimeLimit);
+    for (const notifier of this.#notifiers) notifier(this.#state);
+  }
+
+  #cancelling(): void {
+    if (!this.#state.set("setup", "cancelling")) this.#state.set("active", "cancelling");
+  }
+
+  #completed(downtime: DowntimeBreakdown): void {
+    this.#downtime = downtime;
+    this.#statistics.downtime = Math.round(downtime.total);
+    this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
+    this.#run.handedOver = true;
+    if (this.#run.state === "finish-migrate") this.#run.set("postmigrate");
+    this.#state.set("active", "completed");
+  }
+
+  /** The end of an attempt that left nothing behind. */
+  #conclude(result: AttemptResult): void {
+    switch (result.kind) {
+      case "completed":
+        break;
+      case "cancelled":
+        this.#cancelling();
+        this.#state.set("cancelling", "cancelled");
+        break;
+      case "failed":
+        this.#error = result.error;
+        if (!this.#state.set("setup", "failed")) this.#state.set("active", "failed");
+        break;
+    }
+    for (const notifier of this.#notifiers) {
+      try {
+        notifier(this.#state);
+      } catch (error) {
+        // The migration has ended either way; the others still have to hear of it.
+        process.emitWarning(MigrationError.from(error));
+      }
+    }
+  }
+
+  #publish(event: OutgoingMigrationEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}

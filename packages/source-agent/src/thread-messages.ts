@@ -1,0 +1,60 @@
+import type { SerializedError } from "@peregrine/protocol";
+import type { RamAccess, SavedDevice } from "@peregrine/shared-state";
+import type { DowntimeBreakdown } from "./downtime.ts";
+
+/** What the migration thread is started with. All of it survives structured clone. */
+export interface ThreadData {
+  readonly uri: string;
+  readonly machineType: string;
+  /** Of the MigrationParameters. */
+  readonly parameters: SharedArrayBuffer;
+  /** Of the MigrationStatistics. */
+  readonly statistics: SharedArrayBuffer;
+  /** Of the HandoverGate. */
+  readonly gate: SharedArrayBuffer;
+  readonly timeouts: MigrationTimeouts;
+}
+
+/** How long the source waits. Milliseconds. */
+export interface MigrationTimeouts {
+  /** For a connection. */
+  readonly connect: number;
+  /** For the destination's word that the guest is loaded, after the last byte was sent. */
+  readonly confirm: number;
+  /** For the same word, after the source has taken the guest back. */
+  readonly revoke: number;
+}
+
+/** From the main thread to the migration thread. */
+export type MessageToThread =
+  /** The guest logs what it writes: begin the stream. Answers `connected`. */
+  | { readonly kind: "begin"; readonly ram: RamAccess; readonly early: readonly SavedDevice[] }
+  /** The guest stands still and its devices are saved. Answers `stop-guest`. */
+  | {
+      readonly kind: "guest-stopped";
+      readonly late: readonly SavedDevice[];
+      /** Milliseconds that saving the devices took. */
+      readonly saveTime: number;
+    }
+  /** The parameters in shared memory have changed. */
+  | { readonly kind: "parameters-changed" }
+  /** Give up: close the channel and end. */
+  | { readonly kind: "abort"; readonly error: SerializedError }
+  /** Take the guest back, if the destination has not accepted it. After the gate was passed. */
+  | { readonly kind: "revoke" };
+
+/** From the migration thread to the main thread. */
+export type MessageToMain =
+  | { readonly kind: "connected" }
+  /** The setup stage is sent. */
+  | { readonly kind: "active" }
+  /** A pass over guest memory begins. */
+  | { readonly kind: "pass"; readonly pass: number }
+  | { readonly kind: "stop-guest" }
+  /** The last message: the channel is closed. */
+  | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
+
+export type ThreadOutcome =
+  /** The destination has confirmed that it has everything. */
+  | { readonly kind: "handed-over"; readonly downtime: DowntimeBreakdown }
+  | { readonly kind: "failed"; readonly error: SerializedError };
