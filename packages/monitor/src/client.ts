@@ -1,10 +1,10 @@
 import { MigrationError } from "@peregrine/protocol";
-import { connect } from "@peregrine/transport";
+import { abortError, connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import * as v from "valibot";
+import { NEGOTIATION_COMMAND } from "./command.ts";
 import type { EventSource } from "./events.ts";
 import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
-import { NEGOTIATION_COMMAND } from "./session.ts";
 import type { MonitorVersion } from "./version.ts";
 
 /** Bytes of one object that a monitor may send. */
@@ -51,21 +51,19 @@ export class QmpClient {
    */
   static async connect(uri: string, options: { readonly signal?: AbortSignal } = {}): Promise<QmpClient> {
     const channel = await connect(uri, options);
-    const onAbort = (): void => channel.destroy(MigrationError.from(options.signal?.reason, "CANCELLED"));
-    options.signal?.addEventListener("abort", onAbort);
+    const { signal } = options;
+    const onAbort = (): void => channel.destroy(abortError(signal, channel.peer));
+    signal?.addEventListener("abort", onAbort);
     try {
       const messages = readMessages(channel);
-      const first = await messages.next();
-      const greeting = v.safeParse(Greeting, first.value);
-      if (!greeting.success) throw noMonitor(channel);
-      const client = new QmpClient(channel, greeting.output.QMP.version, messages);
+      const client = new QmpClient(channel, await readGreeting(channel, messages), messages);
       await client.execute(NEGOTIATION_COMMAND);
       return client;
     } catch (error) {
       channel.destroy();
       throw error;
     } finally {
-      options.signal?.removeEventListener("abort", onAbort);
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -151,10 +149,17 @@ async function* readMessages(channel: Channel): AsyncGenerator<unknown, void, vo
   }
 }
 
-function noMonitor(channel: Channel): MigrationError {
-  return new MigrationError(
+async function readGreeting(channel: Channel, messages: AsyncIterator<unknown>): Promise<MonitorVersion> {
+  const first = await messages.next().catch((error: unknown) => {
+    if (channel.error !== undefined) throw channel.error;
+    return { value: error };
+  });
+  const greeting = v.safeParse(Greeting, first.value);
+  if (greeting.success) return greeting.output.QMP.version;
+  throw new MigrationError(
     "CONNECT_FAILED",
     `Failed to connect to '${channel.peer}': no QMP monitor answers there`,
+    { cause: first.value },
   );
 }
 

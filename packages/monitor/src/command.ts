@@ -1,6 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import * as v from "valibot";
 
+const INT64_LIMIT = 2 ** 63;
+
 type MaybePromise<T> = T | Promise<T>;
 
 /** One command of the monitor. */
@@ -15,18 +17,23 @@ export type CommandTable = ReadonlyMap<string, Command>;
 /** The arguments of a command: every key it knows, and its type. Keys that are not listed are refused. */
 export type ArgumentEntries = v.ObjectEntries;
 
+type ArgumentsOf<Entries extends ArgumentEntries> = v.InferOutput<v.StrictObjectSchema<Entries, undefined>>;
+
+/** The command that ends a client's negotiation. */
+export const NEGOTIATION_COMMAND = "qmp_capabilities";
+
 /** Declares a command. `handler` is called with arguments that fit `entries`. */
 export function defineCommand<const Entries extends ArgumentEntries>(
   name: string,
   entries: Entries,
-  handler: (args: v.InferObjectOutput<Entries>) => MaybePromise<unknown>,
+  handler: (args: ArgumentsOf<Entries>) => MaybePromise<unknown>,
 ): Command {
   const schema = v.strictObject(entries);
   return {
     name,
     run(args) {
       const result = v.safeParse(schema, args, { abortEarly: true });
-      if (result.success) return handler(result.output as v.InferObjectOutput<Entries>);
+      if (result.success) return handler(result.output);
       throw new MigrationError("BAD_PARAMETER", describeIssue(result.issues[0]));
     },
   };
@@ -36,9 +43,12 @@ export function commandTable(commands: readonly Command[]): CommandTable {
   return new Map(commands.map((command) => [command.name, command]));
 }
 
-/** A number without a fraction that JSON carries exactly. */
+/** A 64-bit integer. Beyond 2^53 JSON rounds it, which a rate or a size can bear. */
 export function integer(): v.GenericSchema<number> {
-  return v.custom<number>(Number.isSafeInteger, "integer");
+  return v.custom<number>(
+    (value) => Number.isInteger(value) && Math.abs(value as number) <= INT64_LIMIT,
+    "integer",
+  );
 }
 
 /** A value that passes `accepts`; anything else is refused with `text`, whatever its type. */

@@ -1,9 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import * as v from "valibot";
-import type { AgentControl, MigrationParameters } from "./agent-control.ts";
-import { checked, commandTable, defineCommand, integer } from "./command.ts";
-import type { CommandTable } from "./command.ts";
-import { NEGOTIATION_COMMAND } from "./session.ts";
+import type { AgentControl } from "./agent-control.ts";
+import { checked, commandTable, defineCommand, integer, NEGOTIATION_COMMAND } from "./command.ts";
+import type { Command, CommandTable } from "./command.ts";
 import type { MonitorVersion } from "./version.ts";
 
 const UINT64_LIMIT = 2 ** 64;
@@ -13,19 +12,20 @@ const MAX_DOWNTIME_LIMIT_MS = 2000 * 1000;
 
 /** Every command of the monitor, carried out by `agent`. */
 export function createCommands(agent: AgentControl, version: MonitorVersion): CommandTable {
-  const commands = [
+  const commands: readonly Command[] = [
     ...guestCommands(agent),
     ...migrationCommands(agent),
     ...parameterCommands(agent),
     ...capabilityCommands(agent),
     defineCommand("query-version", {}, () => version),
-    defineCommand("query-commands", {}, () => names.map((name) => ({ name }))),
+    defineCommand("query-commands", {}, () =>
+      [NEGOTIATION_COMMAND, ...commands.map(({ name }) => name)].map((name) => ({ name })),
+    ),
   ];
-  const names = [NEGOTIATION_COMMAND, ...commands.map(({ name }) => name)].sort();
   return commandTable(commands);
 }
 
-function guestCommands(agent: AgentControl) {
+function guestCommands(agent: AgentControl): Command[] {
   return [
     defineCommand("query-status", {}, () => agent.queryStatus()),
     defineCommand("query-name", {}, async () => {
@@ -39,7 +39,7 @@ function guestCommands(agent: AgentControl) {
   ];
 }
 
-function migrationCommands(agent: AgentControl) {
+function migrationCommands(agent: AgentControl): Command[] {
   return [
     defineCommand(
       "migrate",
@@ -65,7 +65,7 @@ function migrationCommands(agent: AgentControl) {
   ];
 }
 
-function parameterCommands(agent: AgentControl) {
+function parameterCommands(agent: AgentControl): Command[] {
   return [
     defineCommand("migrate_set_speed", { value: integer() }, ({ value }) =>
       agent.setSpeed(Math.max(0, value)),
@@ -76,21 +76,21 @@ function parameterCommands(agent: AgentControl) {
     defineCommand(
       "migrate-set-parameters",
       {
-        "max-bandwidth": v.optional(checked(isUint64, "Parameter 'max-bandwidth' expects uint64")),
-        "downtime-limit": v.optional(
+        "max-bandwidth": v.exactOptional(checked(isUint64, "Parameter 'max-bandwidth' expects uint64")),
+        "downtime-limit": v.exactOptional(
           checked(
             isDowntimeLimit,
             "Parameter 'downtime_limit' expects an integer in the range of 0 to (2000 * 1000) ms",
           ),
         ),
       },
-      (parameters) => agent.setParameters(parameters as Partial<MigrationParameters>),
+      (parameters) => agent.setParameters(parameters),
     ),
     defineCommand("query-migrate-parameters", {}, () => agent.queryParameters()),
   ];
 }
 
-function capabilityCommands(agent: AgentControl) {
+function capabilityCommands(agent: AgentControl): Command[] {
   const state = v.strictObject({ capability: v.string(), state: v.boolean() });
   return [
     defineCommand("migrate-set-capabilities", { capabilities: v.array(state) }, ({ capabilities }) => {
@@ -103,9 +103,8 @@ function capabilityCommands(agent: AgentControl) {
           );
         }
       }
-      return agent.setCapabilities(
-        Object.fromEntries(capabilities.map((entry) => [entry.capability, entry.state])),
-      );
+      const states = capabilities.map((entry) => [entry.capability, entry.state] as const);
+      return agent.setCapabilities(Object.fromEntries(states));
     }),
     defineCommand("query-migrate-capabilities", {}, () =>
       Object.entries(agent.queryCapabilities()).map(([capability, on]) => ({ capability, state: on })),

@@ -33,7 +33,7 @@ function toQmpEvent(event: AgentEvent): QmpEvent {
       return { event: "MIGRATION", data: { status: event.status } };
     case "migration-pass":
       return { event: "MIGRATION_PASS", data: { pass: event.pass } };
-    case "shutdown":
+    default:
       return { event: "SHUTDOWN", data: { guest: event.guest, reason: event.reason } };
   }
 }

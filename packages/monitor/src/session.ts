@@ -1,7 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
+import * as v from "valibot";
 import type { CommandTable } from "./command.ts";
-import { commandTable, defineCommand } from "./command.ts";
+import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
 import type { QmpEvent, Timestamp } from "./events.ts";
 import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
 import type { Line } from "./json-lines.ts";
@@ -9,10 +10,6 @@ import type { MonitorLimits } from "./limits.ts";
 import { echoedId, parseRequest } from "./request.ts";
 import type { Request } from "./request.ts";
 import type { MonitorVersion } from "./version.ts";
-import * as v from "valibot";
-
-/** The command that ends the negotiation. */
-export const NEGOTIATION_COMMAND = "qmp_capabilities";
 
 /** A client begins in negotiation, where it gets no events and has one command. */
 type Mode = "negotiation" | "command";
@@ -27,6 +24,7 @@ export class Session {
   readonly #limits: MonitorLimits;
   readonly #negotiation: CommandTable;
   #mode: Mode = "negotiation";
+  #closing = false;
   #queued = 0;
   #answering: Promise<void> = Promise.resolve();
 
@@ -48,6 +46,7 @@ export class Session {
     try {
       for await (const chunk of this.#channel.read()) {
         for (const line of lines.push(chunk)) {
+          if (this.#closing) return;
           this.#answering = this.#answer(line);
           await this.#answering;
         }
@@ -64,8 +63,9 @@ export class Session {
     if (this.#mode === "command") this.#send({ timestamp, ...event });
   }
 
-  /** Lets the command that is running answer, sends what is waiting, and drops the client. */
+  /** Lets the command that is running answer, begins no other, sends what is waiting, and drops the client. */
   async close(): Promise<void> {
+    this.#closing = true;
     const overdue = setTimeout(() => this.#channel.destroy(), this.#limits.closeTimeout);
     try {
       await Promise.race([this.#answering, this.#channel.closed]);
@@ -127,12 +127,15 @@ export class Session {
       );
       return;
     }
-    this.#channel.write(bytes).then(
-      () => {
-        this.#queued -= bytes.length;
-      },
+    void this.#write(bytes);
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#channel.write(bytes);
+      this.#queued -= bytes.length;
+    } catch {
       // The reader of the channel sees the same failure.
-      () => {},
-    );
+    }
   }
 }

@@ -42,7 +42,8 @@ export function connectSocket(
   });
 }
 
-function abortError(signal: AbortSignal | undefined, peer: string): MigrationError {
+/** Why connecting was given up: the signal's own MigrationError, CONNECT_FAILED after a timeout, or CANCELLED. */
+export function abortError(signal: AbortSignal | undefined, peer: string): MigrationError {
   const reason: unknown = signal?.reason;
   if (MigrationError.is(reason)) return reason;
   if (reason instanceof DOMException && reason.name === "TimeoutError") {

@@ -1,0 +1,192 @@
+import { MigrationError } from "@peregrine/protocol";
+import { beforeEach, describe, expect, test } from "vitest";
+import { FakeAgent } from "../test/fake-agent.ts";
+import { VERSION } from "../test/version.ts";
+import { createCommands } from "./commands.ts";
+
+let agent: FakeAgent;
+
+beforeEach(() => {
+  agent = new FakeAgent();
+});
+
+async function run(name: string, args: Record<string, unknown> = {}): Promise<unknown> {
+  const command = createCommands(agent, VERSION).get(name);
+  if (command === undefined) throw new Error(`no command ${name}`);
+  return (await command.run(args)) ?? {};
+}
+
+describe("the commands about the guest", () => {
+  test("answer what the agent says", async () => {
+    expect(await run("query-status")).toEqual({ status: "running", running: true });
+    expect(await run("query-name")).toEqual({ name: "lua" });
+    expect(await run("query-version")).toEqual(VERSION);
+    expect(await run("x-peregrine-info")).toEqual(await agent.info());
+    agent.name = null;
+    expect(await run("query-name")).toEqual({});
+  });
+
+  test("stop, continue and end it", async () => {
+    expect(await run("stop")).toEqual({});
+    expect(agent.running).toBe(false);
+    expect(await run("cont")).toEqual({});
+    expect(agent.running).toBe(true);
+    expect(await run("quit")).toEqual({});
+    expect(agent.calls).toEqual([["quit"]]);
+  });
+
+  test("are all listed", async () => {
+    const listed = (await run("query-commands")) as { name: string }[];
+    expect(listed.map(({ name }) => name).sort((a, b) => a.localeCompare(b))).toEqual([
+      "cont",
+      "migrate",
+      "migrate_cancel",
+      "migrate_set_downtime",
+      "migrate_set_speed",
+      "migrate-set-capabilities",
+      "migrate-set-parameters",
+      "qmp_capabilities",
+      "query-commands",
+      "query-migrate",
+      "query-migrate-capabilities",
+      "query-migrate-parameters",
+      "query-name",
+      "query-status",
+      "query-version",
+      "quit",
+      "stop",
+      "x-peregrine-info",
+    ]);
+  });
+});
+
+describe("the commands about the migration", () => {
+  test("start and cancel it", async () => {
+    expect(await run("migrate", { uri: "tcp:[::1]:4444", blk: false, inc: false, detach: true })).toEqual({});
+    expect(await run("migrate_cancel")).toEqual({});
+    expect(agent.calls).toEqual([["migrate", "tcp:[::1]:4444"], ["cancelMigration"]]);
+  });
+
+  test("answer its state as the agent tells it", async () => {
+    expect(await run("query-migrate")).toEqual({});
+    agent.migration = { status: "failed", "error-desc": "Failed to connect to '/x': Connection refused" };
+    expect(await run("query-migrate")).toEqual(agent.migration);
+  });
+
+  test("clamp what may be clamped", async () => {
+    await run("migrate_set_speed", { value: 1000 });
+    await run("migrate_set_speed", { value: -1 });
+    await run("migrate_set_speed", JSON.parse('{"value": 9223372036854775807}') as Record<string, unknown>);
+    await run("migrate_set_downtime", { value: 0.3 });
+    await run("migrate_set_downtime", { value: -3 });
+    await run("migrate_set_downtime", { value: 1e300 });
+    expect(agent.calls).toEqual([
+      ["setSpeed", 1000],
+      ["setSpeed", 0],
+      ["setSpeed", 2 ** 63],
+      ["setDowntime", 0.3],
+      ["setDowntime", 0],
+      ["setDowntime", (2 ** 64 - 1) / 1e9],
+    ]);
+  });
+
+  test("set and show the parameters", async () => {
+    expect(await run("migrate-set-parameters", { "max-bandwidth": 0, "downtime-limit": 2_000_000 })).toEqual(
+      {},
+    );
+    expect(await run("query-migrate-parameters")).toEqual({
+      "max-bandwidth": 0,
+      "downtime-limit": 2_000_000,
+    });
+    await run("migrate-set-parameters", { "max-bandwidth": 2 ** 63 });
+    await run("migrate-set-parameters", {});
+    expect(agent.parameters).toEqual({ "max-bandwidth": 2 ** 63, "downtime-limit": 2_000_000 });
+  });
+
+  test("set and show the capabilities", async () => {
+    expect(await run("query-migrate-capabilities")).toEqual([{ capability: "events", state: false }]);
+    expect(
+      await run("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] }),
+    ).toEqual({});
+    expect(await run("query-migrate-capabilities")).toEqual([{ capability: "events", state: true }]);
+  });
+
+  test("pass on the agent's refusal", async () => {
+    agent.refusal = new MigrationError("IN_PROGRESS", "There's a migration process in progress");
+    await expect(run("migrate", { uri: "unix:/x" })).rejects.toBe(agent.refusal);
+    agent.migration = { status: "active" };
+    await expect(run("migrate-set-capabilities", { capabilities: [] })).rejects.toMatchObject({
+      message: "There's a migration process in progress",
+    });
+  });
+});
+
+describe("wrong arguments", () => {
+  const downtime = "Parameter 'downtime_limit' expects an integer in the range of 0 to (2000 * 1000) ms";
+  const bandwidth = "Parameter 'max-bandwidth' expects uint64";
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ["migrate", {}, "Parameter 'uri' is missing"],
+    ["migrate", { uri: 1 }, "Invalid parameter type for 'uri', expected: string"],
+    ["migrate", { uri: null }, "Invalid parameter type for 'uri', expected: string"],
+    ["migrate", { uri: "x", resume: true }, "Parameter 'resume' is unexpected"],
+    ["migrate", { uri: "x", detach: 1 }, "Invalid parameter type for 'detach', expected: boolean"],
+    ["migrate", { uri: "x", blk: true }, "Parameter 'blk' cannot be true: the guest has no disks to migrate"],
+    ["migrate", { uri: "x", inc: true }, "Parameter 'inc' cannot be true: the guest has no disks to migrate"],
+    ["stop", { now: 1 }, "Parameter 'now' is unexpected"],
+    [
+      "stop",
+      JSON.parse('{"__proto__": 1}') as Record<string, unknown>,
+      "Parameter '__proto__' is unexpected",
+    ],
+    ["migrate_set_speed", {}, "Parameter 'value' is missing"],
+    ["migrate_set_speed", { value: "1" }, "Invalid parameter type for 'value', expected: integer"],
+    ["migrate_set_speed", { value: 1.5 }, "Invalid parameter type for 'value', expected: integer"],
+    ["migrate_set_speed", { value: 2 ** 64 }, "Invalid parameter type for 'value', expected: integer"],
+    ["migrate_set_downtime", { value: true }, "Invalid parameter type for 'value', expected: number"],
+    ["migrate-set-parameters", { "max-bandwidth": -1 }, bandwidth],
+    ["migrate-set-parameters", { "max-bandwidth": 0.5 }, bandwidth],
+    ["migrate-set-parameters", { "max-bandwidth": "fast" }, bandwidth],
+    ["migrate-set-parameters", { "max-bandwidth": 2 ** 64 }, bandwidth],
+    ["migrate-set-parameters", { "downtime-limit": 2_000_001 }, downtime],
+    ["migrate-set-parameters", { "downtime-limit": -1 }, downtime],
+    ["migrate-set-parameters", { "multifd-channels": 2 }, "Parameter 'multifd-channels' is unexpected"],
+    ["migrate-set-capabilities", {}, "Parameter 'capabilities' is missing"],
+    [
+      "migrate-set-capabilities",
+      { capabilities: {} },
+      "Invalid parameter type for 'capabilities', expected: array",
+    ],
+    [
+      "migrate-set-capabilities",
+      { capabilities: [1] },
+      "Invalid parameter type for 'capabilities[0]', expected: object",
+    ],
+    ["migrate-set-capabilities", { capabilities: [{}] }, "Parameter 'capabilities[0].capability' is missing"],
+    [
+      "migrate-set-capabilities",
+      { capabilities: [{ capability: "events", state: "on" }] },
+      "Invalid parameter type for 'capabilities[0].state', expected: boolean",
+    ],
+    [
+      "migrate-set-capabilities",
+      {
+        capabilities: [
+          { capability: "events", state: true },
+          { capability: "nope", state: true },
+        ],
+      },
+      "Parameter 'capability' does not accept value 'nope'",
+    ],
+    [
+      "migrate-set-capabilities",
+      { capabilities: [{ capability: "toString", state: true }] },
+      "Parameter 'capability' does not accept value 'toString'",
+    ],
+  ])("%s %j", async (name, args, message) => {
+    const before = [agent.parameters, agent.capabilities];
+    await expect(run(name, args)).rejects.toMatchObject({ code: "BAD_PARAMETER", message });
+    expect(agent.calls).toEqual([]);
+    expect([agent.parameters, agent.capabilities]).toEqual(before);
+  });
+});
