@@ -4,10 +4,11 @@
 //
 // Standard streams are the guest's own, the exit status is the guest's.
 // The guest runs in a worker, because deep recursion needs more stack than the main thread has.
+// Do not import node:process here: that creates process.stdin, which makes descriptor 0 non-blocking,
+// and the guest's reads fail instead of waiting.
 
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import process from "node:process";
 import { parseArgs } from "node:util";
 import { WASI } from "node:wasi";
 import { Worker, isMainThread, workerData } from "node:worker_threads";
@@ -56,9 +57,7 @@ async function runInThisThread(run: PlainRun): Promise<number> {
     preopens: { ...run.preopens },
   });
   const module = await WebAssembly.compile(await readFile(run.program));
-  const instance = await WebAssembly.instantiate(module, {
-    wasi_snapshot_preview1: wasi.wasiImport,
-  });
+  const instance = new WebAssembly.Instance(module, { wasi_snapshot_preview1: wasi.wasiImport });
   return wasi.start(instance);
 }
 
