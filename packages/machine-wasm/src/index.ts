@@ -1,1 +1,8 @@
 export * from "./wasi/index.ts";
+export { rewrite, REWRITER_VERSION } from "./rewrite/rewrite.ts";
+export type { RewriteOptions, Rewritten, RewrittenInfo } from "./rewrite/rewrite.ts";
+export type { CompiledProgram, GuestCommand, GuestReport, GuestThread, GuestThreadData } from "./guest-messages.ts";
+export { GuestProgram } from "./guest-program.ts";
+export type { GuestHost } from "./guest-program.ts";
+export { WasmMachine } from "./wasm-machine.ts";
+export type { ConsoleSource, FreshGuest, WasmMachineHost } from "./wasm-machine.ts";

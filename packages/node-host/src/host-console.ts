@@ -75,7 +75,9 @@ export class ConsoleInput {
     this.#fill();
   };
 
+  /** A stream ends, closes and fails; the first of them counts. */
   readonly #onEnd = (): void => {
+    if (this.#ended) return;
     this.#ended = true;
     this.#fill();
   };

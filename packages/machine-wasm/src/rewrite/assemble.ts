@@ -1,6 +1,5 @@
 import { BinaryWriter } from "./binary.ts";
 import { CONTROL } from "./control-layout.ts";
-import { CONTROL_MEMORY } from "./frame-helpers.ts";
 import { type FunctionType, SECTION, type WasmModule } from "./module.ts";
 import { FUNCREF, op } from "./opcodes.ts";
 
@@ -13,7 +12,7 @@ export const HOST = {
   start: "peregrine.start",
   resume: "peregrine.resume",
   saveGlobals: "peregrine.save-globals",
-  loadGlobals: "peregrine.load-globals",
+  loadState: "peregrine.load-state",
   /** Followed by the table's or function's index; only where the module changes its tables. */
   table: "peregrine.table.",
   function: "peregrine.function.",
@@ -127,5 +126,3 @@ export const exportedTable = (name: string, index: number): Assembly["exports"][
   kind: KIND.table,
   index,
 });
-
-export { CONTROL_MEMORY };

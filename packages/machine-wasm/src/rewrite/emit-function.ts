@@ -175,6 +175,11 @@ export class FunctionEmitter {
           return i + 1;
         }
         break;
+      case op.dataDrop:
+      case op.elemDrop:
+        this.out.copy(bytes, start[i]!, start[i + 1]!);
+        this.#markDropped(opcode === op.dataDrop ? immediate[i]! : this.context.module.data.length + immediate[i]!);
+        return i + 1;
       default:
         if (this.context.tracked && this.analysis.addresses.has(i)) {
           this.#store(i);
@@ -184,6 +189,12 @@ export class FunctionEmitter {
     this.out.copy(bytes, start[i]!, start[i + 1]!);
     this.keep(i);
     return i + 1;
+  }
+
+  /** A dropped segment stays dropped in the next instance: the host reads this mark. */
+  #markDropped(segment: number): void {
+    this.out.u8(op.i32Const).s32(segment).u8(op.i32Const).s32(1);
+    controlAccess(this.out, [op.i32Store8], CONTROL.dropped);
   }
 
   #label(depth: number): number {

@@ -153,13 +153,12 @@ export class FrameHelpers {
     });
   }
 
-  /** Mutable globals as a frame without a site: `saveGlobals` pushes them, `loadGlobals` takes them back. */
-  globals(list: readonly { readonly index: number; readonly type: number }[]): { save: number; load: number; bytes: number } {
-    const bytes = list.reduce((sum, global) => sum + SIZE[global.type]!, 0);
-    const save = this.#helper("saveGlobals", [], [], () => {
+  /** Pushes all mutable globals, as `loadState` takes them. */
+  saveGlobals(list: readonly GlobalVariable[]): number {
+    return this.#helper("saveGlobals", [], [], () => {
       const push = this.push();
       const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(bytes).u8(op.call).u32(push).u8(op.localSet).u32(0);
+      out.u8(op.i32Const).s32(globalBytes(list)).u8(op.call).u32(push).u8(op.localSet).u32(0);
       let offset = 0;
       for (const { index, type } of list) {
         out.u8(op.localGet).u32(0).u8(op.globalGet).u32(index);
@@ -168,7 +167,11 @@ export class FrameHelpers {
       }
       return out;
     });
-    const load = this.#helper("loadGlobals", [I32], [], () => {
+  }
+
+  /** `(address) -> ()`: makes a new instance what the old one was: loads the globals, drops the dropped segments. */
+  loadState(list: readonly GlobalVariable[], segments: { readonly data: number; readonly elements: number }): number {
+    return this.#helper("loadState", [I32], [], () => {
       const out = new BinaryWriter().u8(0);
       let offset = 0;
       for (const { index, type } of list) {
@@ -177,8 +180,25 @@ export class FrameHelpers {
         out.u8(op.globalSet).u32(index);
         offset += SIZE[type]!;
       }
+      for (let segment = 0; segment < segments.data + segments.elements; segment++) {
+        out.u8(op.i32Const).s32(segment);
+        controlAccess(out, [I32_LOAD8_U], CONTROL.dropped);
+        out.u8(op.if).u8(BLOCK_VOID);
+        if (segment < segments.data) out.u8(0xfc).u32(op.dataDrop & 0xffff).u32(segment);
+        else out.u8(0xfc).u32(op.elemDrop & 0xffff).u32(segment - segments.data);
+        out.u8(op.end);
+      }
       return out;
     });
-    return { save, load, bytes };
   }
 }
+
+const I32_LOAD8_U = 0x2d;
+
+export interface GlobalVariable {
+  readonly index: number;
+  readonly type: number;
+}
+
+/** Bytes of these globals together. */
+export const globalBytes = (list: readonly GlobalVariable[]): number => valueBytes(list.map(({ type }) => type));

@@ -31,6 +31,8 @@ export interface FunctionCode {
   readonly hasLoop: boolean;
   /** Uses an instruction that changes a table's content. */
   readonly writesTable: boolean;
+  /** Uses data.drop or elem.drop. */
+  readonly dropsSegments: boolean;
 }
 
 const TABLE_WRITES: readonly number[] = [op.tableSet, op.tableInit, op.tableCopy, op.tableGrow, op.tableFill];
@@ -92,6 +94,7 @@ export function decodeBody(module: WasmModule, index: number, bytes: Uint8Array,
   const indirect = new Set<number>();
   const indirectTail = new Set<number>();
   let writesTable = false;
+  let dropsSegments = false;
   let count = 0;
   while (reader.position < to) {
     if (count === columns.code.length) columns.grow();
@@ -152,6 +155,7 @@ export function decodeBody(module: WasmModule, index: number, bytes: Uint8Array,
     else if (code === op.returnCall) tailCalls.add(immediate);
     else if (code === op.returnCallIndirect) indirectTail.add(immediate);
     else if (TABLE_WRITES.includes(code)) writesTable = true;
+    else if (code === op.dataDrop || code === op.elemDrop) dropsSegments = true;
     columns.code[count] = code;
     columns.start[count] = start;
     columns.immediate[count] = immediate;
@@ -166,7 +170,7 @@ export function decodeBody(module: WasmModule, index: number, bytes: Uint8Array,
     end: new Uint32Array(count),
     elseOf: new Uint32Array(count),
     repeats: new Uint8Array(count),
-    calls, tailCalls, indirect, indirectTail, writesTable,
+    calls, tailCalls, indirect, indirectTail, writesTable, dropsSegments,
     hasLoop: false,
   }; // prettier-ignore
   result.hasLoop = matchBlocks(result);

@@ -72,7 +72,7 @@ function walk(
     switch (code.code[i]) {
       case op.end: {
         const instruction = opener[i]!;
-        let target = live.slice();
+        let target: Uint32Array = live.slice();
         if (code.code[instruction] === op.loop) {
           target = loops.get(instruction) ?? new Uint32Array(words);
           loops.set(instruction, target);

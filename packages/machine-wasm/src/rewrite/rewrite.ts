@@ -5,7 +5,7 @@ import { buildCallGraph, type CallGraph } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
-import { frameBytes, FrameHelpers } from "./frame-helpers.ts";
+import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
 import { findLiveLocals } from "./liveness.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
@@ -35,6 +35,8 @@ export interface RewrittenInfo {
   readonly sites: { readonly frameBytes: Uint32Array; readonly ordinals: Uint32Array };
   /** Bytes of all mutable globals together. */
   readonly globalBytes: number;
+  /** Passive data segments and element segments: how many bytes of CONTROL.dropped mean something. */
+  readonly droppable: number;
   /** Numbers of the tables whose content the module can change; it travels as function indexes. */
   readonly changingTables: readonly number[];
 }
@@ -70,7 +72,7 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
     emitVariant({ module, graph, analysed, withFrames, entry: entry.index, tracked, options, functions });
   const plain = variant(false);
   const tracked = variant(true);
-  return { plain: plain.bytes, tracked: tracked.bytes, info: { ...describe(module, functions, withFrames), sites: plain.sites } }; // prettier-ignore
+  return { plain: plain.bytes, tracked: tracked.bytes, info: { ...describe(module, functions), sites: plain.sites } }; // prettier-ignore
 }
 
 function checkImports(module: WasmModule, options: RewriteOptions): Set<number> {
@@ -185,14 +187,16 @@ function emitVariant(input: VariantInput): VariantOutput {
     }
     return { type: types.index([], fn.code.type.results), body: new ResumeEmitter(context, fn).emit() };
   });
-  const globals = helpers.globals(mutableGlobals(module));
+  const globals = mutableGlobals(module);
+  const drops = [...input.functions.values()].some((code) => code.dropsSegments);
+  const segments = drops ? { data: module.data.length, elements: module.elements.count } : { data: 0, elements: 0 };
   const changing = changingTables(module, input.functions);
   const exports = [
     exportedFunction(HOST.start, input.entry),
-    exportedFunction(HOST.saveGlobals, globals.save),
-    exportedFunction(HOST.loadGlobals, globals.load),
+    exportedFunction(HOST.saveGlobals, helpers.saveGlobals(globals)),
+    exportedFunction(HOST.loadState, helpers.loadState(globals, segments)),
     ...changing.map((table) => exportedTable(`${HOST.table}${table}`, table)),
-    ...(changing.length === 0 ? [] : Array.from(module.elements.functions, (index) => exportedFunction(`${HOST.function}${index}`, index))), // prettier-ignore
+    ...(changing.length === 0 ? [] : tableFunctions(module).map((index) => exportedFunction(`${HOST.function}${index}`, index))), // prettier-ignore
   ];
   const resumeEntry = context.resumeIndex(input.entry);
   if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
@@ -215,23 +219,26 @@ function siteFrameBytes(fn: AnalysedFunction, site: AnalysedFunction["analysis"]
   return frameBytes([...site.live.map((local) => fn.code.locals[local]!), ...site.pending.map(({ type }) => type)]);
 }
 
-const mutableGlobals = (module: WasmModule): { index: number; type: number }[] =>
+const mutableGlobals = (module: WasmModule): GlobalVariable[] =>
   module.globals.flatMap(({ type, mutable }, index) => (mutable ? [{ index, type }] : []));
 
 const changingTables = (module: WasmModule, functions: ReadonlyMap<number, FunctionCode>): number[] =>
   [...functions.values()].some((code) => code.writesTable) ? [...module.tables.keys()] : [];
 
-function describe(
-  module: WasmModule,
-  functions: ReadonlyMap<number, FunctionCode>,
-  withFrames: readonly AnalysedFunction[],
-): Omit<RewrittenInfo, "sites"> {
-  void withFrames;
-  const sizes: Record<number, number> = { 0x7f: 4, 0x7e: 8, 0x7d: 4, 0x7c: 8, 0x7b: 16 };
+/** Functions that a table can come to hold: those of element segments, and exported ones, to which a reference can be taken. */
+const tableFunctions = (module: WasmModule): number[] => [
+  ...new Set([
+    ...module.elements.functions,
+    ...module.exports.flatMap(({ kind, index }) => (kind === 0 ? [index] : [])),
+  ]),
+];
+
+function describe(module: WasmModule, functions: ReadonlyMap<number, FunctionCode>): Omit<RewrittenInfo, "sites"> {
   return {
     memory: { initial: module.memory.minimum, maximum: maximumPages(module) },
     segments: module.data.flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes: bytes.slice() }])), // prettier-ignore
-    globalBytes: mutableGlobals(module).reduce((sum, { type }) => sum + sizes[type]!, 0),
+    globalBytes: globalBytes(mutableGlobals(module)),
+    droppable: module.data.length + module.elements.count,
     changingTables: changingTables(module, functions),
   };
 }

@@ -1,0 +1,156 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { GuestExit } from "@peregrine/shared-state";
+import { ControlBlock, REQUEST } from "./control-block.ts";
+import { type Departure, GuestInstance } from "./guest-instance.ts";
+import type { GuestCommand, GuestReport, GuestSnapshot, GuestThreadData } from "./guest-messages.ts";
+import { CONTROL } from "./rewrite/control-layout.ts";
+import {
+  GuestExitSignal,
+  type HostClock,
+  type HostConsole,
+  type HostFiles,
+  type HostRandom,
+  WasiHost,
+} from "./wasi/index.ts";
+
+/** What a guest thread needs from the host it runs on. */
+export interface GuestHost {
+  readonly files: HostFiles;
+  readonly clock: HostClock;
+  readonly random: HostRandom;
+  readonly console: HostConsole;
+  report(report: GuestReport): void;
+}
+
+/** Longest single wait in a host call, in ms: `Atomics.wait` takes no more than a double, and ends early only by a wake. */
+const LONGEST_WAIT_MS = 2 ** 30;
+
+/**
+ * The guest thread: it runs the program, and at each unwinding does what the agent asked for.
+ * While the guest runs, `handle` does not return; the agent reaches it through the control memory.
+ */
+export class GuestProgram {
+  readonly #data: GuestThreadData;
+  readonly #host: GuestHost;
+  readonly #block: ControlBlock;
+  readonly #instance: GuestInstance;
+  #wasi: WasiHost | undefined;
+  #started = false;
+
+  constructor(data: GuestThreadData, host: GuestHost) {
+    this.#data = data;
+    this.#host = host;
+    this.#block = new ControlBlock(data.control);
+    // The module's imports exist before the WASI host does: a guest that is still to arrive is instantiated early.
+    const names = WebAssembly.Module.imports(data.program.plain).filter(({ kind }) => kind === "function");
+    const imports = names.map(({ name }) => [name, (...args: (number | bigint)[]) => this.#wasi!.imports[name]!(...args)] as const); // prettier-ignore
+    this.#instance = new GuestInstance(data, Object.fromEntries(imports));
+    this.#instance.instantiate("plain");
+    host.report({ kind: "created" });
+  }
+
+  handle(command: GuestCommand): void {
+    try {
+      this.#handle(command);
+    } catch (error) {
+      this.#host.report({ kind: "failed", error: MigrationError.from(error).serialize() });
+    }
+  }
+
+  #handle(command: GuestCommand): void {
+    switch (command.kind) {
+      case "create":
+        this.#wasi = new WasiHost({ ...this.#dependencies(), config: command.config });
+        this.#host.report({ kind: "ready" });
+        return;
+      case "restore": {
+        const preopens = new Map(command.preopens.map(({ guestPath, hostPath }) => [guestPath, hostPath]));
+        this.#wasi = new WasiHost({
+          ...this.#dependencies(),
+          restored: command.wasi,
+          resolvePreopen: ({ guestPath, hostPath }) => preopens.get(guestPath) ?? hostPath,
+        });
+        this.#instance.load(command.cpu);
+        this.#started = this.#block.framesEnd > CONTROL.frames;
+        this.#host.report({ kind: "ready" });
+        return;
+      }
+      case "run":
+        this.#run(command.variant);
+        return;
+      case "capture":
+        this.#host.report({ kind: "stopped", snapshot: this.#snapshot() });
+    }
+  }
+
+  #run(variant: "plain" | "tracked"): void {
+    this.#instance.use(variant);
+    for (;;) {
+      const departure = this.#started ? this.#instance.resume() : this.#instance.start();
+      this.#started = true;
+      if (departure.kind !== "unwound") {
+        this.#host.report({ kind: "exited", exit: exitOf(departure) });
+        return;
+      }
+      const request = this.#block.takeRequest();
+      if (request === REQUEST.stop) {
+        this.#host.report({ kind: "stopped", snapshot: this.#snapshot() });
+        return;
+      }
+      if (request !== REQUEST.none) {
+        this.#instance.use(request === REQUEST.useTracked ? "tracked" : "plain");
+        this.#host.report({ kind: "switched", snapshot: this.#snapshot() });
+      }
+      this.#block.throttleSleep();
+    }
+  }
+
+  #snapshot(): GuestSnapshot {
+    return { cpu: this.#instance.capture(), wasi: this.#wasi!.capture(), unmovable: this.#wasi!.unmovable() };
+  }
+
+  #dependencies(): Omit<ConstructorParameters<typeof WasiHost>[0], "config" | "restored"> {
+    const { files, clock, random, console } = this.#host;
+    return {
+      memory: this.#data.memory,
+      files,
+      clock,
+      random,
+      console,
+      control: {
+        interrupted: () => this.#block.interrupted(),
+        wait: (deadlineNs) => this.#wait(deadlineNs),
+        unwind: () => this.#instance.unwind(),
+        markDirty: (address, length) => this.#markDirty(address, length),
+      },
+    };
+  }
+
+  #wait(deadlineNs: bigint | undefined): void {
+    const left = deadlineNs === undefined ? LONGEST_WAIT_MS : Number(deadlineNs - this.#host.clock.monotonicNs()) / 1e6;
+    if (left > 0) this.#block.wait(Math.min(left, LONGEST_WAIT_MS));
+  }
+
+  #markDirty(address: number, length: number): void {
+    if (length === 0) return;
+    const map = new Uint8Array(this.#data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes);
+    map.fill(1, address >>> 12, ((address + length - 1) >>> 12) + 1);
+  }
+}
+
+/** Writes the active data segments, once in a guest's life. Errors: GUEST_TRAP when one does not fit, as the engine would. */
+export function writeSegments({ program, memory }: GuestThreadData): void {
+  const bytes = new Uint8Array(memory.buffer);
+  for (const segment of program.info.segments) {
+    if (segment.address + segment.bytes.length > bytes.length)
+      throw new MigrationError("GUEST_TRAP", `A data segment at ${segment.address} does not fit into the program's memory`); // prettier-ignore
+    bytes.set(segment.bytes, segment.address);
+  }
+}
+
+function exitOf(departure: Exclude<Departure, { kind: "unwound" }>): GuestExit {
+  if (departure.kind === "finished") return { kind: "exit", status: 0 };
+  const { error } = departure;
+  if (error instanceof GuestExitSignal) return { kind: "exit", status: error.status };
+  return { kind: "trap", message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,300 @@
+import { MigrationError } from "@peregrine/protocol";
+import { DeviceRegistry, type GuestExit, type Machine, type RamAccess, type StateValue } from "@peregrine/shared-state";
+import { ControlBlock } from "./control-block.ts";
+import { linkFrames } from "./frames.ts";
+import { GuestHandle } from "./guest-handle.ts";
+import type { CompiledProgram, GuestSnapshot, GuestThread, GuestThreadData } from "./guest-messages.ts";
+import { writeSegments } from "./guest-program.ts";
+import { maximumPages } from "./rewrite/assemble.ts";
+import { CONTROL } from "./rewrite/control-layout.ts";
+import { parseModule } from "./rewrite/module.ts";
+import {
+  fromWasiSection,
+  type HostFiles,
+  type Preopen,
+  toWasiSection,
+  WASI_STATE,
+  type WasiConfig,
+  WasiHost,
+  type WasiSection,
+  type WasiState,
+} from "./wasi/index.ts";
+import { loadModule, type ProgramIdentity, saveModule, WASM_CPU, WASM_MODULE, type WasmCpuState, type WasmModuleState } from "./wasm-devices.ts"; // prettier-ignore
+import { growMemory, type WasmRamData } from "./wasm-ram.ts";
+
+const WASM_PAGE = 65536;
+
+/** What the machine needs from the host it runs on. */
+export interface WasmMachineHost {
+  /** Errors: NOT_WASM. */
+  validate(module: Uint8Array): Promise<void>;
+  /** Rewrites and compiles. Errors: NOT_WASM, UNSUPPORTED_FEATURE. */
+  prepare(module: Uint8Array): Promise<CompiledProgram>;
+  startThread(data: GuestThreadData, stackMib: number): GuestThread;
+  readonly files: HostFiles;
+  readonly input: ConsoleSource;
+}
+
+/** Where console input comes from. Between `detach` and `attach` no byte is taken from it. */
+export interface ConsoleSource {
+  attach(wake: () => void): void;
+  detach(): void;
+}
+
+/** A running or arriving program with everything that belongs to it. */
+interface Guest {
+  readonly identity: ProgramIdentity;
+  readonly memory: WebAssembly.Memory;
+  readonly control: WebAssembly.Memory;
+  readonly maximumBytes: number;
+  /** Resolves when the program is compiled and its thread is up. */
+  readonly thread: Promise<{ readonly handle: GuestHandle; readonly program: CompiledProgram }>;
+}
+
+export interface FreshGuest extends ProgramIdentity {
+  readonly wasi: WasiConfig;
+}
+
+/** The early section that lets the destination look for the guest's files before anything else is sent. */
+const WASI_SETUP = { ...WASI_STATE, name: "wasi-setup" };
+
+/** A WebAssembly program as a machine: type `wasm-1`. */
+export class WasmMachine implements Machine {
+  readonly type = "wasm-1";
+  readonly devices = new DeviceRegistry();
+  readonly exited: Promise<GuestExit>;
+  readonly #host: WasmMachineHost;
+  /** Where directories are on this host; others are where they were at the source. */
+  readonly #preopens: readonly Preopen[];
+  readonly #resolveExit: (exit: GuestExit) => void;
+  #guest: Guest | undefined;
+  #handle: GuestHandle | undefined;
+  #snapshot: GuestSnapshot | undefined;
+  #cpu: WasmCpuState | undefined;
+  #throttle = 0;
+
+  private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
+    this.#host = host;
+    this.#preopens = preopens;
+    const { promise, resolve } = Promise.withResolvers<GuestExit>();
+    this.exited = promise;
+    this.#resolveExit = resolve;
+    this.#registerDevices();
+  }
+
+  /**
+   * Makes a machine with a program that was not started yet.
+   * Errors: NOT_WASM, UNSUPPORTED_FEATURE, NO_SUCH_FILE for a directory, BAD_PARAMETER for an argument.
+   */
+  static async create(host: WasmMachineHost, fresh: FreshGuest): Promise<WasmMachine> {
+    const machine = new WasmMachine(host, fresh.wasi.preopens);
+    const guest = await machine.#adopt(fresh);
+    try {
+      const { handle, program } = await guest.thread;
+      writeSegments({ program, memory: guest.memory, control: guest.control });
+      await handle.create(fresh.wasi);
+    } catch (error) {
+      await machine.dispose();
+      throw error;
+    }
+    return machine;
+  }
+
+  /** Makes a machine that waits for a guest to arrive. */
+  static incoming(host: WasmMachineHost, preopens: readonly Preopen[]): WasmMachine {
+    return new WasmMachine(host, preopens);
+  }
+
+  /** What the guest runs, once that is known. */
+  get program(): string | undefined {
+    return this.#guest?.identity.name;
+  }
+
+  /** Bytes of guest memory in use. */
+  get memoryBytes(): number {
+    return this.#guest?.memory.buffer.byteLength ?? 0;
+  }
+
+  /** Makes the memories at once and prepares the rest meanwhile. */
+  async #adopt(identity: ProgramIdentity): Promise<Guest> {
+    await this.#host.validate(identity.module);
+    const module = parseModule(identity.module);
+    const maximum = maximumPages(module);
+    const memory = this.#allocate(module.memory.minimum, maximum);
+    const control = this.#allocate(CONTROL.initialPages, CONTROL.maximumPages);
+    new ControlBlock(control).framesEnd = CONTROL.frames;
+    const thread = this.#prepare(identity, memory, control);
+    // Whoever needs the thread awaits it; until then a failure is no unhandled one.
+    thread.catch(() => undefined);
+    const guest = { identity, memory, control, maximumBytes: maximum * WASM_PAGE, thread };
+    this.#guest = guest;
+    return guest;
+  }
+
+  #allocate(initial: number, maximum: number): WebAssembly.Memory {
+    try {
+      return new WebAssembly.Memory({ initial, maximum, shared: true });
+    } catch (cause) {
+      throw new MigrationError("DEVICE_STATE", `A guest memory of ${initial * WASM_PAGE} bytes cannot be had on this host`, { cause }); // prettier-ignore
+    }
+  }
+
+  async #prepare(
+    identity: ProgramIdentity,
+    memory: WebAssembly.Memory,
+    control: WebAssembly.Memory,
+  ): Promise<{ handle: GuestHandle; program: CompiledProgram }> {
+    const program = await this.#host.prepare(identity.module);
+    const handle = new GuestHandle(this.#host.startThread({ program, memory, control }, identity.stackMib), control);
+    this.#handle = handle;
+    void handle.exited.then(this.#resolveExit);
+    await handle.created();
+    return { handle, program };
+  }
+
+  #require(): Guest {
+    if (this.#guest === undefined) throw new MigrationError("WRONG_STATE", "The guest's program has not arrived yet");
+    return this.#guest;
+  }
+
+  ram(): RamAccess {
+    const { memory, control, maximumBytes } = this.#require();
+    const data: WasmRamData = { memory, control, maximumBytes };
+    return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
+  }
+
+  async prepared(): Promise<void> {
+    await this.#require().thread;
+  }
+
+  async start(): Promise<void> {
+    const { handle } = await this.#require().thread;
+    this.#snapshot = undefined;
+    await handle.start();
+    this.#host.input.attach(() => handle.wake());
+  }
+
+  async stop(): Promise<void> {
+    const { handle } = await this.#require().thread;
+    // No byte may be taken from the console that would not travel.
+    this.#host.input.detach();
+    this.#snapshot = await handle.stop();
+  }
+
+  async startDirtyLog(): Promise<void> {
+    const { handle } = await this.#require().thread;
+    this.#snapshot = await handle.use("tracked");
+  }
+
+  async stopDirtyLog(): Promise<void> {
+    const { handle } = await this.#require().thread;
+    await handle.use("plain");
+  }
+
+  setThrottle(percentage: number): void {
+    this.#throttle = percentage;
+    this.#handle?.setThrottle(percentage);
+  }
+
+  get throttle(): number {
+    return this.#throttle;
+  }
+
+  async dispose(): Promise<void> {
+    this.#host.input.detach();
+    await this.#guest?.thread.catch(() => undefined);
+    await this.#handle?.dispose();
+  }
+
+  #registerDevices(): void {
+    const early = { instance: 0, early: true };
+    const late = { instance: 0, early: false };
+    this.devices.register({
+      ...early,
+      description: WASM_MODULE,
+      save: () => saveModule(this.#require().identity),
+      load: async (value) => void (await this.#adopt(await loadModule(value as WasmModuleState))),
+    });
+    this.devices.register({
+      ...early,
+      description: WASI_SETUP,
+      save: () => this.#saveWasi(),
+      load: (value) => WasiHost.check(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
+    });
+    this.devices.register({
+      ...late,
+      description: WASM_CPU,
+      save: () => this.#saveCpu(),
+      load: (value) => this.#loadCpu(value as WasmCpuState),
+    });
+    this.devices.register({
+      ...late,
+      description: WASI_STATE,
+      save: () => this.#saveWasi(),
+      load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
+    });
+  }
+
+  readonly #resolvePreopen = ({ guestPath, hostPath }: Preopen): string =>
+    this.#preopens.find((preopen) => preopen.guestPath === guestPath)?.hostPath ?? hostPath;
+
+  #captured(): GuestSnapshot {
+    if (this.#snapshot === undefined) throw new MigrationError("WRONG_STATE", "The guest has ended");
+    return this.#snapshot;
+  }
+
+  #saveWasi(): StateValue {
+    const { wasi, unmovable } = this.#captured();
+    if (unmovable.length > 0) throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
+    return toWasiSection(wasi) as StateValue;
+  }
+
+  async #saveCpu(): Promise<WasmCpuState> {
+    const { memory, control, thread } = this.#require();
+    const { cpu } = this.#captured();
+    const { program } = await thread;
+    const end = new ControlBlock(control).framesEnd;
+    const bytes = new Uint8Array(control.buffer);
+    const frames = bytes.slice(CONTROL.frames, end);
+    const dropped = bytes.slice(CONTROL.dropped, CONTROL.dropped + program.info.droppable);
+    return {
+      memory_pages: memory.buffer.byteLength / WASM_PAGE,
+      frames_length: frames.length,
+      frames,
+      globals_length: cpu.globals.length,
+      globals: cpu.globals,
+      dropped_length: dropped.length,
+      dropped,
+      table_count: cpu.tables.length,
+      tables: cpu.tables.map((entries) => ({ entry_count: entries.length, entries: Array.from(entries) })),
+    };
+  }
+
+  async #loadCpu(state: WasmCpuState): Promise<void> {
+    const { memory, control, maximumBytes, thread } = this.#require();
+    const bytes = state.memory_pages * WASM_PAGE;
+    if (bytes > maximumBytes || bytes < memory.buffer.byteLength) {
+      throw new MigrationError("DEVICE_STATE", `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`); // prettier-ignore
+    }
+    growMemory(memory, bytes);
+    const { program } = await thread;
+    if (state.dropped.length !== program.info.droppable)
+      throw new MigrationError("DEVICE_STATE", `The program has ${program.info.droppable} segments, not ${state.dropped.length}`); // prettier-ignore
+    const end = CONTROL.frames + state.frames.length;
+    growMemory(control, end);
+    const target = new Uint8Array(control.buffer);
+    target.set(state.frames, CONTROL.frames);
+    target.set(state.dropped, CONTROL.dropped);
+    linkFrames(control, end, program.info.sites);
+    new ControlBlock(control).framesEnd = end;
+    this.#cpu = state;
+  }
+
+  async #restore(wasi: WasiState): Promise<void> {
+    if (this.#cpu === undefined) throw new MigrationError("DEVICE_STATE", "The processor state has to come before this");
+    const { handle } = await this.#require().thread;
+    const cpu = { globals: this.#cpu.globals, tables: this.#cpu.tables.map(({ entries }) => Int32Array.from(entries)) };
+    await handle.restore(cpu, wasi, this.#preopens);
+    this.#cpu = undefined;
+  }
+}

@@ -1,0 +1,19 @@
+/** The guest thread of this host: runs one WebAssembly program. */
+import { parentPort, workerData } from "node:worker_threads";
+import { type GuestCommand, GuestProgram, type GuestReport } from "@peregrine/machine-wasm";
+import type { GuestWorkerData } from "./guest-worker-thread.ts";
+import { NodeClock } from "./host-clock.ts";
+import { GuestConsole } from "./host-console.ts";
+import { NodeFiles } from "./host-files.ts";
+import { NodeRandom } from "./host-random.ts";
+
+const { thread, input, outputs } = workerData as GuestWorkerData;
+const port = parentPort!;
+const program = new GuestProgram(thread, {
+  files: new NodeFiles(),
+  clock: new NodeClock(),
+  random: new NodeRandom(),
+  console: new GuestConsole(input, outputs),
+  report: (report: GuestReport) => port.postMessage(report),
+});
+port.on("message", (command: GuestCommand) => program.handle(command));

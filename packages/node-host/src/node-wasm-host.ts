@@ -1,0 +1,50 @@
+import type { Readable } from "node:stream";
+import type { ConsoleSource, WasmMachineHost } from "@peregrine/machine-wasm";
+import { type ConsoleOutputs, startGuestWorker } from "./guest-worker-thread.ts";
+import { ConsoleInput } from "./host-console.ts";
+import { NodeFiles } from "./host-files.ts";
+import { prepareProgram, validateProgram } from "./prepare-program.ts";
+import { ProgramCache } from "./program-cache.ts";
+
+export interface NodeWasmHostOptions {
+  /** What the guest reads as its console; undefined for none. */
+  readonly stdin: Readable | undefined;
+  /** Descriptors for its standard output and error: 1 and 2 unless told otherwise. */
+  readonly outputs?: ConsoleOutputs;
+  /** Where rewritten modules are kept; undefined keeps none. */
+  readonly cacheDirectory: string | undefined;
+}
+
+/** This process as the host of a WebAssembly machine. */
+export function nodeWasmHost({ stdin, outputs = { 1: 1, 2: 2 }, cacheDirectory }: NodeWasmHostOptions): WasmMachineHost {
+  let wakeGuest = (): void => undefined;
+  const input = new ConsoleInput(() => wakeGuest());
+  const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);
+  return {
+    validate: validateProgram,
+    prepare: (module) => prepareProgram(module, cache),
+    startThread: (thread, stackMib) => startGuestWorker({ thread, input: input.memory, outputs }, stackMib),
+    files: new NodeFiles(),
+    input: consoleSource(input, stdin, (wake) => (wakeGuest = wake)),
+  };
+}
+
+function consoleSource(
+  input: ConsoleInput,
+  stdin: Readable | undefined,
+  onWake: (wake: () => void) => void,
+): ConsoleSource {
+  let attached = false;
+  return {
+    attach: (wake) => {
+      onWake(wake);
+      if (attached || stdin === undefined) return;
+      attached = true;
+      input.attach(stdin);
+    },
+    detach: () => {
+      if (attached) input.detach();
+      attached = false;
+    },
+  };
+}

@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import { arch } from "node:process";
+import { Worker } from "node:worker_threads";
+import type { CompiledProgram, Rewritten } from "@peregrine/machine-wasm";
+import { MigrationError, type SerializedError } from "@peregrine/protocol";
+import type { ProgramCache } from "./program-cache.ts";
+
+export interface RewriteTask {
+  readonly module: Uint8Array;
+  readonly releaseMarks: boolean;
+}
+
+export type RewriteAnswer =
+  | { readonly kind: "rewritten"; readonly rewritten: Rewritten }
+  | { readonly kind: "failed"; readonly error: SerializedError };
+
+/** These processors let a later store be seen before an earlier one, so a mark must be a release store. */
+const REORDERS_STORES = arch !== "x64" && arch !== "ia32";
+
+/**
+ * Validates, rewrites and compiles a module.
+ * Errors: NOT_WASM when the engine refuses the bytes, UNSUPPORTED_FEATURE.
+ */
+export async function prepareProgram(module: Uint8Array, cache: ProgramCache | undefined): Promise<CompiledProgram> {
+  const variant = REORDERS_STORES ? "release" : "plain";
+  let rewritten = await cache?.get(module, variant);
+  if (rewritten === undefined) {
+    await validateProgram(module);
+    rewritten = await rewriteInWorker({ module, releaseMarks: REORDERS_STORES });
+    await cache?.put(module, variant, rewritten);
+  }
+  const [plain, tracked] = await Promise.all([
+    WebAssembly.compile(rewritten.plain),
+    WebAssembly.compile(rewritten.tracked),
+  ]);
+  return { plain, tracked, info: rewritten.info };
+}
+
+/** Errors: NOT_WASM with the engine's reason. */
+export async function validateProgram(module: Uint8Array): Promise<void> {
+  try {
+    await WebAssembly.compile(module);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message.replace(/^WebAssembly\.compile\(\): /, "") : String(cause);
+    throw new MigrationError("NOT_WASM", `The program is not a valid WebAssembly module: ${reason}`, { cause });
+  }
+}
+
+async function rewriteInWorker(task: RewriteTask): Promise<Rewritten> {
+  const worker = new Worker(new URL("rewrite-worker.ts", import.meta.url), { workerData: task });
+  try {
+    const [answer] = (await once(worker, "message")) as [RewriteAnswer];
+    if (answer.kind === "failed") throw MigrationError.deserialize(answer.error);
+    return answer.rewritten;
+  } finally {
+    await worker.terminate();
+  }
+}
