@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   UNKNOWN_SECTION: "the stream holds a section that this machine does not have",
   UNSUPPORTED_SECTION_VERSION: "a section is newer than this machine understands",
   BAD_SECTION: "a section's payload breaks its own format",
+  BAD_SECTION_ORDER: "a section is missing, came twice or came out of its turn",
   BAD_FOOTER: "a section footer is missing or names another section",
   BAD_RAM_BLOCK: "the stream's list of RAM blocks does not fit this machine",
   BAD_RAM_PAGE: "a page record has an illegal offset or illegal flags",
