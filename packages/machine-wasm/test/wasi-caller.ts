@@ -180,8 +180,9 @@ export class WasiCaller {
     const marked = new Uint8Array(before.length);
     for (const { address, length } of this.control.dirty) marked.fill(1, address, address + length);
     const after = this.bytes;
-    const missed = before.findIndex((byte, at) => byte !== after[at] && marked[at] === 0);
-    if (missed >= 0) throw new Error(`${name} wrote address ${missed} without a mark`);
+    for (let at = 0; at < before.length; at++) {
+      if (before[at] !== after[at] && marked[at] === 0) throw new Error(`${name} wrote ${at} without a mark`);
+    }
     const errno = result === undefined ? undefined : ERRNO_NAMES[result];
     if (errno === undefined) throw new Error(`${name} returned ${result}`);
     return errno;

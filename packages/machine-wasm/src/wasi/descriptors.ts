@@ -87,6 +87,8 @@ export class DescriptorTable {
 
   /** Puts a descriptor at a number of its own, for restoring. */
   place(fd: number, descriptor: OpenDescriptor): void {
+    // No holes: the search for a free number does not see them.
+    while (this.#slots.length < fd) this.#slots.push(undefined);
     this.#slots[fd] = descriptor;
   }
 

@@ -27,7 +27,9 @@ export function checkOpenRequest(directory: OpenDirectory, request: OpenRequest)
   if ((openFlags & ~ALL_OPEN_FLAGS) !== 0 || (flags & ~ALL_FD_FLAGS) !== 0) throw new HostError("EINVAL");
   if ((openFlags & OpenFlag.create) !== 0 && (openFlags & OpenFlag.directory) !== 0)
     throw new HostError("EINVAL");
-  if (((rights | inheritingRights) & ~directory.inheritingRights) !== 0) throw new HostError("ENOTCAPABLE");
+  // Rights that no file can have are not asked for in earnest: callers that want all set every bit.
+  const wanted = (rights | inheritingRights) & (FILE_RIGHTS | DIRECTORY_RIGHTS);
+  if ((wanted & ~directory.inheritingRights) !== 0) throw new HostError("ENOTCAPABLE");
   const missing = ~directory.rights;
   if ((openFlags & OpenFlag.create) !== 0 && (missing & Right.pathCreateFile) !== 0)
     throw new HostError("ENOTCAPABLE");
@@ -93,7 +95,7 @@ function openDirectoryAt(
     preopened: false,
     listing: undefined,
     rights: request.rights & DIRECTORY_RIGHTS,
-    inheritingRights: request.inheritingRights,
+    inheritingRights: request.inheritingRights & (FILE_RIGHTS | DIRECTORY_RIGHTS),
     flags: request.flags,
   };
 }

@@ -1,6 +1,6 @@
-import { ByteReader, ByteWriter, MigrationError } from "@peregrine/protocol";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import { moved, stateBytes, stateFrom } from "../../test/wasi-bytes.ts";
 import { fromSection, toSection } from "./section.ts";
 import type { WasiSection } from "./section.ts";
 import type { DescriptorState, WasiState } from "./state.ts";
@@ -51,10 +51,10 @@ const state: fc.Arbitrary<WasiState> = fc.record({
   exitStatus: fc.option(fc.nat(0xffff_ffff), { nil: undefined }),
 });
 
-test("every state becomes a section and the same state again", () => {
+test("every state becomes bytes and the same state again", () => {
   fc.assert(
     fc.property(state, (value) => {
-      expect(fromSection(toSection(value))).toEqual(value);
+      expect(moved(value)).toEqual(value);
     }),
   );
 });
@@ -80,6 +80,19 @@ const GOOD: WasiState = {
   consoleInputEnded: true,
   exitStatus: 7,
 }; // prettier-ignore
+
+test("the bytes may arrive in any two pieces", () => {
+  const bytes = stateBytes(GOOD);
+  for (let at = 0; at <= bytes.length; at++) {
+    expect(stateFrom(bytes.slice(0, at), bytes.slice(at))).toEqual(GOOD);
+  }
+});
+
+test("a count that is too large is refused before anything is taken for it", () => {
+  const bytes = stateBytes(GOOD);
+  bytes.set([0x7f, 0xff, 0xff, 0xff]);
+  expect(() => stateFrom(bytes)).toThrow(expect.objectContaining({ code: "LIMIT_EXCEEDED" }));
+});
 
 function withDescriptor(index: number, change: object): WasiSection {
   const section = toSection(GOOD);
