@@ -1,84 +1,20 @@
-/** What an agent lets a monitor do. Agents fit it by shape; they do not depend on the monitor. */
-
-/** Run states of the guest. */
-export type RunState =
-  | "inmigrate"
-  | "prelaunch"
-  | "running"
-  | "paused"
-  | "finish-migrate"
-  | "postmigrate"
-  | "shutdown"
-  | "internal-error";
+import type {
+  CapabilityChange,
+  CapabilityState,
+  MigrationInfo,
+  MigrationStatus,
+  ParameterName,
+  ParameterValues,
+  RunEvent,
+  RunState,
+} from "@peregrine/shared-state";
 
 export interface GuestStatus {
   readonly status: RunState;
   readonly running: boolean;
 }
 
-export type MigrationStatus =
-  | "none"
-  | "setup"
-  | "active"
-  | "cancelling"
-  | "cancelled"
-  | "completed"
-  | "failed";
-
-/** Counts of pages and bytes of guest memory, with the names `query-migrate` uses. */
-export interface RamStatistics {
-  /** Bytes sent. */
-  readonly transferred: number;
-  /** Bytes of dirty guest memory. */
-  readonly remaining: number;
-  /** Bytes of guest memory. */
-  readonly total: number;
-  /** Zero pages. */
-  readonly duplicate: number;
-  readonly skipped: number;
-  /** Pages sent whole. */
-  readonly normal: number;
-  readonly "normal-bytes": number;
-  /** Pages per second. */
-  readonly "dirty-pages-rate": number;
-  /** Megabits per second on the wire. */
-  readonly mbps: number;
-  /** How often the dirty log was harvested: the number of the pass. */
-  readonly "dirty-sync-count"?: number;
-  readonly "page-size"?: number;
-}
-
-/**
- * The answer of `query-migrate`: the agent fills in the keys that belong to the state, the monitor
- * sends them as they are. Times are milliseconds.
- */
-export interface MigrationInfo {
-  /** Missing in the state `none`; `active` while it is being cancelled. */
-  readonly status?: Exclude<MigrationStatus, "none" | "cancelling">;
-  readonly "total-time"?: number;
-  readonly "expected-downtime"?: number;
-  readonly downtime?: number;
-  readonly "setup-time"?: number;
-  readonly ram?: RamStatistics;
-  readonly "cpu-throttle-percentage"?: number;
-  readonly "error-desc"?: string;
-  readonly [later: string]: unknown;
-}
-
-export interface MigrationParameters {
-  /** Bytes per second, 0 is unlimited. */
-  readonly "max-bandwidth": number;
-  /** Milliseconds. */
-  readonly "downtime-limit": number;
-}
-
-/** Every capability that is built, with its state. Only these can be set. */
-export interface CapabilityStates {
-  readonly events: boolean;
-  readonly [later: string]: boolean;
-}
-
-/** Whether this agent holds the guest. */
+/** Which side may run the guest, as far as this agent knows. */
 export type Ownership = "owner" | "not-owner" | "undecided";
 
 /** Everything `peregrine info` shows. */
@@ -88,7 +24,7 @@ export interface AgentInfo {
   readonly pid: number;
   /** Machine type of the configuration section, for example `wasm-1`. */
   readonly machine: string;
-  /** What the guest runs: the path of the module, or what the source called it. */
+  /** What the guest runs: the path of the module, or what the source called it; null while nothing has arrived. */
   readonly program: string | null;
   readonly status: RunState;
   /** Whether the guest was started here or is being received. */
@@ -99,24 +35,25 @@ export interface AgentInfo {
   readonly migration: MigrationInfo;
 }
 
-export type AgentEvent =
-  | { readonly kind: "stop" }
-  | { readonly kind: "resume" }
-  | { readonly kind: "migration"; readonly status: MigrationStatus }
-  | { readonly kind: "migration-pass"; readonly pass: number }
-  | { readonly kind: "shutdown"; readonly guest: boolean; readonly reason: ShutdownReason };
+/** Why the agent itself ends: the monitor's `quit`, a signal, or a failure of the agent. */
+export type HostShutdownReason = "host-qmp-quit" | "host-signal" | "host-error";
 
-/** `host-qmp-quit`: the monitor said so; `guest-shutdown`: the program ended; `host-signal`: a signal. */
-export type ShutdownReason =
-  | "host-qmp-quit"
-  | "guest-shutdown"
-  | "guest-panic"
-  | "host-signal"
-  | "host-error";
+/** With the names that the monitor's events have. */
+export type AgentEvent =
+  | RunEvent
+  | { readonly name: "MIGRATION"; readonly data: { readonly status: MigrationStatus } }
+  | { readonly name: "MIGRATION_PASS"; readonly data: { readonly pass: number } }
+  | {
+      readonly name: "SHUTDOWN";
+      readonly data: { readonly guest: false; readonly reason: HostShutdownReason };
+    };
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** Refusals are MigrationErrors; their message is what the monitor's client reads. */
+/**
+ * What an agent lets a monitor do. Refusals are MigrationErrors; their message is what the monitor's
+ * client reads. The monitor checks the shape of arguments, the agent their values.
+ */
 export interface AgentControl {
   queryStatus(): MaybePromise<GuestStatus>;
   /** Resolves when no instruction of the guest runs any more. */
@@ -129,15 +66,17 @@ export interface AgentControl {
   /** Does nothing when no migration is under way. */
   cancelMigration(): MaybePromise<void>;
   queryMigrate(): MaybePromise<MigrationInfo>;
-  /** Bytes per second, not negative; 0 is unlimited. Takes effect at once. */
+  /** Bytes per second; negative becomes 0, which is unlimited. Takes effect at once. */
   setSpeed(bytesPerSecond: number): MaybePromise<void>;
-  /** Tolerated downtime in seconds, 0 … 2^64−1 ns. */
+  /** Tolerated downtime in seconds, held to 0 … 2^64−1 ns. */
   setDowntime(seconds: number): MaybePromise<void>;
-  /** Changes what is given, all of it or nothing. */
-  setParameters(parameters: Partial<MigrationParameters>): MaybePromise<void>;
-  queryParameters(): MaybePromise<MigrationParameters>;
-  setCapabilities(states: Partial<CapabilityStates>): MaybePromise<void>;
-  queryCapabilities(): CapabilityStates;
+  /** Checks the values, then sets all of them or none. */
+  setParameters(changes: { readonly [N in ParameterName]?: unknown }): MaybePromise<void>;
+  queryParameters(): MaybePromise<ParameterValues>;
+  /** Checks the names, then sets all of them or none. */
+  setCapabilities(changes: readonly CapabilityChange[]): MaybePromise<void>;
+  /** Every capability that is built. Asked for at every event of a migration, so not by a promise. */
+  queryCapabilities(): readonly CapabilityState[];
   info(): MaybePromise<AgentInfo>;
   /** Calls `listener` for every event, also migration events nobody asked for. Returns how to stop that. */
   subscribe(listener: (event: AgentEvent) => void): () => void;

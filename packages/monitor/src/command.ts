@@ -51,20 +51,7 @@ export function integer(): v.GenericSchema<number> {
   );
 }
 
-/** A value that passes `accepts`; anything else is refused with `text`, whatever its type. */
-export function checked<T>(
-  accepts: (value: unknown) => value is T,
-  text: string,
-): v.GenericSchema<unknown, T> {
-  return v.pipe(
-    v.unknown(),
-    v.check(accepts, text),
-    v.transform((value) => value as T),
-  );
-}
-
 function describeIssue(issue: v.BaseIssue<unknown>): string {
-  if (issue.kind === "validation") return issue.message;
   const name = pathOf(issue);
   if (issue.expected === "never") return `Parameter '${name}' is unexpected`;
   if (issue.received === "undefined") return `Parameter '${name}' is missing`;

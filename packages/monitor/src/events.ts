@@ -1,4 +1,4 @@
-import type { AgentControl, AgentEvent } from "./agent-control.ts";
+import type { AgentControl } from "./agent-control.ts";
 
 /** An event without its time: the server stamps it. */
 export interface QmpEvent {
@@ -13,29 +13,16 @@ export interface EventSource<Event = QmpEvent> {
 
 /** The events of an agent as a monitor's clients see them: those of migrations only while the capability `events` is on. */
 export function agentEvents(agent: Pick<AgentControl, "subscribe" | "queryCapabilities">): EventSource {
+  const wantsMigrationEvents = (): boolean =>
+    agent.queryCapabilities().some(({ capability, state }) => capability === "events" && state);
   return {
     subscribe: (listener) =>
       agent.subscribe((event) => {
-        const aboutMigration = event.kind === "migration" || event.kind === "migration-pass";
-        if (aboutMigration && !agent.queryCapabilities().events) return;
-        listener(toQmpEvent(event));
+        const aboutMigration = event.name === "MIGRATION" || event.name === "MIGRATION_PASS";
+        if (aboutMigration && !wantsMigrationEvents()) return;
+        listener("data" in event ? { event: event.name, data: event.data } : { event: event.name });
       }),
   };
-}
-
-function toQmpEvent(event: AgentEvent): QmpEvent {
-  switch (event.kind) {
-    case "stop":
-      return { event: "STOP" };
-    case "resume":
-      return { event: "RESUME" };
-    case "migration":
-      return { event: "MIGRATION", data: { status: event.status } };
-    case "migration-pass":
-      return { event: "MIGRATION_PASS", data: { pass: event.pass } };
-    default:
-      return { event: "SHUTDOWN", data: { guest: event.guest, reason: event.reason } };
-  }
 }
 
 export interface Timestamp {

@@ -1,7 +1,7 @@
 export type * from "./agent-control.ts";
 export { QmpClient } from "./client.ts";
 export type { ReceivedEvent } from "./client.ts";
-export { checked, commandTable, defineCommand, integer } from "./command.ts";
+export { commandTable, defineCommand, integer } from "./command.ts";
 export type { Command, CommandTable } from "./command.ts";
 export { createCommands } from "./commands.ts";
 export { agentEvents } from "./events.ts";

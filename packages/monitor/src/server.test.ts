@@ -126,8 +126,8 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
     const silent = await RawClient.connect(uri);
     clients.push(silent);
     await silent.next();
-    agent.emit({ kind: "resume" });
-    agent.emit({ kind: "shutdown", guest: true, reason: "guest-shutdown" });
+    agent.emit({ name: "RESUME" });
+    agent.emit({ name: "SHUTDOWN", data: { guest: true, reason: "guest-shutdown" } });
     for (const client of [first, second]) {
       expect(await client.next()).toEqual({ event: "RESUME", timestamp: TIMESTAMP });
       expect(await client.next()).toEqual({
@@ -161,12 +161,12 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
     const lazy = await connect(uri);
     await lazy.write(Buffer.from('{"execute":"qmp_capabilities"}\n'));
     const eager = await open();
-    agent.capabilities = { events: true };
+    agent.setCapabilities([{ capability: "events", state: true }]);
     const padding = "x".repeat(20_000);
     // The lazy client notices that it was dropped when it tries to write.
     for (let round = 0; lazy.error === undefined; round++) {
       expect(round).toBeLessThan(2000);
-      agent.emit({ kind: "migration", status: padding as "setup" });
+      agent.emit({ name: "MIGRATION", data: { status: padding as "setup" } });
       expect(await eager.next()).toMatchObject({ event: "MIGRATION" });
       await lazy.write(Buffer.from(" \n")).catch(() => {});
     }

@@ -1,13 +1,12 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationCapabilities, MigrationParameters } from "@peregrine/shared-state";
 import type {
-  AgentControl,
-  AgentEvent,
-  AgentInfo,
-  CapabilityStates,
-  GuestStatus,
+  CapabilityChange,
+  CapabilityState,
   MigrationInfo,
-  MigrationParameters,
-} from "../src/agent-control.ts";
+  MigrationStatus,
+  ParameterValues,
+} from "@peregrine/shared-state";
+import type { AgentControl, AgentEvent, AgentInfo, GuestStatus } from "../src/agent-control.ts";
 
 /** An agent without a guest: it remembers what it was told. */
 export class FakeAgent implements AgentControl {
@@ -20,8 +19,9 @@ export class FakeAgent implements AgentControl {
   /** What `stop` waits for. */
   stopping: Promise<void> = Promise.resolve();
   migration: MigrationInfo = {};
-  parameters: MigrationParameters = { "max-bandwidth": 32 << 20, "downtime-limit": 30 };
-  capabilities: CapabilityStates = { events: false };
+  status: MigrationStatus = "none";
+  readonly parameters = new MigrationParameters();
+  readonly capabilities = new MigrationCapabilities();
 
   get listeners(): number {
     return this.#listeners.size;
@@ -38,25 +38,25 @@ export class FakeAgent implements AgentControl {
   async stop(): Promise<void> {
     await this.stopping;
     this.running = false;
-    this.emit({ kind: "stop" });
+    this.emit({ name: "STOP" });
   }
 
   cont(): void {
     if (this.refusal !== undefined) throw this.refusal;
     this.running = true;
-    this.emit({ kind: "resume" });
+    this.emit({ name: "RESUME" });
   }
 
   quit(): void {
     this.calls.push(["quit"]);
-    this.emit({ kind: "shutdown", guest: false, reason: "host-qmp-quit" });
+    this.emit({ name: "SHUTDOWN", data: { guest: false, reason: "host-qmp-quit" } });
   }
 
   async migrate(uri: string): Promise<void> {
     this.calls.push(["migrate", uri]);
     if (this.refusal !== undefined) throw this.refusal;
-    this.emit({ kind: "migration", status: "setup" });
-    this.emit({ kind: "migration-pass", pass: 1 });
+    this.emit({ name: "MIGRATION", data: { status: "setup" } });
+    this.emit({ name: "MIGRATION_PASS", data: { pass: 1 } });
   }
 
   cancelMigration(): void {
@@ -68,30 +68,27 @@ export class FakeAgent implements AgentControl {
   }
 
   setSpeed(bytesPerSecond: number): void {
-    this.calls.push(["setSpeed", bytesPerSecond]);
+    this.parameters.setSpeed(bytesPerSecond);
   }
 
   setDowntime(seconds: number): void {
-    this.calls.push(["setDowntime", seconds]);
+    this.parameters.setDowntime(seconds);
   }
 
-  setParameters(parameters: Partial<MigrationParameters>): void {
-    this.parameters = { ...this.parameters, ...parameters };
+  setParameters(changes: Readonly<Record<string, unknown>>): void {
+    this.parameters.set(changes);
   }
 
-  async queryParameters(): Promise<MigrationParameters> {
-    return this.parameters;
+  async queryParameters(): Promise<ParameterValues> {
+    return this.parameters.values();
   }
 
-  setCapabilities(states: Partial<CapabilityStates>): void {
-    if (this.migration.status === "active") {
-      throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
-    }
-    this.capabilities = { events: states.events ?? this.capabilities.events };
+  setCapabilities(changes: readonly CapabilityChange[]): void {
+    this.capabilities.set(changes, this.status);
   }
 
-  queryCapabilities(): CapabilityStates {
-    return this.capabilities;
+  queryCapabilities(): readonly CapabilityState[] {
+    return this.capabilities.list();
   }
 
   async info(): Promise<AgentInfo> {
