@@ -94,7 +94,8 @@ export function migrationInfo({ status, statistics, now, error }: MigrationInfoI
         "setup-time": statistics.setupTime,
         ram: ramInfo(statistics, 0),
       };
-    case "failed":
+    default:
+      status satisfies "failed";
       return { status, "error-desc": error ?? "The reason is not known" };
   }
 }

@@ -49,9 +49,7 @@ export class RunControl {
     this.#machine = machine;
     this.#state = options.initial ?? "prelaunch";
     this.autostart = options.autostart ?? true;
-    void machine.exited.then((exit) => {
-      this.#onExit(exit);
-    });
+    void this.#followExit();
   }
 
   get state(): RunState {
@@ -167,7 +165,8 @@ export class RunControl {
     this.#publish({ name: "RESUME" });
   }
 
-  #onExit(exit: GuestExit): void {
+  async #followExit(): Promise<void> {
+    const exit = await this.#machine.exited;
     this.exit = exit;
     if (this.#state === "shutdown") return;
     this.#change("shutdown");

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ByteReader, ByteWriter } from "@peregrine/protocol";
 import type { VmDeviceDescription } from "@peregrine/protocol";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { everything, everythingValue } from "../test/everything.ts";
 import { stateWithValue } from "../test/state-arbitrary.ts";
@@ -52,6 +52,19 @@ function walked(value: FieldValue): FieldValue {
   );
   return Object.fromEntries(entries.map(([name, item]) => [name, walked(item)]));
 }
+
+/** An entry of the vmdescription. */
+const entryOf = (fields: VmDeviceDescription["fields"]): VmDeviceDescription => ({
+  name: "x",
+  instance_id: 0,
+  vmsd_name: "x",
+  version: 1,
+  fields,
+});
+
+const define = (...fields: StateDescription["fields"]) => {
+  return () => defineState({ name: "wrong", version: 1, fields });
+};
 
 describe("a state description", () => {
   it("makes the bytes and the vmdescription of the golden vector", () => {
@@ -187,19 +200,11 @@ describe("the state encoder", () => {
 });
 
 describe("walking by the vmdescription", () => {
-  const entry = (fields: VmDeviceDescription["fields"]): VmDeviceDescription => ({
-    name: "x",
-    instance_id: 0,
-    vmsd_name: "x",
-    version: 1,
-    fields,
-  });
-
   it("refuses bytes that are not described and descriptions without bytes", () => {
-    const golden = describeState(everything, everythingValue, 0);
+    const described = describeState(everything, everythingValue, 0);
     const refusal = expect.objectContaining({ code: "BAD_SECTION" });
-    expect(() => walkState(golden, everythingBytes.subarray(1))).toThrow(refusal);
-    expect(() => walkState(golden, Uint8Array.of(...everythingBytes, 0))).toThrow(refusal);
+    expect(() => walkState(described, everythingBytes.subarray(1))).toThrow(refusal);
+    expect(() => walkState(described, Uint8Array.of(...everythingBytes, 0))).toThrow(refusal);
     for (const fields of [
       [{ name: "a", type: "uint8", size: 1, array_len: 1e9 }],
       [{ name: "a", type: "buffer", size: 0, array_len: 1e9 }],
@@ -208,7 +213,7 @@ describe("walking by the vmdescription", () => {
       [{ name: "a", type: "uint8", size: 1, index: 1 }],
       [{ name: "a", type: "struct", size: 2, struct: { vmsd_name: "s", version: 1, fields: [] } }],
     ]) {
-      expect(() => walkState(entry(fields), Uint8Array.of(1, 2))).toThrow(refusal);
+      expect(() => walkState(entryOf(fields), Uint8Array.of(1, 2))).toThrow(refusal);
     }
   });
 
@@ -219,7 +224,7 @@ describe("walking by the vmdescription", () => {
       { name: "c", type: "timer", size: 2 },
     ];
     const bytes = Uint8Array.of(0xff, 0xff, 0xff, 0xfe, 1, 0, 0, 0, 9, 8);
-    expect(walkState(entry(fields), bytes)).toEqual({ a: -2, b: 1, c: Uint8Array.of(9, 8) });
+    expect(walkState(entryOf(fields), bytes)).toEqual({ a: -2, b: 1, c: Uint8Array.of(9, 8) });
   });
 
   it("takes a section that is described as one opaque buffer", () => {
@@ -234,10 +239,6 @@ describe("walking by the vmdescription", () => {
 });
 
 describe("defineState", () => {
-  const define = (...fields: StateDescription["fields"]) => {
-    return () => defineState({ name: "wrong", version: 1, fields } as StateDescription);
-  };
-
   it("refuses descriptions that no bytes can have", () => {
     const wrong = [
       define({ name: "a", type: "bool" }, { name: "a", type: "bool" }),

@@ -10,11 +10,13 @@ const { buffer, gate, rounds } = workerData as {
 const state = new MigrationState(buffer);
 let won = 0;
 
+parentPort!.postMessage("ready");
 for (let round = 1; round <= rounds; round++) {
   while (Atomics.load(gate, 0) < round) {
     // Spins, so that both threads try at the same moment.
   }
   if (state.set("active", "completed")) won++;
   Atomics.store(gate, 1, round);
+  Atomics.notify(gate, 1);
 }
 parentPort!.postMessage(won);

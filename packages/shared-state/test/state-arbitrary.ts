@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Count, Field, FieldValue, ScalarType, StateDescription, StateValue } from "../src/index.ts";
 
 const MAX_LENGTH = 5;

@@ -52,8 +52,8 @@ export function machineCompliance(name: string, fixture: MachineFixture, api: Su
 
   /** What two saves of one state have in common. */
   function comparable(sections: readonly SavedDevice[]): unknown {
-    return sections.map(({ name, instance, payload }) =>
-      fixture.timed?.includes(name) === true ? { name, instance } : { name, instance, payload },
+    return sections.map(({ name: section, instance, payload }) =>
+      fixture.timed?.includes(section) === true ? { section, instance } : { section, instance, payload },
     );
   }
 

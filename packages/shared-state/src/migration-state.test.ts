@@ -1,0 +1,132 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
+import type { MigrationStatus } from "./migration-state.ts";
+
+const STATUSES = Object.keys(MIGRATION_TRANSITIONS) as MigrationStatus[];
+
+/** The table of the specification, written down once more. */
+const ALLOWED = new Set([
+  ...["none", "cancelled", "completed", "failed"].map((from) => `${from} setup`),
+  "setup active",
+  "setup cancelling",
+  "active cancelling",
+  "cancelling cancelled",
+  "active completed",
+  "setup failed",
+  "active failed",
+]);
+
+describe("the migration state", () => {
+  it("takes exactly the changes of the table, and only from the state it is in", () => {
+    const step = fc.tuple(fc.constantFrom(...STATUSES), fc.constantFrom(...STATUSES));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const state = new MigrationState();
+        const published: MigrationStatus[] = [];
+        state.subscribe((status) => published.push(status));
+        let model: MigrationStatus = "none";
+        const expected: MigrationStatus[] = [];
+        for (const [from, to] of steps) {
+          if (!ALLOWED.has(`${from} ${to}`)) {
+            expect(() => state.set(from, to)).toThrow(expect.objectContaining({ code: "INTERNAL" }));
+          } else if (from === model) {
+            expect(state.set(from, to)).toBe(true);
+            model = to;
+            expected.push(to);
+          } else {
+            expect(state.set(from, to)).toBe(false);
+          }
+          expect(state.get()).toBe(model);
+        }
+        expect(published).toEqual(expected);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("reaches every state", () => {
+    const paths: MigrationStatus[][] = [
+      ["setup", "active", "completed", "setup", "failed", "setup", "cancelling", "cancelled", "setup"],
+      ["setup", "active", "failed", "setup", "active", "cancelling", "cancelled"],
+    ];
+    for (const path of paths) {
+      const state = new MigrationState();
+      for (const to of path) expect(state.set(state.get(), to)).toBe(true);
+    }
+  });
+
+  it("answers what notifiers ask", () => {
+    const state = new MigrationState();
+    const answers = (): boolean[] => [
+      state.isRunning(),
+      state.isInSetup(),
+      state.hasCompleted(),
+      state.hasFailed(),
+    ];
+    const seen: Record<string, boolean[]> = { none: answers() };
+    for (const to of [
+      "setup",
+      "active",
+      "completed",
+      "setup",
+      "failed",
+      "setup",
+      "cancelling",
+      "cancelled",
+    ] as const) {
+      state.set(state.get(), to);
+      seen[to] = answers();
+    }
+    expect(seen).toEqual({
+      none: [false, false, false, false],
+      setup: [true, true, false, false],
+      active: [true, false, false, false],
+      cancelling: [true, false, false, false],
+      cancelled: [false, false, false, true],
+      completed: [false, false, true, false],
+      failed: [false, false, false, true],
+    });
+  });
+
+  it("is shared through its buffer; listeners are not, but can be told", () => {
+    const here = new MigrationState();
+    const there = new MigrationState(here.buffer);
+    const seen: MigrationStatus[] = [];
+    const unsubscribe = here.subscribe((status) => seen.push(status));
+    there.set("none", "setup");
+    expect(here.get()).toBe("setup");
+    expect(seen).toEqual([]);
+    here.publish("setup");
+    unsubscribe();
+    here.publish("active");
+    expect(seen).toEqual(["setup"]);
+  });
+
+  it("has one winner when two threads race", async () => {
+    const rounds = 2000;
+    const state = new MigrationState();
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    const workerData = { buffer: state.buffer, gate, rounds };
+    const worker = new Worker(new URL("../test/migration-state-worker.ts", import.meta.url), { workerData });
+    await once(worker, "message");
+    const result = once(worker, "message");
+    let won = 0;
+    let completed = 0;
+    for (let round = 1; round <= rounds; round++) {
+      expect(state.set(state.get(), "setup")).toBe(true);
+      expect(state.set("setup", "active")).toBe(true);
+      Atomics.store(gate, 0, round);
+      const cancelled = state.set("active", "cancelling");
+      Atomics.wait(gate, 1, round - 1);
+      expect(state.get()).toBe(cancelled ? "cancelling" : "completed");
+      if (cancelled) won++;
+      else completed++;
+      if (cancelled) state.set("cancelling", "cancelled");
+    }
+    expect(await result).toEqual([completed]);
+    expect(won + completed).toBe(rounds);
+  });
+});
