@@ -83,7 +83,7 @@ function runMoving(
     isAsked = isDue;
     for (;;) {
       try {
-        return host!.imports[name]!(...callArgs);
+        return host.imports[name]!(...callArgs);
       } catch (error) {
         if (!(error instanceof Unwound)) throw error;
         move();

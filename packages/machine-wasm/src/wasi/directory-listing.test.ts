@@ -7,13 +7,26 @@ import type { HostDirectoryEntry, HostFiles } from "./host.ts";
 
 const entry = (name: string): HostDirectoryEntry => ({ name, type: "regular" });
 
-function listing(names: () => readonly string[]): { files: HostFiles; directory: () => OpenDirectory } {
-  const files = { ...NO_FILES, list: () => names().map(entry), statAt: NO_FILES.statAt, stat: NO_FILES.stat };
-  const directory = (): OpenDirectory => ({
-    kind: "directory", handle: 1, root: 0, path: "", preopened: false, listing: undefined,
-    rights: 0, inheritingRights: 0, flags: 0,
-  }); // prettier-ignore
-  return { files, directory };
+/** A host that has only a listing; looking at an entry finds that it has gone. */
+function filesListing(names: () => readonly string[]): HostFiles {
+  return new Proxy(NO_FILES, {
+    get: (target, property: keyof HostFiles) =>
+      property === "list" ? () => names().map(entry) : target[property],
+  });
+}
+
+function openDirectory(): OpenDirectory {
+  return {
+    kind: "directory",
+    handle: 1,
+    root: 0,
+    path: "",
+    preopened: false,
+    listing: undefined,
+    rights: 0,
+    inheritingRights: 0,
+    flags: 0,
+  };
 }
 
 test("cookies rise, are unique, fit in 31 bits, and do not depend on the host's order", () => {
@@ -55,11 +68,11 @@ test("a listing that goes on elsewhere has every lasting entry once, whatever ca
       fc.nat(45),
       (lasting, coming, cut) => {
         let names: readonly string[] = lasting;
-        const { files, directory } = listing(() => names);
-        const all = listFrom(files, directory(), 0n);
+        const files = filesListing(() => names);
+        const all = listFrom(files, openDirectory(), 0n);
         const first = all.slice(0, Math.min(cut + 1, all.length));
         names = [...new Set([...coming, ...lasting])];
-        const rest = listFrom(files, directory(), BigInt(first.at(-1)?.cookie ?? 0));
+        const rest = listFrom(files, openDirectory(), BigInt(first.at(-1)?.cookie ?? 0));
         const seen = [...first, ...rest].map((item) => item.name).filter((name) => lasting.includes(name));
         expect(seen.sort()).toEqual([...lasting].sort());
       },
@@ -68,8 +81,8 @@ test("a listing that goes on elsewhere has every lasting entry once, whatever ca
 });
 
 test("entries are cut off at the buffer's end, at every length", () => {
-  const { files, directory } = listing(() => ["alpha", "b", "gamma-ray"]);
-  const where = directory();
+  const files = filesListing(() => ["alpha", "b", "gamma-ray"]);
+  const where = openDirectory();
   const entries = listFrom(files, where, 0n);
   const whole = encodeEntries(files, where, entries, 10_000);
   expect(whole.length).toBe(5 * 24 + 1 + 2 + 5 + 1 + 9);

@@ -3,6 +3,7 @@ import { WasiCaller } from "../../test/wasi-caller.ts";
 import { ERRNO_NAMES } from "./errno.ts";
 import { GuestExitSignal } from "./host.ts";
 import { BLOCKING_IMPORTS, SUPPORTED_IMPORTS } from "./import-names.ts";
+import type { WasiConfig } from "./state.ts";
 
 test("every function of preview1 exists, and no other", () => {
   expect(Object.keys(new WasiCaller().host.imports).sort()).toEqual([...SUPPORTED_IMPORTS].sort());
@@ -98,16 +99,14 @@ test("what does not exist without threads, signals and sockets", () => {
   }
 });
 
-test("a configuration that cannot travel is refused at the start", () => {
-  const start =
-    (config: object): (() => WasiCaller) =>
-    () =>
-      new WasiCaller({ config });
-  expect(start({ args: ["a\0b"] })).toThrow("an argument or environment entry has a zero byte");
-  expect(start({ env: ["A"] })).toThrow("not of the form KEY=VALUE");
-  expect(start({ args: ["\ud800"] })).toThrow("not valid Unicode");
-  expect(start({ args: new Array(5000).fill("x") })).toThrow("more than 4096 arguments");
-  expect(start({ preopens: [{ guestPath: "/", hostPath: "/nowhere" }] })).toThrow(
-    "the guest's directory /nowhere does not exist",
-  );
+test.each<[string, Partial<WasiConfig>]>([
+  ["an argument or environment entry has a zero byte", { args: ["a\0b"] }],
+  ["not of the form KEY=VALUE", { env: ["A"] }],
+  ["not valid Unicode", { args: ["\ud800"] }],
+  ["more than 4096 arguments", { args: Array.from({ length: 5000 }, () => "x") }],
+  ["arguments and environment of more than", { args: Array.from({ length: 20 }, () => "x".repeat(100_000)) }],
+  ["a directory has an empty path", { preopens: [{ guestPath: "", hostPath: "/" }] }],
+  ["the guest's directory /nowhere does not exist", { preopens: [{ guestPath: "/", hostPath: "/nowhere" }] }],
+])("refused at the start: %s", (problem, config) => {
+  expect(() => new WasiCaller({ config })).toThrow(problem);
 });

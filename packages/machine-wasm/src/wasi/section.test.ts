@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
+import golden from "../../test/golden/wasi-section.json" with { type: "json" };
 import { moved, stateBytes, stateFrom } from "../../test/wasi-bytes.ts";
 import { fromSection, toSection } from "./section.ts";
 import type { WasiSection } from "./section.ts";
@@ -80,6 +81,12 @@ const GOOD: WasiState = {
   consoleInputEnded: true,
   exitStatus: 7,
 }; // prettier-ignore
+
+test("the bytes are those of the golden vector", () => {
+  const bytes = Uint8Array.from(Buffer.from(golden.hex.join("").replaceAll(" ", ""), "hex"));
+  expect(stateBytes(GOOD)).toEqual(bytes);
+  expect(stateFrom(bytes)).toEqual(GOOD);
+});
 
 test("the bytes may arrive in any two pieces", () => {
   const bytes = stateBytes(GOOD);
