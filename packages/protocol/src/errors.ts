@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   NOT_WASM: "the file is not a WebAssembly module",
   UNSUPPORTED_FEATURE: "the module uses something that cannot be migrated",
   GUEST_TRAP: "the guest program trapped",
+  GUEST_ENDED: "the guest program ended before it was moved",
   // Control
   BAD_PARAMETER: "a parameter's value is not allowed",
   BAD_COMMAND: "a monitor command could not be understood",
