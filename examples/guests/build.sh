@@ -35,7 +35,8 @@ END
   private_apt update
   (cd "$work/fetched" && private_apt source --download-only "$LUA" "$SQLITE")
   dpkg-source --no-check -x "$work"/fetched/lua5.4_*.dsc "$work/lua" >/dev/null
-  dpkg-source --no-check -x "$work"/fetched/sqlite3_*.dsc "$work/sqlite" >/dev/null
+  # SQLite itself is in the public domain, Debian's changes to it are not.
+  dpkg-source --no-check --skip-patches -x "$work"/fetched/sqlite3_*.dsc "$work/sqlite" >/dev/null
 }
 
 build_own() {

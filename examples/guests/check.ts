@@ -58,7 +58,9 @@ function problemOf(guest: Guest, first: Outcome, second: Outcome): string | null
 }
 
 const wanted = process.argv.slice(2);
-for (const guest of [...guests, ...demos].filter(({ name }) => wanted.length === 0 || wanted.includes(name))) {
+for (const guest of [...guests, ...demos].filter(
+  ({ name }) => wanted.length === 0 || wanted.includes(name),
+)) {
   const [first, second] = [await run(guest), await run(guest)];
   const problem = problemOf(guest, first, second);
   if (problem !== null) {
