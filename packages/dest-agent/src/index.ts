@@ -1,1 +1,3 @@
-export {};
+export { IncomingMigration } from "./incoming-migration.ts";
+export type { IncomingMigrationOptions } from "./incoming-migration.ts";
+export type { IncomingProgress, IncomingResult, IncomingStatus } from "./incoming-result.ts";

@@ -1,0 +1,259 @@
+import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
+import type { Limits } from "@peregrine/protocol";
+import type { Machine, RunControl } from "@peregrine/shared-state";
+import type { Address, ChannelOptions } from "@peregrine/transport";
+import { Worker } from "node:worker_threads";
+import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
+import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
+import { IncomingStatistics } from "./incoming-statistics.ts";
+
+const THREAD_ENTRY = new URL("incoming-thread.ts", import.meta.url);
+
+export interface IncomingMigrationOptions {
+  /** The machine that the guest arrives in. It is disposed of when the load fails. */
+  readonly machine: Machine;
+  /** The machine's run state, which is `inmigrate`. */
+  readonly runControl: RunControl;
+  /** Where to listen: `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. */
+  readonly uri: string;
+  /** Whether a guest that ran at the source is started here. Default: as it is set in `runControl`. */
+  readonly autostart?: boolean;
+  /** Default: DEFAULT_LIMITS. */
+  readonly limits?: Limits;
+  readonly channelOptions?: ChannelOptions;
+}
+
+type Phase =
+  | { readonly kind: "setup" }
+  | { readonly kind: "listening"; readonly address: Address }
+  | { readonly kind: "active"; readonly peer: string }
+  /** The source is being told that it has lost its guest: nobody can call the load off any more. */
+  | { readonly kind: "committed"; readonly peer: string }
+  /** The source has been told. The thread has nothing more to say. */
+  | { readonly kind: "arriving"; readonly peer: string }
+  /** The load was called off; the thread still tells the source. */
+  | { readonly kind: "stopping"; readonly error: MigrationError }
+  /** The thread has ended or is of no use any more. */
+  | { readonly kind: "failing"; readonly error: MigrationError }
+  | { readonly kind: "ended"; readonly result: IncomingResult };
+
+/**
+ * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
+ * the guest. Nothing of a load that fails can be seen: the guest never starts.
+ */
+export class IncomingMigration {
+  /** Resolves, never rejects, when the migration has ended; the guest runs then, or the machine is gone. */
+  readonly done: Promise<IncomingResult>;
+  readonly #machine: Machine;
+  readonly #runControl: RunControl;
+  readonly #task: IncomingTask;
+  readonly #statistics = new IncomingStatistics();
+  readonly #end = Promise.withResolvers<IncomingResult>();
+  readonly #listening = Promise.withResolvers<Address>();
+  #phase: Phase = { kind: "setup" };
+  #worker: Worker | undefined;
+
+  /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
+  constructor(options: IncomingMigrationOptions) {
+    const { machine, runControl, uri, autostart, limits, channelOptions } = options;
+    if (runControl.state !== "inmigrate") {
+      throw new MigrationError("WRONG_STATE", `No guest can arrive in run state '${runControl.state}'`);
+    }
+    if (autostart !== undefined) runControl.autostart = autostart;
+    this.done = this.#end.promise;
+    this.#machine = machine;
+    this.#runControl = runControl;
+    this.#task = {
+      uri,
+      channelOptions: channelOptions ?? {},
+      machineType: machine.type,
+      devices: machine.devices.descriptions(),
+      limits: limits ?? DEFAULT_LIMITS,
+      statistics: this.#statistics.buffer,
+    };
+    // Nobody needs to have called listen when it fails.
+    this.#listening.promise.catch(() => {});
+    void this.#watchGuest();
+  }
+
+  /**
+   * Starts to listen. Resolves with the real address: the port that was taken for port 0.
+   * Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED, which fail the migration; IN_PROGRESS when called
+   * twice; CANCELLED when it was closed.
+   */
+  listen(): Promise<Address> {
+    if (this.#worker !== undefined) {
+      const message = "The incoming migration has already been started";
+      return Promise.reject(new MigrationError("IN_PROGRESS", message));
+    }
+    if (this.#phase.kind === "setup") this.#startThread();
+    return this.#listening.promise;
+  }
+
+  query(): IncomingStatus {
+    const phase = this.#phase;
+    switch (phase.kind) {
+      case "setup":
+      case "listening":
+        return phase;
+      case "active":
+      case "committed":
+      case "arriving":
+        return { kind: "active", peer: phase.peer, progress: this.#statistics.progress() };
+      case "stopping":
+      case "failing":
+        return { kind: "failed", error: phase.error, progress: this.#statistics.progress() };
+      default:
+        return phase.result;
+    }
+  }
+
+  /**
+   * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
+   * late once the source is being told that everything is loaded: the guest is started then all the same.
+   */
+  async close(): Promise<void> {
+    this.#abort(new MigrationError("CANCELLED", "The incoming migration was closed"));
+    await this.done;
+  }
+
+  #startThread(): void {
+    const worker = new Worker(THREAD_ENTRY, { workerData: this.#task, name: "incoming" });
+    this.#worker = worker;
+    worker.on("message", (message: ThreadMessage) => {
+      this.#receive(message);
+    });
+    worker.on("error", (error) => {
+      this.#threadEnded(MigrationError.from(error));
+    });
+    worker.on("exit", () => {
+      this.#threadEnded(new MigrationError("INTERNAL", "The incoming thread has ended unexpectedly"));
+    });
+  }
+
+  #threadEnded(error: MigrationError): void {
+    // Once the source has been told, the thread only sees to the end of the channel.
+    if (this.#phase.kind !== "arriving") void this.#fail(error);
+  }
+
+  async #watchGuest(): Promise<void> {
+    const exit = await this.#machine.exited;
+    const how = exit.kind === "exit" ? `with status ${exit.status}` : `by a trap: ${exit.message}`;
+    this.#abort(new MigrationError("LOAD_FAILED", `The guest ended while it was being received, ${how}`));
+  }
+
+  #receive(message: ThreadMessage): void {
+    switch (message.kind) {
+      case "listening":
+        if (this.#phase.kind === "setup") this.#phase = message;
+        this.#listening.resolve(message.address);
+        return;
+      case "connected":
+        if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
+        return;
+      case "load-device":
+        void this.#answer(async () => {
+          await this.#machine.devices.load(message.name, message.instance, message.value);
+          return { kind: "done" };
+        });
+        return;
+      case "open-ram":
+        void this.#answer(() => ({ kind: "ram", access: this.#machine.ram() }));
+        void this.#answer(async () => {
+          await this.#machine.prepared();
+          return { kind: "prepared" };
+        });
+        return;
+      case "commit":
+        if (this.#phase.kind !== "active") return;
+        this.#phase = { kind: "committed", peer: this.#phase.peer };
+        this.#post({ kind: "done" });
+        return;
+      case "loaded":
+        void this.#succeed();
+        return;
+      case "failed":
+        void this.#fail(MigrationError.deserialize(message.error));
+        return;
+    }
+  }
+
+  /** Posts what `work` comes to. When it fails, the load fails. */
+  async #answer(work: () => MainMessage | Promise<MainMessage>): Promise<void> {
+    try {
+      this.#post(await work());
+    } catch (error) {
+      this.#abort(MigrationError.from(error, "LOAD_FAILED"));
+    }
+  }
+
+  #post(message: MainMessage): void {
+    this.#worker?.postMessage(message);
+  }
+
+  /** Calls the load off. The thread answers with `failed` when it has told the source and closed the channel. */
+  #abort(error: MigrationError): void {
+    switch (this.#phase.kind) {
+      case "setup":
+      case "listening":
+      case "active":
+        this.#phase = { kind: "stopping", error };
+        if (this.#worker === undefined) void this.#fail(error);
+        else this.#post({ kind: "abort", error: error.serialize() });
+        return;
+      default:
+        return;
+    }
+  }
+
+  async #succeed(): Promise<void> {
+    if (this.#phase.kind !== "committed") return;
+    this.#phase = { kind: "arriving", peer: this.#phase.peer };
+    try {
+      await this.#arrive();
+    } catch (error) {
+      await this.#fail(MigrationError.from(error, "LOAD_FAILED"));
+      return;
+    }
+    this.#statistics.started();
+    this.#statistics.ended();
+    // The source may take a while to close its end. That keeps neither the caller nor the process waiting.
+    this.#worker?.unref();
+    this.#conclude({
+      kind: "loaded",
+      runState: this.#runControl.state,
+      progress: this.#statistics.progress(),
+    });
+  }
+
+  /** What follows a load that succeeded, in this order. */
+  async #arrive(): Promise<void> {
+    this.#post({ kind: "close-channel" });
+    // The guest's network interfaces are announced here, before it runs. No machine has one yet.
+    // The disks are taken over here, before the guest can write to them. No machine has one yet.
+    await this.#runControl.arrive();
+  }
+
+  async #fail(consequence: MigrationError): Promise<void> {
+    const phase = this.#phase;
+    if (phase.kind === "failing" || phase.kind === "ended") return;
+    const error = phase.kind === "stopping" ? phase.error : consequence;
+    this.#phase = { kind: "failing", error };
+    this.#statistics.ended();
+    await this.#worker?.terminate();
+    try {
+      await this.#machine.dispose();
+    } catch (cause) {
+      // Why the load failed matters more than what went wrong in tidying up after it.
+      process.emitWarning(MigrationError.from(cause));
+    }
+    if (this.#runControl.state === "inmigrate") this.#runControl.set("internal-error");
+    this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
+  }
+
+  #conclude(result: IncomingResult): void {
+    this.#phase = { kind: "ended", result };
+    if (result.kind === "failed") this.#listening.reject(result.error);
+    this.#end.resolve(result);
+  }
+}

@@ -1,0 +1,86 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { GuestRam, OpenRam, StateValue } from "@peregrine/shared-state";
+import type { MessagePort } from "node:worker_threads";
+import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
+import type { Interruption } from "./interruption.ts";
+import type { LoadTarget } from "./load-target.ts";
+
+type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" }>;
+
+/** The machine as the incoming thread sees it: through messages to the thread that holds it. */
+export class MainLink implements LoadTarget {
+  readonly #port: MessagePort;
+  readonly #interruption: Interruption;
+  readonly #prepared = Promise.withResolvers<void>();
+  readonly #released = Promise.withResolvers<void>();
+  #answer: ((answer: Answer) => void) | undefined;
+
+  /** @param interruption told when the main thread calls the load off. Questions stay unanswered then. */
+  constructor(port: MessagePort, interruption: Interruption) {
+    this.#port = port;
+    this.#interruption = interruption;
+    port.on("message", (message: MainMessage) => {
+      this.#receive(message);
+    });
+  }
+
+  tell(message: ThreadMessage): void {
+    this.#port.postMessage(message);
+  }
+
+  /** Resolves when the channel is not needed any more. */
+  get released(): Promise<void> {
+    return this.#released.promise;
+  }
+
+  async loadDevice(name: string, instance: number, value: StateValue): Promise<void> {
+    await this.#ask({ kind: "load-device", name, instance, value });
+  }
+
+  async openRam(): Promise<GuestRam> {
+    const answer = await this.#ask({ kind: "open-ram" });
+    if (answer.kind !== "ram")
+      throw new MigrationError("INTERNAL", "'open-ram' was not answered with memory");
+    const { openRam } = (await import(answer.access.module)) as { readonly openRam: OpenRam };
+    return openRam(answer.access.data);
+  }
+
+  prepared(): Promise<void> {
+    return this.#prepared.promise;
+  }
+
+  async commit(): Promise<void> {
+    await this.#ask({ kind: "commit" });
+  }
+
+  /** Nothing more is told or heard; lets the thread end. */
+  close(): void {
+    this.#port.close();
+  }
+
+  #ask(question: ThreadQuestion): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#answer = resolve;
+      this.tell(question);
+    });
+  }
+
+  #receive(message: MainMessage): void {
+    switch (message.kind) {
+      case "done":
+      case "ram":
+        this.#answer?.(message);
+        this.#answer = undefined;
+        return;
+      case "prepared":
+        this.#prepared.resolve();
+        return;
+      case "abort":
+        this.#interruption.interrupt(MigrationError.deserialize(message.error));
+        return;
+      case "close-channel":
+        this.#released.resolve();
+        return;
+    }
+  }
+}

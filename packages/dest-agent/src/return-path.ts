@@ -1,0 +1,79 @@
+import { ByteWriter, encodeReturnMessage, MigrationError } from "@peregrine/protocol";
+import type { ReturnMessage } from "@peregrine/protocol";
+import type { Interruption } from "./interruption.ts";
+
+/** Pings that may wait for their answer. Sources send two or three in all. */
+const MAX_WAITING_PONGS = 16;
+
+/** The messages to the source, in order. None is sent before the source has opened the path. */
+export class ReturnPath {
+  readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #interruption: Interruption;
+  #state: "closed" | "open" | "shut" = "closed";
+  #waitingPongs = 0;
+  /** Settles with the last answer asked for. */
+  #lastPong: Promise<void> = Promise.resolve();
+
+  /** @param interruption told when an answer cannot be sent. */
+  constructor(write: (bytes: Uint8Array) => Promise<void>, interruption: Interruption) {
+    this.#write = write;
+    this.#interruption = interruption;
+  }
+
+  /** Errors: BAD_STREAM_COMMAND the second time. */
+  open(): void {
+    if (this.#state !== "closed") {
+      throw new MigrationError("BAD_STREAM_COMMAND", "Command OPEN_RETURN_PATH came twice");
+    }
+    this.#state = "open";
+  }
+
+  /**
+   * Answers a ping, after the answers before it and not before `ready`. Returns at once.
+   * Errors: BAD_STREAM_COMMAND when the path is not open, LIMIT_EXCEEDED when too many answers wait.
+   */
+  pong(value: number, ready: Promise<void> | undefined): void {
+    if (this.#state !== "open") {
+      throw new MigrationError("BAD_STREAM_COMMAND", "Command PING came before OPEN_RETURN_PATH");
+    }
+    if (this.#waitingPongs >= MAX_WAITING_PONGS) {
+      const message = `more than ${MAX_WAITING_PONGS} PING commands came before their answers could be sent`;
+      throw new MigrationError("LIMIT_EXCEEDED", message);
+    }
+    this.#waitingPongs++;
+    this.#lastPong = this.#answer(this.#lastPong, value, ready);
+    this.#lastPong.catch((error: unknown) => {
+      this.#interruption.interrupt(MigrationError.from(error));
+    });
+  }
+
+  async #answer(before: Promise<void>, value: number, ready: Promise<void> | undefined): Promise<void> {
+    await before;
+    await ready;
+    if (this.#state !== "open") return;
+    await this.#send({ kind: "pong", value });
+    this.#waitingPongs--;
+  }
+
+  /** Every answer asked for is sent. */
+  async answered(): Promise<void> {
+    await this.#lastPong;
+  }
+
+  /**
+   * The last message, once: 0 when everything is loaded, 1 when it is not. Resolves when the kernel
+   * has it. @returns false, with nothing sent, when the path is not open or was shut before.
+   */
+  async shut(status: 0 | 1): Promise<boolean> {
+    if (this.#state !== "open") return false;
+    this.#state = "shut";
+    await this.#send({ kind: "shut", status });
+    return true;
+  }
+
+  #send(message: ReturnMessage): Promise<void> {
+    const writer = new ByteWriter();
+    encodeReturnMessage(writer, message);
+    return this.#write(writer.view());
+  }
+}
