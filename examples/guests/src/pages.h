@@ -20,8 +20,12 @@ struct pace {
     uint64_t due;         /* monotonic time at which the next page may be dirtied */
 };
 
+#define RATE_LIMIT 1000 /* MiB/s; reading the clock for each page takes too long for more */
+
 static inline struct pace pace_start(uint64_t mib_per_second)
 {
+    if (mib_per_second > RATE_LIMIT)
+        fail(EXIT_USAGE, "a rate above %d MiB/s cannot be held; 0 is as fast as possible", RATE_LIMIT);
     const struct pace pace = {
         .ns_per_page = mib_per_second == 0 ? 0 : 1000000000u / (mib_per_second * PAGES_PER_MIB),
         .due = monotonic_ns(),
