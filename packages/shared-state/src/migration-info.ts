@@ -3,7 +3,7 @@ import type { MigrationStatus } from "./migration-state.ts";
 import type { MigrationStatistics } from "./migration-statistics.ts";
 
 /** Pages and bytes of guest memory, with the names that `query-migrate` has. */
-export interface RamInfo {
+export type RamInfo = {
   /** Bytes of the stream sent. */
   readonly transferred: number;
   /** Bytes of guest memory still to be sent. */
@@ -29,7 +29,7 @@ export interface RamInfo {
   readonly "precopy-bytes": number;
   /** Bytes sent while the guest was stopped. */
   readonly "downtime-bytes": number;
-}
+};
 
 /** The answer of `query-migrate`. Which keys there are depends on the status. Times are milliseconds. */
 export type MigrationInfo =
@@ -39,7 +39,7 @@ export type MigrationInfo =
   | CompletedInfo
   | { readonly status: "failed"; readonly "error-desc": string };
 
-export interface ActiveInfo {
+export type ActiveInfo = {
   readonly status: "active";
   /** So far. */
   readonly "total-time": number;
@@ -48,15 +48,15 @@ export interface ActiveInfo {
   readonly ram: RamInfo;
   /** Only while the guest is throttled. */
   readonly "cpu-throttle-percentage"?: number;
-}
+};
 
-export interface CompletedInfo {
+export type CompletedInfo = {
   readonly status: "completed";
   readonly "total-time": number;
   readonly downtime: number;
   readonly "setup-time": number;
   readonly ram: RamInfo;
-}
+};
 
 export interface MigrationInfoInput {
   readonly status: MigrationStatus;

@@ -63,7 +63,8 @@ function encodeStruct(
         encodeArray(field, item, value, writer, here);
         break;
       default:
-        encodeScalar(field.type, item, writer, here);
+        if (!fitsScalar(field.type, item)) throw unfit(here, item, field.type);
+        writeScalar(field.type, item, writer);
     }
   }
 }
@@ -78,19 +79,17 @@ function encodeArray(
   const elements = requireArray(item, path);
   requireCount(field.count, elements.length, parent, path);
   for (const [index, element] of elements.entries()) {
-    const here = `${path}[${index}]`;
-    if (typeof field.of === "string") encodeScalar(field.of, element, writer, here);
-    else encodeStruct(field.of, requireStruct(element, here), writer, here);
+    if (typeof field.of === "string") {
+      if (!fitsScalar(field.of, element)) throw unfit(`${path}[${index}]`, element, field.of);
+      writeScalar(field.of, element, writer);
+    } else {
+      const here = `${path}[${index}]`;
+      encodeStruct(field.of, requireStruct(element, here), writer, here);
+    }
   }
 }
 
-function encodeScalar(
-  type: ScalarType,
-  value: FieldValue | undefined,
-  writer: ByteWriter,
-  path: string,
-): void {
-  if (!fitsScalar(type, value)) throw unfit(path, value, type);
+function writeScalar(type: ScalarType, value: ScalarValue, writer: ByteWriter): void {
   switch (SCALAR_BYTES[type]) {
     case 1:
       return writer.u8(Number(value) & 0xff);

@@ -20,7 +20,7 @@ export interface MachineFixture {
   source(): Machine | Promise<Machine>;
   /** A machine that a guest of `source` can arrive in. */
   destination(): Machine | Promise<Machine>;
-  /** Resolves when the guest, which is running, has written to memory after the call. */
+  /** Resolves when the guest, which is running, has written again to most of what it writes to. */
   progress(machine: Machine): Promise<void>;
   /** Throws when the guest of a stopped machine finds its memory damaged. */
   check?(machine: Machine): void | Promise<void>;

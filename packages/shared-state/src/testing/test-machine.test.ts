@@ -19,12 +19,13 @@ const pagesWritten = ({ guest }: TestMachine): bigint =>
 machineCompliance(
   "the test machine",
   {
-    source: () => TestMachine.source({ ticker: intervalTicker() }),
+    source: () => TestMachine.source({ ticker: intervalTicker(), dirtyRate: 64 * 1024 * 1024 }),
     destination: () => TestMachine.destination({ ticker: intervalTicker() }),
     async progress(machine: Machine) {
       const test = machine as TestMachine;
       const before = pagesWritten(test);
-      while (pagesWritten(test) === before) await setImmediate();
+      const sweep = BigInt(test.guest.hotPages);
+      while (pagesWritten(test) < before + sweep) await setImmediate();
     },
     check: (machine: Machine) => {
       (machine as TestMachine).verify();
@@ -34,7 +35,7 @@ machineCompliance(
 );
 
 /** A ticker that ticks when the test says so. */
-function manualTicker(): { ticker: Ticker; pass: (ms: number) => void } {
+function manualTicker(): { ticker: Ticker; pass: (ms: number) => void; isOn: () => boolean } {
   let tick: ((ms: number) => void) | undefined;
   return {
     ticker: (callback) => {
@@ -44,12 +45,13 @@ function manualTicker(): { ticker: Ticker; pass: (ms: number) => void } {
       };
     },
     pass: (ms) => tick?.(ms),
+    isOn: () => tick !== undefined,
   };
 }
 
 describe("the test machine", () => {
   it("dirties pages at the rate that is set, less while it is throttled, none while stopped", async () => {
-    const { ticker, pass } = manualTicker();
+    const { ticker, pass, isOn } = manualTicker();
     const machine = TestMachine.source({ ticker, dirtyRate: 1000 * PAGE_SIZE });
     const passSecond = (): void => {
       for (let n = 0; n < 100; n++) pass(10);
@@ -65,7 +67,9 @@ describe("the test machine", () => {
     machine.setThrottle(0);
     pass(1_000_000);
     expect(pagesWritten(machine)).toBe(1350n);
+    expect(isOn()).toBe(true);
     await machine.stop();
+    expect(isOn()).toBe(false);
     passSecond();
     machine.tick(5);
     expect(pagesWritten(machine)).toBe(1350n);
