@@ -125,10 +125,7 @@ export class OutgoingMigration {
       handedOver: (downtime) => this.#completed(downtime),
     });
     this.#attempt = attempt;
-    void attempt.result.then((result) => {
-      this.#attempt = undefined;
-      this.#conclude(result);
-    });
+    void this.#follow(attempt);
   }
 
   /**
@@ -247,6 +244,12 @@ export class OutgoingMigration {
     }
     const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
     if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
+  }
+
+  async #follow(attempt: MigrationAttempt): Promise<void> {
+    const result = await attempt.result;
+    this.#attempt = undefined;
+    this.#conclude(result);
   }
 
   #connected(): void {

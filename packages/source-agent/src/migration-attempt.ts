@@ -1,0 +1,236 @@
+import { MigrationError } from "@peregrine/protocol";
+import type {
+  GuestExit,
+  Machine,
+  MigrationParameters,
+  MigrationStatistics,
+  RunControl,
+} from "@peregrine/shared-state";
+import { Worker } from "node:worker_threads";
+import { now } from "./clock.ts";
+import type { DowntimeBreakdown } from "./downtime.ts";
+import { HandoverGate } from "./handover-gate.ts";
+import type {
+  MessageToMain,
+  MessageToThread,
+  MigrationTimeouts,
+  ThreadData,
+  ThreadOutcome,
+} from "./thread-messages.ts";
+
+/** How long a thread that was told to give up may take for it, milliseconds. */
+const GIVE_UP_MS = 1000;
+
+export interface AttemptOptions {
+  readonly uri: string;
+  readonly machine: Machine;
+  readonly run: RunControl;
+  readonly parameters: MigrationParameters;
+  readonly statistics: MigrationStatistics;
+  readonly timeouts: MigrationTimeouts;
+  /** The channel is there and nothing was sent. What it throws fails the attempt. */
+  readonly connected: () => void;
+  /** The setup stage is sent. */
+  readonly active: () => void;
+  readonly pass: (pass: number) => void;
+  /** The destination has the guest. */
+  readonly handedOver: (downtime: DowntimeBreakdown) => void;
+}
+
+export type AttemptResult =
+  | { readonly kind: "completed" | "cancelled" }
+  | { readonly kind: "failed"; readonly error: MigrationError };
+
+/**
+ * One attempt, as the main thread sees it: the migration thread, what the thread asks for, and the clean-up
+ * when it has ended in whatever way.
+ */
+export class MigrationAttempt {
+  /** Resolves when nothing of the attempt is left and the guest is where it belongs. Never rejects. */
+  readonly result: Promise<AttemptResult>;
+  readonly #options: AttemptOptions;
+  readonly #gate = new HandoverGate();
+  readonly #worker: Worker;
+  readonly #threadEnded = Promise.withResolvers<ThreadOutcome>();
+  /** The last thing the thread asked for, until it is done. Never rejects. */
+  #asked: Promise<void> = Promise.resolve();
+  #dirtyLogTouched = false;
+  #givenUp: MigrationError | undefined;
+  #cancelled = false;
+  #over = false;
+
+  constructor(options: AttemptOptions) {
+    this.#options = options;
+    const workerData: ThreadData = {
+      uri: options.uri,
+      machineType: options.machine.type,
+      parameters: options.parameters.buffer,
+      statistics: options.statistics.buffer,
+      gate: this.#gate.buffer,
+      timeouts: options.timeouts,
+    };
+    this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
+      name: "migration",
+      workerData,
+    });
+    this.#worker.on("message", (message: MessageToMain) => this.#onMessage(message));
+    this.#worker.on("error", (error) =>
+      this.#threadFailed(`The migration thread failed: ${describe(error)}`),
+    );
+    this.#worker.on("exit", (code) => {
+      this.#threadFailed(`The migration thread ended unexpectedly with exit code ${code}`);
+    });
+    void options.machine.exited.then((exit) => this.#guestEnded(exit));
+    this.result = this.#run();
+  }
+
+  /** Everything is sent, and the destination has not answered. */
+  get handingOver(): boolean {
+    return this.#gate.passed;
+  }
+
+  /**
+   * Gives the attempt up. Does nothing when it is ending already.
+   * @returns false when the attempt may still complete: the destination may have the guest already.
+   */
+  cancel(): boolean {
+    if (this.#over || this.#givenUp !== undefined || this.#cancelled) return false;
+    if (!this.#gate.close()) {
+      this.#cancelled = true;
+      this.#post({ kind: "revoke" });
+      return false;
+    }
+    this.#cancelled = true;
+    this.#giveUp(new MigrationError("CANCELLED", "The migration was cancelled"));
+    return true;
+  }
+
+  /** Has the thread look at the parameters again. */
+  parametersChanged(): void {
+    this.#post({ kind: "parameters-changed" });
+  }
+
+  async #run(): Promise<AttemptResult> {
+    const outcome = await this.#threadEnded.promise;
+    this.#over = true;
+    if (outcome.kind === "handed-over") this.#options.handedOver(outcome.downtime);
+    // A step that is under way must not touch the guest after the clean-up.
+    await this.#asked;
+    await this.#worker.terminate();
+    const notes = await this.#cleanUp();
+    if (outcome.kind === "handed-over") return { kind: "completed" };
+    if (this.#cancelled) return { kind: "cancelled" };
+    const error = this.#givenUp ?? MigrationError.deserialize(outcome.error);
+    return { kind: "failed", error: withNotes(error, notes) };
+  }
+
+  #onMessage(message: MessageToMain): void {
+    switch (message.kind) {
+      case "connected":
+        this.#answer(() => this.#begin());
+        return;
+      case "active":
+        this.#options.active();
+        return;
+      case "pass":
+        this.#options.pass(message.pass);
+        return;
+      case "stop-guest":
+        this.#answer(() => this.#stopGuest());
+        return;
+      case "ended":
+        this.#threadEnded.resolve(message.outcome);
+        return;
+    }
+  }
+
+  #answer(step: () => Promise<void>): void {
+    if (this.#givenUp !== undefined) return;
+    this.#asked = step().catch((error: unknown) => {
+      this.#giveUp(MigrationError.from(error));
+    });
+  }
+
+  async #begin(): Promise<void> {
+    const { machine, connected } = this.#options;
+    connected();
+    this.#dirtyLogTouched = true;
+    await machine.startDirtyLog();
+    const early = await machine.devices.saveAll("early");
+    this.#post(
+      { kind: "begin", ram: machine.ram(), early },
+      early.map((device) => device.payload.buffer),
+    );
+  }
+
+  async #stopGuest(): Promise<void> {
+    const { machine, run } = this.#options;
+    await run.stop("finish-migrate");
+    const start = now();
+    const late = await machine.devices.saveAll("late");
+    this.#post(
+      { kind: "guest-stopped", late, saveTime: now() - start },
+      late.map((device) => device.payload.buffer),
+    );
+  }
+
+  #guestEnded(exit: GuestExit): void {
+    if (this.#over || this.handingOver) return;
+    this.#giveUp(guestEnded(exit));
+  }
+
+  #threadFailed(message: string): void {
+    const error = new MigrationError("INTERNAL", message).serialize();
+    this.#threadEnded.resolve({ kind: "failed", error });
+  }
+
+  /** Has the thread close the channel and end; takes the thread down when it does not. */
+  #giveUp(reason: MigrationError): void {
+    if (this.#givenUp !== undefined) return;
+    const { exit } = this.#options.run;
+    const error = exit === undefined ? reason : guestEnded(exit);
+    this.#givenUp = error;
+    this.#post({ kind: "abort", error: error.serialize() });
+    const timer = setTimeout(() => {
+      this.#threadEnded.resolve({ kind: "failed", error: error.serialize() });
+    }, GIVE_UP_MS);
+    void this.#threadEnded.promise.then(() => clearTimeout(timer));
+  }
+
+  /** Puts the guest back and switches the dirty log off. @returns what could not be done, in words. */
+  async #cleanUp(): Promise<string[]> {
+    const { machine, run } = this.#options;
+    const notes: string[] = [];
+    const attempt = async (what: string, step: () => Promise<void>): Promise<void> => {
+      try {
+        await step();
+      } catch (error) {
+        if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
+      }
+    };
+    // After a completed migration the run state is no longer `finish-migrate`, and this does nothing.
+    await attempt("the guest could not be continued here", () => run.restore());
+    if (this.#dirtyLogTouched) {
+      await attempt("the dirty log could not be switched off", () => machine.stopDirtyLog());
+    }
+    return notes;
+  }
+
+  #post(message: MessageToThread, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, transfer);
+  }
+}
+
+function guestEnded(exit: GuestExit): MigrationError {
+  const how = exit.kind === "exit" ? `with exit status ${exit.status}` : `by a trap: ${exit.message}`;
+  return new MigrationError("GUEST_ENDED", `The guest ended during the migration, ${how}`);
+}
+
+function withNotes(error: MigrationError, notes: readonly string[]): MigrationError {
+  if (notes.length === 0) return error;
+  return new MigrationError(error.code, [error.message, ...notes].join("; "), { cause: error });
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

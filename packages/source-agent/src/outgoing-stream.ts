@@ -1,0 +1,145 @@
+import { MAX_RAM_RECORD_BYTES } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+import type { Channel, RateLimiter } from "@peregrine/transport";
+
+/** Pages that are read from the guest and encoded between two looks at the clock. */
+export const RUN_PAGES = 64;
+
+/** Bytes that are written at once when there is no limit. */
+const MAX_CHUNK = 512 * 1024;
+const MIN_CHUNK = 16 * 1024;
+/** A write may be this part of a second's bytes: it is what a limit can be exceeded by. */
+const CHUNKS_PER_SECOND = 100;
+const CAPACITY = MAX_CHUNK + RUN_PAGES * MAX_RAM_RECORD_BYTES;
+const RECORD_BYTES = 8 + PAGE_SIZE;
+
+/**
+ * The outgoing bytes in two buffers: one is filled while the other is being written. Nothing else is held,
+ * however slow the destination is.
+ */
+export class OutgoingStream {
+  readonly #channel: Channel;
+  readonly #limiter: RateLimiter;
+  readonly #parameters: MigrationParameters;
+  readonly #statistics: MigrationStatistics;
+  #filling = Buffer.allocUnsafeSlow(CAPACITY);
+  #spare = Buffer.allocUnsafeSlow(CAPACITY);
+  #length = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #limited = true;
+
+  constructor(
+    channel: Channel,
+    limiter: RateLimiter,
+    parameters: MigrationParameters,
+    statistics: MigrationStatistics,
+  ) {
+    this.#channel = channel;
+    this.#limiter = limiter;
+    this.#parameters = parameters;
+    this.#statistics = statistics;
+    this.#applyLimit();
+  }
+
+  /** The buffer being filled, from index {@link length} on, with room for {@link RUN_PAGES} RAM records. */
+  get buffer(): Buffer {
+    return this.#filling;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Counts what was put into {@link buffer} up to index `end`. */
+  advance(end: number): void {
+    this.#length = end;
+  }
+
+  /** Enough is in the buffer: {@link send} it before anything is added. */
+  get full(): boolean {
+    return this.#length >= this.#chunk;
+  }
+
+  /** Whole pages that the buffer takes until it is full; at least 1, at most {@link RUN_PAGES}. */
+  get pagesUntilFull(): number {
+    const pages = Math.ceil((this.#chunk - this.#length) / RECORD_BYTES);
+    return Math.min(Math.max(pages, 1), RUN_PAGES);
+  }
+
+  /** Whether the sender has to stop for now. */
+  get limitReached(): boolean {
+    this.#applyLimit();
+    return this.#limiter.exceeded;
+  }
+
+  /** Milliseconds until asking again is of use. */
+  get waitTime(): number {
+    return this.#limiter.waitTime;
+  }
+
+  /** Begins a new period of the limit, if the old one is over. */
+  resetPeriod(): void {
+    this.#limiter.resetPeriod();
+  }
+
+  /** No limit from now on. */
+  liftLimit(): void {
+    this.#limited = false;
+    this.#applyLimit();
+  }
+
+  /** Adds bytes of any length, sending what no longer fits. Errors: as {@link send}. */
+  async append(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      if (this.full) await this.send();
+      const piece = bytes.subarray(at, at + this.#chunk - this.#length);
+      this.#filling.set(piece, this.#length);
+      this.#length += piece.length;
+      at += piece.length;
+    }
+  }
+
+  /**
+   * Begins to write what is in the buffer and resolves when the other buffer is free, which may be at once.
+   * Errors: CHANNEL_FAILED, or why the channel was destroyed; also for the write before.
+   */
+  async send(): Promise<void> {
+    await this.#writing;
+    if (this.#length === 0) return;
+    const full = this.#filling;
+    const bytes = this.#length;
+    this.#filling = this.#spare;
+    this.#spare = full;
+    this.#length = 0;
+    this.#applyLimit();
+    this.#limiter.put(bytes);
+    this.#writing = this.#channel.write(full.subarray(0, bytes));
+    this.#count(bytes);
+  }
+
+  /** Sends everything and resolves when the kernel has it. Errors: as {@link send}. */
+  async flush(): Promise<void> {
+    await this.send();
+    await this.#writing;
+  }
+
+  get #chunk(): number {
+    const { limit } = this.#limiter;
+    if (limit === 0) return MAX_CHUNK;
+    return Math.min(Math.max(Math.floor(limit / CHUNKS_PER_SECOND), MIN_CHUNK), MAX_CHUNK);
+  }
+
+  /** A changed parameter takes effect with the next chunk. */
+  #applyLimit(): void {
+    this.#limiter.setLimit(this.#limited ? this.#parameters.maxBandwidth : 0);
+  }
+
+  #count(bytes: number): void {
+    const statistics = this.#statistics;
+    statistics.transferred += bytes;
+    statistics.passBytes += bytes;
+    if (statistics.stopTime === 0) statistics.precopyBytes += bytes;
+    else statistics.downtimeBytes += bytes;
+  }
+}

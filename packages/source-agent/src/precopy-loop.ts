@@ -1,0 +1,108 @@
+import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+import type { LiveSection } from "./live-section.ts";
+import { ACCOUNTING_PERIOD_MS, LoopAccounting } from "./loop-accounting.ts";
+
+/** What the loop needs of the outgoing stream. */
+export interface LimitedStream {
+  readonly limitReached: boolean;
+  readonly waitTime: number;
+  resetPeriod(): void;
+  flush(): Promise<void>;
+}
+
+export interface PrecopyLoopOptions {
+  /** In the order in which they are sent. */
+  readonly sections: readonly LiveSection[];
+  readonly stream: LimitedStream;
+  readonly parameters: MigrationParameters;
+  readonly statistics: MigrationStatistics;
+  /** Whether the destination has prepared everything that can be prepared before the last byte. */
+  readonly destinationPrepared: () => boolean;
+  /** Throws when the migration was given up. */
+  readonly check: () => void;
+  /** Waits for the milliseconds given, or until something has changed. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/** Sends live state while the guest runs, until so little is left that the guest can be stopped for it. */
+export class PrecopyLoop {
+  readonly #options: PrecopyLoopOptions;
+  readonly #accounting: LoopAccounting;
+  readonly #wireBytesBefore: number;
+  #retiredBytes = 0;
+  #idleTime = 0;
+
+  constructor(options: PrecopyLoopOptions) {
+    this.#options = options;
+    this.#accounting = new LoopAccounting(options.now());
+    this.#wireBytesBefore = options.statistics.transferred;
+  }
+
+  /** Resolves when the guest is to be stopped. Errors: those of `check`, of the sections and of the stream. */
+  async run(): Promise<void> {
+    const { stream, sleep, check, destinationPrepared } = this.#options;
+    for (;;) {
+      check();
+      if (!stream.limitReached) {
+        const pending = this.#pending();
+        if (pending > 0 && pending >= this.#threshold) await this.#iterate(pending);
+        else if (destinationPrepared()) return;
+        else await this.#idle();
+      }
+      this.#account();
+      if (stream.limitReached) {
+        await stream.flush();
+        await sleep(stream.waitTime);
+      }
+      stream.resetPeriod();
+    }
+  }
+
+  get #threshold(): number {
+    return this.#accounting.threshold(this.#options.parameters.downtimeLimit);
+  }
+
+  #pending(maxSize = this.#threshold): number {
+    return this.#options.sections.reduce((sum, section) => sum + section.pending(maxSize), 0);
+  }
+
+  /**
+   * A section only gets its turn when those before it have nothing left, so that state that changes fast
+   * is not sent over and over.
+   */
+  async #iterate(pending: number): Promise<void> {
+    for (const section of this.#options.sections) {
+      if (!(await section.iterate())) break;
+    }
+    this.#retiredBytes += pending - this.#pending(-1);
+  }
+
+  async #idle(): Promise<void> {
+    const { stream, sleep, now } = this.#options;
+    const start = now();
+    await stream.flush();
+    await sleep(ACCOUNTING_PERIOD_MS);
+    this.#idleTime += now() - start;
+  }
+
+  #account(): void {
+    const { statistics, now } = this.#options;
+    const totals = {
+      wireBytes: statistics.transferred - this.#wireBytesBefore,
+      retiredBytes: this.#retiredBytes,
+      idleTime: this.#idleTime,
+    };
+    const account = this.#accounting.update(now(), totals, statistics.dirtyBytesRate);
+    if (account === undefined) return;
+    statistics.bandwidth = account.bandwidth;
+    statistics.mbps = account.mbps;
+    statistics.pagesPerSecond = account.pagesPerSecond;
+    statistics.retireRate = this.#accounting.retireRate;
+    statistics.threshold = this.#threshold;
+    if (account.expectedDowntime !== undefined) {
+      statistics.expectedDowntime = Math.round(account.expectedDowntime);
+    }
+  }
+}

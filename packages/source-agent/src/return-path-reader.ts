@@ -1,0 +1,121 @@
+import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
+import type { ReturnMessage } from "@peregrine/protocol";
+import type { Channel } from "@peregrine/transport";
+
+/** The pings of the setup stage. */
+export const PING = {
+  /** Opens the return path. */
+  hello: 1,
+  /** Answered when the destination has prepared everything from the early devices. */
+  prepare: 2,
+} as const;
+
+export interface ReturnPathOptions {
+  readonly channel: Channel;
+  /** The destination has failed, refused or broken the protocol. Called at most once. */
+  readonly failed: (error: MigrationError) => void;
+  /** The answer to {@link PING.prepare} has come. */
+  readonly prepared: () => void;
+}
+
+/** Listens to what the destination says. */
+export class ReturnPathReader {
+  readonly #channel: Channel;
+  readonly #options: ReturnPathOptions;
+  readonly #confirmed = Promise.withResolvers<void>();
+  #streamComplete = false;
+  #loaded = false;
+  #prepared = false;
+
+  constructor(options: ReturnPathOptions) {
+    this.#channel = options.channel;
+    this.#options = options;
+  }
+
+  /** Whether the destination is ready to take over as soon as it has the rest. */
+  get prepared(): boolean {
+    return this.#prepared;
+  }
+
+  /** Resolves when the destination has confirmed that everything is loaded. Never rejects. */
+  get confirmed(): Promise<void> {
+    return this.#confirmed.promise;
+  }
+
+  /** From now on the destination may confirm. */
+  streamComplete(): void {
+    this.#streamComplete = true;
+  }
+
+  /** Reads to the end. Never rejects: failures go to `failed`. */
+  async run(): Promise<void> {
+    const decoder = new ReturnPathDecoder({
+      limits: DEFAULT_LIMITS,
+      message: (message) => this.#onMessage(message),
+    });
+    try {
+      for await (const chunk of this.#channel.read()) {
+        decoder.push(chunk);
+        if (this.#loaded) return;
+      }
+      decoder.end();
+      throw this.#closed();
+    } catch (error) {
+      this.#options.failed(this.#explain(MigrationError.from(error)));
+    }
+  }
+
+  #onMessage(message: ReturnMessage): void {
+    switch (message.kind) {
+      case "pong":
+        this.#onPong(message.value);
+        return;
+      case "shut":
+        this.#onShut(message.status);
+        return;
+    }
+  }
+
+  #onPong(value: number): void {
+    if (value === PING.prepare) {
+      this.#prepared = true;
+      this.#options.prepared();
+    } else if (value !== PING.hello) {
+      throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
+    }
+  }
+
+  #onShut(status: number): void {
+    if (status !== 0) {
+      throw new MigrationError(
+        "PEER_REFUSED",
+        `The destination '${this.#channel.peer}' could not load the guest (status ${status}); its own log has the reason`,
+      );
+    }
+    if (!this.#streamComplete) {
+      throw new MigrationError("BAD_RETURN_MESSAGE", "SHUT 0 came before the end of the stream");
+    }
+    this.#loaded = true;
+    this.#confirmed.resolve();
+  }
+
+  #closed(): MigrationError {
+    const { peer } = this.#channel;
+    const message = this.#streamComplete
+      ? `The destination '${peer}' closed the connection without confirming that it has loaded the guest`
+      : `The destination '${peer}' closed the connection during the migration`;
+    return new MigrationError("CHANNEL_FAILED", message);
+  }
+
+  /** The decoder knows the place, and not who spoke. */
+  #explain(error: MigrationError): MigrationError {
+    if (error.code === "CHANNEL_FAILED" || error.code === "PEER_REFUSED") return error;
+    if (error.code === "CANCELLED") return error;
+    const place = error.offset === undefined ? "" : ` at byte ${error.offset}`;
+    const message = `The destination '${this.#channel.peer}' sent what is no answer${place} of the return path: ${error.message}`;
+    return new MigrationError(error.code, message, {
+      cause: error,
+      ...(error.offset === undefined ? {} : { offset: error.offset }),
+    });
+  }
+}

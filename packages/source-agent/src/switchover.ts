@@ -1,0 +1,104 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { MigrationStatistics } from "@peregrine/shared-state";
+import type { DowntimeBreakdown } from "./downtime.ts";
+import type { HandoverGate } from "./handover-gate.ts";
+import type { LiveSection } from "./live-section.ts";
+import type { MainLink } from "./main-link.ts";
+import type { OutgoingStream } from "./outgoing-stream.ts";
+import type { ReturnPathReader } from "./return-path-reader.ts";
+import type { SectionWriter } from "./section-writer.ts";
+import type { MigrationTimeouts } from "./thread-messages.ts";
+
+export interface SwitchoverOptions {
+  readonly link: MainLink;
+  readonly stream: OutgoingStream;
+  readonly writer: SectionWriter;
+  readonly sections: readonly LiveSection[];
+  readonly returnPath: ReturnPathReader;
+  readonly gate: HandoverGate;
+  readonly statistics: MigrationStatistics;
+  readonly timeouts: MigrationTimeouts;
+  /** As error texts name the destination. */
+  readonly peer: string;
+  /** Gives the stream's end to the destination without waiting for its answer. */
+  readonly endStream: () => Promise<void>;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Stops the guest, sends the rest and waits until the destination has it.
+ * Errors: why the guest could not be sent; it is to go on here then.
+ */
+export async function switchOver(options: SwitchoverOptions): Promise<DowntimeBreakdown> {
+  const { link, stream, writer, sections, returnPath, gate, statistics, now } = options;
+
+  const requested = now();
+  statistics.stopTime = requested;
+  const { late, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  const stopped = now();
+
+  stream.liftLimit();
+  for (const section of sections) await section.complete();
+  const pagesSent = now();
+
+  await writer.devices(late);
+  link.check();
+  if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
+  returnPath.streamComplete();
+  await writer.end();
+  await stream.flush();
+  const stateSent = now();
+
+  await confirmation(options);
+  const confirmed = now();
+
+  return {
+    stop: stopped - requested - saveTime,
+    save: saveTime,
+    lastPages: pagesSent - stopped,
+    deviceState: stateSent - pagesSent,
+    load: confirmed - stateSent,
+    total: confirmed - requested,
+  };
+}
+
+/**
+ * Waits for the destination's word. If the main thread wants the guest back meanwhile, the stream is ended:
+ * a destination that has not accepted the guest by then gives up and closes. Only its answer tells, so
+ * that the guest never runs at both ends.
+ */
+async function confirmation(options: SwitchoverOptions): Promise<void> {
+  const { link, returnPath, timeouts, endStream } = options;
+  const confirmed = returnPath.confirmed.then(() => "confirmed" as const);
+  const revoked = link.revoked.then(() => "revoked" as const);
+
+  const first = await within(timeouts.confirm, link, [confirmed, revoked]);
+  if (first === "confirmed") return;
+  if (first === "timeout") throw unconfirmed(options.peer, timeouts.confirm);
+  await link.orAbort(endStream());
+  if ((await within(timeouts.revoke, link, [confirmed])) === "timeout") {
+    throw new MigrationError("CANCELLED", "The migration was cancelled");
+  }
+}
+
+async function within<T>(
+  ms: number,
+  link: MainLink,
+  promises: readonly Promise<T>[],
+): Promise<T | "timeout"> {
+  const { promise, resolve } = Promise.withResolvers<"timeout">();
+  const timer = setTimeout(resolve, ms, "timeout");
+  try {
+    return await link.orAbort(Promise.race([...promises, promise]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function unconfirmed(peer: string, ms: number): MigrationError {
+  return new MigrationError(
+    "PEER_REFUSED",
+    `The destination '${peer}' did not confirm within ${ms / 1000} s that it has loaded the guest`,
+  );
+}

@@ -1,0 +1,150 @@
+import {
+  ByteWriter,
+  DEFAULT_LIMITS,
+  encodeReturnMessage,
+  MigrationError,
+  RamDecoder,
+  StreamDecoder,
+} from "@peregrine/protocol";
+import type { Command, RamBlockEntry, ReturnMessage, SectionHeader, StreamHandler } from "@peregrine/protocol";
+import { decoderFor } from "@peregrine/shared-state";
+import type { DeviceListing } from "@peregrine/shared-state";
+import { formatUri, listen } from "@peregrine/transport";
+import type { Channel, Listener } from "@peregrine/transport";
+
+export interface ReceiverBehaviour {
+  /** Sections that it can read, besides `ram`. */
+  readonly devices: readonly DeviceListing[];
+  /** Answers PING 2 when this resolves. Default: at once. */
+  readonly prepared?: Promise<void>;
+  /** What it answers when everything is there; `nothing`: it waits until the source closes. Default: 0. */
+  readonly shut?: number | "nothing" | "close";
+  /** Drops the connection after this many bytes. */
+  readonly dropAt?: number;
+  /** Sent as soon as the connection is there. */
+  readonly greeting?: Uint8Array;
+  /** Called for everything that it reads, in order: `ram start`, `ping 2`, `page`, `end mark` ... */
+  readonly onItem?: (item: string) => void;
+}
+
+/** A small destination for one connection, made of the protocol's decoders alone. */
+export class TestReceiver implements AsyncDisposable {
+  readonly uri: string;
+  /** What it read, in order, without the pages. */
+  readonly items: string[] = [];
+  readonly blocks: RamBlockEntry[] = [];
+  /** Memory by block. */
+  readonly ram: Uint8Array[] = [];
+  /** When bytes came, milliseconds, and how many. */
+  readonly arrivals: { readonly at: number; readonly bytes: number }[] = [];
+  description: unknown;
+  bytes = 0;
+  /** Resolves, never rejects, when the connection is over: with why it ended early, or undefined. */
+  readonly over: Promise<MigrationError | undefined>;
+  readonly #listener: Listener;
+  readonly #behaviour: ReceiverBehaviour;
+  #channel: Channel | undefined;
+
+  private constructor(listener: Listener, behaviour: ReceiverBehaviour) {
+    this.#listener = listener;
+    this.#behaviour = behaviour;
+    this.uri = formatUri(listener.address);
+    this.over = this.#serve().then(
+      () => undefined,
+      (error: unknown) => MigrationError.from(error),
+    );
+  }
+
+  static async listen(uri: string, behaviour: ReceiverBehaviour): Promise<TestReceiver> {
+    return new TestReceiver(await listen(uri), behaviour);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#channel?.destroy();
+    await this.#listener.close();
+    await this.over;
+  }
+
+  async #serve(): Promise<void> {
+    const channel = await this.#listener.accept();
+    this.#channel = channel;
+    try {
+      await this.#load(channel);
+    } finally {
+      channel.destroy();
+    }
+  }
+
+  async #load(channel: Channel): Promise<void> {
+    const { greeting, dropAt = Infinity } = this.#behaviour;
+    if (greeting !== undefined) await channel.write(greeting);
+    const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: this.#handler(channel) });
+    for await (const chunk of channel.read()) {
+      const room = dropAt - this.bytes;
+      this.bytes += chunk.length;
+      this.arrivals.push({ at: performance.now(), bytes: chunk.length });
+      decoder.push(chunk.subarray(0, Math.max(room, 0)));
+      if (this.bytes >= dropAt) return;
+      // The source says nothing more before it has an answer.
+      if (this.description !== undefined) break;
+    }
+    decoder.end();
+    const { shut = 0 } = this.#behaviour;
+    if (shut === "close") return;
+    if (shut !== "nothing") await this.#answer(channel, { kind: "shut", status: shut });
+    for await (const chunk of channel.read()) decoder.push(chunk);
+  }
+
+  #handler(channel: Channel): StreamHandler {
+    const ram = new RamDecoder({
+      limits: DEFAULT_LIMITS,
+      sink: {
+        blockList: (blocks) => {
+          this.blocks.push(...blocks);
+          this.ram.push(...blocks.map((block) => new Uint8Array(block.length)));
+        },
+        zeroPage: (block, offset, fill) => {
+          this.ram[block]!.fill(fill, offset, offset + 4096);
+          this.#behaviour.onItem?.("page");
+        },
+        page: (block, offset, bytes) => {
+          this.ram[block]!.set(bytes, offset);
+          this.#behaviour.onItem?.("page");
+        },
+      },
+    });
+    return {
+      configuration: ({ machineType }) => this.#note(`configuration ${machineType}`),
+      open: (header: SectionHeader) => {
+        if (header.name === "ram") return ram;
+        return decoderFor(this.#behaviour.devices, header.name, header.instance, header.version);
+      },
+      close: ({ name, kind }) => this.#note(`${name} ${kind}`),
+      command: (command) => void this.#onCommand(channel, command),
+      endMark: () => this.#note("end mark"),
+      vmDescription: (text) => {
+        this.description = JSON.parse(text) as unknown;
+        this.#note("vmdescription");
+      },
+    };
+  }
+
+  #note(item: string): void {
+    this.items.push(item);
+    this.#behaviour.onItem?.(item);
+  }
+
+  async #onCommand(channel: Channel, command: Command): Promise<void> {
+    this.#note(command.kind === "ping" ? `ping ${command.value}` : command.kind);
+    if (command.kind !== "ping") return;
+    if (command.value === 2) await this.#behaviour.prepared;
+    await this.#answer(channel, { kind: "pong", value: command.value });
+  }
+
+  async #answer(channel: Channel, message: ReturnMessage): Promise<void> {
+    const writer = new ByteWriter();
+    encodeReturnMessage(writer, message);
+    // A source that has gone is noticed by the reader.
+    await channel.write(writer.view()).catch(() => {});
+  }
+}
