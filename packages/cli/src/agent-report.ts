@@ -1,0 +1,71 @@
+import type { AgentInfo } from "@peregrine/monitor";
+import type { ErrorCode } from "@peregrine/protocol";
+import type { DowntimeBreakdown } from "@peregrine/source-agent";
+import * as v from "valibot";
+
+/** The counters of the present or last outgoing migration. Rates are bytes per second, times are milliseconds. */
+export interface MigrationCounters {
+  /** Number of the pass over guest memory, from 1 on; 0 before the first. */
+  readonly pass: number;
+  /** Bytes of guest memory to send in this pass, as counted at its beginning. */
+  readonly passTotal: number;
+  /** Bytes of the stream sent in this pass. */
+  readonly passBytes: number;
+  /** Bytes of guest memory that are dirty and not sent yet. */
+  readonly remaining: number;
+  /** Bytes of guest memory. */
+  readonly total: number;
+  /** Bytes of the stream sent. */
+  readonly transferred: number;
+  /** On the wire. */
+  readonly sendRate: number;
+  /** Guest memory made clean, whatever it cost on the wire. */
+  readonly retireRate: number;
+  readonly dirtyRate: number;
+  readonly downtimeLimit: number;
+}
+
+/** What `x-peregrine-info` answers: the agent, and more about its outgoing migration than `query-migrate` tells. */
+export interface AgentReport extends AgentInfo {
+  /** Null before the first migration. */
+  readonly progress: MigrationCounters | null;
+  /** Why the last migration failed. */
+  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
+  /** What the downtime of a completed migration was made of. */
+  readonly downtime: DowntimeBreakdown | null;
+}
+
+const Counters = v.object({
+  pass: v.number(),
+  passTotal: v.number(),
+  passBytes: v.number(),
+  remaining: v.number(),
+  total: v.number(),
+  transferred: v.number(),
+  sendRate: v.number(),
+  retireRate: v.number(),
+  dirtyRate: v.number(),
+  downtimeLimit: v.number(),
+} satisfies Record<keyof MigrationCounters, unknown>);
+
+/** An {@link AgentReport} as a client reads it: what it does not know is kept. */
+export const ReceivedReport = v.looseObject({
+  name: v.nullable(v.string()),
+  pid: v.number(),
+  machine: v.string(),
+  program: v.nullable(v.string()),
+  status: v.string(),
+  role: v.picklist(["source", "destination"]),
+  owner: v.picklist(["owner", "not-owner", "undecided"]),
+  memory: v.number(),
+  migration: v.looseObject({
+    status: v.optional(v.picklist(["setup", "active", "completed", "failed", "cancelled"])),
+    "total-time": v.optional(v.number()),
+    downtime: v.optional(v.number()),
+    "error-desc": v.optional(v.string()),
+  }),
+  progress: v.nullable(Counters),
+  error: v.nullable(v.object({ code: v.string(), message: v.string() })),
+});
+
+export type ReceivedReport = v.InferOutput<typeof ReceivedReport>;

@@ -1,0 +1,230 @@
+import type { IncomingMigration } from "@peregrine/dest-agent";
+import type { AgentControl, AgentEvent, GuestStatus, HostShutdownReason, Ownership } from "@peregrine/monitor";
+import type {
+  CapabilityChange,
+  CapabilityName,
+  CapabilityState,
+  Machine,
+  MigrationInfo,
+  ParameterValues,
+  RunControl,
+} from "@peregrine/shared-state";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import { OutgoingMigration } from "@peregrine/source-agent";
+import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
+import { setTimeout as delay } from "node:timers/promises";
+import type { AgentEnd } from "./agent-end.ts";
+import type { AgentReport, MigrationCounters } from "./agent-report.ts";
+
+/** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
+const OUTCOME_WAIT_MS = 2000;
+
+/** A machine that can tell what it runs. */
+export interface GuestMachine extends Machine {
+  /** Undefined while nothing has arrived. */
+  readonly program: string | undefined;
+  /** Bytes of guest memory in use. */
+  readonly memoryBytes: number;
+}
+
+export interface AgentOptions {
+  readonly name: string;
+  readonly machine: GuestMachine;
+  readonly run: RunControl;
+  /** The guest is to arrive by this; without it, it was made here. */
+  readonly incoming?: IncomingMigration;
+  /** Stays in run state `postmigrate` after the guest has moved away. */
+  readonly keep: boolean;
+}
+
+/** One guest with everything that can be done to it: what its monitor serves. */
+export class Agent implements AgentControl {
+  /** Resolves when the agent is to end. Nothing is closed by then. */
+  readonly ended: Promise<AgentEnd>;
+  readonly #name: string;
+  readonly #machine: GuestMachine;
+  readonly #run: RunControl;
+  readonly #incoming: IncomingMigration | undefined;
+  readonly #keep: boolean;
+  readonly #outgoing: OutgoingMigration;
+  readonly #listeners = new Set<(event: AgentEvent) => void>();
+  readonly #end: (end: AgentEnd) => void;
+  readonly #outcomeRead = Promise.withResolvers<void>();
+  #target: string | undefined;
+
+  constructor({ name, machine, run, incoming, keep }: AgentOptions) {
+    this.#name = name;
+    this.#machine = machine;
+    this.#run = run;
+    this.#incoming = incoming;
+    this.#keep = keep;
+    const { promise, resolve } = Promise.withResolvers<AgentEnd>();
+    this.ended = promise;
+    this.#end = resolve;
+    this.#outgoing = new OutgoingMigration({ machine, run });
+    this.#outgoing.subscribe((event) => this.#onMigration(event));
+    run.subscribe((event) => this.#publish(event));
+    void this.#watchGuest();
+  }
+
+  /** Where the guest was sent last. */
+  get target(): string | undefined {
+    return this.#target;
+  }
+
+  /** Asks the agent to end. The first reason counts. */
+  end(end: AgentEnd): void {
+    this.#end(end);
+  }
+
+  /** Ends what is under way, in either direction; a guest that was being sent belongs to one side afterwards. */
+  async settle(): Promise<void> {
+    await Promise.all([this.#outgoing.dispose(), this.#incoming?.close()]);
+  }
+
+  /** Tells the monitor's clients that the agent ends for a reason that is not its guest's. */
+  announceEnd(reason: HostShutdownReason): void {
+    this.#publish({ name: "SHUTDOWN", data: { guest: false, reason } });
+  }
+
+  queryStatus(): GuestStatus {
+    const status = this.#run.state;
+    return { status, running: status === "running" };
+  }
+
+  stop(): Promise<void> {
+    return this.#run.stop("paused");
+  }
+
+  cont(): Promise<void> {
+    return this.#run.cont();
+  }
+
+  quit(): void {
+    this.#end({ kind: "quit" });
+  }
+
+  migrate(uri: string): void {
+    this.#outgoing.migrate(uri);
+    this.#target = uri;
+  }
+
+  cancelMigration(): void {
+    this.#outgoing.cancel();
+  }
+
+  queryMigrate(): MigrationInfo {
+    this.#readOutcome();
+    return this.#outgoing.query();
+  }
+
+  setSpeed(bytesPerSecond: number): void {
+    this.#outgoing.setSpeed(bytesPerSecond);
+  }
+
+  setDowntime(seconds: number): void {
+    this.#outgoing.setDowntime(seconds);
+  }
+
+  setParameters(changes: Readonly<Record<string, unknown>>): void {
+    this.#outgoing.setParameters(changes);
+  }
+
+  queryParameters(): ParameterValues {
+    return this.#outgoing.queryParameters();
+  }
+
+  setCapabilities(changes: readonly CapabilityChange[]): void {
+    this.#outgoing.setCapabilities(
+      Object.fromEntries(changes.map(({ capability, state }) => [capability, state])),
+    );
+  }
+
+  queryCapabilities(): CapabilityState[] {
+    return Object.entries(this.#outgoing.queryCapabilities()).map(([capability, state]) => ({
+      capability: capability as CapabilityName,
+      state,
+    }));
+  }
+
+  info(): AgentReport {
+    this.#readOutcome();
+    const { error } = this.#outgoing;
+    return {
+      name: this.#name,
+      pid: process.pid,
+      machine: this.#machine.type,
+      program: this.#machine.program ?? null,
+      status: this.#run.state,
+      role: this.#incoming === undefined ? "source" : "destination",
+      owner: this.#ownership,
+      memory: this.#machine.memoryBytes,
+      migration: this.#outgoing.query(),
+      progress: this.#counters,
+      error: error === undefined ? null : { code: error.code, message: error.message },
+      downtime: this.#outgoing.downtimeBreakdown ?? null,
+    };
+  }
+
+  subscribe(listener: (event: AgentEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  get #ownership(): Ownership {
+    return this.#run.state === "inmigrate" ? "not-owner" : this.#outgoing.ownership;
+  }
+
+  get #counters(): MigrationCounters | null {
+    const { statistics, status } = this.#outgoing;
+    if (status === "none") return null;
+    return {
+      pass: statistics.pass,
+      passTotal: statistics.passPages * PAGE_SIZE,
+      passBytes: statistics.passBytes,
+      remaining: statistics.remaining,
+      total: statistics.total,
+      transferred: statistics.transferred,
+      sendRate: statistics.bandwidth * 1000,
+      retireRate: statistics.retireRate * 1000,
+      dirtyRate: statistics.dirtyBytesRate,
+      downtimeLimit: this.#outgoing.queryParameters()["downtime-limit"],
+    };
+  }
+
+  async #watchGuest(): Promise<void> {
+    if (this.#incoming !== undefined) {
+      const result = await this.#incoming.done;
+      if (result.kind === "failed") {
+        this.#end({ kind: "load-failed", error: result.error });
+        return;
+      }
+    }
+    this.#end({ kind: "guest", exit: await this.#machine.exited });
+  }
+
+  #onMigration(event: OutgoingMigrationEvent): void {
+    if (event.kind === "migration-pass") {
+      this.#publish({ name: "MIGRATION_PASS", data: { pass: event.pass } });
+      return;
+    }
+    this.#publish({ name: "MIGRATION", data: { status: event.status } });
+    if (event.status === "completed" && !this.#keep) void this.#leave();
+  }
+
+  /** Clients poll for the outcome: the agent does not take their connection away before one has read it. */
+  async #leave(): Promise<void> {
+    await Promise.race([this.#outcomeRead.promise, delay(OUTCOME_WAIT_MS)]);
+    this.#end({ kind: "moved" });
+  }
+
+  #readOutcome(): void {
+    if (this.#outgoing.status === "completed") this.#outcomeRead.resolve();
+  }
+
+  #publish(event: AgentEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
