@@ -60,6 +60,11 @@ export class LoopAccounting {
     return this.#retireRate;
   }
 
+  /** Milliseconds until the period is over. */
+  timeLeft(now: number): number {
+    return Math.max(this.#periodStart + ACCOUNTING_PERIOD_MS - now, 0);
+  }
+
   /** Bytes that can be sent in the tolerated downtime. 0 until the rate is known. */
   threshold(downtimeLimitMs: number): number {
     return this.#retireRate * downtimeLimitMs;

@@ -265,9 +265,17 @@ export class OutgoingMigration {
     this.#downtime = downtime;
     this.#statistics.downtime = Math.round(downtime.total);
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
+    this.#completeRate();
     this.#run.handedOver = true;
     if (this.#run.state === "finish-migrate") this.#run.set("postmigrate");
     this.#state.set("active", "completed");
+  }
+
+  /** A migration that was over before the first accounting has the rate of the whole. */
+  #completeRate(): void {
+    const statistics = this.#statistics;
+    const seconds = Math.max(statistics.totalTime - statistics.setupTime, 1) / 1000;
+    if (statistics.mbps === 0) statistics.mbps = (statistics.transferred * 8) / seconds / 1_000_000;
   }
 
   /** The end of an attempt that left nothing behind. */

@@ -33,6 +33,8 @@ export class PrecopyLoop {
   readonly #wireBytesBefore: number;
   #retiredBytes = 0;
   #idleTime = 0;
+  /** The last turn left nothing of its pass. */
+  #caughtUp = false;
 
   constructor(options: PrecopyLoopOptions) {
     this.#options = options;
@@ -73,10 +75,20 @@ export class PrecopyLoop {
    * is not sent over and over.
    */
   async #iterate(pending: number): Promise<void> {
+    // Until there is an estimate the threshold is 0, and each page would be sent as soon as it is dirtied.
+    if (this.#caughtUp && this.#accounting.retireRate === 0) await this.#endPeriod();
     for (const section of this.#options.sections) {
       if (!(await section.iterate())) break;
     }
-    this.#retiredBytes += pending - this.#pending(-1);
+    const left = this.#pending(-1);
+    this.#retiredBytes += pending - left;
+    this.#caughtUp = left === 0;
+  }
+
+  async #endPeriod(): Promise<void> {
+    const { stream, sleep, now } = this.#options;
+    await stream.flush();
+    await sleep(this.#accounting.timeLeft(now()));
   }
 
   async #idle(): Promise<void> {

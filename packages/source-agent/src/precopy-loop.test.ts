@@ -1,0 +1,237 @@
+import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+import { RateLimiter } from "@peregrine/transport";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { LiveSection } from "./live-section.ts";
+import { PrecopyLoop } from "./precopy-loop.ts";
+import type { PrecopyLoopOptions } from "./precopy-loop.ts";
+
+const MiB = 1 << 20;
+
+interface World {
+  /** Bytes of guest memory. */
+  readonly memory: number;
+  /** Bytes that the guest dirties in a millisecond. */
+  readonly dirtyRate: number;
+  /** Bytes of guest memory that can be sent in a millisecond. */
+  readonly sendRate: number;
+  /** Bytes on the wire for one byte of guest memory. */
+  readonly cost: number;
+  readonly downtimeLimit: number;
+  readonly limit: number;
+  readonly preparedAt: number;
+  readonly patience: number;
+}
+
+const WORLD: World = {
+  memory: 256 * MiB,
+  dirtyRate: 20_000,
+  sendRate: 1_000_000,
+  cost: 1,
+  downtimeLimit: 30,
+  limit: 0,
+  preparedAt: 0,
+  patience: 60_000,
+};
+
+class OutOfPatience extends Error {}
+
+/** The loop with a guest, a link and a clock that are numbers. */
+class Simulation implements LiveSection {
+  now = 0;
+  sleeps = 0;
+  iterations = 0;
+  parameters = new MigrationParameters();
+  statistics = new MigrationStatistics();
+  readonly #world: World;
+  readonly #limiter: RateLimiter;
+  #remaining: number;
+  #harvestedAt = 0;
+  /** Called after each step of the clock. */
+  onTime: (now: number) => void = () => {};
+
+  constructor(world: Partial<World>) {
+    this.#world = { ...WORLD, ...world };
+    this.#remaining = this.#world.memory;
+    this.#limiter = new RateLimiter(() => this.now);
+    this.#limiter.setLimit(this.#world.limit);
+    this.parameters.set({ "downtime-limit": this.#world.downtimeLimit });
+  }
+
+  async run(options: Partial<PrecopyLoopOptions> = {}): Promise<void> {
+    const limiter = this.#limiter;
+    await new PrecopyLoop({
+      sections: [this],
+      stream: {
+        get limitReached() {
+          return limiter.exceeded;
+        },
+        get waitTime() {
+          return limiter.waitTime;
+        },
+        resetPeriod: () => limiter.resetPeriod(),
+        flush: async () => {},
+      },
+      parameters: this.parameters,
+      statistics: this.statistics,
+      destinationPrepared: () => this.now >= this.#world.preparedAt,
+      check: () => {
+        if (this.now > this.#world.patience) throw new OutOfPatience();
+      },
+      sleep: async (ms) => {
+        this.sleeps++;
+        this.#pass(ms);
+      },
+      now: () => this.now,
+      ...options,
+    }).run();
+  }
+
+  /** What the guest has dirtied since the last harvest counts too. */
+  get left(): number {
+    const dirtied = (this.now - this.#harvestedAt) * this.#world.dirtyRate;
+    return Math.min(this.#remaining + dirtied, this.#world.memory);
+  }
+
+  async start(): Promise<void> {}
+  async complete(): Promise<void> {}
+
+  pending(maxSize: number): number {
+    if (this.#remaining <= maxSize) {
+      this.#remaining = this.left;
+      this.#harvestedAt = this.now;
+    }
+    return this.#remaining;
+  }
+
+  async iterate(): Promise<boolean> {
+    this.iterations++;
+    const { sendRate, cost } = this.#world;
+    const until = this.now + 50;
+    while (this.#remaining > 0 && this.now < until && !this.#limiter.exceeded) {
+      const bytes = Math.min(this.#remaining, 64 * 4096);
+      this.#remaining -= bytes;
+      this.#limiter.put(bytes * cost);
+      this.statistics.transferred += bytes * cost;
+      this.#pass(bytes / sendRate);
+    }
+    return this.#remaining === 0;
+  }
+
+  #pass(ms: number): void {
+    this.now += Math.max(ms, 0.001);
+    this.onTime(this.now);
+  }
+}
+
+describe("the loop", () => {
+  test("ends when what is left can be sent in the tolerated downtime", async () => {
+    const simulation = new Simulation({});
+    await simulation.run();
+    expect(simulation.left / WORLD.sendRate).toBeLessThanOrEqual(WORLD.downtimeLimit);
+    expect(simulation.now).toBeGreaterThan(WORLD.memory / WORLD.sendRate - WORLD.downtimeLimit);
+  });
+
+  test("keeps the downtime for every guest that is slower than the link", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 512 }),
+        fc.integer({ min: 10_000, max: 4_000_000 }),
+        fc.integer({ min: 0, max: 80 }),
+        fc.integer({ min: 1, max: 1000 }),
+        fc.constantFrom(1, 0.01, 9 / 4096),
+        async (mebibytes, sendRate, percent, downtimeLimit, cost) => {
+          const world = { sendRate, dirtyRate: (sendRate * percent) / 100, downtimeLimit, cost };
+          const simulation = new Simulation({ ...world, memory: mebibytes * MiB, patience: 3_600_000 });
+          await simulation.run();
+          expect(simulation.left / sendRate).toBeLessThanOrEqual(downtimeLimit * 1.05 + 1);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test("ends although pages cost next to nothing on the wire", async () => {
+    // A threshold of wire bytes would be 30 ms x 1000 bytes/ms: less than a millisecond of dirtying.
+    const simulation = new Simulation({ cost: 0.001, dirtyRate: 500_000 });
+    await simulation.run();
+    expect(simulation.left / WORLD.sendRate).toBeLessThanOrEqual(WORLD.downtimeLimit);
+  });
+
+  test("goes on for ever with a guest that is faster than the link", async () => {
+    const simulation = new Simulation({ dirtyRate: 1_100_000 });
+    await expect(simulation.run()).rejects.toBeInstanceOf(OutOfPatience);
+  });
+
+  test("a larger tolerated downtime takes effect at once", async () => {
+    const simulation = new Simulation({ dirtyRate: 1_100_000 });
+    simulation.onTime = (now) => {
+      if (now > 5000) simulation.parameters.set({ "downtime-limit": 1000 });
+    };
+    await simulation.run();
+    expect(simulation.now).toBeLessThan(5000 + 1000);
+  });
+
+  test("does not end before the destination is prepared, and does not spin until then", async () => {
+    const simulation = new Simulation({ memory: MiB, dirtyRate: 100, preparedAt: 10_000 });
+    await simulation.run();
+    expect(simulation.now).toBeGreaterThanOrEqual(10_000);
+    expect(simulation.sleeps).toBeLessThan(110);
+    expect(simulation.iterations).toBeLessThan(110);
+  });
+
+  test("does not chase single pages before it has an estimate", async () => {
+    const simulation = new Simulation({ memory: MiB, dirtyRate: 5000 });
+    await simulation.run();
+    expect(simulation.iterations).toBeLessThan(10);
+  });
+
+  test("does not wait for an estimate when nothing is left", async () => {
+    const simulation = new Simulation({ memory: MiB, dirtyRate: 0 });
+    await simulation.run();
+    expect(simulation.now).toBeLessThan(10);
+  });
+
+  test("an idle guest is not sent with a wrong estimate after a long wait", async () => {
+    const simulation = new Simulation({ memory: 8 * MiB, dirtyRate: 0, preparedAt: 5000 });
+    await simulation.run();
+    // Kept from the transfer at the beginning, within what a period is longer than the transfer.
+    expect(simulation.statistics.retireRate).toBeGreaterThan(WORLD.sendRate / 2);
+  });
+
+  test("obeys the limit by sleeping", async () => {
+    const simulation = new Simulation({ memory: 16 * MiB, dirtyRate: 0, limit: 8 * MiB });
+    await simulation.run();
+    // A period may be used up at its beginning.
+    const seconds = (simulation.now + 100) / 1000;
+    expect(simulation.statistics.transferred / seconds).toBeLessThan(8 * MiB * 1.05);
+    expect(simulation.sleeps).toBeGreaterThan(15);
+  });
+
+  test("gives a section its turn only when those before it have nothing left", async () => {
+    const log: string[] = [];
+    const section = (name: string, rounds: number): LiveSection => ({
+      start: async () => {},
+      complete: async () => {},
+      pending: () => rounds * 4096,
+      iterate: async () => {
+        log.push(name);
+        if (rounds > 0) rounds--;
+        return rounds === 0;
+      },
+    });
+    const simulation = new Simulation({});
+    await simulation.run({ sections: [section("disks", 3), section("memory", 2)] });
+    expect(log).toEqual(["disks", "disks", "disks", "memory", "disks", "memory"]);
+  });
+
+  test("writes the figures of each period", async () => {
+    const simulation = new Simulation({ cost: 0.5 });
+    await simulation.run();
+    const { statistics } = simulation;
+    expect(statistics.retireRate).toBeCloseTo(WORLD.sendRate, -5);
+    expect(statistics.bandwidth).toBeCloseTo(WORLD.sendRate / 2, -5);
+    expect(statistics.mbps).toBeCloseTo((WORLD.sendRate / 2) * 8 * 1e-3, -3);
+    expect(statistics.threshold).toBeCloseTo(statistics.retireRate * WORLD.downtimeLimit);
+  });
+});
