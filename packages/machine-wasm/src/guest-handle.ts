@@ -114,6 +114,10 @@ export class GuestHandle {
     }, throttleInterval(percentage));
   }
 
+  get isStopped(): boolean {
+    return this.#phase.kind === "stopped";
+  }
+
   get hasEnded(): boolean {
     return this.#phase.kind === "exited";
   }

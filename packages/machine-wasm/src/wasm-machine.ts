@@ -72,6 +72,7 @@ export class WasmMachine implements Machine {
   #snapshot: GuestSnapshot | undefined;
   #cpu: WasmCpuState | undefined;
   #throttle = 0;
+  #disposed = false;
 
   private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
     this.#host = host;
@@ -153,6 +154,7 @@ export class WasmMachine implements Machine {
   }
 
   #require(): Guest {
+    if (this.#disposed) throw new MigrationError("WRONG_STATE", "The guest was ended");
     if (this.#guest === undefined) throw new MigrationError("WRONG_STATE", "The guest's program has not arrived yet");
     return this.#guest;
   }
@@ -201,6 +203,7 @@ export class WasmMachine implements Machine {
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
     this.#host.input.detach();
     await this.#guest?.thread.catch(() => undefined);
     await this.#handle?.dispose();
@@ -238,20 +241,23 @@ export class WasmMachine implements Machine {
   readonly #resolvePreopen = ({ guestPath, hostPath }: Preopen): string =>
     this.#preopens.find((preopen) => preopen.guestPath === guestPath)?.hostPath ?? hostPath;
 
-  #captured(): GuestSnapshot {
-    if (this.#snapshot === undefined) throw new MigrationError("WRONG_STATE", "The guest has ended");
-    return this.#snapshot;
+  /** State outside of the memories: of the stop, or for the early devices of the moment when the dirty log was switched on. */
+  async #captured(): Promise<GuestSnapshot> {
+    const { handle } = await this.#require().thread;
+    if (this.#snapshot === undefined && handle.isStopped) this.#snapshot = await handle.stop();
+    if (this.#snapshot !== undefined) return this.#snapshot;
+    throw new MigrationError("WRONG_STATE", handle.hasEnded ? "The guest has ended" : "The guest is running");
   }
 
-  #saveWasi(): StateValue {
-    const { wasi, unmovable } = this.#captured();
+  async #saveWasi(): Promise<StateValue> {
+    const { wasi, unmovable } = await this.#captured();
     if (unmovable.length > 0) throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
     return toWasiSection(wasi) as StateValue;
   }
 
   async #saveCpu(): Promise<WasmCpuState> {
     const { memory, control, thread } = this.#require();
-    const { cpu } = this.#captured();
+    const { cpu } = await this.#captured();
     const { program } = await thread;
     const end = new ControlBlock(control).framesEnd;
     const bytes = new Uint8Array(control.buffer);

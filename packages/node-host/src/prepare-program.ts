@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { arch } from "node:process";
 import { Worker } from "node:worker_threads";
 import type { CompiledProgram, Rewritten } from "@peregrine/machine-wasm";
 import { MigrationError, type SerializedError } from "@peregrine/protocol";
@@ -15,7 +14,7 @@ export type RewriteAnswer =
   | { readonly kind: "failed"; readonly error: SerializedError };
 
 /** These processors let a later store be seen before an earlier one, so a mark must be a release store. */
-const REORDERS_STORES = arch !== "x64" && arch !== "ia32";
+const REORDERS_STORES = process.arch !== "x64" && process.arch !== "ia32";
 
 /**
  * Validates, rewrites and compiles a module.

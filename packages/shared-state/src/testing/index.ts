@@ -6,3 +6,4 @@ export { intervalTicker, TestMachine } from "./test-machine.ts";
 export type { TestMachineOptions, Ticker } from "./test-machine.ts";
 export { openRam, TestRam } from "./test-ram.ts";
 export type { TestRamData } from "./test-ram.ts";
+export { openMachineRam } from "./ram-tools.ts";
