@@ -1,0 +1,15 @@
+import { join } from "node:path";
+import type { ViteUserConfig } from "vitest/config";
+
+/** What every package's test run has in common. With PEREGRINE_RESULTS set, a JSON report for the summary goes there. */
+export function testConfig(name: string, test: ViteUserConfig["test"] = {}): ViteUserConfig {
+  const results = process.env["PEREGRINE_RESULTS"];
+  return {
+    test: {
+      include: ["src/**/*.test.ts"],
+      reporters: results === undefined ? ["default"] : ["default", "json"],
+      ...(results === undefined ? {} : { outputFile: { json: join(results, `${name}.json`) } }),
+      ...test,
+    },
+  };
+}
