@@ -180,6 +180,8 @@ export class IncomingMigration {
 
   /** Posts what `work` comes to. When it fails, the load fails. */
   async #answer(work: () => MainMessage | Promise<MainMessage>): Promise<void> {
+    // The load may have been called off while the question was on its way.
+    if (this.#phase.kind !== "active") return;
     try {
       this.#post(await work());
     } catch (error) {

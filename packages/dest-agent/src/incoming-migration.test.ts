@@ -1,0 +1,456 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { Address } from "@peregrine/transport";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { destination, memoryOf, stoppedSource } from "../test/machines.ts";
+import type { Guest } from "../test/machines.ts";
+import { Sender } from "../test/sender.ts";
+import { TestStream } from "../test/stream-maker.ts";
+import { IncomingMigration } from "./index.ts";
+import type { IncomingMigrationOptions } from "./index.ts";
+
+const TCP = "tcp:127.0.0.1:0";
+const folder = mkdtempSync(join(tmpdir(), "dest-agent-"));
+const opened: { incoming: IncomingMigration; senders: Sender[] }[] = [];
+
+let source: Guest;
+let stream: TestStream;
+
+beforeAll(async () => {
+  source = await stoppedSource();
+  stream = await TestStream.of(source.machine);
+});
+
+afterEach(async () => {
+  for (const { incoming, senders } of opened.splice(0)) {
+    for (const sender of senders) sender.channel.destroy();
+    await incoming.close();
+  }
+});
+
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+interface Arrival {
+  readonly guest: Guest;
+  readonly incoming: IncomingMigration;
+  readonly address: Address;
+  connect(): Promise<Sender>;
+}
+
+interface Preparation extends Partial<IncomingMigrationOptions> {
+  readonly prepare?: (guest: Guest) => void;
+}
+
+async function listening({ prepare, ...options }: Preparation = {}): Promise<Arrival> {
+  const guest = destination();
+  prepare?.(guest);
+  const incoming = new IncomingMigration({
+    machine: guest.machine,
+    runControl: guest.run,
+    uri: TCP,
+    ...options,
+  });
+  const senders: Sender[] = [];
+  opened.push({ incoming, senders });
+  const address = await incoming.listen();
+  return {
+    guest,
+    incoming,
+    address,
+    connect: async () => {
+      const sender = await Sender.connect(address);
+      senders.push(sender);
+      return sender;
+    },
+  };
+}
+
+async function refusal(promise: Promise<unknown>): Promise<MigrationError> {
+  return promise.then(
+    () => expect.fail("it was not refused"),
+    (error: unknown) => {
+      if (!MigrationError.is(error)) throw error;
+      return error;
+    },
+  );
+}
+
+async function expectFailed({ incoming, guest }: Arrival, code: string, text: string): Promise<void> {
+  const result = await incoming.done;
+  if (result.kind !== "failed") expect.fail("it was loaded");
+  expect(result.error).toMatchObject({ code, message: expect.stringContaining(text) });
+  expect(incoming.query()).toBe(result);
+  expect(guest.machine.running).toBe(false);
+  expect(guest.run.state).not.toBe("running");
+  // It was disposed of.
+  await expect(guest.machine.start()).rejects.toThrow("has ended");
+}
+
+describe("a guest that arrives", () => {
+  test.each([
+    ["tcp", TCP],
+    ["a unix socket", `unix:${join(folder, "arrival")}`],
+  ])("over %s has the memory and the devices of the source, and runs", async (_, uri) => {
+    const { guest, incoming, connect } = await listening({ uri });
+    const sender = await connect();
+    await sender.send(stream.bytes);
+    const result = await incoming.done;
+    expect(result).toMatchObject({ kind: "loaded", runState: "running" });
+    expect(sender.messages).toEqual([
+      { kind: "pong", value: 1 },
+      { kind: "pong", value: 2 },
+      { kind: "shut", status: 0 },
+    ]);
+    expect(guest.machine.running).toBe(true);
+    expect(memoryOf(guest.machine.guest.ram)).toEqual(memoryOf(source.machine.guest.ram));
+    expect(guest.machine.guest.sweeps).toBe(source.machine.guest.sweeps);
+    expect(guest.machine.guest.position).toBe(source.machine.guest.position);
+    guest.machine.tick(1000);
+    guest.machine.verify();
+    expect(await sender.ended).toBeUndefined();
+    expect(sender.messages).toHaveLength(3);
+  });
+
+  test("is counted", async () => {
+    const { incoming, connect } = await listening();
+    await (await connect()).send(stream.bytes);
+    const result = await incoming.done;
+    const pages = 256 + 16;
+    expect(result.progress).toMatchObject({
+      bytes: stream.bytes.length,
+      pages: expect.any(Number),
+      zeroPages: expect.any(Number),
+    });
+    expect(result.progress.pages + result.progress.zeroPages).toBe(pages);
+    expect(result.progress.zeroPages).toBeGreaterThan(0);
+    expect(result.progress.totalTime).toBeGreaterThan(result.progress.lateDevicesTime);
+    expect(result.progress.lateDevicesTime).toBeGreaterThan(0);
+    expect(result.progress.startTime).toBeGreaterThan(0);
+    expect(incoming.query()).toBe(result);
+  });
+
+  test.each([
+    { sourcePaused: false, autostart: true, state: "running" },
+    { sourcePaused: false, autostart: undefined, state: "running" },
+    { sourcePaused: false, autostart: false, state: "paused" },
+    { sourcePaused: true, autostart: true, state: "paused" },
+    { sourcePaused: true, autostart: false, state: "paused" },
+  ])("is $state when autostart is $autostart and it was paused: $sourcePaused", async (given) => {
+    const { machine } = await stoppedSource({}, given.sourcePaused);
+    const options = given.autostart === undefined ? {} : { autostart: given.autostart };
+    const { guest, incoming, connect } = await listening(options);
+    expect(guest.run.state).toBe("inmigrate");
+    await (await connect()).send((await TestStream.of(machine)).bytes);
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: given.state });
+    expect(guest.run.state).toBe(given.state);
+    expect(guest.machine.running).toBe(given.state === "running");
+    await guest.run.cont();
+    expect(guest.machine.running).toBe(true);
+  });
+
+  test("arrives in prelaunch when it was never started", async () => {
+    const fresh = await stoppedSource();
+    await fresh.run.restore();
+    const state = fresh.machine.devices.find("globalstate", 0)!;
+    state.save = () => ({ size: 10, runstate: Buffer.from("prelaunch".padEnd(100, "\0")) });
+    const { guest, incoming, connect } = await listening();
+    await (await connect()).send((await TestStream.of(fresh.machine)).bytes);
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "prelaunch" });
+    expect(guest.machine.running).toBe(false);
+  });
+
+  test("is started by a source that sends no run state", async () => {
+    const { incoming, connect } = await listening();
+    await (await connect()).send(stream.without("globalstate").bytes);
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+  });
+
+  test("is not started before the machine is prepared, though its pages are loaded", async () => {
+    const prepared = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const { guest, incoming, connect } = await listening({
+      prepare: ({ machine }) => {
+        machine.prepared = () => {
+          asked.resolve();
+          return prepared.promise;
+        };
+      },
+    });
+    const sender = await connect();
+    const sending = sender.send(stream.bytes);
+    await asked.promise;
+    const pages = stream.bytesOf("ram-part").length;
+    while (incoming.query().kind === "active" && progressOf(incoming).bytes < pages) await turn();
+    expect(progressOf(incoming).pages).toBeGreaterThan(0);
+    expect(sender.messages).toEqual([{ kind: "pong", value: 1 }]);
+    expect(guest.machine.running).toBe(false);
+    prepared.resolve();
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+    await sending;
+    expect(sender.messages.map((message) => message.kind)).toEqual(["pong", "pong", "shut"]);
+  });
+});
+
+function progressOf(incoming: IncomingMigration): { readonly bytes: number; readonly pages: number } {
+  const status = incoming.query();
+  if (status.kind === "setup" || status.kind === "listening") return { bytes: 0, pages: 0 };
+  return status.progress;
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+describe("a load that fails", () => {
+  test("on a stream that is refused tells the source and names the place", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.send(stream.without("test-guest").bytes);
+    await expectFailed(arrival, "BAD_SECTION_ORDER", "The stream ended without section 'test-guest' (byte ");
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+    expect(await sender.ended).toBeUndefined();
+    expect(arrival.guest.run.state).toBe("internal-error");
+  });
+
+  test("tells the source though it sends on and on", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    const bad = stream.before("ram-part", Uint8Array.of(85)).bytes;
+    await sender.send(Buffer.concat([bad, new Uint8Array(16 * 1024 * 1024)]));
+    await expectFailed(arrival, "BAD_SECTION", "Unknown savevm section type 85");
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("on a connection that sends something else", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.channel.write(new TextEncoder().encode("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+    await expectFailed(arrival, "NOT_A_STREAM", "Not a migration stream (byte 0)");
+    await sender.ended;
+    expect(sender.messages).toEqual([]);
+  });
+
+  test("on a connection that is closed at once", async () => {
+    const arrival = await listening();
+    await (await arrival.connect()).channel.end();
+    await expectFailed(arrival, "TRUNCATED", "The stream ended where the magic of a migration stream");
+  });
+
+  test("on a connection that ends in the middle", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.channel.write(stream.upTo("ram-end"));
+    await sender.channel.end();
+    await expectFailed(arrival, "TRUNCATED", "where a section type was expected: Input/output error");
+  });
+
+  test("on a device that refuses its state", async () => {
+    const arrival = await listening({
+      prepare: ({ machine }) => {
+        machine.devices.find("test-guest", 0)!.load = () => {
+          throw new Error("no such drive");
+        };
+      },
+    });
+    const sender = await arrival.connect();
+    await sender.send(stream.bytes);
+    const text = "The device 'test-guest' 0 could not load its state: no such drive";
+    await expectFailed(arrival, "DEVICE_STATE", text);
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("on a machine that cannot be prepared, while the source is silent", async () => {
+    const arrival = await listening({
+      prepare: ({ machine }) => {
+        machine.prepared = () => Promise.reject(new MigrationError("NOT_WASM", "it does not compile"));
+      },
+    });
+    const sender = await arrival.connect();
+    await sender.channel.write(stream.upTo("ram-start"));
+    await sender.received(2);
+    await sender.channel.end();
+    await expectFailed(arrival, "NOT_WASM", "it does not compile");
+    expect(sender.messages).toEqual([
+      { kind: "pong", value: 1 },
+      { kind: "shut", status: 1 },
+    ]);
+  });
+
+  test("on a guest that dies, while the source is silent", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.channel.write(stream.upTo("ram-start"));
+    await sender.received(2);
+    arrival.guest.machine.finish({ kind: "trap", message: "out of memory" });
+    await sender.received(3);
+    await sender.channel.end();
+    await expectFailed(arrival, "LOAD_FAILED", "The guest ended while it was being received");
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("on a thread that crashes", async () => {
+    const crash =
+      "setImmediate(() => { throw new Error('out of order'); }); export const openRam = () => {};";
+    const arrival = await listening({
+      prepare: ({ machine }) => {
+        machine.ram = () => ({
+          module: `data:text/javascript,${encodeURIComponent(crash)}`,
+          data: undefined,
+        });
+        machine.prepared = () => new Promise(() => {});
+      },
+    });
+    const sender = await arrival.connect();
+    await sender.channel.write(stream.upTo("ram-start"));
+    await expectFailed(arrival, "INTERNAL", "out of order");
+    await sender.ended;
+  });
+
+  test("on a guest that cannot be started once everything is loaded", async () => {
+    const arrival = await listening({
+      prepare: ({ machine }) => {
+        const { start } = machine;
+        machine.start = async () => {
+          machine.start = start;
+          throw new MigrationError("GUEST_TRAP", "no thread for the guest");
+        };
+      },
+    });
+    const sender = await arrival.connect();
+    await sender.send(stream.bytes);
+    await expectFailed(arrival, "GUEST_TRAP", "no thread for the guest");
+  });
+});
+
+describe("listening", () => {
+  test("resolves with the real address, which ends with the first connection", async () => {
+    const { incoming, address, connect } = await listening();
+    expect(address).toMatchObject({ kind: "tcp", host: "127.0.0.1" });
+    expect(incoming.query()).toMatchObject({ kind: "listening", address });
+    const sender = await connect();
+    await sender.channel.write(stream.upTo("ram-start"));
+    await sender.received(2);
+    expect(incoming.query()).toMatchObject({ kind: "active", progress: { pages: 0 } });
+    expect((await refusal(connect())).code).toBe("CONNECT_FAILED");
+  });
+
+  test("is refused a second time", async () => {
+    const { incoming } = await listening();
+    expect((await refusal(incoming.listen())).code).toBe("IN_PROGRESS");
+    expect(incoming.query().kind).toBe("listening");
+  });
+
+  test.each([
+    ["fax:1", "UNKNOWN_SCHEME", "unknown migration protocol: fax:1"],
+    ["tcp:nowhere", "BAD_ADDRESS", "error parsing address 'nowhere'"],
+    [`unix:${join(folder, "no", "folder")}`, "LISTEN_FAILED", "Failed to listen on"],
+  ])("on %s fails the migration", async (uri, code, text) => {
+    const guest = destination();
+    const incoming = new IncomingMigration({ machine: guest.machine, runControl: guest.run, uri });
+    const error = await refusal(incoming.listen());
+    expect(error).toMatchObject({ code, message: expect.stringContaining(text) });
+    expect(await incoming.done).toMatchObject({ kind: "failed", error });
+  });
+
+  test("is only done for a run state in which a guest can arrive", () => {
+    const { machine, run } = destination();
+    run.set("paused");
+    expect(() => new IncomingMigration({ machine, runControl: run, uri: TCP })).toThrow(
+      "No guest can arrive in run state 'paused'",
+    );
+  });
+});
+
+describe("close", () => {
+  test("before a connection frees the address", async () => {
+    const path = join(folder, "closed");
+    const arrival = await listening({ uri: `unix:${path}` });
+    expect(existsSync(path)).toBe(true);
+    await arrival.incoming.close();
+    await expectFailed(arrival, "CANCELLED", "The incoming migration was closed");
+    expect(existsSync(path)).toBe(false);
+    await arrival.incoming.close();
+  });
+
+  test("before listen ends it too", async () => {
+    const guest = destination();
+    const incoming = new IncomingMigration({ machine: guest.machine, runControl: guest.run, uri: TCP });
+    expect(incoming.query()).toEqual({ kind: "setup" });
+    await incoming.close();
+    expect((await refusal(incoming.listen())).code).toBe("CANCELLED");
+  });
+
+  test("in the middle of a load tells the source", async () => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.channel.write(stream.upTo("ram-end"));
+    await sender.received(2);
+    const closing = arrival.incoming.close();
+    expect(arrival.incoming.query().kind).toBe("failed");
+    await sender.received(3);
+    await sender.channel.end();
+    await closing;
+    await expectFailed(arrival, "CANCELLED", "The incoming migration was closed");
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("in the middle of loading a device does not wait for it", async () => {
+    const asked = Promise.withResolvers<void>();
+    const arrival = await listening({
+      prepare: ({ machine }) => {
+        machine.devices.find("test-guest", 0)!.load = () => {
+          asked.resolve();
+          return new Promise(() => {});
+        };
+      },
+    });
+    const sender = await arrival.connect();
+    const sending = sender.send(stream.bytes);
+    await asked.promise;
+    await arrival.incoming.close();
+    await expectFailed(arrival, "CANCELLED", "The incoming migration was closed");
+    await sending;
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("is too late when the source has been told", async () => {
+    const asked = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const { guest, incoming, connect } = await listening({
+      prepare: ({ machine }) => {
+        const start = machine.start.bind(machine);
+        machine.start = async () => {
+          asked.resolve();
+          await go.promise;
+          await start();
+        };
+      },
+    });
+    const sender = await connect();
+    await sender.send(stream.bytes);
+    await asked.promise;
+    // The channel is gone, and the thread with it, before the guest runs.
+    await sender.ended;
+    const closing = incoming.close();
+    expect(incoming.query().kind).toBe("active");
+    go.resolve();
+    await closing;
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+    expect(guest.machine.running).toBe(true);
+  });
+
+  test("does nothing to a guest that has arrived", async () => {
+    const { guest, incoming, connect } = await listening();
+    await (await connect()).send(stream.bytes);
+    const result = await incoming.done;
+    await incoming.close();
+    expect(incoming.query()).toBe(result);
+    expect(guest.machine.running).toBe(true);
+  });
+});
