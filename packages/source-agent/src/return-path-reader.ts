@@ -26,6 +26,7 @@ export class ReturnPathReader {
   #streamComplete = false;
   #loaded = false;
   #prepared = false;
+  #refusal: MigrationError | undefined;
 
   constructor(options: ReturnPathOptions) {
     this.#channel = options.channel;
@@ -56,6 +57,7 @@ export class ReturnPathReader {
     try {
       for await (const chunk of this.#channel.read()) {
         decoder.push(chunk);
+        if (this.#refusal !== undefined) throw this.#refusal;
         if (this.#loaded) return;
       }
       decoder.end();
@@ -87,10 +89,11 @@ export class ReturnPathReader {
 
   #onShut(status: number): void {
     if (status !== 0) {
-      throw new MigrationError(
+      this.#refusal ??= new MigrationError(
         "PEER_REFUSED",
         `The destination '${this.#channel.peer}' could not load the guest (status ${status}); its own log has the reason`,
       );
+      return;
     }
     if (!this.#streamComplete) {
       throw new MigrationError("BAD_RETURN_MESSAGE", "SHUT 0 came before the end of the stream");
@@ -109,13 +112,15 @@ export class ReturnPathReader {
 
   /** The decoder knows the place, and not who spoke. */
   #explain(error: MigrationError): MigrationError {
-    if (error.code === "CHANNEL_FAILED" || error.code === "PEER_REFUSED") return error;
-    if (error.code === "CANCELLED") return error;
-    const place = error.offset === undefined ? "" : ` at byte ${error.offset}`;
-    const message = `The destination '${this.#channel.peer}' sent what is no answer${place} of the return path: ${error.message}`;
-    return new MigrationError(error.code, message, {
-      cause: error,
-      ...(error.offset === undefined ? {} : { offset: error.offset }),
-    });
+    switch (error.code) {
+      case "BAD_RETURN_MESSAGE":
+      case "LIMIT_EXCEEDED":
+      case "TRUNCATED": {
+        const message = `The destination '${this.#channel.peer}' broke the protocol of the return path: ${error.message}`;
+        return new MigrationError(error.code, message, { ...error, cause: error });
+      }
+      default:
+        return error;
+    }
   }
 }

@@ -1,0 +1,97 @@
+import { ByteWriter, encodeReturnMessage, MigrationError } from "@peregrine/protocol";
+import type { ReturnMessage } from "@peregrine/protocol";
+import { describe, expect, test } from "vitest";
+import { ReturnPathReader } from "./return-path-reader.ts";
+import { FakeChannel } from "./testing/fake-channel.ts";
+
+function bytes(...messages: ReturnMessage[]): Uint8Array {
+  const writer = new ByteWriter();
+  for (const message of messages) encodeReturnMessage(writer, message);
+  return writer.view().slice();
+}
+
+async function read(incoming: readonly Uint8Array[], options: { complete?: boolean; error?: MigrationError } = {}) {
+  const channel = new FakeChannel({ incoming });
+  channel.error = options.error;
+  const errors: MigrationError[] = [];
+  const log: string[] = [];
+  const reader = new ReturnPathReader({
+    channel,
+    failed: (error) => errors.push(error),
+    prepared: () => log.push("prepared"),
+  });
+  void reader.confirmed.then(() => log.push("confirmed"));
+  if (options.complete === true) reader.streamComplete();
+  await reader.run();
+  return { errors, log, reader };
+}
+
+const SHUT = { kind: "shut", status: 0 } as const;
+const pong = (value: number) => ({ kind: "pong", value }) as const;
+
+describe("the return path", () => {
+  test("a destination that loads the guest", async () => {
+    const { errors, log, reader } = await read([bytes(pong(1), pong(2)), bytes(SHUT)], { complete: true });
+    expect({ errors, log, prepared: reader.prepared }).toEqual({
+      errors: [],
+      log: ["prepared", "confirmed"],
+      prepared: true,
+    });
+  });
+
+  test.each([
+    {
+      name: "refuses",
+      incoming: [bytes({ kind: "shut", status: 1 })],
+      code: "PEER_REFUSED",
+      text: "The destination '127.0.0.1:4444' could not load the guest (status 1); its own log has the reason",
+    },
+    {
+      name: "confirms too early",
+      incoming: [bytes(pong(1), SHUT)],
+      code: "BAD_RETURN_MESSAGE",
+      text: "The destination '127.0.0.1:4444' broke the protocol of the return path: SHUT 0 came before the end of the stream (byte 8)",
+    },
+    {
+      name: "answers a ping that was not sent",
+      incoming: [bytes(pong(3))],
+      code: "BAD_RETURN_MESSAGE",
+      text: "The destination '127.0.0.1:4444' broke the protocol of the return path: PONG 3 answers no ping (byte 0)",
+    },
+    {
+      name: "sends garbage",
+      incoming: [bytes(pong(1)), new TextEncoder().encode("HTTP/1.1 400 Bad Request")],
+      code: "BAD_RETURN_MESSAGE",
+      text: "The destination '127.0.0.1:4444' broke the protocol of the return path: Unknown return path message type 18516 (byte 8)",
+    },
+    {
+      name: "closes",
+      incoming: [bytes(pong(1))],
+      code: "CHANNEL_FAILED",
+      text: "The destination '127.0.0.1:4444' closed the connection during the migration",
+    },
+  ])("a destination that $name", async ({ incoming, code, text }) => {
+    const { errors, reader } = await read(incoming);
+    expect(errors.map((error) => [error.code, error.message])).toEqual([[code, text]]);
+    expect(reader.prepared).toBe(false);
+  });
+
+  test("a destination that closes in the middle of a message", async () => {
+    const { errors } = await read([bytes(pong(1)).subarray(0, 5)]);
+    expect(errors[0]).toMatchObject({ code: "TRUNCATED" });
+    expect(errors[0]?.message).toContain("127.0.0.1:4444");
+  });
+
+  test("a destination that closes instead of confirming", async () => {
+    const { errors, log } = await read([], { complete: true });
+    expect(errors[0]?.message).toBe(
+      "The destination '127.0.0.1:4444' closed the connection without confirming that it has loaded the guest",
+    );
+    expect(log).toEqual([]);
+  });
+
+  test("a channel that breaks keeps its own words", async () => {
+    const error = new MigrationError("CHANNEL_FAILED", "Connection to 'x' failed: Connection reset by peer");
+    expect((await read([], { error })).errors).toEqual([error]);
+  });
+});
