@@ -6,3 +6,5 @@ export { GuestProgram } from "./guest-program.ts";
 export type { GuestHost } from "./guest-program.ts";
 export { WasmMachine } from "./wasm-machine.ts";
 export type { ConsoleSource, FreshGuest, WasmMachineHost } from "./wasm-machine.ts";
+export { FixedMachine } from "./fixed-machine.ts";
+export type { FixedGuest, FixedMachineHost, FixedThread } from "./fixed-machine.ts";

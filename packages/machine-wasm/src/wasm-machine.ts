@@ -260,6 +260,7 @@ export class WasmMachine implements Machine {
     const { cpu } = await this.#captured();
     const { program } = await thread;
     const end = new ControlBlock(control).framesEnd;
+    linkFrames(control, end, program.info.sites);
     const bytes = new Uint8Array(control.buffer);
     const frames = bytes.slice(CONTROL.frames, end);
     const dropped = bytes.slice(CONTROL.dropped, CONTROL.dropped + program.info.droppable);

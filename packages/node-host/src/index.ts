@@ -1,3 +1,4 @@
+export { nodeFixedHost } from "./fixed-host.ts";
 export { NodeClock } from "./host-clock.ts";
 export { ConsoleInput, GuestConsole } from "./host-console.ts";
 export { NodeFiles } from "./host-files.ts";

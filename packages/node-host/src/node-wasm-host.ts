@@ -29,7 +29,8 @@ export function nodeWasmHost({ stdin, outputs = { 1: 1, 2: 2 }, cacheDirectory }
   };
 }
 
-function consoleSource(
+/** Attaches `input` to `stdin` while the guest runs. */
+export function consoleSource(
   input: ConsoleInput,
   stdin: Readable | undefined,
   onWake: (wake: () => void) => void,

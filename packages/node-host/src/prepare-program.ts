@@ -37,8 +37,13 @@ export async function prepareProgram(module: Uint8Array, cache: ProgramCache | u
 
 /** Errors: NOT_WASM with the engine's reason. */
 export async function validateProgram(module: Uint8Array): Promise<void> {
+  await compileProgram(module);
+}
+
+/** Compiles a module as it is. Errors: NOT_WASM with the engine's reason. */
+export async function compileProgram(module: Uint8Array): Promise<WebAssembly.Module> {
   try {
-    await WebAssembly.compile(module);
+    return await WebAssembly.compile(module);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message.replace(/^WebAssembly\.compile\(\): /, "") : String(cause);
     throw new MigrationError("NOT_WASM", `The program is not a valid WebAssembly module: ${reason}`, { cause });

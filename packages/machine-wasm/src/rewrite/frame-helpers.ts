@@ -92,6 +92,13 @@ export class FrameHelpers {
       controlAccess(out, STORE[I32]!, trailer);
       out.u8(op.localGet).u32(base).u8(op.i32Const).s32(frameBytes(shape));
       controlAccess(out, STORE[I32]!, trailer + 4);
+      // Frames are sent to another host: nothing that lay in this memory before may be in them.
+      out.u8(op.localGet).u32(base).u8(op.i64Const).s32(0);
+      controlAccess(out, STORE[I64]!, trailer + 8);
+      if (offset < trailer) {
+        out.u8(op.localGet).u32(base).u8(op.i32Const).s32(0);
+        controlAccess(out, STORE[I32]!, offset);
+      }
       return out;
     });
   }
