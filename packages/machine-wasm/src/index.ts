@@ -1,7 +1,13 @@
 export * from "./wasi/index.ts";
 export { rewrite, REWRITER_VERSION } from "./rewrite/rewrite.ts";
 export type { RewriteOptions, Rewritten, RewrittenInfo } from "./rewrite/rewrite.ts";
-export type { CompiledProgram, GuestCommand, GuestReport, GuestThread, GuestThreadData } from "./guest-messages.ts";
+export type {
+  CompiledProgram,
+  GuestCommand,
+  GuestReport,
+  GuestThread,
+  GuestThreadData,
+} from "./guest-messages.ts";
 export { GuestProgram } from "./guest-program.ts";
 export type { GuestHost } from "./guest-program.ts";
 export { WasmMachine } from "./wasm-machine.ts";

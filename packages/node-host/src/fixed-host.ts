@@ -18,7 +18,8 @@ export function nodeFixedHost({
   let wakeGuest = (): void => undefined;
   const input = new ConsoleInput(() => wakeGuest());
   return {
-    startThread: (guest) => startFixedWorker({ guest, words: newWords(), input: input.memory, outputs }, guest),
+    startThread: (guest) =>
+      startFixedWorker({ guest, words: newWords(), input: input.memory, outputs }, guest),
     input: consoleSource(input, stdin, (wake) => (wakeGuest = wake)),
   };
 }

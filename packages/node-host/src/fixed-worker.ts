@@ -45,7 +45,8 @@ async function instantiate(): Promise<() => void> {
     memory: {
       get buffer() {
         // A start function may call the host before the instance can be asked for its memory.
-        if (memory === undefined) throw new MigrationError("UNSUPPORTED_FEATURE", "The module calls WASI before _start");
+        if (memory === undefined)
+          throw new MigrationError("UNSUPPORTED_FEATURE", "The module calls WASI before _start");
         Atomics.store(words, FIXED_WORD.memoryPages, memory.buffer.byteLength / WASM_PAGE);
         return memory.buffer;
       },
@@ -60,7 +61,10 @@ async function instantiate(): Promise<() => void> {
   const { exports } = new WebAssembly.Instance(module, { wasi_snapshot_preview1: { ...wasi.imports } });
   const { _start: start, memory: exported } = exports;
   if (typeof start !== "function" || !(exported instanceof WebAssembly.Memory)) {
-    throw new MigrationError("UNSUPPORTED_FEATURE", "The module is no WASI command: it has to export _start and memory");
+    throw new MigrationError(
+      "UNSUPPORTED_FEATURE",
+      "The module is no WASI command: it has to export _start and memory",
+    );
   }
   memory = exported;
   Atomics.store(words, FIXED_WORD.memoryPages, exported.buffer.byteLength / WASM_PAGE);

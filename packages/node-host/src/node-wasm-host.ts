@@ -16,7 +16,11 @@ export interface NodeWasmHostOptions {
 }
 
 /** This process as the host of a WebAssembly machine. */
-export function nodeWasmHost({ stdin, outputs = { 1: 1, 2: 2 }, cacheDirectory }: NodeWasmHostOptions): WasmMachineHost {
+export function nodeWasmHost({
+  stdin,
+  outputs = { 1: 1, 2: 2 },
+  cacheDirectory,
+}: NodeWasmHostOptions): WasmMachineHost {
   let wakeGuest = (): void => undefined;
   const input = new ConsoleInput(() => wakeGuest());
   const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);

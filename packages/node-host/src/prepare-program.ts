@@ -20,7 +20,10 @@ const REORDERS_STORES = process.arch !== "x64" && process.arch !== "ia32";
  * Validates, rewrites and compiles a module.
  * Errors: NOT_WASM when the engine refuses the bytes, UNSUPPORTED_FEATURE.
  */
-export async function prepareProgram(module: Uint8Array, cache: ProgramCache | undefined): Promise<CompiledProgram> {
+export async function prepareProgram(
+  module: Uint8Array,
+  cache: ProgramCache | undefined,
+): Promise<CompiledProgram> {
   const variant = REORDERS_STORES ? "release" : "plain";
   let rewritten = await cache?.get(module, variant);
   if (rewritten === undefined) {
@@ -45,8 +48,11 @@ export async function compileProgram(module: Uint8Array): Promise<WebAssembly.Mo
   try {
     return await WebAssembly.compile(module);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.replace(/^WebAssembly\.compile\(\): /, "") : String(cause);
-    throw new MigrationError("NOT_WASM", `The program is not a valid WebAssembly module: ${reason}`, { cause });
+    const reason =
+      cause instanceof Error ? cause.message.replace(/^WebAssembly\.compile\(\): /, "") : String(cause);
+    throw new MigrationError("NOT_WASM", `The program is not a valid WebAssembly module: ${reason}`, {
+      cause,
+    });
   }
 }
 
