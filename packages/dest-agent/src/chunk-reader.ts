@@ -1,44 +1,47 @@
-import type { Interruption } from "./interruption.ts";
-
 /** What a wait for the stream's next bytes comes to. */
 export type Arrival =
   | { readonly kind: "chunk"; readonly bytes: Uint8Array }
   /** The peer has ended the stream. */
   | { readonly kind: "end" }
-  /** Nothing came in the time given. Nothing can be read any more but by {@link ChunkReader.drain}. */
+  /** Nothing came in the time given. */
   | { readonly kind: "quiet" };
 
-/** Reads a channel chunk by chunk, and no chunk before it is asked for. */
+/** Reads a channel chunk by chunk, and no chunk before it is asked for. One reader at a time. */
 export class ChunkReader {
   readonly #chunks: AsyncGenerator<Uint8Array, void, void>;
-  readonly #interruption: Interruption;
+  /** A chunk that was asked for in vain: the next call gets it. */
+  #outstanding: Promise<Arrival> | undefined;
 
-  constructor(chunks: AsyncGenerator<Uint8Array, void, void>, interruption: Interruption) {
+  constructor(chunks: AsyncGenerator<Uint8Array, void, void>) {
     this.#chunks = chunks;
-    this.#interruption = interruption;
   }
 
-  /** @param patience milliseconds to wait for a byte; without it, for ever. */
+  /** @param patience milliseconds to wait for a byte; without it, for ever. Rejects when the channel fails. */
   async next(patience?: number): Promise<Arrival> {
-    const next = this.#chunks
-      .next()
-      .then(({ done, value }): Arrival =>
-        done === true ? { kind: "end" } : { kind: "chunk", bytes: value },
-      );
-    if (patience === undefined) return this.#interruption.wait(next);
-    let timer: NodeJS.Timeout | undefined;
-    const quiet = new Promise<Arrival>((resolve) => {
-      timer = setTimeout(resolve, patience, { kind: "quiet" });
-    });
-    try {
-      return await this.#interruption.wait(Promise.race([next, quiet]));
-    } finally {
-      clearTimeout(timer);
-    }
+    this.#outstanding ??= this.#read();
+    const arrival =
+      patience === undefined ? await this.#outstanding : await within(patience, this.#outstanding);
+    if (arrival.kind !== "quiet") this.#outstanding = undefined;
+    return arrival;
   }
 
-  /** Reads to the end and throws it away. Rejects when the channel fails. */
+  /** Reads to the end and throws it away, also next to a reader that waits. Rejects when the channel fails. */
   async drain(): Promise<void> {
     while ((await this.#chunks.next()).done !== true);
+  }
+
+  async #read(): Promise<Arrival> {
+    const { done, value } = await this.#chunks.next();
+    return done === true ? { kind: "end" } : { kind: "chunk", bytes: value };
+  }
+}
+
+async function within(milliseconds: number, arrival: Promise<Arrival>): Promise<Arrival> {
+  const { promise, resolve } = Promise.withResolvers<Arrival>();
+  const timer = setTimeout(resolve, milliseconds, { kind: "quiet" });
+  try {
+    return await Promise.race([arrival, promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }

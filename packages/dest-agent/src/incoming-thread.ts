@@ -43,7 +43,7 @@ async function acceptOne(): Promise<Channel> {
 async function receive(channel: Channel): Promise<void> {
   main.tell({ kind: "connected", peer: channel.peer });
   const returnPath = new ReturnPath((bytes) => channel.write(bytes), interruption);
-  const chunks = new ChunkReader(channel.read(), interruption);
+  const chunks = new ChunkReader(channel.read());
   void watch(channel);
   try {
     await loadStream({

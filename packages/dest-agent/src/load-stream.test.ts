@@ -1,5 +1,5 @@
 import { MigrationError, RamPageEncoder } from "@peregrine/protocol";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { feed, keptOpen } from "../test/in-process.ts";
 import { destination, memoryOf, SMALL, stoppedSource } from "../test/machines.ts";
@@ -25,7 +25,7 @@ const ANSWERS = [
 
 describe("a stream that is loaded", () => {
   test("leaves the machine as the source was, and the source told", async () => {
-    const fed = await feed({ chunks: [bytes] });
+    const fed = await feed({ chunks: keptOpen(bytes) });
     expect(fed.error).toBeUndefined();
     expect(fed.sent).toEqual(ANSWERS);
     expect(fed.loaded).toEqual(["test-layout", "test-guest", "globalstate"]);
@@ -38,7 +38,7 @@ describe("a stream that is loaded", () => {
   });
 
   test("is counted", async () => {
-    const { statistics } = await feed({ chunks: [bytes] });
+    const { statistics } = await feed({ chunks: keptOpen(bytes) });
     const progress = statistics.progress();
     expect(progress).toMatchObject({ bytes: bytes.length, pages: 4, zeroPages: 1, startTime: 0 });
     expect(progress.totalTime).toBeGreaterThan(0);
@@ -48,12 +48,12 @@ describe("a stream that is loaded", () => {
   });
 
   test("may come in any chunks", async () => {
-    const whole = await feed({ chunks: [bytes] });
+    const whole = await feed({ chunks: keptOpen(bytes) });
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat({ max: bytes.length }), { maxLength: 40 }), async (cuts) => {
         const sorted = [0, ...cuts.sort((a, b) => a - b), bytes.length];
         const chunks = sorted.slice(1).map((end, index) => bytes.subarray(sorted[index], end));
-        const fed = await feed({ chunks });
+        const fed = await feed({ chunks: keptOpen(...chunks) });
         expect(fed.error).toBeUndefined();
         expect(fed.sent).toEqual(whole.sent);
         expect(fed.loaded).toEqual(whole.loaded);
@@ -65,25 +65,16 @@ describe("a stream that is loaded", () => {
   });
 
   test("may come byte by byte", async () => {
-    const fed = await feed({ chunks: Array.from(bytes, (byte) => Uint8Array.of(byte)) });
+    const fed = await feed({ chunks: keptOpen(...Array.from(bytes, (byte) => Uint8Array.of(byte))) });
     expect(fed.error).toBeUndefined();
     expect(fed.sent).toEqual(ANSWERS);
     fed.guest.machine.verify();
   });
 
-  test("is complete with its vmdescription, though the source keeps the channel open", async () => {
-    const fed = await feed({ chunks: keptOpen(bytes) });
+  test("may have no vmdescription", async () => {
+    const fed = await feed({ chunks: keptOpen(stream.without("vmdescription").bytes) });
     expect(fed.error).toBeUndefined();
     expect(fed.sent).toEqual(ANSWERS);
-  });
-
-  test.each([
-    ["ended", (chunk: Uint8Array) => [chunk]],
-    ["kept open", (chunk: Uint8Array) => keptOpen(chunk)],
-  ])("may have no vmdescription, when it is %s", async (_, chunks) => {
-    const fed = await feed({ chunks: chunks(stream.without("vmdescription").bytes) });
-    expect(fed.error).toBeUndefined();
-    expect(fed.sent.at(-1)).toEqual({ kind: "shut", status: 0 });
   });
 
   test("is answered by nothing when the source opens no return path", async () => {
@@ -95,7 +86,7 @@ describe("a stream that is loaded", () => {
   });
 
   test("may leave the run state out", async () => {
-    const fed = await feed({ chunks: [stream.without("globalstate").bytes] });
+    const fed = await feed({ chunks: keptOpen(stream.without("globalstate").bytes) });
     expect(fed.error).toBeUndefined();
     expect(fed.guest.run.received).toBeUndefined();
   });
@@ -110,14 +101,13 @@ describe("a stream that is cut", () => {
     const tiny = (await TestStream.of(one.machine)).before("ram-end", zero);
     const mayEndAt = tiny.offsetOf("vmdescription");
     const all = tiny.bytes;
-    expect((await feed({ chunks: [all] })).error).toBeUndefined();
+    expect((await feed({ chunks: keptOpen(all) })).error).toBeUndefined();
     for (let length = 0; length < all.length; length++) {
       const fed = await feed({ chunks: [all.subarray(0, length)] });
-      if (length === mayEndAt) {
-        expect(fed.error).toBeUndefined();
-        continue;
-      }
-      expect(fed.error, `cut at ${length}`).toMatchObject({ code: "TRUNCATED", offset: length });
+      // Without a vmdescription the stream is complete, but nobody is left to be told so.
+      const code = length === mayEndAt ? "CHANNEL_FAILED" : "TRUNCATED";
+      expect(fed.error, `cut at ${length}`).toMatchObject({ code });
+      if (code === "TRUNCATED") expect(fed.error?.offset).toBe(length);
       expect(fed.committed).toBe(false);
       expect(fed.guest.machine.running).toBe(false);
       expect(fed.guest.run.state).toBe("inmigrate");
@@ -145,7 +135,7 @@ describe("preparing the machine", () => {
       // Asked for the next chunk, so all of the pages are loaded.
       expect(memoryOf(guest.machine.guest.ram)).toEqual(memoryOf(source.machine.guest.ram));
       prepared.resolve();
-      yield bytes.subarray(late);
+      yield* keptOpen(bytes.subarray(late));
     }
     const order: string[] = [];
     const fed = await feed({
@@ -177,7 +167,7 @@ describe("preparing the machine", () => {
 
   test("answers pings in order", async () => {
     const pings = [7, 8, 9].map((value) => command({ kind: "ping", value }));
-    const fed = await feed({ chunks: [stream.after("ping-2", Buffer.concat(pings)).bytes] });
+    const fed = await feed({ chunks: keptOpen(stream.after("ping-2", Buffer.concat(pings)).bytes) });
     expect(fed.sent.map((message) => (message.kind === "pong" ? message.value : "shut"))).toEqual([
       1,
       2,
@@ -186,6 +176,70 @@ describe("preparing the machine", () => {
       9,
       "shut",
     ]);
+  });
+});
+
+describe("between the end of the stream and the answer", () => {
+  /** Sends everything, then `last` when the loader waits for the machine, which is prepared when `last` is read. */
+  async function afterTheEnd(
+    last: AsyncGenerator<Uint8Array, void, void>,
+    complete = stream,
+  ): ReturnType<typeof feed> {
+    const commit = Promise.withResolvers<void>();
+    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+      yield complete.bytes;
+      yield* last;
+      setImmediate(commit.resolve);
+    }
+    return feed({ chunks: chunks(), target: { commit: () => commit.promise } });
+  }
+
+  async function* pieces(...bytesOfPieces: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
+    yield* bytesOfPieces;
+  }
+
+  test("the source takes its guest back by ending the stream", async () => {
+    const fed = await afterTheEnd(pieces());
+    expect(fed.error).toMatchObject({ code: "CHANNEL_FAILED" });
+    expect(fed.error?.message).toContain("so the guest stays there");
+    expect(fed.sent).not.toContainEqual({ kind: "shut", status: 0 });
+  });
+
+  test("nothing may come", async () => {
+    const fed = await afterTheEnd(pieces(Uint8Array.of(0)));
+    expect(fed.error).toMatchObject({ code: "UNEXPECTED_DATA", offset: bytes.length });
+    expect(fed.sent).not.toContainEqual({ kind: "shut", status: 0 });
+  });
+
+  test("a source that waits for no answer may end the stream", async () => {
+    const oneWay = stream.without("open-return-path").without("ping-1").without("ping-2");
+    const fed = await afterTheEnd(pieces(), oneWay);
+    expect(fed.error).toBeUndefined();
+  });
+
+  test("the vmdescription may be late", async () => {
+    const committed = Promise.withResolvers<void>();
+    const consumed = Promise.withResolvers<void>();
+    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+      yield stream.upTo("vmdescription");
+      await committed.promise;
+      const description = stream.bytesOf("vmdescription");
+      yield description.subarray(0, 9);
+      yield description.subarray(9);
+      consumed.resolve();
+      yield* keptOpen();
+    }
+    const fed = await feed({
+      chunks: chunks(),
+      target: {
+        commit: () => {
+          committed.resolve();
+          return consumed.promise;
+        },
+      },
+    });
+    expect(fed.error).toBeUndefined();
+    expect(fed.statistics.progress().bytes).toBe(bytes.length);
   });
 });
 
@@ -200,6 +254,7 @@ describe("the loader", () => {
         asked++;
         yield Uint8Array.of(byte);
       }
+      yield* keptOpen();
     }
     const fed = await feed({
       chunks: chunks(),
@@ -223,14 +278,17 @@ describe("the loader", () => {
 
   test("fails with what a device fails with", async () => {
     const refusal = new MigrationError("DEVICE_STATE", "no room");
-    const fed = await feed({ chunks: [bytes], target: { loadDevice: () => Promise.reject(refusal) } });
+    const fed = await feed({
+      chunks: keptOpen(bytes),
+      target: { loadDevice: () => Promise.reject(refusal) },
+    });
     expect(fed.error).toBe(refusal);
     expect(fed.committed).toBe(false);
   });
 
   test("does not say that it is done when the load was called off before", async () => {
     const refusal = new MigrationError("CANCELLED", "called off");
-    const fed = await feed({ chunks: [bytes], target: { commit: () => Promise.reject(refusal) } });
+    const fed = await feed({ chunks: keptOpen(bytes), target: { commit: () => Promise.reject(refusal) } });
     expect(fed.error).toBe(refusal);
     expect(fed.sent.at(-1)).toEqual({ kind: "pong", value: 2 });
   });

@@ -1,3 +1,4 @@
+import { MigrationError } from "@peregrine/protocol";
 import type { ChunkReader } from "./chunk-reader.ts";
 import { StreamLoader } from "./stream-loader.ts";
 import type { StreamLoaderOptions } from "./stream-loader.ts";
@@ -15,8 +16,8 @@ export interface LoadStreamOptions extends StreamLoaderOptions {
 }
 
 /**
- * One connection from its first byte to the moment when the source knows that it has lost its guest. Waits
- * wherever bytes are missing, and reads nothing while a device is being loaded.
+ * One connection from its first byte to the moment when the source has been told that it has lost its
+ * guest. Waits wherever bytes are missing, and reads nothing while a device is being loaded.
  *
  * Errors: what the stream is refused for, with the place in it; what the machine or the channel fails with.
  */
@@ -24,6 +25,7 @@ export async function loadStream(options: LoadStreamOptions): Promise<void> {
   const { interruption, returnPath, target } = options;
   const loader = new StreamLoader(options);
   await readToEnd(loader, options);
+  void watchSource(loader, options);
   await loader.prepared();
   await interruption.wait(returnPath.answered());
   await interruption.wait(target.commit());
@@ -33,23 +35,50 @@ export async function loadStream(options: LoadStreamOptions): Promise<void> {
   await returnPath.shut(0);
 }
 
-async function readToEnd(
-  loader: StreamLoader,
-  { chunks, statistics, descriptionWait }: LoadStreamOptions,
-): Promise<void> {
+async function readToEnd(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {
+  const { chunks, interruption, statistics, descriptionWait } = options;
   while (loader.end !== "description") {
     const patience = loader.end === "end-mark" ? (descriptionWait ?? DESCRIPTION_WAIT) : undefined;
-    const arrival = await chunks.next(patience);
+    const arrival = await interruption.wait(chunks.next(patience));
     switch (arrival.kind) {
       case "chunk":
         statistics.addBytes(arrival.bytes.length);
         await loader.push(arrival.bytes);
         break;
       case "end":
-        loader.streamEnded();
+        streamEnded(loader, options);
         return;
       case "quiet":
         return;
     }
   }
+}
+
+/**
+ * Between the end of the stream and the answer, a source has nothing more to send. It can only end its
+ * direction, and with that it takes its guest back.
+ */
+async function watchSource(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {
+  const { chunks, interruption, statistics } = options;
+  try {
+    for (;;) {
+      const arrival = await chunks.next();
+      if (arrival.kind !== "chunk") break;
+      statistics.addBytes(arrival.bytes.length);
+      // A vmdescription that took its time; the loader refuses anything else.
+      await loader.push(arrival.bytes);
+    }
+    streamEnded(loader, options);
+  } catch (error) {
+    interruption.interrupt(MigrationError.from(error));
+  }
+}
+
+function streamEnded(loader: StreamLoader, { returnPath }: LoadStreamOptions): void {
+  loader.streamEnded();
+  if (!returnPath.isOpen) return;
+  throw new MigrationError(
+    "CHANNEL_FAILED",
+    "The source ended the connection before it was told that the guest is loaded, so the guest stays there",
+  );
 }

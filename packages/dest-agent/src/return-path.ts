@@ -20,6 +20,11 @@ export class ReturnPath {
     this.#interruption = interruption;
   }
 
+  /** Whether the source waits for {@link shut}. */
+  get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** Errors: BAD_STREAM_COMMAND the second time. */
   open(): void {
     if (this.#state !== "closed") {

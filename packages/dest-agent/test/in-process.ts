@@ -72,7 +72,7 @@ export async function feed(options: Feeding): Promise<Fed> {
       returnPath: new ReturnPath(write, interruption),
       statistics,
       interruption,
-      chunks: new ChunkReader(generate(options.chunks), interruption),
+      chunks: new ChunkReader(generate(options.chunks)),
       descriptionWait: 5,
     });
   } catch (cause) {

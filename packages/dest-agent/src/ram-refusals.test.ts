@@ -1,0 +1,158 @@
+import { RamPageEncoder } from "@peregrine/protocol";
+import type { ByteWriter } from "@peregrine/protocol";
+import { beforeAll, describe, expect, test } from "vitest";
+import { feed, keptOpen } from "../test/in-process.ts";
+import { SMALL, stoppedSource } from "../test/machines.ts";
+import { expectRefusal } from "../test/refusal.ts";
+import type { Refusal } from "../test/refusal.ts";
+import { command, ramPart, ramStart, TestStream } from "../test/stream-maker.ts";
+
+let stream: TestStream;
+
+beforeAll(async () => {
+  stream = await TestStream.of((await stoppedSource(SMALL)).machine);
+});
+
+const BLOCKS = [
+  { name: "test.ram", length: 8 * 4096 },
+  { name: "test.rom", length: 4096 },
+];
+
+const page = (w: ByteWriter, name: string, offset: number): void => {
+  new RamPageEncoder().page(w, name, offset, new Uint8Array(4096));
+};
+
+const other = (code: number): Uint8Array =>
+  command({ kind: "other", code, payload: new Uint8Array(code === 3 ? 16 : 0) });
+
+describe("guest memory", () => {
+  test.each<[string, () => TestStream, Refusal]>([
+    [
+      "a block of another size",
+      () => stream.with("ram-start", ramStart([{ name: "test.ram", length: 0x2000 }, BLOCKS[1]!])),
+      { code: "BAD_RAM_BLOCK", text: "Size mismatch: test.ram: 0x2000 != 0x8000", section: "ram" },
+    ],
+    [
+      "an unknown block",
+      () => stream.with("ram-start", ramStart([...BLOCKS, { name: "pc.ram", length: 4096 }])),
+      {
+        code: "BAD_RAM_BLOCK",
+        text: 'Unknown ramblock "pc.ram", cannot accept migration',
+        section: "ram",
+      },
+    ],
+    [
+      "a block that is missing",
+      () => stream.with("ram-start", ramStart([BLOCKS[0]!])),
+      {
+        code: "BAD_RAM_BLOCK",
+        text: 'RAM block "test.rom" is missing in the stream, cannot accept migration',
+      },
+    ],
+    [
+      "a page before the list of blocks",
+      () =>
+        stream.with("ram-start", ramStart(undefined)).with(
+          "ram-part",
+          ramPart("part", (w) => {
+            page(w, "test.ram", 0);
+          }),
+        ),
+      {
+        code: "BAD_RAM_BLOCK",
+        text: 'Unknown ramblock "test.ram", cannot accept migration',
+        at: ["ram-part", 5],
+      },
+    ],
+    [
+      "no list of blocks",
+      () => stream.with("ram-start", ramStart(undefined)).without("ram-part"),
+      { code: "BAD_RAM_BLOCK", text: "Section 'ram' has no list of RAM blocks", section: "ram" },
+    ],
+    [
+      "a list of no blocks",
+      () => stream.with("ram-start", ramStart([])),
+      { code: "BAD_RAM_BLOCK", text: 'RAM block "test.ram" is missing in the stream' },
+    ],
+    [
+      "an offset outside the block",
+      () =>
+        stream.with(
+          "ram-part",
+          ramPart("part", (w) => {
+            page(w, "test.ram", 0x7000_000);
+          }),
+        ),
+      { code: "BAD_RAM_PAGE", text: "Illegal RAM offset 7000000", at: ["ram-part", 5], section: "ram" },
+    ],
+    [
+      "flags that do not go together",
+      () =>
+        stream.with(
+          "ram-part",
+          ramPart("part", (w) => {
+            w.be64(0x808);
+          }),
+        ),
+      { code: "BAD_RAM_PAGE", text: "Unknown combination of migration flags: 0x808", at: ["ram-part", 5] },
+    ],
+    [
+      "a page that continues no block",
+      () =>
+        stream.with(
+          "ram-part",
+          ramPart("part", (w) => {
+            w.be64(0x28);
+          }),
+        ),
+      { code: "BAD_RAM_PAGE", text: "Ack, bad migration stream!", at: ["ram-part", 5] },
+    ],
+  ])("%s", async (_, changed, refusal) => {
+    await expectRefusal(changed(), refusal);
+  });
+
+  test("blocks in another order are no difference", async () => {
+    const reversed = stream.with("ram-start", ramStart(BLOCKS.toReversed()));
+    const fed = await feed({ chunks: keptOpen(reversed.bytes) });
+    expect(fed.error).toBeUndefined();
+    fed.guest.machine.verify();
+  });
+});
+
+describe("commands", () => {
+  test.each<[string, () => TestStream, string]>([
+    [
+      "POSTCOPY_ADVISE",
+      () => stream.before("ram-start", other(3)),
+      "Command POSTCOPY_ADVISE (3) is not supported here",
+    ],
+    [
+      "SWITCHOVER_START",
+      () => stream.before("ram-end", other(11)),
+      "Command SWITCHOVER_START (11) is not supported here",
+    ],
+    ["a number without a name", () => stream.before("ram-start", other(4711)), "Unknown command 4711"],
+    [
+      "PING without a return path",
+      () => stream.without("open-return-path"),
+      "Command PING came before OPEN_RETURN_PATH",
+    ],
+    [
+      "a second return path",
+      () => stream.before("ram-start", command({ kind: "open-return-path" })),
+      "Command OPEN_RETURN_PATH came twice",
+    ],
+  ])("%s", async (_, changed, text) => {
+    await expectRefusal(changed(), { code: "BAD_STREAM_COMMAND", text });
+  });
+
+  test("more pings than anybody sends, while none can be answered", async () => {
+    const pings = Array.from({ length: 20 }, (_, value) => command({ kind: "ping", value }));
+    const flooded = stream.after("test-layout", Buffer.concat(pings));
+    const fed = await feed({ chunks: [flooded.bytes], target: { prepared: () => new Promise(() => {}) } });
+    expect(fed.error).toMatchObject({ code: "LIMIT_EXCEEDED" });
+    expect(fed.error?.message).toContain("more than 16 PING commands");
+    // PING 1 was answered while the early device was loaded.
+    expect(fed.error?.offset).toBe(flooded.offsetOf("added") + 16 * 9);
+  });
+});
