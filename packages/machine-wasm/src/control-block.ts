@@ -71,7 +71,8 @@ export class ControlBlock {
   throttleSleep(): void {
     const share = Atomics.load(this.#words, THROTTLE_WORD);
     if (share === 0) return;
-    if (Atomics.load(this.#words, REQUEST_WORD) === REQUEST.none) this.wait((THROTTLE_PERIOD_MS * share) / 100);
+    if (Atomics.load(this.#words, REQUEST_WORD) === REQUEST.none)
+      this.wait((THROTTLE_PERIOD_MS * share) / 100);
   }
 
   get framesEnd(): number {
@@ -84,4 +85,5 @@ export class ControlBlock {
 }
 
 /** How long the guest may run between two throttling sleeps, in ms. */
-export const throttleInterval = (percentage: number): number => Math.max(1, THROTTLE_PERIOD_MS * (1 - percentage / 100));
+export const throttleInterval = (percentage: number): number =>
+  Math.max(1, THROTTLE_PERIOD_MS * (1 - percentage / 100));

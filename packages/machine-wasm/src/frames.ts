@@ -10,8 +10,12 @@ import type { RewrittenInfo } from "./rewrite/rewrite.ts";
  */
 export function linkFrames(control: WebAssembly.Memory, end: number, sites: RewrittenInfo["sites"]): number {
   const bad = (at: number, why: string): MigrationError =>
-    new MigrationError("DEVICE_STATE", `The saved call stack is damaged at byte ${at - CONTROL.frames}: ${why}`);
-  if (end < CONTROL.frames || end > control.buffer.byteLength) throw bad(end, "its end lies outside the stack");
+    new MigrationError(
+      "DEVICE_STATE",
+      `The saved call stack is damaged at byte ${at - CONTROL.frames}: ${why}`,
+    );
+  if (end < CONTROL.frames || end > control.buffer.byteLength)
+    throw bad(end, "its end lies outside the stack");
   const view = new DataView(control.buffer);
   let count = 0;
   let position = end;

@@ -33,7 +33,9 @@ export class GuestHandle {
     this.exited = promise;
     this.#resolveExit = resolve;
     thread.onReport((report) => this.#onReport(report));
-    thread.onFailure((error) => this.#onExit({ kind: "trap", message: `the guest thread ended: ${error.message}` }));
+    thread.onFailure((error) =>
+      this.#onExit({ kind: "trap", message: `the guest thread ended: ${error.message}` }),
+    );
     this.#last = this.#nextReport().then(expect("created"));
   }
 
@@ -59,7 +61,8 @@ export class GuestHandle {
   /** Does nothing when the guest runs already, or has ended. Errors: WRONG_STATE when there is no guest yet. */
   start(): Promise<void> {
     return this.#queue(() => {
-      if (this.#phase.kind === "empty") throw new MigrationError("WRONG_STATE", "The guest has not arrived yet");
+      if (this.#phase.kind === "empty")
+        throw new MigrationError("WRONG_STATE", "The guest has not arrived yet");
       if (this.#phase.kind !== "stopped") return;
       this.#phase = { kind: "running" };
       this.#thread.post({ kind: "run", variant: this.#variant });
@@ -172,7 +175,9 @@ export class GuestHandle {
 }
 
 /** Takes a report apart; one that says failed is thrown, the guest's end too. */
-function expect<K extends GuestReport["kind"]>(kind: K): (report: GuestReport) => Extract<GuestReport, { kind: K }> {
+function expect<K extends GuestReport["kind"]>(
+  kind: K,
+): (report: GuestReport) => Extract<GuestReport, { kind: K }> {
   return (report) => {
     if (report.kind === kind) return report as Extract<GuestReport, { kind: K }>;
     if (report.kind === "failed") throw MigrationError.deserialize(report.error);

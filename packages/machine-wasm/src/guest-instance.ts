@@ -80,7 +80,8 @@ export class GuestInstance {
 
   #call(name: string, ...args: number[]): void {
     const callee = this.#exports?.[name];
-    if (typeof callee !== "function") throw new MigrationError("INTERNAL", `The rewritten module has no export ${name}`);
+    if (typeof callee !== "function")
+      throw new MigrationError("INTERNAL", `The rewritten module has no export ${name}`);
     (callee as Callable)(...args);
   }
 
@@ -100,7 +101,10 @@ export class GuestInstance {
   load(cpu: CpuState): void {
     const { globalBytes, changingTables } = this.#data.program.info;
     if (cpu.globals.length !== globalBytes || cpu.tables.length !== changingTables.length) {
-      throw new MigrationError("DEVICE_STATE", `The processor state does not fit the program: ${cpu.globals.length} bytes of globals and ${cpu.tables.length} tables, expected ${globalBytes} and ${changingTables.length}`); // prettier-ignore
+      throw new MigrationError(
+        "DEVICE_STATE",
+        `The processor state does not fit the program: ${cpu.globals.length} bytes of globals and ${cpu.tables.length} tables, expected ${globalBytes} and ${changingTables.length}`,
+      );
     }
     // The room behind the frames is free: the module takes its globals from there.
     const end = this.#block.framesEnd;
@@ -126,7 +130,8 @@ export class GuestInstance {
 
   #loadTable(number: number, entries: Int32Array): void {
     const table = this.#table(number);
-    if (entries.length < table.length) throw badTable(number, `${entries.length} entries, at least ${table.length} expected`); // prettier-ignore
+    if (entries.length < table.length)
+      throw badTable(number, `${entries.length} entries, at least ${table.length} expected`);
     try {
       if (entries.length > table.length) table.grow(entries.length - table.length);
     } catch (cause) {
@@ -134,7 +139,8 @@ export class GuestInstance {
     }
     for (const [index, entry] of entries.entries()) {
       const value = entry === -1 ? null : this.#exports![`${HOST.function}${entry}`];
-      if (value === undefined) throw badTable(number, `entry ${index} names function ${entry}, which cannot be in a table`); // prettier-ignore
+      if (value === undefined)
+        throw badTable(number, `entry ${index} names function ${entry}, which cannot be in a table`);
       table.set(index, value);
     }
   }

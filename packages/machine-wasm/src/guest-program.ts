@@ -43,7 +43,9 @@ export class GuestProgram {
     this.#block = new ControlBlock(data.control);
     // The module's imports exist before the WASI host does: a guest that is still to arrive is instantiated early.
     const names = WebAssembly.Module.imports(data.program.plain).filter(({ kind }) => kind === "function");
-    const imports = names.map(({ name }) => [name, (...args: (number | bigint)[]) => this.#wasi!.imports[name]!(...args)] as const); // prettier-ignore
+    const imports = names.map(
+      ({ name }) => [name, (...args: (number | bigint)[]) => this.#wasi!.imports[name]!(...args)] as const,
+    );
     this.#instance = new GuestInstance(data, Object.fromEntries(imports));
     this.#instance.instantiate("plain");
     host.report({ kind: "created" });
@@ -127,7 +129,8 @@ export class GuestProgram {
   }
 
   #wait(deadlineNs: bigint | undefined): void {
-    const left = deadlineNs === undefined ? LONGEST_WAIT_MS : Number(deadlineNs - this.#host.clock.monotonicNs()) / 1e6;
+    const left =
+      deadlineNs === undefined ? LONGEST_WAIT_MS : Number(deadlineNs - this.#host.clock.monotonicNs()) / 1e6;
     if (left > 0) this.#block.wait(Math.min(left, LONGEST_WAIT_MS));
   }
 
@@ -143,7 +146,10 @@ export function writeSegments({ program, memory }: GuestThreadData): void {
   const bytes = new Uint8Array(memory.buffer);
   for (const segment of program.info.segments) {
     if (segment.address + segment.bytes.length > bytes.length)
-      throw new MigrationError("GUEST_TRAP", `A data segment at ${segment.address} does not fit into the program's memory`); // prettier-ignore
+      throw new MigrationError(
+        "GUEST_TRAP",
+        `A data segment at ${segment.address} does not fit into the program's memory`,
+      );
     bytes.set(segment.bytes, segment.address);
   }
 }

@@ -51,7 +51,12 @@ export const WASM_CPU = defineState({
         fields: [
           { name: "entry_count", type: "uint32" },
           /** Function indexes, -1 for null. */
-          { name: "entries", type: "array", of: "int32", count: { from: "entry_count", max: TABLE_ENTRIES_LIMIT } },
+          {
+            name: "entries",
+            type: "array",
+            of: "int32",
+            count: { from: "entry_count", max: TABLE_ENTRIES_LIMIT },
+          },
         ],
       },
     },
@@ -72,7 +77,7 @@ export interface ProgramIdentity {
 const STACK_LIMIT_MIB = 1024;
 
 const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
-  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+  new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
 export async function saveModule({ name, module, stackMib }: ProgramIdentity): Promise<WasmModuleState> {
   const encodedName = new TextEncoder().encode(name).subarray(0, 4096);
@@ -89,9 +94,12 @@ export async function saveModule({ name, module, stackMib }: ProgramIdentity): P
 
 /** Errors: DEVICE_STATE when the module is damaged or was rewritten in another way. */
 export async function loadModule(state: WasmModuleState): Promise<ProgramIdentity> {
-  const bad = (why: string): MigrationError => new MigrationError("DEVICE_STATE", why, { section: WASM_MODULE.name });
+  const bad = (why: string): MigrationError =>
+    new MigrationError("DEVICE_STATE", why, { section: WASM_MODULE.name });
   if (state.rewriter !== REWRITER_VERSION)
-    throw bad(`The source rewrites programs by version ${state.rewriter}, this host by version ${REWRITER_VERSION}; use the same release on both`); // prettier-ignore
+    throw bad(
+      `The source rewrites programs by version ${state.rewriter}, this host by version ${REWRITER_VERSION}; use the same release on both`,
+    );
   if (state.stack_mib < 1 || state.stack_mib > STACK_LIMIT_MIB)
     throw bad(`A stack of ${state.stack_mib} MiB is not possible; it may have 1 to ${STACK_LIMIT_MIB}`);
   const actual = await digest(state.module);

@@ -1,5 +1,11 @@
 import { MigrationError } from "@peregrine/protocol";
-import { DeviceRegistry, type GuestExit, type Machine, type RamAccess, type StateValue } from "@peregrine/shared-state";
+import {
+  DeviceRegistry,
+  type GuestExit,
+  type Machine,
+  type RamAccess,
+  type StateValue,
+} from "@peregrine/shared-state";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
 import { GuestHandle } from "./guest-handle.ts";
@@ -19,7 +25,15 @@ import {
   type WasiSection,
   type WasiState,
 } from "./wasi/index.ts";
-import { loadModule, type ProgramIdentity, saveModule, WASM_CPU, WASM_MODULE, type WasmCpuState, type WasmModuleState } from "./wasm-devices.ts"; // prettier-ignore
+import {
+  loadModule,
+  type ProgramIdentity,
+  saveModule,
+  WASM_CPU,
+  WASM_MODULE,
+  type WasmCpuState,
+  type WasmModuleState,
+} from "./wasm-devices.ts";
 import { growMemory, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
@@ -136,7 +150,11 @@ export class WasmMachine implements Machine {
     try {
       return new WebAssembly.Memory({ initial, maximum, shared: true });
     } catch (cause) {
-      throw new MigrationError("DEVICE_STATE", `A guest memory of ${initial * WASM_PAGE} bytes cannot be had on this host`, { cause }); // prettier-ignore
+      throw new MigrationError(
+        "DEVICE_STATE",
+        `A guest memory of ${initial * WASM_PAGE} bytes cannot be had on this host`,
+        { cause },
+      );
     }
   }
 
@@ -146,7 +164,10 @@ export class WasmMachine implements Machine {
     control: WebAssembly.Memory,
   ): Promise<{ handle: GuestHandle; program: CompiledProgram }> {
     const program = await this.#host.prepare(identity.module);
-    const handle = new GuestHandle(this.#host.startThread({ program, memory, control }, identity.stackMib), control);
+    const handle = new GuestHandle(
+      this.#host.startThread({ program, memory, control }, identity.stackMib),
+      control,
+    );
     this.#handle = handle;
     void handle.exited.then(this.#resolveExit);
     await handle.created();
@@ -155,7 +176,8 @@ export class WasmMachine implements Machine {
 
   #require(): Guest {
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "The guest was ended");
-    if (this.#guest === undefined) throw new MigrationError("WRONG_STATE", "The guest's program has not arrived yet");
+    if (this.#guest === undefined)
+      throw new MigrationError("WRONG_STATE", "The guest's program has not arrived yet");
     return this.#guest;
   }
 
@@ -222,7 +244,8 @@ export class WasmMachine implements Machine {
       ...early,
       description: WASI_SETUP,
       save: () => this.#saveWasi(),
-      load: (value) => WasiHost.check(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
+      load: (value) =>
+        WasiHost.check(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
     });
     this.devices.register({
       ...late,
@@ -251,8 +274,9 @@ export class WasmMachine implements Machine {
 
   async #saveWasi(): Promise<StateValue> {
     const { wasi, unmovable } = await this.#captured();
-    if (unmovable.length > 0) throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
-    return toWasiSection(wasi) as StateValue;
+    if (unmovable.length > 0)
+      throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
+    return toWasiSection(wasi);
   }
 
   async #saveCpu(): Promise<WasmCpuState> {
@@ -281,12 +305,18 @@ export class WasmMachine implements Machine {
     const { memory, control, maximumBytes, thread } = this.#require();
     const bytes = state.memory_pages * WASM_PAGE;
     if (bytes > maximumBytes || bytes < memory.buffer.byteLength) {
-      throw new MigrationError("DEVICE_STATE", `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`); // prettier-ignore
+      throw new MigrationError(
+        "DEVICE_STATE",
+        `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`,
+      );
     }
     growMemory(memory, bytes);
     const { program } = await thread;
     if (state.dropped.length !== program.info.droppable)
-      throw new MigrationError("DEVICE_STATE", `The program has ${program.info.droppable} segments, not ${state.dropped.length}`); // prettier-ignore
+      throw new MigrationError(
+        "DEVICE_STATE",
+        `The program has ${program.info.droppable} segments, not ${state.dropped.length}`,
+      );
     const end = CONTROL.frames + state.frames.length;
     growMemory(control, end);
     const target = new Uint8Array(control.buffer);
@@ -298,9 +328,13 @@ export class WasmMachine implements Machine {
   }
 
   async #restore(wasi: WasiState): Promise<void> {
-    if (this.#cpu === undefined) throw new MigrationError("DEVICE_STATE", "The processor state has to come before this");
+    if (this.#cpu === undefined)
+      throw new MigrationError("DEVICE_STATE", "The processor state has to come before this");
     const { handle } = await this.#require().thread;
-    const cpu = { globals: this.#cpu.globals, tables: this.#cpu.tables.map(({ entries }) => Int32Array.from(entries)) };
+    const cpu = {
+      globals: this.#cpu.globals,
+      tables: this.#cpu.tables.map(({ entries }) => Int32Array.from(entries)),
+    };
     await handle.restore(cpu, wasi, this.#preopens);
     this.#cpu = undefined;
   }

@@ -73,7 +73,8 @@ export class WasmRam implements GuestRam {
   #startChanged(bytes: Uint8Array, page: number): boolean {
     const shadow = page * SHADOW_BYTES;
     const start = page * PAGE_SIZE;
-    for (let n = 0; n < SHADOW_BYTES; n++) if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
+    for (let n = 0; n < SHADOW_BYTES; n++)
+      if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
     return false;
   }
 
@@ -115,7 +116,10 @@ export class WasmRam implements GuestRam {
     const limit = this.blocks[0]!.length;
     const end = offset + length;
     if (!(offset >= 0 && end <= limit))
-      throw new MigrationError("BAD_RAM_PAGE", `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`); // prettier-ignore
+      throw new MigrationError(
+        "BAD_RAM_PAGE",
+        `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
+      );
     const missing = end - this.#bytes().length;
     if (missing > 0) growMemory(this.#memory, end);
     return this.#bytes();
@@ -134,7 +138,11 @@ export function growMemory(memory: WebAssembly.Memory, bytes: number): void {
   try {
     memory.grow(Math.ceil(missing / WASM_PAGE));
   } catch (cause) {
-    throw new MigrationError("DEVICE_STATE", `The guest's memory of ${bytes} bytes cannot be had on this host`, { cause }); // prettier-ignore
+    throw new MigrationError(
+      "DEVICE_STATE",
+      `The guest's memory of ${bytes} bytes cannot be had on this host`,
+      { cause },
+    );
   }
 }
 

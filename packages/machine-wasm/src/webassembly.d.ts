@@ -6,7 +6,9 @@ declare namespace WebAssembly {
 
   class Module {
     constructor(bytes: Uint8Array);
-    static imports(module: Module): { readonly module: string; readonly name: string; readonly kind: string }[];
+    static imports(
+      module: Module,
+    ): { readonly module: string; readonly name: string; readonly kind: string }[];
   }
   class Instance {
     constructor(module: Module, imports?: Record<string, ModuleImports>);
@@ -30,6 +32,7 @@ declare namespace WebAssembly {
   }
   class Tag {
     constructor(type: { parameters: string[] });
+    private readonly isTag: true;
   }
   class Exception {
     constructor(tag: Tag, payload: unknown[]);

@@ -27,7 +27,9 @@ const PROGRAM_IMPORTS = ["fd_write", "poll_oneoff", "fd_read", "proc_exit"];
 
 /** Runs the original module. */
 export function runPlain(bytes: Uint8Array, imports: TestImports = {}): RunResult {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), { wasi_snapshot_preview1: { ...imports } });
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+    wasi_snapshot_preview1: { ...imports },
+  });
   const start = instance.exports["_start"] as () => void;
   const end = attempt(start);
   return { memory: new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer).slice(), end };
@@ -60,8 +62,16 @@ export function runDisturbed(
   every = 1,
 ): DisturbedRun {
   const { plain, tracked, info } = rewriteForTest(bytes);
-  const memory = new WebAssembly.Memory({ ...info.memory, maximum: Math.min(info.memory.maximum, 1024), shared: true });
-  const control = new WebAssembly.Memory({ initial: CONTROL.initialPages, maximum: CONTROL.maximumPages, shared: true });
+  const memory = new WebAssembly.Memory({
+    ...info.memory,
+    maximum: Math.min(info.memory.maximum, 1024),
+    shared: true,
+  });
+  const control = new WebAssembly.Memory({
+    initial: CONTROL.initialPages,
+    maximum: CONTROL.maximumPages,
+    shared: true,
+  });
   const program = { plain: new WebAssembly.Module(plain), tracked: new WebAssembly.Module(tracked), info };
   const data: GuestThreadData = { program, memory, control };
   const block = new ControlBlock(control);

@@ -23,7 +23,8 @@ const constant = (type: Type): fc.Arbitrary<string> =>
     ? fc.integer({ min: -1000, max: 1000 }).map((n) => `(f64.const ${n / 8})`)
     : fc.integer({ min: -100_000, max: 100_000 }).map((n) => `(${type}.const ${n})`);
 
-const get = (type: Type): fc.Arbitrary<string> => fc.constantFrom(...LOCALS[type]).map((name) => `(local.get ${name})`);
+const get = (type: Type): fc.Arbitrary<string> =>
+  fc.constantFrom(...LOCALS[type]).map((name) => `(local.get ${name})`);
 
 const OPERATIONS: Record<Type, readonly string[]> = {
   i32: ["i32.add", "i32.sub", "i32.mul", "i32.xor", "i32.and", "i32.shl", "i32.lt_s"],
@@ -41,18 +42,32 @@ function expression(type: Type, scope: Scope): fc.Arbitrary<string> {
   const inner: Scope = { ...scope, depth: scope.depth - 1 };
   const choices: fc.Arbitrary<string>[] = [
     leaf,
-    fc.tuple(fc.constantFrom(...OPERATIONS[type]), expression(type, inner), expression(type, inner)).map(([op, x, y]) => `(${op} ${x} ${y})`), // prettier-ignore
-    fc.tuple(expression("i32", inner), expression(type, inner), expression(type, inner)).map(([c, x, y]) => `(if (result ${type}) ${c} (then ${x}) (else ${y}))`), // prettier-ignore
-    fc.tuple(statements(inner), expression(type, inner)).map(([s, x]) => `(block (result ${type}) ${s} ${x})`),
-    fc.tuple(fc.constantFrom(...LOCALS[type]), expression(type, inner)).map(([name, x]) => `(local.tee ${name} ${x})`),
-    fc.tuple(expression(type, inner), expression(type, inner), expression("i32", inner)).map(([x, y, c]) => `(select ${x} ${y} ${c})`), // prettier-ignore
+    fc
+      .tuple(fc.constantFrom(...OPERATIONS[type]), expression(type, inner), expression(type, inner))
+      .map(([op, x, y]) => `(${op} ${x} ${y})`),
+    fc
+      .tuple(expression("i32", inner), expression(type, inner), expression(type, inner))
+      .map(([c, x, y]) => `(if (result ${type}) ${c} (then ${x}) (else ${y}))`),
+    fc
+      .tuple(statements(inner), expression(type, inner))
+      .map(([s, x]) => `(block (result ${type}) ${s} ${x})`),
+    fc
+      .tuple(fc.constantFrom(...LOCALS[type]), expression(type, inner))
+      .map(([name, x]) => `(local.tee ${name} ${x})`),
+    fc
+      .tuple(expression(type, inner), expression(type, inner), expression("i32", inner))
+      .map(([x, y, c]) => `(select ${x} ${y} ${c})`),
     address(inner).map((at) => `(${type}.load ${at})`),
   ];
   if (type === "i32") {
     const target = fc.integer({ min: 0, max: FUNCTIONS - 1 });
     choices.push(
       fc.tuple(target, expression("i32", inner)).map(([f, x]) => `(call $f${f} ${x})`),
-      fc.tuple(expression("i32", inner), expression("i32", inner)).map(([x, index]) => `(call_indirect (type $t) ${x} (i32.and ${index} (i32.const ${FUNCTIONS - 1})))`), // prettier-ignore
+      fc
+        .tuple(expression("i32", inner), expression("i32", inner))
+        .map(
+          ([x, index]) => `(call_indirect (type $t) ${x} (i32.and ${index} (i32.const ${FUNCTIONS - 1})))`,
+        ),
       expression("i64", inner).map((x) => `(i32.wrap_i64 ${x})`),
     );
   }
@@ -69,7 +84,11 @@ function statement(scope: Scope): fc.Arbitrary<string> {
     .map(([name, x]) => `(local.set ${name} ${x})`);
   const store = fc
     .constantFrom<Type>("i32", "i64", "f64")
-    .chain((type) => fc.tuple(address(value), expression(type, value), fc.integer({ min: 0, max: 5000 })).map(([at, x, offset]) => `(${type}.store offset=${offset} ${at} ${x})`)); // prettier-ignore
+    .chain((type) =>
+      fc
+        .tuple(address(value), expression(type, value), fc.integer({ min: 0, max: 5000 }))
+        .map(([at, x, offset]) => `(${type}.store offset=${offset} ${at} ${x})`),
+    );
   if (scope.depth <= 0) return fc.oneof(assign, store);
   const inner: Scope = { ...scope, depth: scope.depth - 1 };
   const label = `$l${labelCount++}`;
@@ -78,7 +97,9 @@ function statement(scope: Scope): fc.Arbitrary<string> {
   const choices = [
     assign,
     store,
-    fc.tuple(expression("i32", value), statements(inner), statements(inner)).map(([c, x, y]) => `(if ${c} (then ${x}) (else ${y}))`), // prettier-ignore
+    fc
+      .tuple(expression("i32", value), statements(inner), statements(inner))
+      .map(([c, x, y]) => `(if ${c} (then ${x}) (else ${y}))`),
     fc.tuple(expression("i32", value), statements(inner)).map(([c, x]) => `(if ${c} (then ${x}))`),
     statements(labelled).map((x) => `(block ${label} ${x})`),
     fc.tuple(fc.integer({ min: 1, max: 4 }), statements(inner)).map(
@@ -86,13 +107,20 @@ function statement(scope: Scope): fc.Arbitrary<string> {
         (loop ${label} ${x}
           (br_if ${label} (local.tee ${counter} (i32.sub (local.get ${counter}) (i32.const 1)))))`,
     ),
-    fc.tuple(expression("i32", value), expression("i32", value), expression("i32", value)).map(([to, x, n]) => `(memory.fill (i32.and ${to} (i32.const 0xffff)) ${x} (i32.and ${n} (i32.const 0xfff)))`), // prettier-ignore
+    fc
+      .tuple(expression("i32", value), expression("i32", value), expression("i32", value))
+      .map(
+        ([to, x, n]) =>
+          `(memory.fill (i32.and ${to} (i32.const 0xffff)) ${x} (i32.and ${n} (i32.const 0xfff)))`,
+      ),
   ];
   if (scope.labels.length > 0) {
     const target = fc.constantFrom(...scope.labels);
     choices.push(
       fc.tuple(target, expression("i32", value)).map(([to, c]) => `(br_if ${to} ${c})`),
-      fc.tuple(fc.array(target, { minLength: 1, maxLength: 4 }), expression("i32", value)).map(([to, x]) => `(br_table ${to.join(" ")} (i32.and ${x} (i32.const 7)))`), // prettier-ignore
+      fc
+        .tuple(fc.array(target, { minLength: 1, maxLength: 4 }), expression("i32", value))
+        .map(([to, x]) => `(br_table ${to.join(" ")} (i32.and ${x} (i32.const 7)))`),
     );
   }
   return fc.oneof(...choices);
@@ -116,12 +144,14 @@ const func = (index: number): fc.Arbitrary<string> => {
 };
 
 /** The text of a program; its memory and its end are what it did. */
-export const randomProgram: fc.Arbitrary<string> = fc.tuple(...Array.from({ length: FUNCTIONS }, (_, index) => func(index))).map(
-  (functions) => `(module
+export const randomProgram: fc.Arbitrary<string> = fc
+  .tuple(...Array.from({ length: FUNCTIONS }, (_, index) => func(index)))
+  .map(
+    (functions) => `(module
     (type $t (func (param i32) (result i32)))
     (memory (export "memory") 2)
     (table funcref (elem ${functions.map((_, index) => `$f${index}`).join(" ")}))
     (global $budget (mut i32) (i32.const 60))
     ${functions.join("\n")}
     (func (export "_start") (i32.store (i32.const 131064) (call $f0 (i32.const 1)))))`,
-);
+  );

@@ -1,6 +1,18 @@
 import wabt from "wabt";
 
-const features = { multi_value: true, simd: true, tail_call: true, bulk_memory: true, reference_types: true, sign_extension: true, exceptions: true, mutable_globals: true, sat_float_to_int: true, threads: true, relaxed_simd: true }; // prettier-ignore
+const features = {
+  multi_value: true,
+  simd: true,
+  tail_call: true,
+  bulk_memory: true,
+  reference_types: true,
+  sign_extension: true,
+  exceptions: true,
+  mutable_globals: true,
+  sat_float_to_int: true,
+  threads: true,
+  relaxed_simd: true,
+};
 
 const assembler = await wabt();
 

@@ -46,14 +46,20 @@ async function progress(machine: Machine): Promise<void> {
     const now = read();
     let changed = 0;
     for (let at = 0; at < now.length; at += PAGE_SIZE)
-      if (Buffer.compare(before.subarray(at, at + PAGE_SIZE), now.subarray(at, at + PAGE_SIZE)) !== 0) changed++;
+      if (Buffer.compare(before.subarray(at, at + PAGE_SIZE), now.subarray(at, at + PAGE_SIZE)) !== 0)
+        changed++;
     if (changed > HOT_PAGES * 0.9) return;
   }
 }
 
 machineCompliance(
   "a WebAssembly program",
-  { source: torture, destination: () => WasmMachine.incoming(host(), []), progress, timed: ["wasi", "wasi-setup"] },
+  {
+    source: torture,
+    destination: () => WasmMachine.incoming(host(), []),
+    progress,
+    timed: ["wasi", "wasi-setup"],
+  },
   vitest,
 );
 

@@ -61,7 +61,8 @@ export function assemble(assembly: Assembly): Uint8Array {
   });
   section(SECTION.import, (body) => {
     body.u32(module.imports.length + 3);
-    for (const item of module.imports) body.name(item.module).name(item.name).u8(KIND.function).u32(item.type);
+    for (const item of module.imports)
+      body.name(item.module).name(item.name).u8(KIND.function).u32(item.type);
     const shared = 3;
     body.name(HOST.module).name(HOST.memory).u8(KIND.memory).u8(shared);
     body.u32(module.memory.minimum).u32(maximumPages(module));
@@ -83,11 +84,16 @@ export function assemble(assembly: Assembly): Uint8Array {
   if (module.globals.length > 0)
     section(SECTION.global, (body) => {
       body.u32(module.globals.length);
-      for (const global of module.globals) body.u8(global.type).u8(global.mutable ? 1 : 0).raw(global.init);
+      for (const global of module.globals)
+        body
+          .u8(global.type)
+          .u8(global.mutable ? 1 : 0)
+          .raw(global.init);
     });
   section(SECTION.export, (body) => {
     body.u32(module.exports.length + assembly.exports.length);
-    for (const item of [...module.exports, ...assembly.exports]) body.name(item.name).u8(item.kind).u32(item.index);
+    for (const item of [...module.exports, ...assembly.exports])
+      body.name(item.name).u8(item.kind).u32(item.index);
   });
   section(SECTION.element, (body) => {
     body.u32(module.elements.count + 1).raw(module.elements.bytes);

@@ -47,14 +47,20 @@ class Edges {
   callees(index: number): number[] {
     const code = this.#functions.get(index);
     if (code === undefined) return [];
-    return [...code.calls, ...code.tailCalls, ...this.indirectKeys(index).flatMap((key) => this.inTable(key))];
+    return [
+      ...code.calls,
+      ...code.tailCalls,
+      ...this.indirectKeys(index).flatMap((key) => this.inTable(key)),
+    ];
   }
 }
 
 /** Type of a function by its index, imports included. */
 export function functionType(module: WasmModule, index: number): FunctionType {
   const imported = module.imports[index];
-  return module.types[imported === undefined ? module.functions[index - module.imports.length]! : imported.type]!;
+  return module.types[
+    imported === undefined ? module.functions[index - module.imports.length]! : imported.type
+  ]!;
 }
 
 export function buildCallGraph(

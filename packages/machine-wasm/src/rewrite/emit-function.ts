@@ -1,4 +1,4 @@
-import { BinaryWriter } from "./binary.ts";
+import { CodeWriter } from "./code-writer.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import { controlAccess, type FrameHelpers } from "./frame-helpers.ts";
@@ -43,7 +43,7 @@ export class FunctionEmitter {
   protected readonly code: FunctionCode;
   protected readonly analysis: SiteAnalysis;
   protected readonly firstSite: number;
-  protected readonly out = new BinaryWriter(1024);
+  protected readonly out = new CodeWriter(1024);
   /** Blocks that are open in the output. */
   protected open = 0;
   /** For each block of the original that is open: the value of `open` inside the block that its label now means. */
@@ -78,7 +78,7 @@ export class FunctionEmitter {
       if (last?.type === type) last.count++;
       else groups.push({ type, count: 1 });
     }
-    const body = new BinaryWriter(this.out.length + 16).u32(groups.length);
+    const body = new CodeWriter(this.out.length + 16).u32(groups.length);
     for (const { type, count } of groups) body.u32(count).u8(type);
     return body.raw(this.out.view()).take();
   }
@@ -97,7 +97,7 @@ export class FunctionEmitter {
   }
 
   /** Opens a block. The caller writes its type. */
-  protected enter(opcode: number): BinaryWriter {
+  protected enter(opcode: number): CodeWriter {
     this.open++;
     return this.out.u8(opcode);
   }
@@ -118,11 +118,11 @@ export class FunctionEmitter {
 
   /** Moves operands into their temporaries and leaves the stack without them. */
   protected spill({ depth, types }: Push): void {
-    for (let n = types.length - 1; n >= 0; n--) this.out.u8(op.localSet).u32(this.temporary(depth + n, types[n]!));
+    for (let n = types.length - 1; n >= 0; n--) this.out.localSet(this.temporary(depth + n, types[n]!));
   }
 
   protected reload({ depth, types }: Push): void {
-    for (const [n, type] of types.entries()) this.out.u8(op.localGet).u32(this.temporary(depth + n, type));
+    for (const [n, type] of types.entries()) this.out.localGet(this.temporary(depth + n, type));
   }
 
   /** Keeps what an instruction pushed in temporaries as well, where a site or a mark will want it. */
@@ -131,7 +131,7 @@ export class FunctionEmitter {
     const push = this.keptForSites(instruction) ?? marks;
     if (push === undefined) return;
     if (push.types.length === 1) {
-      this.out.u8(op.localTee).u32(this.temporary(push.depth, push.types[0]!));
+      this.out.localTee(this.temporary(push.depth, push.types[0]!));
     } else {
       this.spill(push);
       this.reload(push);
@@ -144,7 +144,7 @@ export class FunctionEmitter {
 
   /** Emits the instructions [from, to). `loop` is the loop whose body this is, -1 otherwise. */
   protected sequence(from: number, to: number, _loop: number): void {
-    for (let i = from; i < to; ) i = this.instruction(i);
+    for (let i = from; i < to;) i = this.instruction(i);
   }
 
   /** Emits one instruction, with all it contains. @returns the one after it. */
@@ -178,7 +178,9 @@ export class FunctionEmitter {
       case op.dataDrop:
       case op.elemDrop:
         this.out.copy(bytes, start[i]!, start[i + 1]!);
-        this.#markDropped(opcode === op.dataDrop ? immediate[i]! : this.context.module.data.length + immediate[i]!);
+        this.#markDropped(
+          opcode === op.dataDrop ? immediate[i]! : this.context.module.data.length + immediate[i]!,
+        );
         return i + 1;
       default:
         if (this.context.tracked && this.analysis.addresses.has(i)) {
@@ -193,7 +195,7 @@ export class FunctionEmitter {
 
   /** A dropped segment stays dropped in the next instance: the host reads this mark. */
   #markDropped(segment: number): void {
-    this.out.u8(op.i32Const).s32(segment).u8(op.i32Const).s32(1);
+    this.out.i32Const(segment).i32Const(1);
     controlAccess(this.out, [op.i32Store8], CONTROL.dropped);
   }
 
@@ -259,7 +261,7 @@ export class FunctionEmitter {
   }
 
   protected loadFlag(): void {
-    this.out.u8(op.i32Const).s32(0);
+    this.out.i32Const(0);
     controlAccess(this.out, [op.i32Load], CONTROL.flag);
   }
 
@@ -268,7 +270,10 @@ export class FunctionEmitter {
     const callee = this.calleeType(i);
     const indirect = this.code.code[i] === op.callIndirect;
     this.enter(op.try);
-    this.writeBlockType({ params: indirect ? [...callee.params, I32] : callee.params, results: callee.results });
+    this.writeBlockType({
+      params: indirect ? [...callee.params, I32] : callee.params,
+      results: callee.results,
+    });
     this.copyCall(i);
     this.catchAndSave(this.analysis.siteAt[i]!);
     this.keep(i);
@@ -300,9 +305,9 @@ export class FunctionEmitter {
 
   #save(site: number): void {
     const values = this.frameValues(this.analysis.sites[site]!);
-    for (const { local } of values) this.out.u8(op.localGet).u32(local);
-    this.out.u8(op.i32Const).s32(this.firstSite + site);
-    this.out.u8(op.call).u32(this.context.helpers.save(values.map(({ type }) => type)));
+    for (const { local } of values) this.out.localGet(local);
+    this.out.i32Const(this.firstSite + site);
+    this.out.call(this.context.helpers.save(values.map(({ type }) => type)));
   }
 
   /** What a frame holds and in which locals it is to be found: live locals and pending operands, ordered by type. */
@@ -321,26 +326,26 @@ export class FunctionEmitter {
     const isStore = opInfo(code[i]!)!.stores > 0;
     const depth = source.kind === "operand" ? source.depth : -1;
     const length = isStore ? -1 : this.addLengthTemporary();
-    if (!isStore) this.out.u8(op.localTee).u32(length);
+    if (!isStore) this.out.localTee(length);
     this.out.copy(bytes, start[i]!, start[i + 1]!);
     const address = (): void => {
-      if (source.kind === "constant") this.out.u8(op.i32Const).s32(source.value);
-      else this.out.u8(op.localGet).u32(source.kind === "local" ? source.local : this.temporary(depth, I32));
+      if (source.kind === "constant") this.out.i32Const(source.value);
+      else this.out.localGet(source.kind === "local" ? source.local : this.temporary(depth, I32));
     };
     if (!isStore) {
       address();
-      this.out.u8(op.localGet).u32(length).u8(op.call).u32(this.context.helpers.markRange());
+      this.out.localGet(length).call(this.context.helpers.markRange());
       return;
     }
     const offset = immediate[i]!;
     if (source.kind === "constant") {
-      this.out.u8(op.i32Const).s32(((source.value >>> 0) + (offset >>> 0)) >>> 12);
+      this.out.i32Const(((source.value >>> 0) + (offset >>> 0)) >>> 12);
     } else {
       address();
-      if (offset !== 0) this.out.u8(op.i32Const).s32(offset).u8(op.i32Add);
-      this.out.u8(op.i32Const).s32(12).u8(op.i32ShrU);
+      if (offset !== 0) this.out.i32Const(offset).u8(op.i32Add);
+      this.out.i32Const(12).u8(op.i32ShrU);
     }
-    this.out.u8(op.i32Const).s32(1);
+    this.out.i32Const(1);
     const store = this.context.releaseMarks ? [0xfe, 0x19] : [op.i32Store8];
     controlAccess(this.out, store, CONTROL.dirtyMap);
   }

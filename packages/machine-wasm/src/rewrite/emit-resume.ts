@@ -39,8 +39,11 @@ export class ResumeEmitter extends FunctionEmitter {
   }
 
   override emit(): Uint8Array {
-    this.out.u8(op.call).u32(this.context.helpers.popSite());
-    this.out.u8(op.i32Const).s32(this.firstSite - 1).u8(op.i32Sub).u8(op.localSet).u32(this.#site);
+    this.out.call(this.context.helpers.popSite());
+    this.out
+      .i32Const(this.firstSite - 1)
+      .u8(op.i32Sub)
+      .localSet(this.#site);
     this.#restoreFrame();
     this.sequence(0, this.code.count - 1, -1);
     return this.finish(this.code.locals);
@@ -65,7 +68,7 @@ export class ResumeEmitter extends FunctionEmitter {
     const done = this.open;
     for (let n = 0; n < order.length; n++) this.enter(op.block).u8(BLOCK_VOID);
     if (order.length > 1) {
-      this.out.u8(op.localGet).u32(this.#site).u8(op.i32Const).s32(1).u8(op.i32Sub);
+      this.out.localGet(this.#site).i32Const(1).u8(op.i32Sub);
       this.out.u8(op.brTable).u32(groupOf.length);
       for (const key of groupOf) this.out.u32(order.indexOf(key));
       this.out.u32(0);
@@ -73,8 +76,8 @@ export class ResumeEmitter extends FunctionEmitter {
     for (const { values, shape } of groups.values()) {
       this.leave();
       if (frameBytes(shape) > frameBytes([])) {
-        this.out.u8(op.call).u32(this.context.helpers.restore(shape));
-        for (const { local } of values.toReversed()) this.out.u8(op.localSet).u32(local);
+        this.out.call(this.context.helpers.restore(shape));
+        for (const { local } of values.toReversed()) this.out.localSet(local);
       }
       if (order.length > 1) this.branch(op.br, done);
     }
@@ -85,7 +88,12 @@ export class ResumeEmitter extends FunctionEmitter {
     const inherited = this.#inherited;
     this.#inherited = [];
     const children = this.#children(from, to);
-    const poll = loop >= 0 ? this.analysis.siteAt[loop]! : from === 0 && this.analysis.sites[0]?.kind === "entry" ? 0 : -1; // prettier-ignore
+    const poll =
+      loop >= 0
+        ? this.analysis.siteAt[loop]!
+        : from === 0 && this.analysis.sites[0]?.kind === "entry"
+          ? 0
+          : -1;
     if (children.length === 0 && inherited.length === 0 && poll < 0) {
       super.sequence(from, to, loop);
       return;
@@ -171,20 +179,24 @@ export class ResumeEmitter extends FunctionEmitter {
   #condition(i: number, value: number): void {
     const { sitesBefore } = this.analysis;
     const first = sitesBefore[i]!;
-    const count = sitesBefore[this.code.elseOf[i]! === 0 ? this.code.end[i]! : this.code.elseOf[i]!]! - first;
-    this.out.u8(op.localGet).u32(value);
-    this.out.u8(op.localGet).u32(this.#site).u8(op.i32Const).s32(first + 1).u8(op.i32Sub);
-    this.out.u8(op.i32Const).s32(count).u8(op.i32LtU);
-    this.out.u8(op.localGet).u32(this.#site).u8(op.i32Eqz).u8(op.select);
+    const otherwise = this.code.elseOf[i]!;
+    const count = sitesBefore[otherwise > 0 ? otherwise : this.code.end[i]!]! - first;
+    this.out.localGet(value);
+    this.out
+      .localGet(this.#site)
+      .i32Const(first + 1)
+      .u8(op.i32Sub);
+    this.out.i32Const(count).u8(op.i32LtU);
+    this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.select);
   }
 
   #clearSite(): void {
-    this.out.u8(op.i32Const).s32(0).u8(op.localSet).u32(this.#site);
+    this.out.i32Const(0).localSet(this.#site);
   }
 
   #dispatch(routes: readonly Route[]): void {
     if (routes.length === 0) return;
-    const site = (): void => void this.out.u8(op.localGet).u32(this.#site);
+    const site = (): void => void this.out.localGet(this.#site);
     this.enter(op.block).u8(BLOCK_VOID);
     const start = this.open;
     if (!this.#certain) {
@@ -195,7 +207,7 @@ export class ResumeEmitter extends FunctionEmitter {
     for (const route of routes) {
       if (route.label !== undefined) continue;
       site();
-      this.out.u8(op.i32Const).s32(route.from).u8(op.i32Eq);
+      this.out.i32Const(route.from).u8(op.i32Eq);
       this.enter(op.if).u8(BLOCK_VOID);
       this.#clearSite();
       this.branch(op.br, start);
@@ -207,12 +219,12 @@ export class ResumeEmitter extends FunctionEmitter {
       // Routes are ascending and nothing beyond the last can come here.
       for (const route of jumps.toReversed()) {
         site();
-        this.out.u8(op.i32Const).s32(route.from).u8(op.i32GeU);
+        this.out.i32Const(route.from).u8(op.i32GeU);
         this.branch(op.brIf, route.label!);
       }
     } else {
       site();
-      this.out.u8(op.i32Const).s32(jumps[0]!.from).u8(op.i32Sub);
+      this.out.i32Const(jumps[0]!.from).u8(op.i32Sub);
       this.out.u8(op.brTable).u32(span);
       for (const [n, route] of jumps.entries()) {
         const next = jumps[n + 1]?.from ?? route.to;
@@ -243,7 +255,7 @@ export class ResumeEmitter extends FunctionEmitter {
       this.#clearSite();
       callWithArguments();
     } else {
-      this.out.u8(op.localGet).u32(this.#site);
+      this.out.localGet(this.#site);
       this.enter(op.if);
       this.writeBlockType({ params: [], results });
       this.#clearSite();
@@ -262,10 +274,10 @@ export class ResumeEmitter extends FunctionEmitter {
     const known = this.code.code[i] === op.call && !this.context.mayTailCall(target);
     const direct = known ? this.context.resumeIndex(target) : undefined;
     if (direct !== undefined) {
-      this.out.u8(op.call).u32(direct);
+      this.out.call(direct);
       return;
     }
-    this.out.u8(op.call).u32(this.context.helpers.topOrdinal());
+    this.out.call(this.context.helpers.topOrdinal());
     this.out.u8(op.callIndirect).u32(this.context.types.index([], results)).u32(this.context.resumeTable);
   }
 }

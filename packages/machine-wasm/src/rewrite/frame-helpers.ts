@@ -1,4 +1,4 @@
-import { BinaryWriter } from "./binary.ts";
+import { CodeWriter } from "./code-writer.ts";
 import { CONTROL, FRAME_TRAILER } from "./control-layout.ts";
 import type { TypeTable } from "./type-table.ts";
 import { BLOCK_VOID, F32, F64, I32, I64, op, V128 } from "./opcodes.ts";
@@ -6,8 +6,20 @@ import { BLOCK_VOID, F32, F64, I32, I64, op, V128 } from "./opcodes.ts";
 /** Types of a frame's values, in the order of SAVABLE. */
 export type FrameShape = readonly number[];
 
-const STORE: Record<number, readonly number[]> = { [I32]: [0x36], [I64]: [0x37], [F32]: [0x38], [F64]: [0x39], [V128]: [0xfd, 0x0b] }; // prettier-ignore
-const LOAD: Record<number, readonly number[]> = { [I32]: [0x28], [I64]: [0x29], [F32]: [0x2a], [F64]: [0x2b], [V128]: [0xfd, 0x00] }; // prettier-ignore
+const STORE: Record<number, readonly number[]> = {
+  [I32]: [0x36],
+  [I64]: [0x37],
+  [F32]: [0x38],
+  [F64]: [0x39],
+  [V128]: [0xfd, 0x0b],
+};
+const LOAD: Record<number, readonly number[]> = {
+  [I32]: [0x28],
+  [I64]: [0x29],
+  [F32]: [0x2a],
+  [F64]: [0x2b],
+  [V128]: [0xfd, 0x00],
+};
 const SIZE: Record<number, number> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
 
 export const CONTROL_MEMORY = 1;
@@ -20,7 +32,7 @@ export const valueBytes = (shape: FrameShape): number => shape.reduce((sum, type
 export const frameBytes = (shape: FrameShape): number => ((valueBytes(shape) + 7) & ~7) + FRAME_TRAILER;
 
 /** A load or store on the control memory with the least alignment, which is always valid. */
-export function controlAccess(out: BinaryWriter, opcode: readonly number[], offset: number): void {
+export function controlAccess(out: CodeWriter, opcode: readonly number[], offset: number): void {
   for (const byte of opcode) out.u8(byte);
   out.u8(HAS_MEMORY_INDEX).u8(CONTROL_MEMORY).u32(offset);
 }
@@ -45,7 +57,12 @@ export class FrameHelpers {
     return this.#bodies;
   }
 
-  #helper(key: string, params: readonly number[], results: readonly number[], build: () => BinaryWriter): number {
+  #helper(
+    key: string,
+    params: readonly number[],
+    results: readonly number[],
+    build: () => CodeWriter,
+  ): number {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
     const body = build().u8(op.end).take();
@@ -58,18 +75,18 @@ export class FrameHelpers {
   /** `(bytes) -> address`: takes room at the end of the frames, growing the control memory when it has to. */
   push(): number {
     return this.#helper("push", [I32], [I32], () => {
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(0);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(0);
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
-      out.u8(op.localTee).u32(1).u8(op.localGet).u32(0).u8(op.i32Add).u8(op.localTee).u32(0);
-      out.u8(op.memorySize).u32(CONTROL_MEMORY).u8(op.i32Const).s32(16).u8(op.i32Shl).u8(op.i32GtU);
+      out.localTee(1).localGet(0).u8(op.i32Add).localTee(0);
+      out.u8(op.memorySize).u32(CONTROL_MEMORY).i32Const(16).u8(op.i32Shl).u8(op.i32GtU);
       out.u8(op.if).u8(BLOCK_VOID);
       // 1 MiB more; a single frame is far smaller.
-      out.u8(op.i32Const).s32(16).u8(op.memoryGrow).u32(CONTROL_MEMORY).u8(op.i32Const).s32(-1).u8(op.i32Eq);
+      out.i32Const(16).u8(op.memoryGrow).u32(CONTROL_MEMORY).i32Const(-1).u8(op.i32Eq);
       out.u8(op.if).u8(BLOCK_VOID).u8(op.unreachable).u8(op.end).u8(op.end);
-      out.u8(op.i32Const).s32(0).u8(op.localGet).u32(0);
+      out.i32Const(0).localGet(0);
       controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
-      return out.u8(op.localGet).u32(1);
+      return out.localGet(1);
     });
   }
 
@@ -79,24 +96,24 @@ export class FrameHelpers {
       const push = this.push();
       const site = shape.length;
       const base = site + 1;
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(frameBytes(shape)).u8(op.call).u32(push).u8(op.localSet).u32(base);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(frameBytes(shape)).call(push).localSet(base);
       let offset = 0;
       for (const [index, type] of shape.entries()) {
-        out.u8(op.localGet).u32(base).u8(op.localGet).u32(index);
+        out.localGet(base).localGet(index);
         controlAccess(out, STORE[type]!, offset);
         offset += SIZE[type]!;
       }
       const trailer = frameBytes(shape) - FRAME_TRAILER;
-      out.u8(op.localGet).u32(base).u8(op.localGet).u32(site);
+      out.localGet(base).localGet(site);
       controlAccess(out, STORE[I32]!, trailer);
-      out.u8(op.localGet).u32(base).u8(op.i32Const).s32(frameBytes(shape));
+      out.localGet(base).i32Const(frameBytes(shape));
       controlAccess(out, STORE[I32]!, trailer + 4);
       // Frames are sent to another host: nothing that lay in this memory before may be in them.
-      out.u8(op.localGet).u32(base).u8(op.i64Const).s32(0);
+      out.localGet(base).u8(op.i64Const).s32(0);
       controlAccess(out, STORE[I64]!, trailer + 8);
       if (offset < trailer) {
-        out.u8(op.localGet).u32(base).u8(op.i32Const).s32(0);
+        out.localGet(base).i32Const(0);
         controlAccess(out, STORE[I32]!, offset);
       }
       return out;
@@ -106,12 +123,12 @@ export class FrameHelpers {
   /** `() -> site`: the site of the outermost frame that is left. Its values stay for `restore`. */
   popSite(): number {
     return this.#helper("popSite", [], [I32], () => {
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(0).u8(op.i32Const).s32(0);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(0).i32Const(0);
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
-      out.u8(op.i32Const).s32(FRAME_TRAILER).u8(op.i32Sub).u8(op.localTee).u32(0);
+      out.i32Const(FRAME_TRAILER).u8(op.i32Sub).localTee(0);
       controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
-      out.u8(op.localGet).u32(0);
+      out.localGet(0);
       controlAccess(out, LOAD[I32]!, 0);
       return out;
     });
@@ -120,14 +137,17 @@ export class FrameHelpers {
   /** `() -> values...`: takes the values of the frame whose site was popped. */
   restore(shape: FrameShape): number {
     return this.#helper(`restore ${shape.join()}`, [], shape, () => {
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(0).u8(op.i32Const).s32(0);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(0).i32Const(0);
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
-      out.u8(op.i32Const).s32(frameBytes(shape) - FRAME_TRAILER).u8(op.i32Sub).u8(op.localTee).u32(0);
+      out
+        .i32Const(frameBytes(shape) - FRAME_TRAILER)
+        .u8(op.i32Sub)
+        .localTee(0);
       controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
       let offset = 0;
       for (const type of shape) {
-        out.u8(op.localGet).u32(0);
+        out.localGet(0);
         controlAccess(out, LOAD[type]!, offset);
         offset += SIZE[type]!;
       }
@@ -138,9 +158,9 @@ export class FrameHelpers {
   /** `() -> ordinal`: which function the outermost frame belongs to, as the host wrote it into the trailer. */
   topOrdinal(): number {
     return this.#helper("topOrdinal", [], [I32], () => {
-      const out = new BinaryWriter().u8(0).u8(op.i32Const).s32(0);
+      const out = new CodeWriter().u8(0).i32Const(0);
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
-      out.u8(op.i32Const).s32(FRAME_TRAILER).u8(op.i32Sub);
+      out.i32Const(FRAME_TRAILER).u8(op.i32Sub);
       controlAccess(out, LOAD[I32]!, 8);
       return out;
     });
@@ -149,13 +169,13 @@ export class FrameHelpers {
   /** `(address, length) -> ()`: marks a range of guest memory dirty. */
   markRange(): number {
     return this.#helper("markRange", [I32, I32], [], () => {
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      const page = (): BinaryWriter => out.u8(op.i32Const).s32(12).u8(op.i32ShrU);
-      out.u8(op.localGet).u32(1).u8(op.i32Eqz).u8(op.if).u8(BLOCK_VOID).u8(op.return).u8(op.end);
-      out.u8(op.localGet).u32(0);
-      page().u8(op.localTee).u32(2).u8(op.i32Const).s32(CONTROL.dirtyMap).u8(op.i32Add).u8(op.i32Const).s32(1);
-      out.u8(op.localGet).u32(0).u8(op.localGet).u32(1).u8(op.i32Add).u8(op.i32Const).s32(1).u8(op.i32Sub);
-      page().u8(op.localGet).u32(2).u8(op.i32Sub).u8(op.i32Const).s32(1).u8(op.i32Add);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      const page = (): CodeWriter => out.i32Const(12).u8(op.i32ShrU);
+      out.localGet(1).u8(op.i32Eqz).u8(op.if).u8(BLOCK_VOID).u8(op.return).u8(op.end);
+      out.localGet(0);
+      page().localTee(2).i32Const(CONTROL.dirtyMap).u8(op.i32Add).i32Const(1);
+      out.localGet(0).localGet(1).u8(op.i32Add).i32Const(1).u8(op.i32Sub);
+      page().localGet(2).u8(op.i32Sub).i32Const(1).u8(op.i32Add);
       return out.u8(0xfc).u32(11).u32(CONTROL_MEMORY);
     });
   }
@@ -164,11 +184,11 @@ export class FrameHelpers {
   saveGlobals(list: readonly GlobalVariable[]): number {
     return this.#helper("saveGlobals", [], [], () => {
       const push = this.push();
-      const out = new BinaryWriter().u8(1).u8(1).u8(I32);
-      out.u8(op.i32Const).s32(globalBytes(list)).u8(op.call).u32(push).u8(op.localSet).u32(0);
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(globalBytes(list)).call(push).localSet(0);
       let offset = 0;
       for (const { index, type } of list) {
-        out.u8(op.localGet).u32(0).u8(op.globalGet).u32(index);
+        out.localGet(0).u8(op.globalGet).u32(index);
         controlAccess(out, STORE[type]!, offset);
         offset += SIZE[type]!;
       }
@@ -177,22 +197,33 @@ export class FrameHelpers {
   }
 
   /** `(address) -> ()`: makes a new instance what the old one was: loads the globals, drops the dropped segments. */
-  loadState(list: readonly GlobalVariable[], segments: { readonly data: number; readonly elements: number }): number {
+  loadState(
+    list: readonly GlobalVariable[],
+    segments: { readonly data: number; readonly elements: number },
+  ): number {
     return this.#helper("loadState", [I32], [], () => {
-      const out = new BinaryWriter().u8(0);
+      const out = new CodeWriter().u8(0);
       let offset = 0;
       for (const { index, type } of list) {
-        out.u8(op.localGet).u32(0);
+        out.localGet(0);
         controlAccess(out, LOAD[type]!, offset);
         out.u8(op.globalSet).u32(index);
         offset += SIZE[type]!;
       }
       for (let segment = 0; segment < segments.data + segments.elements; segment++) {
-        out.u8(op.i32Const).s32(segment);
+        out.i32Const(segment);
         controlAccess(out, [I32_LOAD8_U], CONTROL.dropped);
         out.u8(op.if).u8(BLOCK_VOID);
-        if (segment < segments.data) out.u8(0xfc).u32(op.dataDrop & 0xffff).u32(segment);
-        else out.u8(0xfc).u32(op.elemDrop & 0xffff).u32(segment - segments.data);
+        if (segment < segments.data)
+          out
+            .u8(0xfc)
+            .u32(op.dataDrop & 0xffff)
+            .u32(segment);
+        else
+          out
+            .u8(0xfc)
+            .u32(op.elemDrop & 0xffff)
+            .u32(segment - segments.data);
         out.u8(op.end);
       }
       return out;
@@ -208,4 +239,5 @@ export interface GlobalVariable {
 }
 
 /** Bytes of these globals together. */
-export const globalBytes = (list: readonly GlobalVariable[]): number => valueBytes(list.map(({ type }) => type));
+export const globalBytes = (list: readonly GlobalVariable[]): number =>
+  valueBytes(list.map(({ type }) => type));

@@ -45,7 +45,10 @@ class Columns {
 
   grow(): void {
     const size = this.code.length * 2;
-    const grown = <T extends Uint32Array | Int32Array>(target: T, source: T): T => (target.set(source), target);
+    const grown = <T extends Uint32Array | Int32Array>(target: T, source: T): T => (
+      target.set(source),
+      target
+    );
     this.code = grown(new Uint32Array(size), this.code);
     this.start = grown(new Uint32Array(size + 1), this.start);
     this.immediate = grown(new Int32Array(size), this.immediate);
@@ -69,7 +72,7 @@ const SHORT_TYPES: Record<number, FunctionType> = Object.fromEntries(
 
 /** Labels of a br_table, the default last. */
 export function tableLabels(code: FunctionCode, instruction: number): number[] {
-  const reader = new BinaryReader(code.bytes, code.immediate[instruction]!);
+  const reader = new BinaryReader(code.bytes, code.immediate[instruction]);
   return Array.from({ length: reader.u32() + 1 }, () => reader.u32());
 }
 
@@ -80,7 +83,13 @@ export function decodeFunction(module: WasmModule, index: number): FunctionCode 
 }
 
 /** Decodes a body at `bytes[from, to)`, which may be one that the rewriter made itself. */
-export function decodeBody(module: WasmModule, index: number, bytes: Uint8Array, from: number, to: number): FunctionCode {
+export function decodeBody(
+  module: WasmModule,
+  index: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): FunctionCode {
   const type = module.types[module.functions[index - module.imports.length]!]!;
   const reader = new BinaryReader(bytes, from);
   const locals = [...type.params];
@@ -163,16 +172,25 @@ export function decodeBody(module: WasmModule, index: number, bytes: Uint8Array,
   }
   columns.start[count] = to;
   const result = {
-    index, type, locals, bytes, count,
+    index,
+    type,
+    locals,
+    bytes,
+    count,
     code: columns.code.slice(0, count),
     start: columns.start.slice(0, count + 1),
     immediate: columns.immediate.slice(0, count),
     end: new Uint32Array(count),
     elseOf: new Uint32Array(count),
     repeats: new Uint8Array(count),
-    calls, tailCalls, indirect, indirectTail, writesTable, dropsSegments,
+    calls,
+    tailCalls,
+    indirect,
+    indirectTail,
+    writesTable,
+    dropsSegments,
     hasLoop: false,
-  }; // prettier-ignore
+  };
   result.hasLoop = matchBlocks(result);
   return result;
 }

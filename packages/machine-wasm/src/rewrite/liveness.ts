@@ -26,7 +26,12 @@ export function findLiveLocals(code: FunctionCode, analysis: SiteAnalysis): void
     entry = walk(code, analysis, words, loops, atCalls, () => (changed = true));
   } while (changed);
   for (const site of analysis.sites) {
-    const set = site.kind === "entry" ? entry : site.kind === "loop" ? loops.get(site.instruction)! : atCalls.get(site.instruction)!; // prettier-ignore
+    const set =
+      site.kind === "entry"
+        ? entry
+        : site.kind === "loop"
+          ? loops.get(site.instruction)!
+          : atCalls.get(site.instruction)!;
     site.live = members(set);
     for (const local of site.live) {
       const type = code.locals[local]!;
@@ -39,7 +44,8 @@ export function findLiveLocals(code: FunctionCode, analysis: SiteAnalysis): void
 function members(set: Uint32Array): number[] {
   const list: number[] = [];
   for (let word = 0; word < set.length; word++)
-    for (let bits = set[word]!; bits !== 0; bits &= bits - 1) list.push(word * 32 + 31 - Math.clz32(bits & -bits));
+    for (let bits = set[word]!; bits !== 0; bits &= bits - 1)
+      list.push(word * 32 + 31 - Math.clz32(bits & -bits));
   return list;
 }
 

@@ -45,7 +45,11 @@ export interface WasmModule {
   readonly exports: readonly { readonly name: string; readonly kind: number; readonly index: number }[];
   readonly start: number | undefined;
   /** The element section as it is, and every function index that occurs in it. */
-  readonly elements: { readonly count: number; readonly bytes: Uint8Array; readonly functions: ReadonlySet<number> };
+  readonly elements: {
+    readonly count: number;
+    readonly bytes: Uint8Array;
+    readonly functions: ReadonlySet<number>;
+  };
   readonly hasDataCount: boolean;
   readonly data: readonly DataSegment[];
   readonly bodies: FunctionBody[];
@@ -53,7 +57,22 @@ export interface WasmModule {
   readonly names: Uint8Array | undefined;
 }
 
-const SECTION = { custom: 0, type: 1, import: 2, function: 3, table: 4, memory: 5, global: 6, export: 7, start: 8, element: 9, code: 10, data: 11, dataCount: 12, tag: 13 } as const; // prettier-ignore
+const SECTION = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  global: 6,
+  export: 7,
+  start: 8,
+  element: 9,
+  code: 10,
+  data: 11,
+  dataCount: 12,
+  tag: 13,
+} as const;
 export { SECTION };
 
 export function refuse(feature: string, where: string): MigrationError {
@@ -104,7 +123,11 @@ export function parseModule(bytes: Uint8Array): WasmModule {
     skipConstant(from);
     return { type, mutable, init: bytes.subarray(start, from.position) };
   });
-  const exports = vector(SECTION.export, (from) => ({ name: from.name(), kind: from.u8(), index: from.u32() }));
+  const exports = vector(SECTION.export, (from) => ({
+    name: from.name(),
+    kind: from.u8(),
+    index: from.u32(),
+  }));
   const data = vector(SECTION.data, (from) => readData(from, globals));
   const bodies = vector(SECTION.code, (from): FunctionBody => {
     const size = from.u32();
@@ -113,12 +136,21 @@ export function parseModule(bytes: Uint8Array): WasmModule {
     return { from: start, to: from.position };
   });
   return {
-    bytes, types, imports, functions, tables, memory: memories[0]!, globals, exports,
+    bytes,
+    types,
+    imports,
+    functions,
+    tables,
+    memory: memories[0]!,
+    globals,
+    exports,
     start: sections.get(SECTION.start)?.u32(),
     elements: readElements(sections.get(SECTION.element)),
     hasDataCount: sections.has(SECTION.dataCount),
-    data, bodies, names,
-  }; // prettier-ignore
+    data,
+    bodies,
+    names,
+  };
 }
 
 export function readValueType(from: BinaryReader): number {
@@ -179,7 +211,8 @@ function skipConstant(from: BinaryReader): void {
     else if (code === 0xfd) {
       from.skipLeb();
       from.position += 16;
-    } else if (code === 0x41 || code === 0x42 || code === 0x23 || code === 0xd0 || code === 0xd2) from.skipLeb();
+    } else if (code === 0x41 || code === 0x42 || code === 0x23 || code === 0xd0 || code === 0xd2)
+      from.skipLeb();
     else if (![0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e].includes(code))
       throw refuse("an unusual constant expression", at(from.position - 1));
   }
@@ -228,7 +261,8 @@ function readElements(from: BinaryReader | undefined): WasmModule["elements"] {
     for (let left = from.u32(); left > 0; left--) {
       if ((flags & 4) === 0) functions.add(from.u32());
       else {
-        if (from.bytes[from.position] === 0xd2) functions.add(new BinaryReader(from.bytes, from.position + 1).u32());
+        if (from.bytes[from.position] === 0xd2)
+          functions.add(new BinaryReader(from.bytes, from.position + 1).u32());
         skipConstant(from);
       }
     }

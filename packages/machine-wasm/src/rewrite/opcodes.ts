@@ -120,61 +120,204 @@ function define(from: number, to: number, immediates: Immediates, signature: str
 }
 
 /** Rows of [first opcode, last opcode, signature]. */
-function defineAll(prefix: number, immediates: Immediates, rows: readonly (readonly [number, number, string])[]): void {
+function defineAll(
+  prefix: number,
+  immediates: Immediates,
+  rows: readonly (readonly [number, number, string])[],
+): void {
   for (const [from, to, signature] of rows) define(prefix + from, prefix + to, immediates, signature);
 }
 
-defineAll(0, "none", [[0x00, 0x00, "?"], [0x01, 0x01, ">"], [0x05, 0x05, "?"], [0x0b, 0x0b, "?"], [0x0f, 0x0f, "?"], [0x1a, 0x1b, "?"], [0xd1, 0xd1, "r>i"]]); // prettier-ignore
+defineAll(0, "none", [
+  [0x00, 0x00, "?"],
+  [0x01, 0x01, ">"],
+  [0x05, 0x05, "?"],
+  [0x0b, 0x0b, "?"],
+  [0x0f, 0x0f, "?"],
+  [0x1a, 0x1b, "?"],
+  [0xd1, 0xd1, "r>i"],
+]);
 defineAll(0, "block", [[0x02, 0x04, "?"]]);
-defineAll(0, "index", [[0x0c, 0x0d, "?"], [0x10, 0x10, "?"], [0x12, 0x12, "?"], [0x20, 0x26, "?"], [0x3f, 0x3f, ">i"], [0x40, 0x40, "i>i"], [0xd2, 0xd2, ">r"]]); // prettier-ignore
-defineAll(0, "index2", [[0x11, 0x11, "?"], [0x13, 0x13, "?"]]);
+defineAll(0, "index", [
+  [0x0c, 0x0d, "?"],
+  [0x10, 0x10, "?"],
+  [0x12, 0x12, "?"],
+  [0x20, 0x26, "?"],
+  [0x3f, 0x3f, ">i"],
+  [0x40, 0x40, "i>i"],
+  [0xd2, 0xd2, ">r"],
+]);
+defineAll(0, "index2", [
+  [0x11, 0x11, "?"],
+  [0x13, 0x13, "?"],
+]);
 define(0x0e, 0x0e, "labels", "?");
 define(0x1c, 0x1c, "types", "?");
 define(0xd0, 0xd0, "heap", "?");
-defineAll(0, "memory", [[0x28, 0x28, "i>i"], [0x29, 0x29, "i>l"], [0x2a, 0x2a, "i>f"], [0x2b, 0x2b, "i>d"], [0x2c, 0x2f, "i>i"], [0x30, 0x35, "i>l"]]); // prettier-ignore
-for (const [code, value, size] of [[0x36, "i", 4], [0x37, "l", 8], [0x38, "f", 4], [0x39, "d", 8], [0x3a, "i", 1], [0x3b, "i", 2], [0x3c, "l", 1], [0x3d, "l", 2], [0x3e, "l", 4]] as const) // prettier-ignore
+defineAll(0, "memory", [
+  [0x28, 0x28, "i>i"],
+  [0x29, 0x29, "i>l"],
+  [0x2a, 0x2a, "i>f"],
+  [0x2b, 0x2b, "i>d"],
+  [0x2c, 0x2f, "i>i"],
+  [0x30, 0x35, "i>l"],
+]);
+for (const [code, value, size] of [
+  [0x36, "i", 4],
+  [0x37, "l", 8],
+  [0x38, "f", 4],
+  [0x39, "d", 8],
+  [0x3a, "i", 1],
+  [0x3b, "i", 2],
+  [0x3c, "l", 1],
+  [0x3d, "l", 2],
+  [0x3e, "l", 4],
+] as const)
   define(code, code, "memory", `i${value}>`, size);
-defineAll(0, "leb", [[0x41, 0x41, ">i"], [0x42, 0x42, ">l"]]);
+defineAll(0, "leb", [
+  [0x41, 0x41, ">i"],
+  [0x42, 0x42, ">l"],
+]);
 define(0x43, 0x43, "bytes4", ">f");
 define(0x44, 0x44, "bytes8", ">d");
-// prettier-ignore
 defineAll(0, "none", [
-  [0x45, 0x45, "i>i"], [0x46, 0x4f, "ii>i"], [0x50, 0x50, "l>i"], [0x51, 0x5a, "ll>i"], [0x5b, 0x60, "ff>i"], [0x61, 0x66, "dd>i"],
-  [0x67, 0x69, "i>i"], [0x6a, 0x78, "ii>i"], [0x79, 0x7b, "l>l"], [0x7c, 0x8a, "ll>l"], [0x8b, 0x91, "f>f"], [0x92, 0x98, "ff>f"],
-  [0x99, 0x9f, "d>d"], [0xa0, 0xa6, "dd>d"], [0xa7, 0xa7, "l>i"], [0xa8, 0xa9, "f>i"], [0xaa, 0xab, "d>i"], [0xac, 0xad, "i>l"],
-  [0xae, 0xaf, "f>l"], [0xb0, 0xb1, "d>l"], [0xb2, 0xb3, "i>f"], [0xb4, 0xb5, "l>f"], [0xb6, 0xb6, "d>f"], [0xb7, 0xb8, "i>d"],
-  [0xb9, 0xba, "l>d"], [0xbb, 0xbb, "f>d"], [0xbc, 0xbc, "f>i"], [0xbd, 0xbd, "d>l"], [0xbe, 0xbe, "i>f"], [0xbf, 0xbf, "l>d"],
-  [0xc0, 0xc1, "i>i"], [0xc2, 0xc4, "l>l"],
+  [0x45, 0x45, "i>i"],
+  [0x46, 0x4f, "ii>i"],
+  [0x50, 0x50, "l>i"],
+  [0x51, 0x5a, "ll>i"],
+  [0x5b, 0x60, "ff>i"],
+  [0x61, 0x66, "dd>i"],
+  [0x67, 0x69, "i>i"],
+  [0x6a, 0x78, "ii>i"],
+  [0x79, 0x7b, "l>l"],
+  [0x7c, 0x8a, "ll>l"],
+  [0x8b, 0x91, "f>f"],
+  [0x92, 0x98, "ff>f"],
+  [0x99, 0x9f, "d>d"],
+  [0xa0, 0xa6, "dd>d"],
+  [0xa7, 0xa7, "l>i"],
+  [0xa8, 0xa9, "f>i"],
+  [0xaa, 0xab, "d>i"],
+  [0xac, 0xad, "i>l"],
+  [0xae, 0xaf, "f>l"],
+  [0xb0, 0xb1, "d>l"],
+  [0xb2, 0xb3, "i>f"],
+  [0xb4, 0xb5, "l>f"],
+  [0xb6, 0xb6, "d>f"],
+  [0xb7, 0xb8, "i>d"],
+  [0xb9, 0xba, "l>d"],
+  [0xbb, 0xbb, "f>d"],
+  [0xbc, 0xbc, "f>i"],
+  [0xbd, 0xbd, "d>l"],
+  [0xbe, 0xbe, "i>f"],
+  [0xbf, 0xbf, "l>d"],
+  [0xc0, 0xc1, "i>i"],
+  [0xc2, 0xc4, "l>l"],
 ]);
 
 const FC = 0xfc0000;
-defineAll(FC, "none", [[0, 1, "f>i"], [2, 3, "d>i"], [4, 5, "f>l"], [6, 7, "d>l"]]); // prettier-ignore
-defineAll(FC, "index2", [[8, 8, "iii>"], [10, 10, "iii>"], [12, 12, "iii>"], [14, 14, "iii>"]]);
-defineAll(FC, "index", [[9, 9, ">"], [11, 11, "iii>"], [13, 13, ">"], [15, 15, "ri>i"], [16, 16, ">i"], [17, 17, "iri>"]]); // prettier-ignore
+defineAll(FC, "none", [
+  [0, 1, "f>i"],
+  [2, 3, "d>i"],
+  [4, 5, "f>l"],
+  [6, 7, "d>l"],
+]);
+defineAll(FC, "index2", [
+  [8, 8, "iii>"],
+  [10, 10, "iii>"],
+  [12, 12, "iii>"],
+  [14, 14, "iii>"],
+]);
+defineAll(FC, "index", [
+  [9, 9, ">"],
+  [11, 11, "iii>"],
+  [13, 13, ">"],
+  [15, 15, "ri>i"],
+  [16, 16, ">i"],
+  [17, 17, "iri>"],
+]);
 
 const FD = 0xfd0000;
-defineAll(FD, "memory", [[0, 10, "i>v"], [92, 93, "i>v"]]);
+defineAll(FD, "memory", [
+  [0, 10, "i>v"],
+  [92, 93, "i>v"],
+]);
 define(FD + 11, FD + 11, "memory", "iv>", 16);
 define(FD + 12, FD + 12, "bytes16", ">v");
 define(FD + 13, FD + 13, "bytes16", "vv>v");
 define(FD + 84, FD + 87, "memoryLane", "iv>v");
 for (let lane = 0; lane < 4; lane++) define(FD + 88 + lane, FD + 88 + lane, "memoryLane", "iv>", 1 << lane);
-// prettier-ignore
 defineAll(FD, "lane", [
-  [21, 22, "v>i"], [23, 23, "vi>v"], [24, 25, "v>i"], [26, 26, "vi>v"], [27, 27, "v>i"], [28, 28, "vi>v"], [29, 29, "v>l"],
-  [30, 30, "vl>v"], [31, 31, "v>f"], [32, 32, "vf>v"], [33, 33, "v>d"], [34, 34, "vd>v"],
+  [21, 22, "v>i"],
+  [23, 23, "vi>v"],
+  [24, 25, "v>i"],
+  [26, 26, "vi>v"],
+  [27, 27, "v>i"],
+  [28, 28, "vi>v"],
+  [29, 29, "v>l"],
+  [30, 30, "vl>v"],
+  [31, 31, "v>f"],
+  [32, 32, "vf>v"],
+  [33, 33, "v>d"],
+  [34, 34, "vd>v"],
 ]);
-// prettier-ignore
 defineAll(FD, "none", [
-  [14, 14, "vv>v"], [15, 17, "i>v"], [18, 18, "l>v"], [19, 19, "f>v"], [20, 20, "d>v"], [35, 76, "vv>v"], [77, 77, "v>v"],
-  [78, 81, "vv>v"], [82, 82, "vvv>v"], [83, 83, "v>i"], [94, 98, "v>v"], [99, 100, "v>i"], [101, 102, "vv>v"], [103, 106, "v>v"],
-  [107, 109, "vi>v"], [110, 115, "vv>v"], [116, 117, "v>v"], [118, 121, "vv>v"], [122, 122, "v>v"], [123, 123, "vv>v"],
-  [124, 129, "v>v"], [130, 130, "vv>v"], [131, 132, "v>i"], [133, 134, "vv>v"], [135, 138, "v>v"], [139, 141, "vi>v"],
-  [142, 147, "vv>v"], [148, 148, "v>v"], [149, 153, "vv>v"], [155, 159, "vv>v"], [160, 161, "v>v"], [163, 164, "v>i"],
-  [167, 170, "v>v"], [171, 173, "vi>v"], [174, 174, "vv>v"], [177, 177, "vv>v"], [181, 186, "vv>v"], [188, 191, "vv>v"],
-  [192, 193, "v>v"], [195, 196, "v>i"], [199, 202, "v>v"], [203, 205, "vi>v"], [206, 206, "vv>v"], [209, 209, "vv>v"],
-  [213, 223, "vv>v"], [224, 225, "v>v"], [227, 227, "v>v"], [228, 235, "vv>v"], [236, 237, "v>v"], [239, 239, "v>v"],
-  [240, 247, "vv>v"], [248, 255, "v>v"], [256, 256, "vv>v"], [257, 260, "v>v"], [261, 268, "vvv>v"], [269, 274, "vv>v"],
+  [14, 14, "vv>v"],
+  [15, 17, "i>v"],
+  [18, 18, "l>v"],
+  [19, 19, "f>v"],
+  [20, 20, "d>v"],
+  [35, 76, "vv>v"],
+  [77, 77, "v>v"],
+  [78, 81, "vv>v"],
+  [82, 82, "vvv>v"],
+  [83, 83, "v>i"],
+  [94, 98, "v>v"],
+  [99, 100, "v>i"],
+  [101, 102, "vv>v"],
+  [103, 106, "v>v"],
+  [107, 109, "vi>v"],
+  [110, 115, "vv>v"],
+  [116, 117, "v>v"],
+  [118, 121, "vv>v"],
+  [122, 122, "v>v"],
+  [123, 123, "vv>v"],
+  [124, 129, "v>v"],
+  [130, 130, "vv>v"],
+  [131, 132, "v>i"],
+  [133, 134, "vv>v"],
+  [135, 138, "v>v"],
+  [139, 141, "vi>v"],
+  [142, 147, "vv>v"],
+  [148, 148, "v>v"],
+  [149, 153, "vv>v"],
+  [155, 159, "vv>v"],
+  [160, 161, "v>v"],
+  [163, 164, "v>i"],
+  [167, 170, "v>v"],
+  [171, 173, "vi>v"],
+  [174, 174, "vv>v"],
+  [177, 177, "vv>v"],
+  [181, 186, "vv>v"],
+  [188, 191, "vv>v"],
+  [192, 193, "v>v"],
+  [195, 196, "v>i"],
+  [199, 202, "v>v"],
+  [203, 205, "vi>v"],
+  [206, 206, "vv>v"],
+  [209, 209, "vv>v"],
+  [213, 223, "vv>v"],
+  [224, 225, "v>v"],
+  [227, 227, "v>v"],
+  [228, 235, "vv>v"],
+  [236, 237, "v>v"],
+  [239, 239, "v>v"],
+  [240, 247, "vv>v"],
+  [248, 255, "v>v"],
+  [256, 256, "vv>v"],
+  [257, 260, "v>v"],
+  [261, 268, "vvv>v"],
+  [269, 274, "vv>v"],
   [275, 275, "vvv>v"],
 ]);
 // The splats of 64-bit and float lanes are 18..20 above; 17 is i32x4.splat, 15 and 16 are the 8- and 16-bit ones.

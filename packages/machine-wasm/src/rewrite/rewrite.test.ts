@@ -28,7 +28,8 @@ const CASES: Record<string, Uint8Array> = {
       (call $put (local.get $i))
       (local.set $i (i32.add (local.get $i) (i32.const 1)))
       (br_if $l (i32.lt_u (local.get $i) (i32.const 20)))))`),
-  "nested loops with a branch to the outer one": command(`(func (export "_start") (local $i i32) (local $j i32)
+  "nested loops with a branch to the outer one":
+    command(`(func (export "_start") (local $i i32) (local $j i32)
     (loop $outer
       (local.set $j (i32.const 0))
       (loop $inner
@@ -204,7 +205,8 @@ describe("a program that is unwound at every safepoint", () => {
           (br_if $l (i32.lt_u (local.get $i) (i32.const 5)))))`,
       `(import "wasi_snapshot_preview1" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))`,
     );
-    const answer = (...args: (number | bigint)[]): number => args.reduce((sum: number, arg) => sum * 10 + Number(arg), 0);
+    const answer = (...args: (number | bigint)[]): number =>
+      args.reduce((sum: number, arg) => sum * 10 + Number(arg), 0);
     const expected = runPlain(bytes, { poll_oneoff: answer });
     let calls = 0;
     const actual = runDisturbed(bytes, (unwindIfAsked) => ({
@@ -221,11 +223,26 @@ describe("a program that is unwound at every safepoint", () => {
 
 describe("what cannot be migrated is refused before it starts", () => {
   const refused: Record<string, [string, RegExp]> = {
-    "atomic instructions": [`(module (memory (export "memory") 1 1 shared) (func (export "_start") (drop (i32.atomic.load (i32.const 0)))))`, /shared memory/], // prettier-ignore
-    "atomics on private memory": [`(module (memory (export "memory") 1) (func (export "_start") (drop (i32.atomic.load (i32.const 0)))))`, /atomic instructions.*function 0, offset 0x/], // prettier-ignore
-    "exception handling": [`(module (tag $t) (memory (export "memory") 1) (func (export "_start") (try (do (throw $t)) (catch_all))))`, /exception handling/], // prettier-ignore
-    "an unknown import": [`(module (import "env" "x" (func)) (memory (export "memory") 1) (func (export "_start")))`, /env\.x, which is not a function of WASI/], // prettier-ignore
-    "an imported memory": [`(module (import "env" "memory" (memory 1)) (func (export "_start")))`, /imported memory env\.memory/], // prettier-ignore
+    "atomic instructions": [
+      `(module (memory (export "memory") 1 1 shared) (func (export "_start") (drop (i32.atomic.load (i32.const 0)))))`,
+      /shared memory/,
+    ],
+    "atomics on private memory": [
+      `(module (memory (export "memory") 1) (func (export "_start") (drop (i32.atomic.load (i32.const 0)))))`,
+      /atomic instructions.*function 0, offset 0x/,
+    ],
+    "exception handling": [
+      `(module (tag $t) (memory (export "memory") 1) (func (export "_start") (try (do (throw $t)) (catch_all))))`,
+      /exception handling/,
+    ],
+    "an unknown import": [
+      `(module (import "env" "x" (func)) (memory (export "memory") 1) (func (export "_start")))`,
+      /env\.x, which is not a function of WASI/,
+    ],
+    "an imported memory": [
+      `(module (import "env" "memory" (memory 1)) (func (export "_start")))`,
+      /imported memory env\.memory/,
+    ],
     "a library": [`(module (memory (export "memory") 1) (func (export "_initialize")))`, /no _start/],
     "no memory": [`(module (func (export "_start")))`, /0 memories/],
     "a reference in a local across a call": [
@@ -242,7 +259,10 @@ describe("what cannot be migrated is refused before it starts", () => {
   for (const [name, [text, message]] of Object.entries(refused)) {
     it(name, () => {
       expect(() => rewriteForTest(wat(text))).toThrow(
-        expect.objectContaining({ code: "UNSUPPORTED_FEATURE", message: expect.stringMatching(message) as string }),
+        expect.objectContaining({
+          code: "UNSUPPORTED_FEATURE",
+          message: expect.stringMatching(message) as string,
+        }),
       );
     });
   }

@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from "./assemble.ts";
-import { BinaryWriter } from "./binary.ts";
+import { CodeWriter } from "./code-writer.ts";
 import { buildCallGraph, type CallGraph } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
@@ -49,6 +49,9 @@ export interface Rewritten {
   readonly info: RewrittenInfo;
 }
 
+/** Engines allow 1000 parameters; a frame is saved by a call with all its values and its site. */
+const MOST_FRAME_VALUES = 999;
+
 const WASI_MODULE = "wasi_snapshot_preview1";
 
 /**
@@ -72,7 +75,11 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
     emitVariant({ module, graph, analysed, withFrames, entry: entry.index, tracked, options, functions });
   const plain = variant(false);
   const tracked = variant(true);
-  return { plain: plain.bytes, tracked: tracked.bytes, info: { ...describe(module, functions), sites: plain.sites } }; // prettier-ignore
+  return {
+    plain: plain.bytes,
+    tracked: tracked.bytes,
+    info: { ...describe(module, functions), sites: plain.sites },
+  };
 }
 
 function checkImports(module: WasmModule, options: RewriteOptions): Set<number> {
@@ -93,11 +100,14 @@ function checkImports(module: WasmModule, options: RewriteOptions): Set<number> 
 function addEntry(module: WasmModule): { index: number; body: Uint8Array } {
   const start = module.exports.find((item) => item.name === "_start" && item.kind === 0);
   if (start === undefined) {
-    throw new MigrationError("UNSUPPORTED_FEATURE", "The module exports no _start function: it is a library, not a command; build it as a WASI command"); // prettier-ignore
+    throw new MigrationError(
+      "UNSUPPORTED_FEATURE",
+      "The module exports no _start function: it is a library, not a command; build it as a WASI command",
+    );
   }
-  const body = new BinaryWriter().u32(0);
-  if (module.start !== undefined) body.u8(op.call).u32(module.start);
-  body.u8(op.call).u32(start.index).u8(op.end);
+  const body = new CodeWriter().u32(0);
+  if (module.start !== undefined) body.call(module.start);
+  body.call(start.index).u8(op.end);
   let type = module.types.findIndex(({ params, results }) => params.length === 0 && results.length === 0);
   if (type < 0) type = module.types.push({ params: [], results: [] }) - 1;
   const index = module.imports.length + module.functions.push(type) - 1;
@@ -110,7 +120,8 @@ function checkTables(
   blocking: ReadonlySet<number>,
 ): void {
   for (const index of module.elements.functions)
-    if (blocking.has(index)) throw refuse(`a pointer to the host call ${module.imports[index]!.name}`, "element section"); // prettier-ignore
+    if (blocking.has(index))
+      throw refuse(`a pointer to the host call ${module.imports[index]!.name}`, "element section");
   const changes = [...functions.values()].find((code) => code.writesTable);
   if (changes !== undefined && module.tables.some((table) => table.type === EXTERNREF))
     throw refuse("tables of host references", `function ${changes.index}`);
@@ -118,7 +129,10 @@ function checkTables(
     if (global.mutable && (global.type === FUNCREF || global.type === EXTERNREF))
       throw refuse("a mutable global that holds a reference", `global ${index}`);
   if (module.data.length + module.elements.count > CONTROL.droppedBytes)
-    throw refuse("more passive segments than can be followed", `${module.data.length + module.elements.count}`);
+    throw refuse(
+      "more passive segments than can be followed",
+      `${module.data.length + module.elements.count}`,
+    );
 }
 
 function analyse(
@@ -131,6 +145,8 @@ function analyse(
   return Array.from(functions.values(), (code) => {
     const analysis = findSites(module, code, graph, blocking);
     if (analysis.sites.length > 0) findLiveLocals(code, analysis);
+    if (analysis.sites.some((site) => site.live.length + site.pending.length > MOST_FRAME_VALUES))
+      throw refuse(`more than ${MOST_FRAME_VALUES} values that live across a call`, `function ${code.index}`);
     const fn = { code, analysis, firstSite };
     firstSite += analysis.sites.length;
     return fn;
@@ -170,7 +186,9 @@ function emitVariant(input: VariantInput): VariantOutput {
     resumeTable: module.tables.length,
   };
   const untouched = (fn: AnalysedFunction): boolean =>
-    fn.analysis.sites.length === 0 && (!input.tracked || fn.analysis.addresses.size === 0) && fn.code.index !== input.entry; // prettier-ignore
+    fn.analysis.sites.length === 0 &&
+    (!input.tracked || fn.analysis.addresses.size === 0) &&
+    fn.code.index !== input.entry;
   const bodies = analysed.map((fn) => {
     if (!untouched(fn)) return new FunctionEmitter(context, fn).emit();
     const { from, to } = module.bodies[fn.code.index - module.imports.length]!;
@@ -189,14 +207,18 @@ function emitVariant(input: VariantInput): VariantOutput {
   });
   const globals = mutableGlobals(module);
   const drops = [...input.functions.values()].some((code) => code.dropsSegments);
-  const segments = drops ? { data: module.data.length, elements: module.elements.count } : { data: 0, elements: 0 };
+  const segments = drops
+    ? { data: module.data.length, elements: module.elements.count }
+    : { data: 0, elements: 0 };
   const changing = changingTables(module, input.functions);
   const exports = [
     exportedFunction(HOST.start, input.entry),
     exportedFunction(HOST.saveGlobals, helpers.saveGlobals(globals)),
     exportedFunction(HOST.loadState, helpers.loadState(globals, segments)),
     ...changing.map((table) => exportedTable(`${HOST.table}${table}`, table)),
-    ...(changing.length === 0 ? [] : tableFunctions(module).map((index) => exportedFunction(`${HOST.function}${index}`, index))), // prettier-ignore
+    ...(changing.length === 0
+      ? []
+      : tableFunctions(module).map((index) => exportedFunction(`${HOST.function}${index}`, index))),
   ];
   const resumeEntry = context.resumeIndex(input.entry);
   if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
@@ -216,7 +238,10 @@ function emitVariant(input: VariantInput): VariantOutput {
 }
 
 function siteFrameBytes(fn: AnalysedFunction, site: AnalysedFunction["analysis"]["sites"][number]): number {
-  return frameBytes([...site.live.map((local) => fn.code.locals[local]!), ...site.pending.map(({ type }) => type)]);
+  return frameBytes([
+    ...site.live.map((local) => fn.code.locals[local]!),
+    ...site.pending.map(({ type }) => type),
+  ]);
 }
 
 const mutableGlobals = (module: WasmModule): GlobalVariable[] =>
@@ -233,10 +258,15 @@ const tableFunctions = (module: WasmModule): number[] => [
   ]),
 ];
 
-function describe(module: WasmModule, functions: ReadonlyMap<number, FunctionCode>): Omit<RewrittenInfo, "sites"> {
+function describe(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+): Omit<RewrittenInfo, "sites"> {
   return {
     memory: { initial: module.memory.minimum, maximum: maximumPages(module) },
-    segments: module.data.flatMap(({ address, bytes }) => (address === undefined ? [] : [{ address, bytes: bytes.slice() }])), // prettier-ignore
+    segments: module.data.flatMap(({ address, bytes }) =>
+      address === undefined ? [] : [{ address, bytes: bytes.slice() }],
+    ),
     globalBytes: globalBytes(mutableGlobals(module)),
     droppable: module.data.length + module.elements.count,
     changingTables: changingTables(module, functions),

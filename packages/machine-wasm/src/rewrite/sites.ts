@@ -108,7 +108,11 @@ class StackWalk {
     const { count } = this.#code;
     const sitesBefore = new Uint32Array(count + 1);
     if (this.#graph.recursive.has(this.#code.index)) this.#addSite("entry", -1, 0);
-    this.#control.push({ instruction: -1, height: 0, type: { params: [], results: this.#code.type.results } });
+    this.#control.push({
+      instruction: -1,
+      height: 0,
+      type: { params: [], results: this.#code.type.results },
+    });
     for (let i = 0; i < count; i++) {
       sitesBefore[i] = this.#sites.length;
       const reachable = this.#step(i);
@@ -120,9 +124,17 @@ class StackWalk {
     }
     sitesBefore[count] = this.#sites.length;
     return {
-      sites: this.#sites, siteAt: this.#siteAt, sitesBefore, dead: this.#dead, fallsThrough: this.#fallsThrough,
-      operandsAt: this.#operandsAt, parametersAt: this.#parametersAt, keepForSites: this.#keepForSites, keepForMarks: this.#keepForMarks, addresses: this.#addresses,
-    }; // prettier-ignore
+      sites: this.#sites,
+      siteAt: this.#siteAt,
+      sitesBefore,
+      dead: this.#dead,
+      fallsThrough: this.#fallsThrough,
+      operandsAt: this.#operandsAt,
+      parametersAt: this.#parametersAt,
+      keepForSites: this.#keepForSites,
+      keepForMarks: this.#keepForMarks,
+      addresses: this.#addresses,
+    };
   }
 
   /** Marks what cannot be reached up to the end or else that closes the present block. @returns that instruction. */
@@ -164,7 +176,8 @@ class StackWalk {
       case op.end: {
         const frame = this.#control.pop()!;
         if (frame.instruction >= 0) {
-          this.#fallsThrough[frame.instruction] = this.#fallsThrough[frame.instruction] === CLOSED_DEAD ? 0 : 1;
+          this.#fallsThrough[frame.instruction] =
+            this.#fallsThrough[frame.instruction] === CLOSED_DEAD ? 0 : 1;
           this.#truncate(frame.height);
           this.#push(i, frame.type.results);
         }
@@ -223,7 +236,8 @@ class StackWalk {
       default: {
         const info = opInfo(code)!;
         if (info.stores > 0) this.#address(i, 2);
-        else if (code === op.memoryCopy || code === op.memoryFill || code === op.memoryInit) this.#address(i, 3);
+        else if (code === op.memoryCopy || code === op.memoryFill || code === op.memoryInit)
+          this.#address(i, 3);
         this.#truncate(this.#types.length - info.pops!.length);
         this.#push(i, info.pushes!);
         return true;
@@ -280,7 +294,8 @@ class StackWalk {
     const pending: Operand[] = [];
     for (let depth = 0; depth < height; depth++) {
       const type = this.#types[depth]!;
-      if (type === FUNCREF || type === EXTERNREF) throw refuse("a reference held on the stack across a call", this.#where(instruction)); // prettier-ignore
+      if (type === FUNCREF || type === EXTERNREF)
+        throw refuse("a reference held on the stack across a call", this.#where(instruction));
       pending.push({ depth, type });
       this.#keep(this.#keepForSites, depth);
     }
