@@ -1,12 +1,192 @@
-import { expect, test } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import type { OutgoingMigrationEvent } from "./outgoing-migration.ts";
 import { Source } from "./testing/source.ts";
-import { TestReceiver } from "./testing/test-receiver.ts";
 
-test("a running guest is sent completely", async () => {
-  await using source = await Source.make();
-  await using receiver = await TestReceiver.listen("tcp:127.0.0.1:0", { devices: source.machine.devices.descriptions() });
-  source.migration.migrate(receiver.uri);
-  expect(await source.ended()).toBe("completed");
-  expect(await receiver.over).toBeUndefined();
-  console.log(receiver.items, source.migration.query(), source.migration.downtimeBreakdown, JSON.stringify(receiver.description), source.statuses);
+const MiB = 1 << 20;
+
+describe("a migration", () => {
+  test("sends a guest that writes all the time, completely and in order", async () => {
+    await using source = await Source.make({ dirtyRate: 40 * MiB });
+    await using receiver = await source.receiver();
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("completed");
+    source.machine.verify();
+    source.expectSame(receiver);
+    expect(receiver.blocks.map(({ name, length }) => [name, length])).toEqual([
+      ["test.ram", 512 * 4096],
+      ["test.rom", 16 * 4096],
+    ]);
+    expect(receiver.items.filter((item) => item !== "ram part")).toEqual([
+      "configuration test-1",
+      "open-return-path",
+      "ping 1",
+      "test-layout full",
+      "ping 2",
+      "ram start",
+      "ram end",
+      "test-guest full",
+      "globalstate full",
+      "end mark",
+      "vmdescription",
+    ]);
+    expect(receiver.description).toMatchObject({
+      page_size: 4096,
+      devices: [{ name: "test-layout" }, { name: "test-guest" }, { name: "globalstate" }],
+    });
+    expect(source.run.state).toBe("postmigrate");
+    await expect(source.run.cont()).rejects.toMatchObject({ code: "WRONG_STATE" });
+    expect(source.migration.ownership).toBe("not-owner");
+  });
+
+  test("goes over a unix socket", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "peregrine-"));
+    await using source = await Source.make();
+    await using receiver = await source.receiver({}, `unix:${folder}/socket`);
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("completed");
+    source.expectSame(receiver);
+    await rm(folder, { recursive: true });
+  });
+
+  test("lets the guest run until the end", async () => {
+    const prepared = Promise.withResolvers<void>();
+    await using source = await Source.make();
+    await using receiver = await source.receiver({ prepared: prepared.promise });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("active");
+    for (let n = 0; n < 20; n++) await source.progress();
+    expect(source.run.state).toBe("running");
+    expect(await source.isLogging()).toBe(true);
+    prepared.resolve();
+    expect(await source.ended()).toBe("completed");
+  });
+
+  test("does not switch over before the destination is prepared", async () => {
+    const prepared = Promise.withResolvers<void>();
+    await using source = await Source.make();
+    await using receiver = await source.receiver({ prepared: prepared.promise });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("active");
+    // Everything was sent several times over.
+    while (source.migration.statistics.dirtySyncCount < 5) await source.progress();
+    expect(source.migration.status).toBe("active");
+    expect(receiver.items).not.toContain("ram end");
+    prepared.resolve();
+    expect(await source.ended()).toBe("completed");
+    source.expectSame(receiver);
+  });
+
+  test("takes memory along that the guest took into use meanwhile", async () => {
+    const prepared = Promise.withResolvers<void>();
+    await using source = await Source.make();
+    await using receiver = await source.receiver({ prepared: prepared.promise });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("active");
+    source.machine.grow(100);
+    source.machine.guest.ram.store(0, 350 * 4096 + 17, 99);
+    prepared.resolve();
+    expect(await source.ended()).toBe("completed");
+    expect(receiver.ram[0]![350 * 4096 + 17]).toBe(99);
+    source.expectSame(receiver);
+  });
+
+  test("sends a guest that is paused, as paused", async () => {
+    await using source = await Source.make();
+    await source.run.stop("paused");
+    await using receiver = await source.receiver();
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("completed");
+    expect(source.run.state).toBe("postmigrate");
+    source.expectSame(receiver);
+  });
+
+  test("leaves a paused guest paused when it fails", async () => {
+    await using source = await Source.make();
+    await source.run.stop("paused");
+    await using receiver = await source.receiver({ shut: 1 });
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("failed");
+    expect(source.run.state).toBe("paused");
+    expect(source.machine.running).toBe(false);
+  });
+
+  test("tells of states and passes", async () => {
+    await using source = await Source.make({ dirtyRate: 40 * MiB });
+    const events: OutgoingMigrationEvent[] = [];
+    source.migration.subscribe((event) => events.push(event));
+    await using receiver = await source.receiver();
+    source.migration.migrate(receiver.uri);
+    await source.ended();
+    const passes = events.flatMap((event) => (event.kind === "migration-pass" ? [event.pass] : []));
+    expect(passes).toEqual(passes.map((_, n) => n + 1));
+    expect(passes.length).toBeGreaterThan(0);
+    expect(source.statuses).toEqual(["setup", "active", "completed"]);
+  });
+
+  test("calls notifiers before the first byte and in the end", async () => {
+    await using source = await Source.make();
+    await using receiver = await source.receiver();
+    const calls: string[] = [];
+    const remove = source.migration.addNotifier((state) => {
+      calls.push(`${state.get()} ${source.migration.statistics.transferred > 0}`);
+    });
+    source.migration.addNotifier((state) => {
+      if (state.isInSetup()) throw new Error("not now");
+    });
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("failed");
+    expect(source.migration.query()).toEqual({ status: "failed", "error-desc": "not now" });
+    expect(receiver.bytes).toBe(0);
+    expect(calls).toEqual(["setup false", "failed false"]);
+    remove();
+  });
+
+  test("fills in the statistics", async () => {
+    await using source = await Source.make({ dirtyRate: 20 * MiB });
+    await using receiver = await source.receiver();
+    expect(source.migration.query()).toEqual({});
+    expect(source.migration.statistics.mbps).toBe(-1);
+    source.migration.migrate(receiver.uri);
+    expect(source.migration.query()).toEqual({ status: "setup" });
+    await source.ended();
+    const info = source.migration.query();
+    expect(info).toMatchObject({ status: "completed", ram: { total: 272 * 4096, remaining: 0, skipped: 0 } });
+    const { statistics, downtimeBreakdown } = source.migration;
+    expect(statistics.transferred).toBe(receiver.bytes);
+    expect(statistics.precopyBytes + statistics.downtimeBytes).toBe(receiver.bytes);
+    expect(statistics.normal + statistics.duplicate).toBeGreaterThanOrEqual(272);
+    expect(statistics.mbps).toBeGreaterThan(0);
+    const { total, ...parts } = downtimeBreakdown!;
+    expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBeCloseTo(total);
+    expect(Object.values(parts).every((part) => part >= 0)).toBe(true);
+    expect(statistics.downtime).toBe(Math.round(total));
+    expect(statistics.totalTime).toBeGreaterThanOrEqual(statistics.setupTime + statistics.downtime);
+  });
+
+  test("keeps capabilities, parameters and limit from one attempt to the next", async () => {
+    await using source = await Source.make();
+    source.migration.setParameters({ "max-bandwidth": 123 * MiB });
+    source.migration.setDowntime(0.2);
+    source.migration.setCapabilities({ events: true });
+    await using receiver = await source.receiver({ shut: 1 });
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("failed");
+    expect(source.migration.queryParameters()).toEqual({ "max-bandwidth": 123 * MiB, "downtime-limit": 200 });
+    expect(source.migration.queryCapabilities()).toEqual({ events: true });
+    await source.expectUntouched();
+  });
+
+  test("dispose ends what is under way", async () => {
+    const source = await Source.make();
+    await using receiver = await source.receiver({ prepared: new Promise(() => {}) });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("active");
+    await source.migration.dispose();
+    expect(source.migration.status).toBe("cancelled");
+    expect(() => source.migration.migrate(receiver.uri)).toThrow("This agent is about to end");
+    await source[Symbol.asyncDispose]();
+  });
 });

@@ -225,7 +225,7 @@ export class OutgoingMigration {
   }
 
   #requireMigratable(): void {
-    if (this.#attempt !== undefined || this.#state.isRunning()) {
+    if (this.#state.isRunning()) {
       throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
     }
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");

@@ -1,9 +1,12 @@
-import { globalStateDevice, RunControl } from "@peregrine/shared-state";
+import { DirtyBitmap, globalStateDevice, PAGE_SIZE, RunControl } from "@peregrine/shared-state";
 import type { MigrationStatus } from "@peregrine/shared-state";
 import { intervalTicker, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestMachineOptions } from "@peregrine/shared-state/testing";
+import { expect } from "vitest";
 import { OutgoingMigration } from "../outgoing-migration.ts";
 import type { OutgoingMigrationOptions } from "../outgoing-migration.ts";
+import { TestReceiver } from "./test-receiver.ts";
+import type { ReceiverBehaviour } from "./test-receiver.ts";
 
 export interface SourceOptions extends TestMachineOptions {
   /** Default: true. */
@@ -74,12 +77,49 @@ export class Source implements AsyncDisposable {
     }
   }
 
+  /** Whether the guest, which is running, logs what it writes. */
+  async isLogging(): Promise<boolean> {
+    const { ram } = this.machine.guest;
+    const bitmaps = ram.blocks.map(({ length }) => new DirtyBitmap(length / PAGE_SIZE));
+    ram.harvest(bitmaps);
+    await this.progress();
+    return ram.harvest(bitmaps.map((bitmap) => new DirtyBitmap(bitmap.pages))) > 0;
+  }
+
+  /** A receiver that can read what this source sends. */
+  receiver(behaviour: Omit<ReceiverBehaviour, "devices"> = {}, uri = "tcp:127.0.0.1:0"): Promise<TestReceiver> {
+    return TestReceiver.listen(uri, { devices: this.machine.devices.descriptions(), ...behaviour });
+  }
+
+  /** Checks that the guest runs on here as if nothing had been, and that it can be sent at once. */
+  async expectUntouched(): Promise<void> {
+    expect(this.run.state).toBe("running");
+    expect(await this.isLogging()).toBe(false);
+    await this.expectMigrates();
+  }
+
+  async expectMigrates(): Promise<void> {
+    await using receiver = await this.receiver();
+    this.migration.setSpeed(0);
+    this.migration.migrate(receiver.uri);
+    expect([await this.ended(), this.migration.error?.message]).toEqual(["completed", undefined]);
+    this.machine.verify();
+    this.expectSame(receiver);
+  }
+
+  /** Checks that the receiver's memory is the guest's. */
+  expectSame({ ram }: TestReceiver): void {
+    for (const [block, bytes] of this.memory().entries()) {
+      expect(Buffer.compare(bytes, ram[block]!.subarray(0, bytes.length)), `block ${block}`).toBe(0);
+    }
+  }
+
   /** The bytes in use of each block. */
   memory(): Uint8Array[] {
     const { ram } = this.machine.guest;
     return ram.blocks.map((_, block) => {
       const bytes = new Uint8Array(ram.usedBytes(block));
-      ram.readPages(block, 0, bytes.length / 4096, bytes, 0);
+      ram.readPages(block, 0, bytes.length / PAGE_SIZE, bytes, 0);
       return bytes;
     });
   }
