@@ -23,12 +23,13 @@ export function exitStatus(end: AgentEnd): number {
   switch (end.kind) {
     case "guest":
       return end.exit.kind === "exit" ? end.exit.status : TRAP_STATUS;
-    case "moved":
-    case "quit":
-      return 0;
     case "signal":
       return signalStatus(end.signal);
     case "load-failed":
       return 1;
+    case "moved":
+    case "quit":
+    default:
+      return 0;
   }
 }

@@ -48,6 +48,15 @@ const Counters = v.object({
   downtimeLimit: v.number(),
 } satisfies Record<keyof MigrationCounters, unknown>);
 
+const Downtime = v.object({
+  stop: v.number(),
+  save: v.number(),
+  lastPages: v.number(),
+  deviceState: v.number(),
+  load: v.number(),
+  total: v.number(),
+} satisfies Record<keyof DowntimeBreakdown, unknown>);
+
 /** An {@link AgentReport} as a client reads it: what it does not know is kept. */
 export const ReceivedReport = v.looseObject({
   name: v.nullable(v.string()),
@@ -66,6 +75,7 @@ export const ReceivedReport = v.looseObject({
   }),
   progress: v.nullable(Counters),
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
+  downtime: v.nullable(Downtime),
 });
 
 export type ReceivedReport = v.InferOutput<typeof ReceivedReport>;

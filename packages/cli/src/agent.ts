@@ -1,5 +1,11 @@
 import type { IncomingMigration } from "@peregrine/dest-agent";
-import type { AgentControl, AgentEvent, GuestStatus, HostShutdownReason, Ownership } from "@peregrine/monitor";
+import type {
+  AgentControl,
+  AgentEvent,
+  GuestStatus,
+  HostShutdownReason,
+  Ownership,
+} from "@peregrine/monitor";
 import type {
   CapabilityChange,
   CapabilityName,
@@ -80,6 +86,11 @@ export class Agent implements AgentControl {
   /** Ends what is under way, in either direction; a guest that was being sent belongs to one side afterwards. */
   async settle(): Promise<void> {
     await Promise.all([this.#outgoing.dispose(), this.#incoming?.close()]);
+  }
+
+  /** Ends the guest. Nothing of it runs afterwards. */
+  dispose(): Promise<void> {
+    return this.#machine.dispose();
   }
 
   /** Tells the monitor's clients that the agent ends for a reason that is not its guest's. */

@@ -26,7 +26,7 @@ export class HostSignals {
   readonly #onSecond: (signal: EndingSignal) => void;
   readonly #now: () => number;
   readonly #source: Pick<NodeJS.Process, "on" | "off">;
-  #firstAt: number | undefined;
+  #received: { readonly signal: EndingSignal; readonly at: number } | undefined;
 
   constructor({ onSecond, now, source }: HostSignalsOptions = {}) {
     const { promise, resolve } = Promise.withResolvers<EndingSignal>();
@@ -38,16 +38,21 @@ export class HostSignals {
     for (const signal of ENDING_SIGNALS) this.#source.on(signal, this.#receive);
   }
 
+  /** The first signal, once it has come. */
+  get received(): EndingSignal | undefined {
+    return this.#received?.signal;
+  }
+
   dispose(): void {
     for (const signal of ENDING_SIGNALS) this.#source.off(signal, this.#receive);
   }
 
   readonly #receive = (name: NodeJS.Signals): void => {
     const signal = name as EndingSignal;
-    if (this.#firstAt === undefined) {
-      this.#firstAt = this.#now();
+    if (this.#received === undefined) {
+      this.#received = { signal, at: this.#now() };
       this.#resolve(signal);
-    } else if (this.#now() - this.#firstAt >= SAME_PRESS_MS) {
+    } else if (this.#now() - this.#received.at >= SAME_PRESS_MS) {
       this.#onSecond(signal);
     }
   };

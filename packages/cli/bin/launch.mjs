@@ -1,0 +1,45 @@
+// Starts the TypeScript sources with the Node that the workspace brings along. This file has to run on Node 20.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The first release that runs TypeScript, also in worker threads. */
+const NEEDED_MAJOR = 24;
+
+/** A terminal sends SIGINT and SIGQUIT to the child as well; the agent takes two that come at once for one. */
+const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
+
+/** Where a Node that is new enough is: this one, or that of the nearest directory above `from` that has one. */
+export function findNode(from, current = { version: process.versions.node, path: process.execPath }) {
+  if (Number.parseInt(current.version, 10) >= NEEDED_MAJOR) return current.path;
+  for (let directory = from; ; directory = dirname(directory)) {
+    const candidate = join(directory, "node_modules", ".bin", "node");
+    if (existsSync(candidate)) return candidate;
+    if (dirname(directory) === directory) return undefined;
+  }
+}
+
+/** Runs `src/bin/NAME.ts` in the place of this process: its streams, arguments, signals and exit status. */
+export function launch(name) {
+  const packageDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
+  const node = findNode(packageDirectory);
+  if (node === undefined) {
+    process.stderr.write(
+      `${name}: Node ${NEEDED_MAJOR} is needed, this is ${process.versions.node}, and none is installed beside ` +
+        `${packageDirectory}; run "npx -y pnpm@12 install" there\n`,
+    );
+    process.exit(1);
+  }
+  const script = join(packageDirectory, "src", "bin", `${name}.ts`);
+  const child = spawn(node, [script, ...process.argv.slice(2)], { stdio: "inherit" });
+  for (const signal of PASSED_SIGNALS) process.on(signal, () => child.kill(signal));
+  child.on("error", (error) => {
+    process.stderr.write(`${name}: ${node} cannot be started: ${error.message}\n`);
+    process.exit(1);
+  });
+  child.on("exit", (status, signal) => {
+    process.exit(status ?? 128 + constants.signals[signal]);
+  });
+}

@@ -1,0 +1,55 @@
+import { agentEvents, createCommands, QmpServer } from "@peregrine/monitor";
+import { formatUri } from "@peregrine/transport";
+import type { Agent } from "./agent.ts";
+import type { AgentEnd } from "./agent-end.ts";
+import type { HostSignals } from "./host-signals.ts";
+import type { NameClaim } from "./registry.ts";
+import { MONITOR_VERSION } from "./version.ts";
+
+export interface AgentProcessOptions {
+  readonly agent: Agent;
+  readonly claim: NameClaim;
+  /** Addresses of more monitors, as URIs. */
+  readonly monitors: readonly string[];
+  readonly signals: HostSignals;
+  /** Prints one line for the user. */
+  readonly say: (text: string) => void;
+  /** Starts the guest, or begins to wait for it. */
+  readonly begin: () => Promise<void>;
+}
+
+/**
+ * Serves an agent until it ends, and closes in order: first what is being migrated, so that the guest belongs
+ * to one side; then the monitors, whose clients get their last answers and events; then the guest.
+ */
+export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
+  const { agent, claim, signals, begin } = options;
+  const monitor = new QmpServer({
+    commands: createCommands(agent, MONITOR_VERSION),
+    events: agentEvents(agent),
+    version: MONITOR_VERSION,
+  });
+  void signals.first.then((signal) => agent.end({ kind: "signal", signal }));
+  try {
+    await monitor.listen(`unix:${claim.socket}`);
+    await listenOnMore(monitor, options);
+    await begin();
+    const end = await agent.ended;
+    announce(agent, end);
+    return end;
+  } finally {
+    await agent.settle();
+    await monitor.close();
+    await agent.dispose();
+  }
+}
+
+async function listenOnMore(monitor: QmpServer, { monitors, say }: AgentProcessOptions): Promise<void> {
+  for (const uri of monitors) say(`The monitor listens on ${formatUri(await monitor.listen(uri))}`);
+}
+
+function announce(agent: Agent, end: AgentEnd): void {
+  if (end.kind === "quit") agent.announceEnd("host-qmp-quit");
+  else if (end.kind === "signal") agent.announceEnd("host-signal");
+  else if (end.kind === "load-failed") agent.announceEnd("host-error");
+}

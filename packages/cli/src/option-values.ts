@@ -1,0 +1,63 @@
+import type { Preopen } from "@peregrine/machine-wasm";
+import { MigrationError } from "@peregrine/protocol";
+import { parseUri } from "@peregrine/transport";
+import { InvalidArgumentError } from "commander";
+import { resolve } from "node:path";
+import { checkGuestName } from "./guest-name.ts";
+import { parseSize } from "./size.ts";
+
+// What these throw, the parser reports with the name of the option.
+
+/** `HOST::GUEST`. The host's path is made absolute: it is also looked for where the guest is migrated to. */
+export function directory(text: string): Preopen {
+  const at = text.indexOf("::");
+  const [hostPath, guestPath] = [text.slice(0, at), text.slice(at + 2)];
+  if (at < 1 || guestPath === "") throw new InvalidArgumentError("It has to be HOST::GUEST.");
+  return { hostPath: resolve(hostPath), guestPath };
+}
+
+/** `KEY=VALUE`. */
+export function environmentEntry(text: string): string {
+  if (text.indexOf("=") < 1) throw new InvalidArgumentError("It has to be KEY=VALUE.");
+  return text;
+}
+
+export function guestName(text: string): string {
+  return translating(() => checkGuestName(text));
+}
+
+/** Where a monitor listens. */
+export function monitorAddress(text: string): string {
+  translating(() => parseUri(text, "incoming"));
+  return text;
+}
+
+/** Bytes per second. */
+export function bandwidth(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
+  throw new InvalidArgumentError(
+    "It has to be bytes per second, such as 1000000, 100k, 64M or 1G; 0 is unlimited.",
+  );
+}
+
+export function wholeNumber(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const number = /^\d+$/u.test(text) ? Number(text) : Number.NaN;
+    if (number >= from && number <= to) return number;
+    throw new InvalidArgumentError(`It has to be a whole number from ${from} to ${to}.`);
+  };
+}
+
+/** For an option that may be given several times. */
+export function each<T>(parse: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
+  return (text, before) => [...before, parse(text)];
+}
+
+function translating<T>(check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    throw new InvalidArgumentError(MigrationError.from(error).message);
+  }
+}
