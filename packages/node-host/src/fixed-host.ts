@@ -15,8 +15,8 @@ export function nodeFixedHost({
   stdin,
   outputs = { 1: 1, 2: 2 },
 }: Omit<NodeWasmHostOptions, "cacheDirectory">): FixedMachineHost {
-  let wakeGuest = (): void => undefined;
-  const input = new ConsoleInput(() => wakeGuest());
+  let wakeGuest: (() => void) | undefined;
+  const input = new ConsoleInput(() => wakeGuest?.());
   return {
     startThread: (guest) =>
       startFixedWorker({ guest, words: newWords(), input: input.memory, outputs }, guest),
