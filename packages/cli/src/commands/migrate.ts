@@ -65,7 +65,11 @@ async function begin(
 }
 
 /** Looks at the migration until it has ended; a signal cancels it. */
-async function follow(client: AgentClient, view: ProgressView, signals: HostSignals): Promise<ReceivedReport> {
+async function follow(
+  client: AgentClient,
+  view: ProgressView,
+  signals: HostSignals,
+): Promise<ReceivedReport> {
   let cancelled = false;
   for (;;) {
     if (signals.received !== undefined && !cancelled) {
