@@ -7,7 +7,10 @@ import type { ReceiverBehaviour } from "./testing/test-receiver.ts";
 const MiB = 1 << 20;
 
 /** Migrates to a receiver that lets it fail. @returns the reason. */
-async function failedMigration(source: Source, behaviour: Omit<ReceiverBehaviour, "devices">): Promise<string> {
+async function failedMigration(
+  source: Source,
+  behaviour: Omit<ReceiverBehaviour, "devices">,
+): Promise<string> {
   await using receiver = await source.receiver(behaviour);
   source.migration.migrate(receiver.uri);
   expect(await source.ended()).toBe("failed");
@@ -22,6 +25,7 @@ describe("a destination that", () => {
     await using source = await Source.make();
     expect(await failedMigration(source, { shut: 1 })).toMatch(/could not load the guest \(status 1\)/u);
     await source.expectUntouched();
+    await source.expectMigrates();
   });
 
   test("closes instead of confirming", async () => {
@@ -56,9 +60,10 @@ describe("a destination that", () => {
           await source.progress();
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 10 },
     );
     await source.expectUntouched();
+    await source.expectMigrates();
   });
 });
 
@@ -75,8 +80,9 @@ describe("a migration thread that", () => {
     source.migration.migrate(receiver.uri);
     expect(await source.ended()).toBe("failed");
     expect(source.migration.error?.message).toBe(text);
-    source.machine.ram = () => access;
     await source.expectUntouched();
+    source.machine.ram = () => access;
+    await source.expectMigrates();
   });
 });
 
@@ -104,7 +110,9 @@ describe("a guest that", () => {
     source.machine.stop = async () => source.machine.finish({ kind: "trap", message: "unreachable" });
     source.migration.migrate(receiver.uri);
     expect(await source.ended()).toBe("failed");
-    expect(source.migration.error?.message).toBe("The guest ended during the migration, by a trap: unreachable");
+    expect(source.migration.error?.message).toBe(
+      "The guest ended during the migration, by a trap: unreachable",
+    );
     // The end of the connection may meet an answer that is on its way.
     expect((await receiver.over)?.code).toMatch(/TRUNCATED|CHANNEL_FAILED/u);
     expect(receiver.items).not.toContain("end mark");
@@ -141,7 +149,8 @@ describe("a guest that", () => {
     expect(source.migration.error).toMatchObject({ code: "DEVICE_STATE" });
     expect(source.migration.error?.message).toContain("a file is missing");
     expect(receiver.items).not.toContain("ram end");
-    broken = false;
     await source.expectUntouched();
+    broken = false;
+    await source.expectMigrates();
   });
 });

@@ -4,7 +4,11 @@ import { describe, expect, test } from "vitest";
 import { LoopAccounting } from "./loop-accounting.ts";
 
 const MiB = 1 << 20;
-const totals = (wireBytes: number, retiredBytes: number, idleTime = 0) => ({ wireBytes, retiredBytes, idleTime });
+const totals = (wireBytes: number, retiredBytes: number, idleTime = 0) => ({
+  wireBytes,
+  retiredBytes,
+  idleTime,
+});
 
 describe("the accounting", () => {
   test("closes a period when 100 ms are over, and not before", () => {

@@ -1,7 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 import type { GuestRam, OpenRam, RamAccess, SavedDevice } from "@peregrine/shared-state";
-import { connect, RateLimiter } from "@peregrine/transport";
+import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
@@ -63,12 +63,10 @@ export class MigrationRun {
 
   async #migrate(channel: Channel): Promise<DowntimeBreakdown> {
     const link = this.#link;
-    const limiter = new RateLimiter(now);
-    const stream = new OutgoingStream(channel, limiter, this.#parameters, this.#statistics);
-    const writer = new SectionWriter(stream);
-
     const { ram: access, early } = await link.ask({ kind: "connected" }, "begin");
     const ram = await openRam(access);
+    const stream = new OutgoingStream(channel, this.#parameters, this.#statistics, now);
+    const writer = new SectionWriter(stream);
     const returnPath = this.#listen(channel);
     const sections = await this.#setUp(stream, writer, ram, early);
     link.post({ kind: "active" });

@@ -177,6 +177,7 @@ describe("a migration", () => {
     expect(source.migration.queryParameters()).toEqual({ "max-bandwidth": 123 * MiB, "downtime-limit": 200 });
     expect(source.migration.queryCapabilities()).toEqual({ events: true });
     await source.expectUntouched();
+    await source.expectMigrates();
   });
 
   test("dispose ends what is under way", async () => {

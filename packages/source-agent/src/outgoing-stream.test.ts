@@ -1,6 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
-import { RateLimiter } from "@peregrine/transport";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { OutgoingStream } from "./outgoing-stream.ts";
@@ -13,8 +12,7 @@ function open(channel: FakeChannel, limit = 0) {
   const statistics = new MigrationStatistics();
   parameters.setSpeed(limit);
   const clock = { now: 0 };
-  const limiter = new RateLimiter(() => clock.now);
-  const stream = new OutgoingStream(channel, limiter, parameters, statistics);
+  const stream = new OutgoingStream(channel, parameters, statistics, () => clock.now);
   return { stream, parameters, statistics, clock };
 }
 

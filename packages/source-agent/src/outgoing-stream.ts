@@ -1,18 +1,20 @@
 import { MAX_RAM_RECORD_BYTES } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
-import type { Channel, RateLimiter } from "@peregrine/transport";
+import { RateLimiter } from "@peregrine/transport";
+import type { Channel } from "@peregrine/transport";
+import { Pacer } from "./pacer.ts";
 
 /** Pages that are read from the guest and encoded between two looks at the clock. */
 export const RUN_PAGES = 64;
 
 /** Bytes that are written at once when there is no limit. */
 const MAX_CHUNK = 512 * 1024;
-const MIN_CHUNK = 16 * 1024;
 /** A write may be this part of a second's bytes: it is what a limit can be exceeded by. */
 const CHUNKS_PER_SECOND = 100;
 const CAPACITY = MAX_CHUNK + RUN_PAGES * MAX_RAM_RECORD_BYTES;
 const RECORD_BYTES = 8 + PAGE_SIZE;
+const MIN_CHUNK = RECORD_BYTES;
 
 /**
  * The outgoing bytes in two buffers: one is filled while the other is being written. Nothing else is held,
@@ -21,6 +23,7 @@ const RECORD_BYTES = 8 + PAGE_SIZE;
 export class OutgoingStream {
   readonly #channel: Channel;
   readonly #limiter: RateLimiter;
+  readonly #pacer: Pacer;
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
   #filling = Buffer.allocUnsafeSlow(CAPACITY);
@@ -29,14 +32,16 @@ export class OutgoingStream {
   #writing: Promise<void> = Promise.resolve();
   #limited = true;
 
+  /** `now` is a monotonic clock in milliseconds. */
   constructor(
     channel: Channel,
-    limiter: RateLimiter,
     parameters: MigrationParameters,
     statistics: MigrationStatistics,
+    now: () => number,
   ) {
     this.#channel = channel;
-    this.#limiter = limiter;
+    this.#limiter = new RateLimiter(now);
+    this.#pacer = new Pacer(now);
     this.#parameters = parameters;
     this.#statistics = statistics;
     this.#applyLimit();
@@ -70,12 +75,12 @@ export class OutgoingStream {
   /** Whether the sender has to stop for now. */
   get limitReached(): boolean {
     this.#applyLimit();
-    return this.#limiter.exceeded;
+    return this.#limiter.exceeded || this.#pacer.waitTime > 0;
   }
 
   /** Milliseconds until asking again is of use. */
   get waitTime(): number {
-    return this.#limiter.waitTime;
+    return Math.max(this.#limiter.waitTime, this.#pacer.waitTime);
   }
 
   /** Begins a new period of the limit, if the old one is over. */
@@ -114,6 +119,7 @@ export class OutgoingStream {
     this.#length = 0;
     this.#applyLimit();
     this.#limiter.put(bytes);
+    this.#pacer.put(bytes);
     this.#writing = this.#channel.write(full.subarray(0, bytes));
     this.#count(bytes);
   }
@@ -132,7 +138,9 @@ export class OutgoingStream {
 
   /** A changed parameter takes effect with the next chunk. */
   #applyLimit(): void {
-    this.#limiter.setLimit(this.#limited ? this.#parameters.maxBandwidth : 0);
+    const limit = this.#limited ? this.#parameters.maxBandwidth : 0;
+    this.#limiter.setLimit(limit);
+    this.#pacer.setLimit(limit);
   }
 
   #count(bytes: number): void {

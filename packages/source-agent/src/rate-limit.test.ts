@@ -35,7 +35,6 @@ test("no second has more than 5 % above the limit", async () => {
   await source.ended();
   // What waits while the receiver is kept from reading seems to come later than it did.
   const late = (lag.max / 1e9) * limit;
-  console.log(busiestSecond(receiver.arrivals)/limit, lag.max/1e6);
   expect(busiestSecond(receiver.arrivals)).toBeLessThanOrEqual(limit * 1.05 + late);
   expect(receiver.bytes).toBeGreaterThan(limit * 2);
 }, 10_000);

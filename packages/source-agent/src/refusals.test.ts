@@ -33,7 +33,7 @@ describe("migrate is refused, with nothing changed,", () => {
     source.migration.removeBlocker("the older reason");
     source.migration.removeBlocker("never added");
     expect(source.migration.query()).toEqual({});
-    await source.expectUntouched();
+    await source.expectMigrates();
   });
 
   test("for a device that cannot be migrated", async () => {
@@ -63,7 +63,9 @@ describe("migrate is refused, with nothing changed,", () => {
     await using source = await Source.make();
     source.machine.finish();
     await source.machine.exited;
-    expect(() => source.migration.migrate(NOWHERE)).toThrow("The guest has ended: there is nothing to migrate");
+    expect(() => source.migration.migrate(NOWHERE)).toThrow(
+      "The guest has ended: there is nothing to migrate",
+    );
   });
 });
 

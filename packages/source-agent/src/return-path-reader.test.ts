@@ -10,7 +10,10 @@ function bytes(...messages: ReturnMessage[]): Uint8Array {
   return writer.view().slice();
 }
 
-async function read(incoming: readonly Uint8Array[], options: { complete?: boolean; error?: MigrationError } = {}) {
+async function read(
+  incoming: readonly Uint8Array[],
+  options: { complete?: boolean; error?: MigrationError } = {},
+) {
   const channel = new FakeChannel({ incoming });
   channel.error = options.error;
   const errors: MigrationError[] = [];

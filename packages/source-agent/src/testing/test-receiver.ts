@@ -6,7 +6,13 @@ import {
   RamDecoder,
   StreamDecoder,
 } from "@peregrine/protocol";
-import type { Command, RamBlockEntry, ReturnMessage, SectionHeader, StreamHandler } from "@peregrine/protocol";
+import type {
+  Command,
+  RamBlockEntry,
+  ReturnMessage,
+  SectionHeader,
+  StreamHandler,
+} from "@peregrine/protocol";
 import { decoderFor } from "@peregrine/shared-state";
 import type { DeviceListing } from "@peregrine/shared-state";
 import { formatUri, listen } from "@peregrine/transport";
