@@ -21,6 +21,9 @@ const words = new Int32Array(shared);
 const clock = new NodeClock();
 const report = (message: FixedReport): void => parentPort!.postMessage(message);
 
+/** What a host call sees that a start function makes: the instance cannot be asked for its memory yet. */
+const NO_MEMORY = new ArrayBuffer(0);
+
 let memory: WebAssembly.Memory | undefined;
 let seenWakes = 0;
 
@@ -39,15 +42,17 @@ const control: GuestControl = {
   },
 };
 
+function noteMemorySize({ buffer }: WebAssembly.Memory): void {
+  Atomics.store(words, FIXED_WORD.memoryPages, buffer.byteLength / WASM_PAGE);
+}
+
 async function instantiate(): Promise<() => void> {
   const module = await compileProgram(guest.module);
   const wasi = new WasiHost({
     memory: {
       get buffer() {
-        // A start function may call the host before the instance can be asked for its memory.
-        if (memory === undefined)
-          throw new MigrationError("UNSUPPORTED_FEATURE", "The module calls WASI before _start");
-        Atomics.store(words, FIXED_WORD.memoryPages, memory.buffer.byteLength / WASM_PAGE);
+        if (memory === undefined) return NO_MEMORY;
+        noteMemorySize(memory);
         return memory.buffer;
       },
     },
@@ -67,7 +72,7 @@ async function instantiate(): Promise<() => void> {
     );
   }
   memory = exported;
-  Atomics.store(words, FIXED_WORD.memoryPages, exported.buffer.byteLength / WASM_PAGE);
+  noteMemorySize(exported);
   return start as () => void;
 }
 
