@@ -67,16 +67,11 @@ function defineRun(command: Command, handlers: CommandHandlers, finish: Finish):
     .description("Runs a WASI program so that it can be migrated. Its exit status is the program's.")
     .argument("<program.wasm>", "the module")
     .argument("[args...]", "arguments for the program, after --")
-    .option(
-      "--env <K=V>",
-      "set an environment variable; may be repeated",
-      value.each(value.environmentEntry),
-      [],
-    )
+    .option("--env <K=V>", "set an environment variable; may be repeated", value.each(value.environmentEntry))
     .option("--stack <MiB>", "stack of the program", value.wholeNumber(1, MOST_STACK_MIB), DEFAULT_STACK_MIB)
     .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
     .action(async (program: string, args: string[], given: RunFlags) => {
-      const { env: environment, stack: stackMib, migrate: migratable } = given;
+      const { env: environment = [], stack: stackMib, migrate: migratable } = given;
       finish(await handlers.run({ ...common(given), program, args, environment, stackMib, migratable }));
     });
 }
@@ -92,14 +87,14 @@ function defineReceive(command: Command, handlers: CommandHandlers, finish: Fini
 
 interface AgentFlags {
   readonly name?: string;
-  readonly dir: readonly Preopen[];
-  readonly qmp: readonly string[];
-  readonly keep: boolean;
-  readonly paused: boolean;
+  readonly dir?: readonly Preopen[];
+  readonly qmp?: readonly string[];
+  readonly keep?: boolean;
+  readonly paused?: boolean;
 }
 
 interface RunFlags extends AgentFlags {
-  readonly env: readonly string[];
+  readonly env?: readonly string[];
   readonly stack: number;
   readonly migrate: boolean;
 }
@@ -107,19 +102,20 @@ interface RunFlags extends AgentFlags {
 function agentOptions(command: Command): Command {
   return command
     .option("--name <name>", "name of the guest on this host", value.guestName)
-    .option(
-      "--dir <HOST::GUEST>",
-      "give the guest a directory; may be repeated",
-      value.each(value.directory),
-      [],
-    )
-    .option("--qmp <address>", "also serve QMP there; may be repeated", value.each(value.monitorAddress), [])
-    .option("--keep", "stay after the guest has moved away", false)
-    .option("-S, --paused", "do not start the guest before `cont`", false);
+    .option("--dir <HOST::GUEST>", "give the guest a directory; may be repeated", value.each(value.directory))
+    .option("--qmp <address>", "also serve QMP there; may be repeated", value.each(value.monitorAddress))
+    .option("--keep", "stay after the guest has moved away")
+    .option("-S, --paused", "do not start the guest before `peregrine cont`");
 }
 
-function common({ name, dir, qmp, keep, paused }: AgentFlags): AgentCommandOptions {
+function common({ name, dir = [], qmp = [], keep = false, paused = false }: AgentFlags): AgentCommandOptions {
   return { name, directories: dir, monitors: qmp, keep, paused };
+}
+
+interface MigrateFlags {
+  readonly bandwidth: number;
+  readonly downtime?: number;
+  readonly json?: boolean;
 }
 
 function defineMigrate(command: Command, handlers: CommandHandlers, finish: Finish): void {
@@ -129,11 +125,14 @@ function defineMigrate(command: Command, handlers: CommandHandlers, finish: Fini
     .argument("<uri>", "where it is received: tcp:HOST:PORT or unix:PATH")
     .option("--bandwidth <bytes>", "bytes per second, such as 64M; 0 is unlimited", value.bandwidth, 0)
     .option("--downtime <ms>", "how long the guest may stand still", value.wholeNumber(0, MOST_DOWNTIME_MS))
-    .option("--json", "print one JSON object per line", false)
-    .action(
-      async (name: string, uri: string, given: { bandwidth: number; downtime?: number; json: boolean }) =>
-        finish(await handlers.migrate({ name, uri, ...given, downtime: given.downtime })),
+    .option("--json", "print one JSON object per line")
+    .action(async (name: string, uri: string, { bandwidth, downtime, json = false }: MigrateFlags) =>
+      finish(await handlers.migrate({ name, uri, bandwidth, downtime, json })),
     );
+}
+
+interface FormatFlags {
+  readonly json?: boolean;
 }
 
 function defineObservers(root: Command, handlers: CommandHandlers, finish: Finish): void {
@@ -141,13 +140,15 @@ function defineObservers(root: Command, handlers: CommandHandlers, finish: Finis
     .command("info")
     .description("Shows what is known about a guest.")
     .argument("<name>", "the guest", value.guestName)
-    .option("--json", "as JSON", false)
-    .action(async (name: string, given: { json: boolean }) => finish(await handlers.info(name, given)));
+    .option("--json", "as JSON")
+    .action(async (name: string, { json = false }: FormatFlags) =>
+      finish(await handlers.info(name, { json })),
+    );
   root
     .command("list")
     .description("Lists the guests of this user.")
-    .option("--json", "as JSON", false)
-    .action(async (given: { json: boolean }) => finish(await handlers.list(given)));
+    .option("--json", "as JSON")
+    .action(async ({ json = false }: FormatFlags) => finish(await handlers.list({ json })));
 }
 
 function defineControls(root: Command, handlers: CommandHandlers, finish: Finish): void {

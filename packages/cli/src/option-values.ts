@@ -50,8 +50,8 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
 }
 
 /** For an option that may be given several times. */
-export function each<T>(parse: (text: string) => T): (text: string, before: readonly T[]) => readonly T[] {
-  return (text, before) => [...before, parse(text)];
+export function each<T>(parse: (text: string) => T): (text: string, before?: readonly T[]) => readonly T[] {
+  return (text, before = []) => [...before, parse(text)];
 }
 
 function translating<T>(check: () => T): T {

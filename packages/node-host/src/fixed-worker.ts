@@ -73,7 +73,7 @@ async function instantiate(): Promise<() => void> {
   }
   memory = exported;
   noteMemorySize(exported);
-  return start as () => void;
+  return start;
 }
 
 function run(start: () => void): GuestExit {
