@@ -56,15 +56,15 @@ describe("a cancel", () => {
   test("while the guest is being stopped", async () => {
     await using source = await Source.make();
     await using receiver = await source.receiver();
-    const { stop } = source.machine;
+    const stop = source.machine.stop.bind(source.machine);
     source.machine.stop = async () => {
       source.migration.cancel();
-      await stop.call(source.machine);
+      await stop();
     };
     source.migration.migrate(receiver.uri);
     expect(await source.ended()).toBe("cancelled");
     expect((await receiver.over)?.code).toMatch(/TRUNCATED|CHANNEL_FAILED/u);
-    source.machine.stop = stop.bind(source.machine);
+    source.machine.stop = stop;
     await source.expectUntouched();
     await source.expectMigrates();
   });

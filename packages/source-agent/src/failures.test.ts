@@ -121,12 +121,12 @@ describe("a guest that", () => {
   test("cannot be stopped", async () => {
     await using source = await Source.make();
     await using receiver = await source.receiver();
-    const { stop } = source.machine;
+    const stop = source.machine.stop.bind(source.machine);
     source.machine.stop = () => Promise.reject(new Error("the guest does not listen"));
     source.migration.migrate(receiver.uri);
     expect(await source.ended()).toBe("failed");
     expect(source.migration.error?.message).toBe("the guest does not listen");
-    source.machine.stop = stop.bind(source.machine);
+    source.machine.stop = stop;
     await source.expectUntouched();
   });
 

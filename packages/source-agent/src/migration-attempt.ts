@@ -51,7 +51,9 @@ export class MigrationAttempt {
   readonly #options: AttemptOptions;
   readonly #gate = new HandoverGate();
   readonly #worker: Worker;
+  /** Settled when the channel is closed. */
   readonly #threadEnded = Promise.withResolvers<ThreadOutcome>();
+  readonly #threadExited = Promise.withResolvers<void>();
   /** The last thing the thread asked for, until it is done. Never rejects. */
   #asked: Promise<void> = Promise.resolve();
   #dirtyLogTouched = false;
@@ -79,6 +81,7 @@ export class MigrationAttempt {
     );
     this.#worker.on("exit", (code) => {
       this.#threadFailed(`The migration thread ended unexpectedly with exit code ${code}`);
+      this.#threadExited.resolve();
     });
     void options.machine.exited.then((exit) => this.#guestEnded(exit));
     this.result = this.#run();
@@ -116,8 +119,8 @@ export class MigrationAttempt {
     if (outcome.kind === "handed-over") this.#options.handedOver(outcome.downtime);
     // A step that is under way must not touch the guest after the clean-up.
     await this.#asked;
-    await this.#worker.terminate();
     const notes = await this.#cleanUp();
+    await this.#threadGone();
     if (outcome.kind === "handed-over") return { kind: "completed" };
     if (this.#cancelled) return { kind: "cancelled" };
     const error = this.#givenUp ?? MigrationError.deserialize(outcome.error);
@@ -191,10 +194,19 @@ export class MigrationAttempt {
     const error = exit === undefined ? reason : guestEnded(exit);
     this.#givenUp = error;
     this.#post({ kind: "abort", error: error.serialize() });
-    const timer = setTimeout(() => {
-      this.#threadEnded.resolve({ kind: "failed", error: error.serialize() });
-    }, GIVE_UP_MS);
-    void this.#threadEnded.promise.then(() => clearTimeout(timer));
+    this.#terminateUnless(this.#threadEnded.promise);
+  }
+
+  /** A thread that has closed its channel ends by itself. */
+  async #threadGone(): Promise<void> {
+    this.#terminateUnless(this.#threadExited.promise);
+    await this.#threadExited.promise;
+  }
+
+  /** Ends the thread by force when something does not happen in time. */
+  #terminateUnless(happened: Promise<unknown>): void {
+    const timer = setTimeout(() => void this.#worker.terminate(), GIVE_UP_MS);
+    void happened.then(() => clearTimeout(timer));
   }
 
   /** Puts the guest back and switches the dirty log off. @returns what could not be done, in words. */

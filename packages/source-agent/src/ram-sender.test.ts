@@ -27,7 +27,12 @@ interface Fixture {
   readonly passes: number[];
   readonly clock: { now: number };
   /** Guest memory as the stream so far has it. */
-  received(): Promise<{ memory: Uint8Array[]; pages: number; zeroPages: number; kinds: string[] }>;
+  readonly received: () => Promise<{
+    memory: Uint8Array[];
+    pages: number;
+    zeroPages: number;
+    kinds: string[];
+  }>;
 }
 
 async function make(limit = 0): Promise<Fixture> {
@@ -50,7 +55,7 @@ async function make(limit = 0): Promise<Fixture> {
     statistics,
     passes,
     clock,
-    async received() {
+    received: async () => {
       await stream.flush();
       return decode(channel.written);
     },

@@ -117,7 +117,10 @@ export class ReturnPathReader {
       case "LIMIT_EXCEEDED":
       case "TRUNCATED": {
         const message = `The destination '${this.#channel.peer}' broke the protocol of the return path: ${error.message}`;
-        return new MigrationError(error.code, message, { ...error, cause: error });
+        return new MigrationError(error.code, message, {
+          cause: error,
+          ...(error.offset === undefined ? {} : { offset: error.offset }),
+        });
       }
       default:
         return error;

@@ -33,7 +33,7 @@ export class FakeChannel implements Channel {
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {
-    yield* this.#incoming;
+    for (const chunk of this.#incoming) yield chunk;
     if (this.error !== undefined) throw this.error;
   }
 

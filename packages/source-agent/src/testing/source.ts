@@ -77,7 +77,7 @@ export class Source implements AsyncDisposable {
     }
   }
 
-  /** Whether the guest, which is running, logs what it writes. */
+  /** Whether the guest, which is running, logs what it writes. Not during a migration, which needs the log. */
   async isLogging(): Promise<boolean> {
     const { ram } = this.machine.guest;
     const bitmaps = ram.blocks.map(({ length }) => new DirtyBitmap(length / PAGE_SIZE));
