@@ -1,0 +1,181 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { QmpClient } from "@peregrine/monitor";
+
+const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
+
+/** Text that a process wrote, and waiting for more of it. */
+class Output {
+  readonly #chunks: Buffer[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  constructor(stream: NodeJS.ReadableStream) {
+    stream.on("data", (chunk: Buffer) => {
+      this.#chunks.push(chunk);
+      this.#wake();
+    });
+    stream.on("close", () => this.#wake());
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  get text(): string {
+    return this.bytes.toString();
+  }
+
+  /** Resolves after the next chunk, or the end. */
+  change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+}
+
+/** A process of the command line under test. */
+export class PeregrineProcess {
+  readonly name: string;
+  readonly child: ChildProcess;
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
+  #client: QmpClient | undefined;
+  readonly #socket: string;
+
+  constructor(runtimeDirectory: string, name: string, args: readonly string[]) {
+    this.name = name;
+    this.#socket = join(runtimeDirectory, `${name}.sock`);
+    this.child = spawn(process.execPath, [PEREGRINE, ...args], {
+      env: { ...process.env, PEREGRINE_RUNTIME_DIR: runtimeDirectory },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    // A guest that has ended does not read what it was still sent.
+    this.child.stdin!.on("error", () => undefined);
+    this.stdout = new Output(this.child.stdout!);
+    this.stderr = new Output(this.child.stderr!);
+    this.ended = once(this.child, "close").then(([status, signal]) => ({ status, signal })) as typeof this.ended;
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits until a stream matches. Errors: when the process ends without. */
+  async until(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpMatchArray> {
+    for (;;) {
+      const change = this[stream].change();
+      const match = this[stream].text.match(pattern);
+      if (match !== null) return match;
+      if (this.hasEnded) throw new Error(`${this.name} ended without ${pattern}: ${this.stderr.text}`);
+      await Promise.race([change, this.ended]);
+    }
+  }
+
+  async monitor(): Promise<QmpClient> {
+    this.#client ??= await QmpClient.connect(`unix:${this.#socket}`);
+    return this.#client;
+  }
+
+  async execute<T>(command: string, args?: Record<string, unknown>): Promise<T> {
+    return (await (await this.monitor()).execute(command, args)) as T;
+  }
+
+  /** Ends the process if it still runs, and waits for it. */
+  async end(): Promise<void> {
+    await this.#client?.close().catch(() => undefined);
+    if (!this.hasEnded) this.child.kill("SIGKILL");
+    await this.ended;
+  }
+}
+
+export interface MigrateResult {
+  readonly status: "completed" | "failed" | "cancelled";
+  readonly "error-desc"?: string;
+  readonly downtime?: number;
+  readonly "total-time"?: number;
+  readonly ram?: Readonly<Record<string, number>>;
+}
+
+/** One host: a folder of its own for agents and sockets. Everything it started ends with it. */
+export class Host implements AsyncDisposable {
+  readonly directory: string;
+  readonly #processes: PeregrineProcess[] = [];
+  #count = 0;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async create(): Promise<Host> {
+    return new Host(await mkdtemp(join(tmpdir(), "peregrine-e2e-")));
+  }
+
+  /** Runs a command of `peregrine`. */
+  start(args: readonly string[], name = ""): PeregrineProcess {
+    const started = new PeregrineProcess(this.directory, name, args);
+    this.#processes.push(started);
+    return started;
+  }
+
+  /** Runs a program; resolves once its monitor answers. */
+  async run(program: string, options: readonly string[], args: readonly string[]): Promise<PeregrineProcess> {
+    const name = `guest${this.#count++}`;
+    const started = this.start(["run", program, "--name", name, ...options, "--", ...args], name);
+    await this.#untilListed(started);
+    return started;
+  }
+
+  /** Starts a destination; resolves with its address once it listens. */
+  async receive(
+    transport: "unix" | "tcp",
+    options: readonly string[] = [],
+  ): Promise<{ readonly agent: PeregrineProcess; readonly uri: string }> {
+    const name = `guest${this.#count++}`;
+    const uri = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${join(this.directory, `${name}.in`)}`;
+    const agent = this.start(["receive", uri, "--name", name, ...options], name);
+    const match = await agent.until("stderr", /((?:tcp|unix):\S+)/);
+    return { agent, uri: match[1]! };
+  }
+
+  /** The agent's socket appears when its monitor listens; the attempt to connect tells. */
+  async #untilListed(agent: PeregrineProcess): Promise<void> {
+    for (;;) {
+      try {
+        await agent.monitor();
+        return;
+      } catch (error) {
+        if (agent.hasEnded) throw new Error(`${agent.name} ended: ${agent.stderr.text}`, { cause: error });
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#processes.map((started) => started.end()));
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Starts a migration and waits for its end. */
+export async function migrate(from: PeregrineProcess, uri: string, bandwidth = 0): Promise<MigrateResult> {
+  await from.execute("migrate_set_speed", { value: bandwidth });
+  await from.execute("migrate", { uri });
+  return migrationEnd(from);
+}
+
+export async function migrationEnd(from: PeregrineProcess): Promise<MigrateResult> {
+  for (;;) {
+    const info = await from.execute<{ status?: string }>("query-migrate");
+    if (info.status === "completed" || info.status === "failed" || info.status === "cancelled")
+      return info as MigrateResult;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

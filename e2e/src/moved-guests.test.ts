@@ -1,0 +1,45 @@
+import { describe, expect, it } from "vitest";
+import { guests } from "../../examples/guests/guests.ts";
+import { runMoved } from "./moved-run.ts";
+import { Random } from "./random.ts";
+import { runUndisturbed } from "./undisturbed.ts";
+
+const MOMENTS = 20;
+const MOVES_PER_RUN = 5;
+/** A run whose guest ends early has fewer moves; more runs make up for it, up to this many. */
+const MOST_RUNS = 12;
+
+/** The progress file of `counter` tells the time, so its content differs from run to run. */
+const FILES_DIFFER = new Set(["counter"]);
+
+const SLEPT = /slept (\d+) s/g;
+
+/** A sleep may take up to a second longer when its guest is moved meanwhile; it must never be shorter, or begin again. */
+function expectSameOutput(actual: string, expected: string): void {
+  expect(actual.replaceAll(SLEPT, "slept")).toBe(expected.replaceAll(SLEPT, "slept"));
+  const seconds = (text: string): number[] => Array.from(text.matchAll(SLEPT), (match) => Number(match[1]));
+  for (const [n, longest] of seconds(expected).entries()) {
+    expect(seconds(actual)[n]).toBeGreaterThanOrEqual(longest);
+    expect(seconds(actual)[n]).toBeLessThanOrEqual(longest + 1);
+  }
+}
+
+describe.concurrent("every guest, moved at random moments, does what it does undisturbed", () => {
+  for (const guest of guests) {
+    const random = new Random();
+    it(`${guest.name} (seed ${random.seed})`, { timeout: 300_000 }, async () => {
+      const expected = await runUndisturbed(guest);
+      expect(expected.status).toBe(guest.status ?? 0);
+      let moves = 0;
+      for (let run = 0; run < MOST_RUNS && moves < MOMENTS; run++) {
+        const pace = { start: expected.duration / 3, interval: expected.duration / 20 };
+        const actual = await runMoved(guest, { moves: MOVES_PER_RUN, random, ...pace });
+        moves += actual.moves;
+        expectSameOutput(actual.stdout.toString("latin1"), expected.stdout.toString("latin1"));
+        expect(actual.status).toBe(expected.status);
+        if (!FILES_DIFFER.has(guest.name)) expect(actual.files).toEqual(expected.files);
+      }
+      expect(moves).toBeGreaterThanOrEqual(MOMENTS);
+    });
+  }
+});

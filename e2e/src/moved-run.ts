@@ -1,0 +1,79 @@
+import { type Guest, pathOf } from "../../examples/guests/guests.ts";
+import { Host, migrate, type PeregrineProcess } from "./agent-process.ts";
+import type { Random } from "./random.ts";
+import { GuestDirectories, type RunOutcome } from "./undisturbed.ts";
+
+export interface MovedRun extends RunOutcome {
+  /** Migrations that completed. */
+  readonly moves: number;
+}
+
+export interface MoveOptions {
+  /** How often it is to be moved, if it lives that long. */
+  readonly moves: number;
+  /** Longest time before the first move, ms. */
+  readonly start: number;
+  /** Mean time between the end of a move and the next one, ms. */
+  readonly interval: number;
+  readonly random: Random;
+}
+
+/**
+ * Runs a guest and moves it from process to process at random moments, by tcp and by unix sockets in turn.
+ * @returns the output of all processes, one after the other, and the last one's exit status.
+ * Errors: when a migration fails while the guest lives.
+ */
+export async function runMoved(guest: Guest, { moves, start, interval, random }: MoveOptions): Promise<MovedRun> {
+  await using directories = await GuestDirectories.create(guest);
+  await using host = await Host.create();
+  const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
+  let current = await host.run(pathOf(guest.file), [...directories.options, ...env], guest.args);
+  const chain = [current];
+  const giveInput = (): unknown => current.child.stdin!.end(guest.stdin ?? "");
+  let completed = 0;
+  // A guest that is to wait for its input gets it at the end of its journey.
+  const waits = guest.stdinAfterMs !== undefined;
+  if (!waits) giveInput();
+  await Promise.race([delay(start * random.next()), current.ended]);
+  let awaited = host.receive("tcp");
+  while (completed < moves) {
+    await Promise.race([delay(interval * 2 * random.next()), current.ended]);
+    const next = await awaited;
+    if (current.hasEnded || !(await moved(current, next.uri))) break;
+    current = next.agent;
+    chain.push(current);
+    completed++;
+    if (completed < moves) awaited = host.receive(completed % 2 === 0 ? "tcp" : "unix");
+  }
+  if (waits) giveInput();
+  const { status } = await current.ended;
+  return {
+    stdout: Buffer.concat(chain.map((agent) => agent.stdout.bytes)),
+    status,
+    files: await directories.files(),
+    moves: completed,
+  };
+}
+
+/** Longest that an agent whose monitor is gone may still be there. */
+const AGENT_END_MS = 5000;
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @returns false when the guest ended by itself before it could be moved. */
+async function moved(current: PeregrineProcess, uri: string): Promise<boolean> {
+  try {
+    const result = await migrate(current, uri);
+    if (result.status === "completed") {
+      await current.ended;
+      return true;
+    }
+    if (/guest (program )?(has )?ended/i.test(result["error-desc"] ?? "")) return false;
+    throw new Error(`the migration ${result.status}: ${result["error-desc"]}`);
+  } catch (error) {
+    // The agent ends with its guest, and its monitor with it; anything else is a fault.
+    await Promise.race([current.ended, delay(AGENT_END_MS)]);
+    if (current.child.exitCode !== null) return false;
+    throw error;
+  }
+}
