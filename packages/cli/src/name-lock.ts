@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { statSync } from "node:fs";
+import { realpathSync, statSync } from "node:fs";
 import net from "node:net";
 
 /** Held until it is released or its process ends, in whatever way. */
@@ -27,9 +27,9 @@ export function tryLock(directory: string, name: string): Promise<NameLock | und
   });
 }
 
-/** Names the directory by its inode: a path may lead to it in several ways. */
+/** A path may lead to the directory in several ways, and its inode may be that of a directory that is gone. */
 function abstractAddress(directory: string, name: string): string {
   const { dev, ino } = statSync(directory, { bigint: true });
-  const digest = createHash("sha256").update(`${dev}:${ino}:${name}`).digest("hex");
-  return `\0peregrine-${digest}`;
+  const place = JSON.stringify([realpathSync(directory), String(dev), String(ino), name]);
+  return `\0peregrine-${createHash("sha256").update(place).digest("hex")}`;
 }

@@ -1,0 +1,170 @@
+import { expect, test } from "vitest";
+import type { CommandHandlers } from "./command-options.ts";
+import { execute } from "./command-line.ts";
+import type { ProgramName } from "./command-line.ts";
+
+interface Call {
+  readonly command: string;
+  readonly args: readonly unknown[];
+}
+
+/** Carries out nothing, and remembers what it was asked for. */
+function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandlers } {
+  const calls: Call[] = [];
+  const record =
+    (command: string) =>
+    (...args: readonly unknown[]): Promise<number> => {
+      calls.push({ command, args });
+      return Promise.resolve(7);
+    };
+  const names = ["run", "receive", "migrate", "cancel", "info", "list", "stop", "cont", "quit"] as const;
+  const handlers = Object.fromEntries(
+    names.map((name) => [name, record(name)]),
+  ) as unknown as CommandHandlers;
+  return { calls, handlers };
+}
+
+async function parsed(args: readonly string[], program: ProgramName = "peregrine"): Promise<Call> {
+  const { calls, handlers } = recorder();
+  expect(await execute(program, args, handlers)).toBe(7);
+  expect(calls).toHaveLength(1);
+  return calls[0]!;
+}
+
+const RUN_DEFAULTS = {
+  name: undefined,
+  directories: [],
+  monitors: [],
+  keep: false,
+  paused: false,
+  environment: [],
+  stackMib: 64,
+  migratable: true,
+  args: [],
+};
+
+test("run has defaults for everything but the program", async () => {
+  expect(await parsed(["run", "a.wasm"])).toEqual({
+    command: "run",
+    args: [{ ...RUN_DEFAULTS, program: "a.wasm" }],
+  });
+});
+
+test("run takes all its options, and leaves those behind -- to the program", async () => {
+  const options = ["--name", "web", "--dir", "/tmp::/data", "--dir", "/::/", "--env", "A=b=c", "--env", "E="];
+  const more = [
+    "--qmp",
+    "tcp:127.0.0.1:0",
+    "--qmp",
+    "unix:/q",
+    "--stack",
+    "8",
+    "--no-migrate",
+    "--keep",
+    "-S",
+  ];
+  expect(await parsed(["run", "a.wasm", ...options, ...more, "--", "-S", "--name", "x", "--help"])).toEqual({
+    command: "run",
+    args: [
+      {
+        program: "a.wasm",
+        args: ["-S", "--name", "x", "--help"],
+        name: "web",
+        directories: [
+          { hostPath: "/tmp", guestPath: "/data" },
+          { hostPath: "/", guestPath: "/" },
+        ],
+        environment: ["A=b=c", "E="],
+        monitors: ["tcp:127.0.0.1:0", "unix:/q"],
+        stackMib: 8,
+        migratable: false,
+        keep: true,
+        paused: true,
+      },
+    ],
+  });
+});
+
+test("a directory of the host is made absolute", async () => {
+  const { args } = await parsed(["run", "a.wasm", "--dir", "x::/data"]);
+  expect(args[0]).toMatchObject({ directories: [{ hostPath: `${process.cwd()}/x`, guestPath: "/data" }] });
+});
+
+test("the daemons take the same options without a command", async () => {
+  expect(await parsed(["a.wasm", "--keep", "--", "1"], "source-agent")).toMatchObject({
+    command: "run",
+    args: [{ program: "a.wasm", keep: true, args: ["1"] }],
+  });
+  expect(await parsed(["tcp:0.0.0.0:4444", "-S", "--name", "b"], "dest-agent")).toMatchObject({
+    command: "receive",
+    args: [{ uri: "tcp:0.0.0.0:4444", paused: true, name: "b" }],
+  });
+});
+
+test("migrate is unlimited and leaves the downtime alone unless told otherwise", async () => {
+  const guest = { name: "web", uri: "tcp:h:1" };
+  expect((await parsed(["migrate", "web", "tcp:h:1"])).args).toEqual([
+    { ...guest, bandwidth: 0, downtime: undefined, json: false },
+  ]);
+  const options = ["--bandwidth", "64M", "--downtime", "300", "--json"];
+  expect((await parsed(["migrate", "web", "tcp:h:1", ...options])).args).toEqual([
+    { ...guest, bandwidth: 64 * 2 ** 20, downtime: 300, json: true },
+  ]);
+});
+
+test.each([
+  [["info", "web", "--json"], "info", ["web", { json: true }]],
+  [["info", "web"], "info", ["web", { json: false }]],
+  [["list"], "list", [{ json: false }]],
+  [["cancel", "web"], "cancel", ["web"]],
+  [["stop", "web"], "stop", ["web"]],
+  [["cont", "web"], "cont", ["web"]],
+  [["quit", "web"], "quit", ["web"]],
+])("%j", async (args, command, expected) => {
+  expect(await parsed(args)).toEqual({ command, args: expected });
+});
+
+test.each([
+  [[], "A command is missing"],
+  [["frob"], "'frob'"],
+  [["run"], "'program.wasm'"],
+  [["run", "a.wasm", "--frob"], "'--frob'"],
+  [["run", "a.wasm", "--name", "a/b"], "'--name <name>'"],
+  [["run", "a.wasm", "--dir", "/tmp"], "'--dir <HOST::GUEST>'"],
+  [["run", "a.wasm", "--dir", "::/x"], "'--dir <HOST::GUEST>'"],
+  [["run", "a.wasm", "--dir", "/x::"], "'--dir <HOST::GUEST>'"],
+  [["run", "a.wasm", "--env", "A"], "'--env <K=V>'"],
+  [["run", "a.wasm", "--env", "=A"], "'--env <K=V>'"],
+  [["run", "a.wasm", "--stack", "0"], "'--stack <MiB>'"],
+  [["run", "a.wasm", "--stack", "1.5"], "'--stack <MiB>'"],
+  [["run", "a.wasm", "--qmp", "4444"], "'--qmp <address>'"],
+  [["receive"], "'uri'"],
+  [["receive", "tcp::1", "extra"], "too many arguments"],
+  [["migrate", "web"], "'uri'"],
+  [["migrate", "../x", "tcp:h:1"], "name"],
+  [["migrate", "web", "tcp:h:1", "--bandwidth", "64Q"], "'--bandwidth <bytes>'"],
+  [["migrate", "web", "tcp:h:1", "--bandwidth", "-1"], "'--bandwidth <bytes>'"],
+  [["migrate", "web", "tcp:h:1", "--downtime", "2000001"], "'--downtime <ms>'"],
+  [["migrate", "web", "tcp:h:1", "--downtime", "1s"], "'--downtime <ms>'"],
+])("%j is refused in one sentence that names %s", async (args, named) => {
+  const { calls, handlers } = recorder();
+  const error = await execute("peregrine", args, handlers).catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining(named) });
+  expect((error as Error).message).not.toContain("\n");
+  expect(calls).toEqual([]);
+});
+
+test.each([
+  ["peregrine", ["--help"]],
+  ["peregrine", ["help", "migrate"]],
+  ["peregrine", ["run", "--help"]],
+  ["source-agent", ["--help"]],
+  ["dest-agent", ["--help"]],
+] as const)("%s %j prints help and does nothing", async (program, args) => {
+  const { calls, handlers } = recorder();
+  let printed = "";
+  const status = await execute(program, args, handlers, { writeOut: (text) => void (printed += text) });
+  expect(status).toBe(0);
+  expect(printed).toContain(`Usage: ${program}`);
+  expect(calls).toEqual([]);
+});

@@ -1,0 +1,67 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { formatRate, formatSize, formatTime, parseSize } from "./size.ts";
+
+test.each([
+  ["0", 0],
+  ["4096", 4096],
+  ["100k", 102_400],
+  ["64M", 64 * 1024 * 1024],
+  ["1g", 2 ** 30],
+  ["1.5G", 1.5 * 2 ** 30],
+  ["2T", 2 ** 41],
+])("%s is %i bytes", (text, bytes) => {
+  expect(parseSize(text)).toBe(bytes);
+});
+
+test.each([
+  "",
+  "M",
+  "-1",
+  "1 M",
+  "1MB",
+  "1e9",
+  "0x10",
+  "1.M",
+  ".5M",
+  "9007199254740993",
+  "9000000T",
+  "Infinity",
+])("%j is no size", (text) => {
+  expect(parseSize(text)).toBeUndefined();
+});
+
+test("every whole number of bytes is understood", () => {
+  fc.assert(
+    fc.property(fc.maxSafeNat(), (bytes) => {
+      expect(parseSize(String(bytes))).toBe(bytes);
+    }),
+  );
+});
+
+test.each([
+  [0, "0 B"],
+  [1023, "1023 B"],
+  [1024, "1 KiB"],
+  [1536, "1.5 KiB"],
+  [1023.6 * 1024, "1 MiB"],
+  [310 * 1024 * 1024, "310 MiB"],
+  [2 ** 50, "1024 TiB"],
+])("%d bytes are shown as %s", (bytes, text) => {
+  expect(formatSize(bytes)).toBe(text);
+});
+
+test("what is shown of a size is within a hundredth of it", () => {
+  fc.assert(
+    fc.property(fc.nat({ max: 2 ** 45 }), (bytes) => {
+      const shown = parseSize(formatSize(bytes).replace(/ (.?)i?B$/u, "$1"));
+      expect(Math.abs(shown! - bytes)).toBeLessThanOrEqual(bytes / 100);
+    }),
+  );
+});
+
+test("rates and times carry their units", () => {
+  expect(formatRate(2 ** 20)).toBe("1 MiB/s");
+  expect(formatTime(12.4)).toBe("12 ms");
+  expect(formatTime(1250)).toBe("1.3 s");
+});

@@ -1,0 +1,132 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { afterEach } from "vitest";
+import { TemporaryDirectory } from "./temporary-directory.ts";
+
+/** Longest that anything in these tests may take. Milliseconds. */
+const PATIENCE_MS = 15_000;
+
+const BIN = fileURLToPath(new URL("../bin/peregrine.ts", import.meta.url));
+
+/** Absolute path of a program in `examples/guests`. */
+export function guest(name: string): string {
+  return fileURLToPath(new URL(`../../../../examples/guests/${name}.wasm`, import.meta.url));
+}
+
+/** How a process ended. */
+export interface Finished {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A running process and what it has printed so far. */
+export class TestProcess {
+  readonly #child: ChildProcess;
+  readonly #printed = { stdout: "", stderr: "" };
+  readonly #closed: Promise<unknown>;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    this.#closed = once(child, "close");
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name]!.setEncoding("utf8").on("data", (text: string) => {
+        this.#printed[name] += text;
+        child.emit("printed");
+      });
+    }
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get stdout(): string {
+    return this.#printed.stdout;
+  }
+
+  /** Resolves with the match once the process has printed it. Rejects when it ends before that. */
+  async printed(stream: "stdout" | "stderr", pattern: RegExp): Promise<RegExpExecArray> {
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    for (;;) {
+      const match = pattern.exec(this.#printed[stream]);
+      if (match !== null) return match;
+      if (this.#hasEnded) throw new Error(`it ended before ${pattern}: ${JSON.stringify(this.#printed)}`);
+      await Promise.race([once(this.#child, "printed", { signal }), this.#closed]);
+    }
+  }
+
+  write(text: string): void {
+    this.#child.stdin!.write(text);
+  }
+
+  endInput(): void {
+    this.#child.stdin!.end();
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves when it has ended. */
+  async finished(): Promise<Finished> {
+    const overdue = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
+    await this.#closed;
+    clearTimeout(overdue);
+    return { status: this.#child.exitCode, ...this.#printed };
+  }
+
+  async kill(): Promise<void> {
+    if (!this.#hasEnded) this.#child.kill("SIGKILL");
+    await this.#closed;
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+}
+
+/** The command line, with a runtime directory for each test. What it starts is ended after the test. */
+export interface Peregrine {
+  /** The runtime directory. */
+  readonly directory: string;
+  start(...args: readonly string[]): TestProcess;
+  /** Starts a command and waits for its end; its input is empty. */
+  run(...args: readonly string[]): Promise<Finished>;
+}
+
+/** To be called once in a test file. The runtime directory is empty at the beginning of each test. */
+export function usePeregrine(command: readonly string[] = [process.execPath, BIN]): Peregrine {
+  let directory = new TemporaryDirectory();
+  const processes: TestProcess[] = [];
+  afterEach(async () => {
+    await Promise.all(processes.splice(0).map((process) => process.kill()));
+    directory[Symbol.dispose]();
+    directory = new TemporaryDirectory();
+  });
+  const start = (...args: readonly string[]): TestProcess => {
+    const [program, ...before] = command;
+    const child = spawn(program!, [...before, ...args], {
+      env: { ...process.env, PEREGRINE_RUNTIME_DIR: directory.path },
+      stdio: "pipe",
+    });
+    // The command may end without having read its input.
+    child.stdin.on("error", () => {});
+    const started = new TestProcess(child);
+    processes.push(started);
+    return started;
+  };
+  return {
+    get directory() {
+      return directory.path;
+    },
+    start,
+    run(...args) {
+      const started = start(...args);
+      started.endInput();
+      return started.finished();
+    },
+  };
+}
