@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { QmpClient } from "@peregrine/monitor";
 import { afterEach } from "vitest";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
@@ -95,6 +96,10 @@ export interface Peregrine {
   start(...args: readonly string[]): TestProcess;
   /** Starts a command and waits for its end; its input is empty. */
   run(...args: readonly string[]): Promise<Finished>;
+  /** Starts a process that waits for a guest. @returns it, and the URI where it waits. */
+  receive(uri: string, name: string, ...options: readonly string[]): Promise<[TestProcess, string]>;
+  /** What the agent of a guest tells of itself. */
+  report(name: string): Promise<Record<string, unknown>>;
 }
 
 /** To be called once in a test file. The runtime directory is empty at the beginning of each test. */
@@ -127,6 +132,19 @@ export function usePeregrine(command: readonly string[] = [process.execPath, BIN
       const started = start(...args);
       started.endInput();
       return started.finished();
+    },
+    async receive(uri, name, ...options) {
+      const waiting = start("receive", uri, "--name", name, ...options);
+      const [, address] = await waiting.printed("stderr", /is awaited on (.+)\n/u);
+      return [waiting, address!];
+    },
+    async report(name) {
+      const client = await QmpClient.connect(`unix:${directory.path}/${name}.sock`);
+      try {
+        return (await client.execute("x-peregrine-info")) as Record<string, unknown>;
+      } finally {
+        await client.close();
+      }
     },
   };
 }
