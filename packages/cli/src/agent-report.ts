@@ -23,6 +23,8 @@ export interface MigrationCounters {
   readonly retireRate: number;
   readonly dirtyRate: number;
   readonly downtimeLimit: number;
+  /** 0 is unlimited. */
+  readonly bandwidthLimit: number;
 }
 
 /** What `x-peregrine-info` answers: the agent, and more about its outgoing migration than `query-migrate` tells. */
@@ -46,6 +48,7 @@ const Counters = v.object({
   retireRate: v.number(),
   dirtyRate: v.number(),
   downtimeLimit: v.number(),
+  bandwidthLimit: v.number(),
 } satisfies Record<keyof MigrationCounters, unknown>);
 
 const Downtime = v.object({

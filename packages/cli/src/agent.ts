@@ -191,6 +191,7 @@ export class Agent implements AgentControl {
   get #counters(): MigrationCounters | null {
     const { statistics, status } = this.#outgoing;
     if (status === "none") return null;
+    const parameters = this.#outgoing.queryParameters();
     return {
       pass: statistics.pass,
       passTotal: statistics.passPages * PAGE_SIZE,
@@ -201,7 +202,8 @@ export class Agent implements AgentControl {
       sendRate: statistics.bandwidth * 1000,
       retireRate: statistics.retireRate * 1000,
       dirtyRate: statistics.dirtyBytesRate,
-      downtimeLimit: this.#outgoing.queryParameters()["downtime-limit"],
+      downtimeLimit: parameters["downtime-limit"],
+      bandwidthLimit: parameters["max-bandwidth"],
     };
   }
 

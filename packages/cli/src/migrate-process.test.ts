@@ -1,3 +1,4 @@
+import type { ReceivedEvent } from "@peregrine/monitor";
 import { expect, test } from "vitest";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
 import type { TestProcess } from "./testing/peregrine-process.ts";
@@ -58,6 +59,30 @@ test("a guest moves there and back; JSON tells how", async () => {
   expect(await peregrine.run("migrate", "b", second)).toMatchObject({ status: 0 });
   expect((await there.finished()).status).toBe(0);
   await finishAt(back, source, there);
+});
+
+test("clients of both monitors get the events", async () => {
+  const [destination, address] = await peregrine.receive("tcp:127.0.0.1:0", "b");
+  const source = await startConsole("--keep");
+  const [from, to] = await Promise.all(["a", "b"].map((name) => peregrine.connect(name)));
+  await from!.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+  const events: Record<"from" | "to", string[]> = { from: [], to: [] };
+  const name = ({ event, data }: ReceivedEvent): string => [event, ...Object.values(data ?? {})].join(" ");
+  from!.events.subscribe((event) => events.from.push(name(event)));
+  to!.events.subscribe((event) => events.to.push(name(event)));
+  expect(await peregrine.run("migrate", "a", address)).toMatchObject({ status: 0 });
+  await finishAt(destination, source);
+  await Promise.all([to!.closed, from!.close()]);
+  const passes = events.from.filter((event) => event.startsWith("MIGRATION_PASS"));
+  expect(passes).toEqual(passes.map((_, index) => `MIGRATION_PASS ${index + 1}`));
+  expect(passes).not.toEqual([]);
+  expect(events.from.filter((event) => !passes.includes(event))).toEqual([
+    "MIGRATION setup",
+    "MIGRATION active",
+    "STOP",
+    "MIGRATION completed",
+  ]);
+  expect(events.to).toEqual(["RESUME", "SHUTDOWN true guest-shutdown"]);
 });
 
 test("-S leaves the guest paused at the destination, --keep the agent at the source", async () => {

@@ -17,7 +17,7 @@ export function progressLines(progress: Progress, columns: number): string[] {
   const percent = `${Math.floor(fraction * 100)} %`.padStart(5);
   const lines = [
     `pass ${pass}  [${bar}] ${percent}  ${formatSize(passDone)} of ${formatSize(passTotal)}`,
-    rates(progress),
+    figures(progress),
   ];
   const verdict = convergenceVerdict(progress);
   return verdict === undefined ? lines : [...lines, verdict];
@@ -26,10 +26,10 @@ export function progressLines(progress: Progress, columns: number): string[] {
 /** The same in one line, for output that is kept. */
 export function progressLine(progress: Progress): string {
   const { pass, fraction, passTotal } = progress;
-  return `pass ${pass}: ${Math.floor(fraction * 100)} % of ${formatSize(passTotal)}, ${rates(progress)}`;
+  return `pass ${pass}: ${Math.floor(fraction * 100)} % of ${formatSize(passTotal)}, ${figures(progress)}`;
 }
 
-function rates({ sendRate, dirtyRate, predictedDowntime, downtimeLimit, transferred }: Progress): string {
+function figures({ sendRate, dirtyRate, predictedDowntime, downtimeLimit, transferred }: Progress): string {
   const downtime = predictedDowntime === undefined ? "not known yet" : formatTime(predictedDowntime);
   return [
     `${formatSize(transferred)} sent`,
@@ -42,9 +42,12 @@ function rates({ sendRate, dirtyRate, predictedDowntime, downtimeLimit, transfer
 /** Why it will not end and what to do; undefined while there is hope. */
 export function convergenceVerdict(progress: Progress): string | undefined {
   if (!willNotConverge(progress)) return undefined;
-  const { dirtyRate, sendRate, leastDowntime } = progress;
-  return (
-    `dirtying ${formatRate(dirtyRate)}, sending ${formatRate(sendRate)}: will not converge; ` +
-    `raise --downtime to ${Math.ceil(leastDowntime ?? 0)} or more, or --bandwidth, or pause the guest with \`peregrine stop\``
-  );
+  const { dirtyRate, sendRate, leastDowntime, bandwidthLimit } = progress;
+  const advice = [
+    `raise --downtime to ${Math.ceil(leastDowntime ?? 0)} or more`,
+    ...(bandwidthLimit > 0 ? ["raise --bandwidth"] : []),
+    "or pause the guest with `peregrine stop`",
+  ];
+  const rates = `dirtying ${formatRate(dirtyRate)}, sending ${formatRate(sendRate)}`;
+  return `${rates}: will not converge; ${advice.join(", ")}`;
 }

@@ -17,6 +17,7 @@ const sample = (pass: number, passTotal: number, remaining: number): ProgressSam
   retireRate: 200 * MIB,
   dirtyRate: 310 * MIB,
   downtimeLimit: 30,
+  bandwidthLimit: 0,
 });
 
 /** Passes that do not get any smaller. */
@@ -45,11 +46,14 @@ test("a terminal is shown a bar that fits it", () => {
   );
 });
 
-test("a migration that will not converge is told so, with what to do", () => {
-  const progress = HOPELESS.reduce(advance, advance(undefined, HOPELESS[0]!));
+test.each([
+  [0, "raise --downtime to 320 or more, or pause the guest with `peregrine stop`"],
+  [200 * MIB, "raise --downtime to 320 or more, raise --bandwidth, or pause the guest with `peregrine stop`"],
+])("with a limit of %i a migration that will not converge is told so, with what to do", (limit, advice) => {
+  const samples = HOPELESS.map((next) => ({ ...next, bandwidthLimit: limit }));
+  const progress = samples.reduce(advance, advance(undefined, samples[0]!));
   expect(progressLines(progress, 80)[2]).toBe(
-    "dirtying 310 MiB/s, sending 180 MiB/s: will not converge; " +
-      "raise --downtime to 320 or more, or --bandwidth, or pause the guest with `peregrine stop`",
+    `dirtying 310 MiB/s, sending 180 MiB/s: will not converge; ${advice}`,
   );
 });
 

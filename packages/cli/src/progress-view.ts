@@ -12,18 +12,17 @@ export interface ProgressView {
 
 type Output = Pick<NodeJS.WriteStream, "write">;
 
-const DEFAULT_COLUMNS = 80;
 /** Of two lines about the same pass. Milliseconds. */
 const LINE_INTERVAL_MS = 1000;
 
-/** A bar that is drawn again and again. */
+/** A bar that is drawn again and again, on a terminal that knows its size. */
 export function terminalView(output: NodeJS.WriteStream): ProgressView {
   const draw = createLogUpdate(output);
   let progress: Progress | undefined;
   return {
     show(sample) {
       progress = advance(progress, sample);
-      draw(progressLines(progress, output.columns ?? DEFAULT_COLUMNS).join("\n"));
+      draw(progressLines(progress, output.columns).join("\n"));
     },
     close: () => draw.done(),
   };

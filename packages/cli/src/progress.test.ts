@@ -18,6 +18,7 @@ const anySample: fc.Arbitrary<ProgressSample> = fc.record({
   retireRate: rate,
   dirtyRate: rate,
   downtimeLimit: fc.nat({ max: 2_000_000 }),
+  bandwidthLimit: bytes,
 });
 
 const sample = (changes: Partial<ProgressSample>): ProgressSample => ({
@@ -31,6 +32,7 @@ const sample = (changes: Partial<ProgressSample>): ProgressSample => ({
   retireRate: 100,
   dirtyRate: 50,
   downtimeLimit: 30,
+  bandwidthLimit: 0,
   ...changes,
 });
 

@@ -1,16 +1,7 @@
-/** What one look at a migration shows. Bytes, bytes per second, milliseconds. */
-export interface ProgressSample {
-  readonly pass: number;
-  readonly passTotal: number;
-  readonly passBytes: number;
-  readonly remaining: number;
-  readonly total: number;
-  readonly transferred: number;
-  readonly sendRate: number;
-  readonly retireRate: number;
-  readonly dirtyRate: number;
-  readonly downtimeLimit: number;
-}
+import type { MigrationCounters } from "./agent-report.ts";
+
+/** What one look at a migration shows. */
+export type ProgressSample = MigrationCounters;
 
 /**
  * How far a migration is. Nothing that says how far it is runs backwards: not the pass, not the fraction within a
@@ -29,6 +20,8 @@ export interface Progress {
   /** Milliseconds that the guest would have stood still, had it been stopped when this pass began. */
   readonly predictedDowntime: number | undefined;
   readonly downtimeLimit: number;
+  /** 0 is unlimited. */
+  readonly bandwidthLimit: number;
   /** Bytes of the smallest pass so far. */
   readonly leastPassTotal: number;
   /** The smallest prediction so far. */
@@ -42,9 +35,9 @@ const HOPELESS_PASSES = 3;
 
 /** Takes one more look into account. Samples may be late, repeated or torn between two passes. */
 export function advance(before: Progress | undefined, sample: ProgressSample): Progress {
-  const { sendRate, dirtyRate, downtimeLimit } = sample;
+  const { sendRate, dirtyRate, downtimeLimit, bandwidthLimit } = sample;
   const transferred = Math.max(before?.transferred ?? 0, sample.transferred);
-  const now = { transferred, sendRate, dirtyRate, downtimeLimit };
+  const now = { transferred, sendRate, dirtyRate, downtimeLimit, bandwidthLimit };
   if (before === undefined || sample.pass > before.pass) return { ...now, ...newPass(before, sample) };
   if (sample.pass < before.pass) return { ...before, ...now };
   const passDone = Math.max(before.passDone, doneOf(sample, before.passTotal));
@@ -65,7 +58,10 @@ export function willNotConverge(progress: Progress): boolean {
   );
 }
 
-type PassFields = Omit<Progress, "transferred" | "sendRate" | "dirtyRate" | "downtimeLimit">;
+type PassFields = Omit<
+  Progress,
+  "transferred" | "sendRate" | "dirtyRate" | "downtimeLimit" | "bandwidthLimit"
+>;
 
 function newPass(before: Progress | undefined, sample: ProgressSample): PassFields {
   const { pass, passTotal } = sample;

@@ -88,7 +88,7 @@ test.each([
 ] as const)("%s ends the agent in order", async (signal, status) => {
   const process = peregrine.start("run", ...ENDLESS);
   await process.printed("stdout", /sweep 1\n/u);
-  const client = await QmpClient.connect(`unix:${join(peregrine.directory, "t.sock")}`);
+  const client = await peregrine.connect("t");
   const events: string[] = [];
   client.events.subscribe(({ event, data }) => events.push(`${event} ${JSON.stringify(data)}`));
   process.signal(signal);

@@ -44,7 +44,9 @@ function absoluteUri(uri: string): string {
 
 function viewFor(json: boolean): ProgressView {
   if (json) return jsonView(process.stdout);
-  return process.stdout.isTTY ? terminalView(process.stdout) : linesView(process.stdout);
+  // A terminal that does not know its size, such as a recorded one, has no room to draw in.
+  const canDraw = process.stdout.isTTY && process.stdout.columns > 0;
+  return canDraw ? terminalView(process.stdout) : linesView(process.stdout);
 }
 
 async function begin(

@@ -98,6 +98,8 @@ export interface Peregrine {
   run(...args: readonly string[]): Promise<Finished>;
   /** Starts a process that waits for a guest. @returns it, and the URI where it waits. */
   receive(uri: string, name: string, ...options: readonly string[]): Promise<[TestProcess, string]>;
+  /** A client of the monitor of a guest. */
+  connect(name: string): Promise<QmpClient>;
   /** What the agent of a guest tells of itself. */
   report(name: string): Promise<Record<string, unknown>>;
 }
@@ -123,6 +125,8 @@ export function usePeregrine(command: readonly string[] = [process.execPath, BIN
     processes.push(started);
     return started;
   };
+  const connect = (name: string): Promise<QmpClient> =>
+    QmpClient.connect(`unix:${directory.path}/${name}.sock`);
   return {
     get directory() {
       return directory.path;
@@ -138,8 +142,9 @@ export function usePeregrine(command: readonly string[] = [process.execPath, BIN
       const [, address] = await waiting.printed("stderr", /is awaited on (.+)\n/u);
       return [waiting, address!];
     },
+    connect,
     async report(name) {
-      const client = await QmpClient.connect(`unix:${directory.path}/${name}.sock`);
+      const client = await connect(name);
       try {
         return (await client.execute("x-peregrine-info")) as Record<string, unknown>;
       } finally {
