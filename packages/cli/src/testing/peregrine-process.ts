@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { QmpClient } from "@peregrine/monitor";
-import { afterEach } from "vitest";
+import { afterEach, beforeEach } from "vitest";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
 /** Longest that anything in these tests may take. Milliseconds. */
@@ -106,12 +106,14 @@ export interface Peregrine {
 
 /** To be called once in a test file. The runtime directory is empty at the beginning of each test. */
 export function usePeregrine(command: readonly string[] = [process.execPath, BIN]): Peregrine {
-  let directory = new TemporaryDirectory();
+  let directory: TemporaryDirectory;
   const processes: TestProcess[] = [];
+  beforeEach(() => {
+    directory = new TemporaryDirectory();
+  });
   afterEach(async () => {
     await Promise.all(processes.splice(0).map((process) => process.kill()));
     directory[Symbol.dispose]();
-    directory = new TemporaryDirectory();
   });
   const start = (...args: readonly string[]): TestProcess => {
     const [program, ...before] = command;
