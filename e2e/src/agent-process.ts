@@ -61,7 +61,10 @@ export class PeregrineProcess {
     this.child.stdin!.on("error", () => undefined);
     this.stdout = new Output(this.child.stdout!);
     this.stderr = new Output(this.child.stderr!);
-    this.ended = once(this.child, "close").then(([status, signal]) => ({ status, signal })) as typeof this.ended;
+    this.ended = once(this.child, "close").then(([status, signal]) => ({
+      status,
+      signal,
+    })) as typeof this.ended;
   }
 
   get hasEnded(): boolean {

@@ -23,7 +23,10 @@ export interface MoveOptions {
  * @returns the output of all processes, one after the other, and the last one's exit status.
  * Errors: when a migration fails while the guest lives.
  */
-export async function runMoved(guest: Guest, { moves, start, interval, random }: MoveOptions): Promise<MovedRun> {
+export async function runMoved(
+  guest: Guest,
+  { moves, start, interval, random }: MoveOptions,
+): Promise<MovedRun> {
   await using directories = await GuestDirectories.create(guest);
   await using host = await Host.create();
   const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
@@ -39,7 +42,7 @@ export async function runMoved(guest: Guest, { moves, start, interval, random }:
   while (completed < moves) {
     await Promise.race([delay(interval * 2 * random.next()), current.ended]);
     const next = await awaited;
-    if (current.hasEnded || !(await moved(current, next.uri))) break;
+    if (current.hasEnded || !(await moved(current, next.uri, next.agent))) break;
     current = next.agent;
     chain.push(current);
     completed++;
@@ -61,7 +64,7 @@ const AGENT_END_MS = 5000;
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns false when the guest ended by itself before it could be moved. */
-async function moved(current: PeregrineProcess, uri: string): Promise<boolean> {
+async function moved(current: PeregrineProcess, uri: string, next: PeregrineProcess): Promise<boolean> {
   try {
     const result = await migrate(current, uri);
     if (result.status === "completed") {
@@ -69,7 +72,7 @@ async function moved(current: PeregrineProcess, uri: string): Promise<boolean> {
       return true;
     }
     if (/guest (program )?(has )?ended/i.test(result["error-desc"] ?? "")) return false;
-    throw new Error(`the migration ${result.status}: ${result["error-desc"]}`);
+    throw new Error(`the migration ${result.status}: ${result["error-desc"]}\n${next.stderr.text}`);
   } catch (error) {
     // The agent ends with its guest, and its monitor with it; anything else is a fault.
     await Promise.race([current.ended, delay(AGENT_END_MS)]);

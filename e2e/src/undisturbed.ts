@@ -56,12 +56,24 @@ export class GuestDirectories implements AsyncDisposable {
 export async function runUndisturbed(guest: Guest): Promise<RunOutcome & { readonly duration: number }> {
   await using directories = await GuestDirectories.create(guest);
   const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
-  const args = [pathOf("run-plain.ts"), ...directories.options, ...env, pathOf(guest.file), "--", ...guest.args];
+  const args = [
+    pathOf("run-plain.ts"),
+    ...directories.options,
+    ...env,
+    pathOf(guest.file),
+    "--",
+    ...guest.args,
+  ];
   const start = performance.now();
   const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
   const chunks: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
   child.stdin.end(guest.stdin ?? "");
   const [status] = (await once(child, "close")) as [number | null];
-  return { stdout: Buffer.concat(chunks), status, files: await directories.files(), duration: performance.now() - start };
+  return {
+    stdout: Buffer.concat(chunks),
+    status,
+    files: await directories.files(),
+    duration: performance.now() - start,
+  };
 }

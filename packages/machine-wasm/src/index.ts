@@ -10,6 +10,7 @@ export type {
 } from "./guest-messages.ts";
 export { GuestProgram } from "./guest-program.ts";
 export type { GuestHost } from "./guest-program.ts";
+export { checkSetup } from "./setup-check.ts";
 export { WasmMachine } from "./wasm-machine.ts";
 export type { ConsoleSource, FreshGuest, WasmMachineHost } from "./wasm-machine.ts";
 export { FixedMachine } from "./fixed-machine.ts";

@@ -21,10 +21,10 @@ import {
   toWasiSection,
   WASI_STATE,
   type WasiConfig,
-  WasiHost,
   type WasiSection,
   type WasiState,
 } from "./wasi/index.ts";
+import { checkSetup } from "./setup-check.ts";
 import {
   loadModule,
   type ProgramIdentity,
@@ -245,7 +245,7 @@ export class WasmMachine implements Machine {
       description: WASI_SETUP,
       save: () => this.#saveWasi(),
       load: (value) =>
-        WasiHost.check(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
+        checkSetup(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
     });
     this.devices.register({
       ...late,
