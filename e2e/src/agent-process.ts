@@ -167,10 +167,32 @@ export class Host implements AsyncDisposable {
   }
 }
 
-/** Starts a migration and waits for its end. */
-export async function migrate(from: PeregrineProcess, uri: string, bandwidth = 0): Promise<MigrateResult> {
-  await from.execute("migrate_set_speed", { value: bandwidth });
+export interface MigrateOptions {
+  /** Bytes per second; 0, the default, is unlimited. */
+  readonly bandwidth?: number;
+  /** Tolerated downtime in ms; the agent's default when left out. */
+  readonly downtime?: number | undefined;
+}
+
+export async function startMigration(
+  from: PeregrineProcess,
+  uri: string,
+  { bandwidth = 0, downtime }: MigrateOptions = {},
+): Promise<void> {
+  await from.execute("migrate-set-parameters", {
+    "max-bandwidth": bandwidth,
+    ...(downtime === undefined ? {} : { "downtime-limit": downtime }),
+  });
   await from.execute("migrate", { uri });
+}
+
+/** Starts a migration and waits for its end. */
+export async function migrate(
+  from: PeregrineProcess,
+  uri: string,
+  options: MigrateOptions = {},
+): Promise<MigrateResult> {
+  await startMigration(from, uri, options);
   return migrationEnd(from);
 }
 

@@ -16,6 +16,8 @@ export interface MoveOptions {
   /** Mean time between the end of a move and the next one, ms. */
   readonly interval: number;
   readonly random: Random;
+  /** Tolerated downtime, ms, for a guest that dirties its memory faster than it can be sent. */
+  readonly downtime?: number | undefined;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface MoveOptions {
  */
 export async function runMoved(
   guest: Guest,
-  { moves, start, interval, random }: MoveOptions,
+  { moves, start, interval, random, downtime }: MoveOptions,
 ): Promise<MovedRun> {
   await using directories = await GuestDirectories.create(guest);
   await using host = await Host.create();
@@ -42,7 +44,7 @@ export async function runMoved(
   while (completed < moves) {
     await Promise.race([delay(interval * 2 * random.next()), current.ended]);
     const next = await awaited;
-    if (current.hasEnded || !(await moved(current, next.uri, next.agent))) break;
+    if (current.hasEnded || !(await moved(current, next, downtime))) break;
     current = next.agent;
     chain.push(current);
     completed++;
@@ -64,15 +66,19 @@ const AGENT_END_MS = 5000;
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns false when the guest ended by itself before it could be moved. */
-async function moved(current: PeregrineProcess, uri: string, next: PeregrineProcess): Promise<boolean> {
+async function moved(
+  current: PeregrineProcess,
+  { uri, agent }: { readonly uri: string; readonly agent: PeregrineProcess },
+  downtime: number | undefined,
+): Promise<boolean> {
   try {
-    const result = await migrate(current, uri);
+    const result = await migrate(current, uri, { downtime });
     if (result.status === "completed") {
       await current.ended;
       return true;
     }
     if (/guest (program )?(has )?ended/i.test(result["error-desc"] ?? "")) return false;
-    throw new Error(`the migration ${result.status}: ${result["error-desc"]}\n${next.stderr.text}`);
+    throw new Error(`the migration ${result.status}: ${result["error-desc"]}\n${agent.stderr.text}`);
   } catch (error) {
     // The agent ends with its guest, and its monitor with it; anything else is a fault.
     await Promise.race([current.ended, delay(AGENT_END_MS)]);

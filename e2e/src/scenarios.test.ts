@@ -1,0 +1,151 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { guests, pathOf } from "../../examples/guests/guests.ts";
+import { Host, migrate, migrationEnd, type PeregrineProcess, startMigration } from "./agent-process.ts";
+import { GuestDirectories, runUndisturbed } from "./undisturbed.ts";
+
+const guest = (name: string): (typeof guests)[number] => guests.find((entry) => entry.name === name)!;
+
+const output = (...agents: readonly PeregrineProcess[]): string =>
+  Buffer.concat(agents.map(({ stdout }) => stdout.bytes)).toString("latin1");
+
+const memoryOf = async (agent: PeregrineProcess): Promise<number> =>
+  (await agent.execute<{ memory: number }>("x-peregrine-info")).memory;
+
+describe("a guest", () => {
+  it("goes from A to B, back to A, and to B again", async () => {
+    const lua = guest("lua-workload");
+    const expected = await runUndisturbed(lua);
+    await using directories = await GuestDirectories.create(lua);
+    await using hostA = await Host.create();
+    await using hostB = await Host.create();
+    const first = await hostA.run(pathOf(lua.file), directories.options, lua.args);
+    const stays = [first];
+    for (const host of [hostB, hostA, hostB]) {
+      const next = await host.receive("unix");
+      await stays.at(-1)!.until("stdout", /\n.*\n/);
+      expect(await migrate(stays.at(-1)!, next.uri)).toMatchObject({ status: "completed" });
+      stays.push(next.agent);
+    }
+    expect(await stays.at(-1)!.ended).toEqual({ status: 0, signal: null });
+    for (const stay of stays.slice(0, -1)) expect(await stay.ended).toEqual({ status: 0, signal: null });
+    expect(output(...stays)).toBe(expected.stdout.toString("latin1"));
+    for (const stay of stays) expect(stay.stdout.bytes.length).toBeGreaterThan(0);
+  });
+
+  it("is moved while it waits in a long sleep, and sleeps no longer for it", async () => {
+    await using host = await Host.create();
+    const sleeper = await host.run(pathOf("sleeper.wasm"), [], ["--seconds", "5"]);
+    await sleeper.until("stdout", /\nsleep: going to sleep/);
+    const next = await host.receive("tcp");
+    expect(await migrate(sleeper, next.uri)).toMatchObject({ status: "completed" });
+    expect((await next.agent.ended).status).toBe(0);
+    // The sleep ends 5 s after it began, wherever it began. It is rounded to whole seconds.
+    expect(output(sleeper, next.agent)).toMatch(/\nsleep: slept [56] s/);
+  });
+
+  it("is moved while it waits for a line from its console, and gets the line there", async () => {
+    await using host = await Host.create();
+    const waiting = await host.run(pathOf("console.wasm"), [], []);
+    await waiting.until("stdout", /./);
+    const next = await host.receive("unix");
+    expect(await migrate(waiting, next.uri)).toMatchObject({ status: "completed" });
+    next.agent.child.stdin!.end("12\n30\nsum\nquit 9\n");
+    expect((await next.agent.ended).status).toBe(9);
+    expect(next.agent.stdout.text).toMatch(/42/);
+  });
+
+  it("keeps what was typed and not yet read", async () => {
+    await using host = await Host.create();
+    const busy = await host.run(pathOf("console.wasm"), [], []);
+    await busy.until("stdout", /./);
+    busy.child.stdin!.write("work 60\n12\n30\nsum\nquit 4\n");
+    await busy.until("stdout", /work/);
+    const next = await host.receive("unix");
+    expect(await migrate(busy, next.uri)).toMatchObject({ status: "completed" });
+    expect((await next.agent.ended).status).toBe(4);
+    expect(output(busy, next.agent)).toMatch(/42/);
+  });
+
+  it("is moved deep in a recursion of 10 000 frames", async () => {
+    const recursion = guest("recursion");
+    const expected = await runUndisturbed(recursion);
+    await using host = await Host.create();
+    const deep = await host.run(pathOf(recursion.file), [], recursion.args);
+    // Its lines are printed at the deepest point and on the way back.
+    await deep.until("stdout", /\n/);
+    const next = await host.receive("unix");
+    expect(await migrate(deep, next.uri)).toMatchObject({ status: "completed" });
+    expect((await next.agent.ended).status).toBe(0);
+    expect(output(deep, next.agent)).toBe(expected.stdout.toString("latin1"));
+  });
+
+  it("grows its memory while it is being copied", async () => {
+    const grow = guest("grow");
+    const args = ["--steps", "40"];
+    const expected = await runUndisturbed({ ...grow, args });
+    await using host = await Host.create();
+    const growing = await host.run(pathOf(grow.file), [], args);
+    await growing.until("stdout", /\n/);
+    const next = await host.receive("tcp");
+    const before = await memoryOf(growing);
+    await startMigration(growing, next.uri, { bandwidth: 1 << 20, downtime: 500 });
+    for (let memory = before; memory <= before + (1 << 20); memory = await memoryOf(growing))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    await growing.execute("migrate_set_speed", { value: 0 });
+    expect(await migrationEnd(growing)).toMatchObject({ status: "completed" });
+    expect((await next.agent.ended).status).toBe(0);
+    expect(output(growing, next.agent)).toBe(expected.stdout.toString("latin1"));
+  });
+
+  it("arrives paused when it was paused, or when it is told to with -S, and goes on with cont", async () => {
+    await using host = await Host.create();
+    await using directories = await GuestDirectories.create(guest("counter"));
+    const counter = await host.run(pathOf("counter.wasm"), directories.options, [
+      "/data/progress",
+      "--mib",
+      "4",
+      "--rate",
+      "4",
+      "--seconds",
+      "60",
+    ]);
+    await counter.execute("stop");
+    const paused = await host.receive("unix");
+    expect(await migrate(counter, paused.uri)).toMatchObject({ status: "completed" });
+    await counter.ended;
+    expect(await paused.agent.execute("query-status")).toMatchObject({ status: "paused", running: false });
+    await paused.agent.execute("cont");
+    const waiting = await host.receive("unix", ["-S"]);
+    expect(await migrate(paused.agent, waiting.uri)).toMatchObject({ status: "completed" });
+    await paused.agent.ended;
+    expect(await waiting.agent.execute("query-status")).toMatchObject({ status: "paused", running: false });
+    await waiting.agent.execute("cont");
+    expect(await waiting.agent.execute("query-status")).toMatchObject({ status: "running", running: true });
+  });
+
+  it("is refused by a host that does not have its files, and runs on", async () => {
+    await using host = await Host.create();
+    await using directories = await GuestDirectories.create(guest("counter"));
+    const counter = await host.run(pathOf("counter.wasm"), directories.options, [
+      "/data/progress",
+      "--mib",
+      "4",
+      "--rate",
+      "4",
+      "--seconds",
+      "60",
+    ]);
+    const elsewhere = join(host.directory, "missing");
+    const next = await host.receive("unix", ["--dir", `${elsewhere}::/data`]);
+    expect(await migrate(counter, next.uri)).toMatchObject({ status: "failed" });
+    expect((await next.agent.ended).status).toBe(1);
+    expect(next.agent.stderr.text).toMatch(/directory \/data \(.*missing here\)/);
+    expect(await counter.execute("query-status")).toMatchObject({ status: "running" });
+    const progress = directories.options[1]!.split("::")[0]!;
+    const read = async (): Promise<number> => Number(await readFile(join(progress, "progress"), "latin1"));
+    const now = await read();
+    while ((await read()) === now) await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+});
