@@ -7,6 +7,8 @@ export function testConfig(name: string, test: ViteUserConfig["test"] = {}): Vit
   return {
     test: {
       include: ["src/**/*.test.ts"],
+      // Only to end what hangs: a busy machine is slow, and no test is about speed.
+      testTimeout: 60_000,
       reporters: results === undefined ? ["default"] : ["default", "json"],
       ...(results === undefined ? {} : { outputFile: { json: join(results, `${name}.json`) } }),
       ...test,
