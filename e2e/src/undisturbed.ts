@@ -52,8 +52,14 @@ export class GuestDirectories implements AsyncDisposable {
   }
 }
 
-/** Runs a guest with Node's own WASI host, unmodified. @returns what it did, and how long it took, in ms. */
-export async function runUndisturbed(guest: Guest): Promise<RunOutcome & { readonly duration: number }> {
+/**
+ * Runs a guest with Node's own WASI host, unmodified. The signal ends it early.
+ * @returns what it did, and how long it took, in ms.
+ */
+export async function runUndisturbed(
+  guest: Guest,
+  signal?: AbortSignal,
+): Promise<RunOutcome & { readonly duration: number }> {
   await using directories = await GuestDirectories.create(guest);
   const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
   const args = [
@@ -65,7 +71,10 @@ export async function runUndisturbed(guest: Guest): Promise<RunOutcome & { reado
     ...guest.args,
   ];
   const start = performance.now();
-  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"] });
+  const child = spawn(process.execPath, args, {
+    stdio: ["pipe", "pipe", "ignore"],
+    ...(signal === undefined ? {} : { signal }),
+  });
   const chunks: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
   child.stdin.end(guest.stdin ?? "");

@@ -28,7 +28,7 @@ export interface Guest {
 /** For tests: a few seconds each. */
 export const guests: readonly Guest[] = manifest.guests;
 
-/** For demonstrations: 10 to 15 seconds each, with a line of output about every 20 to 40 ms. */
+/** For demonstrations: 7 to 10 seconds each, with a line of output about every 20 to 40 ms. */
 export const demos: readonly Guest[] = manifest.demos;
 
 /** The absolute path of a file or directory named in the manifest. */
