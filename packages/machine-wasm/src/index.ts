@@ -12,6 +12,6 @@ export { GuestProgram } from "./guest-program.ts";
 export type { GuestHost } from "./guest-program.ts";
 export { checkSetup } from "./setup-check.ts";
 export { WasmMachine } from "./wasm-machine.ts";
-export type { ConsoleSource, FreshGuest, WasmMachineHost } from "./wasm-machine.ts";
+export type { ConsoleSource, FreshGuest, UnreadInput, WasmMachineHost } from "./wasm-machine.ts";
 export { FixedMachine } from "./fixed-machine.ts";
 export type { FixedGuest, FixedMachineHost, FixedThread } from "./fixed-machine.ts";

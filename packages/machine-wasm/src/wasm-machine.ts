@@ -1,11 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import {
-  DeviceRegistry,
-  type GuestExit,
-  type Machine,
-  type RamAccess,
-  type StateValue,
-} from "@peregrine/shared-state";
+import { DeviceRegistry, type GuestExit, type Machine, type RamAccess } from "@peregrine/shared-state";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
 import { GuestHandle } from "./guest-handle.ts";
@@ -19,6 +13,7 @@ import {
   type HostFiles,
   type Preopen,
   toWasiSection,
+  WASI_LIMITS,
   WASI_STATE,
   type WasiConfig,
   type WasiSection,
@@ -53,6 +48,15 @@ export interface WasmMachineHost {
 export interface ConsoleSource {
   attach(wake: () => void): void;
   detach(): void;
+  /** What was taken from it and has not come to the guest's thread. It stays there: the guest may go on here. */
+  unread(): UnreadInput;
+}
+
+/** Console input that waits for the guest. */
+export interface UnreadInput {
+  readonly bytes: Uint8Array;
+  /** Nothing follows `bytes`. */
+  readonly ended: boolean;
 }
 
 /** A running or arriving program with everything that belongs to it. */
@@ -71,6 +75,24 @@ export interface FreshGuest extends ProgramIdentity {
 
 /** The early section that lets the destination look for the guest's files before anything else is sent. */
 const WASI_SETUP = { ...WASI_STATE, name: "wasi-setup" };
+
+/** The setup is for looking at the files only. */
+const NO_INPUT = { consoleInput: new Uint8Array(0), consoleInputEnded: false };
+
+/** The state with the input that has not come to the guest's thread yet. Errors: DEVICE_STATE when that is too much. */
+function withUnread(state: WasiState, unread: UnreadInput): WasiState {
+  const length = state.consoleInput.length + unread.bytes.length;
+  if (length > WASI_LIMITS.consoleInputBytes) {
+    throw new MigrationError(
+      "DEVICE_STATE",
+      `The guest cannot be moved now: ${length} bytes of console input wait for it, and ${WASI_LIMITS.consoleInputBytes} can travel; let it read some and migrate again`,
+    );
+  }
+  const consoleInput = new Uint8Array(length);
+  consoleInput.set(state.consoleInput);
+  consoleInput.set(unread.bytes, state.consoleInput.length);
+  return { ...state, consoleInput, consoleInputEnded: state.consoleInputEnded || unread.ended };
+}
 
 /** A WebAssembly program as a machine: type `wasm-1`. */
 export class WasmMachine implements Machine {
@@ -243,7 +265,7 @@ export class WasmMachine implements Machine {
     this.devices.register({
       ...early,
       description: WASI_SETUP,
-      save: () => this.#saveWasi(),
+      save: async () => toWasiSection({ ...(await this.#movableWasi()), ...NO_INPUT }),
       load: (value) =>
         checkSetup(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
     });
@@ -256,7 +278,7 @@ export class WasmMachine implements Machine {
     this.devices.register({
       ...late,
       description: WASI_STATE,
-      save: () => this.#saveWasi(),
+      save: async () => toWasiSection(withUnread(await this.#movableWasi(), this.#host.input.unread())),
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }
@@ -272,11 +294,11 @@ export class WasmMachine implements Machine {
     throw new MigrationError("WRONG_STATE", handle.hasEnded ? "The guest has ended" : "The guest is running");
   }
 
-  async #saveWasi(): Promise<StateValue> {
+  async #movableWasi(): Promise<WasiState> {
     const { wasi, unmovable } = await this.#captured();
     if (unmovable.length > 0)
       throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
-    return toWasiSection(wasi);
+    return wasi;
   }
 
   async #saveCpu(): Promise<WasmCpuState> {

@@ -52,6 +52,15 @@ export class ConsoleRing {
     Atomics.store(this.#header, ENDED, 1);
   }
 
+  /** What lies in the ring, without taking it. */
+  peek(): Uint8Array {
+    const bytes = new Uint8Array(this.length);
+    this.#copy(Atomics.load(this.#header, TAKEN), bytes.length, (at, from, length) => {
+      bytes.set(this.#bytes.subarray(at, at + length), from);
+    });
+    return bytes;
+  }
+
   /** Takes what is there, at most `target.length` bytes, and wakes whoever waits for room. */
   take(target: Uint8Array): number {
     const taken = Atomics.load(this.#header, TAKEN);
@@ -66,15 +75,11 @@ export class ConsoleRing {
     return count;
   }
 
-  /** Resolves when the ring has room, or when {@link wakeWriter} is called. */
+  /** Resolves when the ring has room. */
   async room(): Promise<void> {
     const taken = Atomics.load(this.#header, TAKEN);
     if (this.length < this.#bytes.length) return;
     await Atomics.waitAsync(this.#header, TAKEN, taken).value;
-  }
-
-  wakeWriter(): void {
-    Atomics.notify(this.#header, TAKEN);
   }
 
   /** Runs `move` for the one or two pieces of `count` bytes from counter `start` on. */

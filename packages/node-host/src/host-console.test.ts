@@ -101,7 +101,7 @@ test("a guest that does not read stops the stream; every byte comes in order onc
   expect(received).toBe(sent);
 });
 
-test("take gives what the guest did not read, and the stream is left for others", async () => {
+test("what the guest did not read can be looked at and stays for it, and the stream is left for others", async () => {
   const input = new ConsoleInput(() => {}, 8);
   const guest = new GuestConsole(input.memory);
   const stream = new PassThrough();
@@ -110,11 +110,38 @@ test("take gives what the guest did not read, and the stream is left for others"
   await vi.waitFor(() => expect(guest.readable()).toBe(8));
   expect(readAll(guest, 3)).toBe("012");
   input.detach();
-  expect(text(input.take())).toBe("3456789abcdef");
-  expect(input.take().length).toBe(0);
+  for (let times = 0; times < 2; times++)
+    expect({ ...input.unread(), bytes: text(input.unread().bytes) }).toEqual({
+      bytes: "3456789abcdef",
+      ended: false,
+    });
   expect(stream.isPaused()).toBe(true);
   stream.write("next");
   expect(text(stream.read() as Uint8Array)).toBe("next");
+  let received = "";
+  await vi.waitFor(() => {
+    received += readAll(guest);
+    expect(received).toBe("3456789abcdef");
+  });
+});
+
+test("an end of input that waits behind bytes is seen; a stream that fails while detached does no harm", async () => {
+  const input = new ConsoleInput(() => {}, 8);
+  const stream = new PassThrough();
+  input.attach(stream);
+  stream.end("0123456789");
+  await vi.waitFor(() => expect(input.unread().ended).toBe(true));
+  expect(text(input.unread().bytes)).toBe("0123456789");
+
+  const other = new ConsoleInput(() => {}, 8);
+  const failing = new PassThrough();
+  other.attach(failing);
+  other.detach();
+  failing.destroy(new Error("the terminal hung up"));
+  await vi.waitFor(() => expect(failing.closed).toBe(true));
+  expect(other.unread().ended).toBe(false);
+  other.attach(failing);
+  expect(other.unread().ended).toBe(true);
 });
 
 test("output goes to the descriptors it was given", () => {

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import type { Readable } from "node:stream";
 import { isatty } from "node:tty";
 import { HostError } from "@peregrine/machine-wasm";
-import type { ConsoleStream, HostConsole } from "@peregrine/machine-wasm";
+import type { ConsoleStream, HostConsole, UnreadInput } from "@peregrine/machine-wasm";
 import { ConsoleRing, createConsoleRing } from "./console-ring.ts";
 import { hostError } from "./host-files.ts";
 
@@ -34,8 +34,8 @@ export class ConsoleInput {
     stream.on("data", this.#onData);
     stream.on("end", this.#onEnd);
     stream.on("close", this.#onEnd);
-    // A terminal or pipe that fails has nothing more to say.
-    stream.on("error", this.#onEnd);
+    stream.off("error", this.#onError);
+    stream.on("error", this.#onError);
     if (stream.readableEnded || stream.destroyed) this.#onEnd();
     else if (this.#waiting.length > 0) stream.pause();
     else stream.resume();
@@ -49,23 +49,13 @@ export class ConsoleInput {
     stream.off("data", this.#onData);
     stream.off("end", this.#onEnd);
     stream.off("close", this.#onEnd);
-    stream.off("error", this.#onEnd);
+    // The listener for errors stays: without one a terminal that fails now would end this process.
     stream.pause();
-    this.#ring.wakeWriter();
   }
 
-  /**
-   * Takes everything that was read from the stream and not by the guest. Called once the guest does
-   * not run here any more; with an attached stream more may follow, so detach first.
-   */
-  take(): Uint8Array {
-    const inRing = new Uint8Array(this.#ring.length);
-    this.#ring.take(inRing);
-    const all = new Uint8Array(inRing.length + this.#waiting.length);
-    all.set(inRing);
-    all.set(this.#waiting, inRing.length);
-    this.#waiting = new Uint8Array(0);
-    return all;
+  /** What was read from the stream and not by the guest, which must not be reading now. It stays for the guest. */
+  unread(): UnreadInput {
+    return { bytes: Buffer.concat([this.#ring.peek(), this.#waiting]), ended: this.#ended };
   }
 
   readonly #onData = (chunk: Uint8Array | string): void => {
@@ -73,6 +63,11 @@ export class ConsoleInput {
     // A stream may hand out what it had buffered although it is paused.
     this.#waiting = this.#waiting.length === 0 ? bytes : Buffer.concat([this.#waiting, bytes]);
     this.#fill();
+  };
+
+  /** A terminal or pipe that fails has nothing more to say. One that fails while it is detached is found destroyed later. */
+  readonly #onError = (): void => {
+    if (this.#stream !== undefined) this.#onEnd();
   };
 
   /** A stream ends, closes and fails; the first of them counts. */

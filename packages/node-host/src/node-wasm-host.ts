@@ -51,5 +51,6 @@ export function consoleSource(
       if (attached) input.detach();
       attached = false;
     },
+    unread: () => input.unread(),
   };
 }

@@ -84,5 +84,5 @@ export const WASI_LIMITS = {
   descriptors: 4096,
   /** UTF-8 bytes in a path of an open file. */
   pathBytes: 4096,
-  consoleInputBytes: 64 * 1024,
+  consoleInputBytes: 256 * 1024,
 } as const;
