@@ -13,6 +13,18 @@ const output = (...agents: readonly PeregrineProcess[]): string =>
 const memoryOf = async (agent: PeregrineProcess): Promise<number> =>
   (await agent.execute<{ memory: number }>("x-peregrine-info")).memory;
 
+/** A guest that computes for a minute and writes how far it has come into a file. */
+const runCounter = (host: Host, directories: GuestDirectories): Promise<PeregrineProcess> =>
+  host.run(pathOf("counter.wasm"), directories.options, [
+    "/data/progress",
+    "--mib",
+    "4",
+    "--rate",
+    "4",
+    "--seconds",
+    "60",
+  ]);
+
 describe("a guest", () => {
   it("goes from A to B, back to A, and to B again", async () => {
     const lua = guest("lua-workload");
@@ -102,15 +114,7 @@ describe("a guest", () => {
   it("arrives paused when it was paused, or when it is told to with -S, and goes on with cont", async () => {
     await using host = await Host.create();
     await using directories = await GuestDirectories.create(guest("counter"));
-    const counter = await host.run(pathOf("counter.wasm"), directories.options, [
-      "/data/progress",
-      "--mib",
-      "4",
-      "--rate",
-      "4",
-      "--seconds",
-      "60",
-    ]);
+    const counter = await runCounter(host, directories);
     await counter.execute("stop");
     const paused = await host.receive("unix");
     expect(await migrate(counter, paused.uri)).toMatchObject({ status: "completed" });
@@ -128,15 +132,7 @@ describe("a guest", () => {
   it("is refused by a host that does not have its files, and runs on", async () => {
     await using host = await Host.create();
     await using directories = await GuestDirectories.create(guest("counter"));
-    const counter = await host.run(pathOf("counter.wasm"), directories.options, [
-      "/data/progress",
-      "--mib",
-      "4",
-      "--rate",
-      "4",
-      "--seconds",
-      "60",
-    ]);
+    const counter = await runCounter(host, directories);
     const elsewhere = join(host.directory, "missing");
     const next = await host.receive("unix", ["--dir", `${elsewhere}::/data`]);
     expect(await migrate(counter, next.uri)).toMatchObject({ status: "failed" });
