@@ -7,6 +7,7 @@ export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 // Indexes of 32-bit words in the control memory.
 const FLAG = CONTROL.flag / 4;
 const FRAMES_END = CONTROL.framesEnd / 4;
+const SAVED = CONTROL.saved / 4;
 const REQUEST_WORD = 16;
 const WAKE_WORD = 17;
 const THROTTLE_WORD = 18;
@@ -81,6 +82,15 @@ export class ControlBlock {
 
   set framesEnd(address: number) {
     Atomics.store(this.#words, FRAMES_END, address);
+  }
+
+  /** Guest thread: whether anything was saved since {@link clearSaved}, so that the frames are not what they were. */
+  get hasSaved(): boolean {
+    return Atomics.load(this.#words, SAVED) !== 0;
+  }
+
+  clearSaved(): void {
+    Atomics.store(this.#words, SAVED, 0);
   }
 }
 

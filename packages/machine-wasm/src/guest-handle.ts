@@ -1,7 +1,16 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
 import { ControlBlock, REQUEST, throttleInterval } from "./control-block.ts";
-import type { CpuState, GuestReport, GuestSnapshot, GuestThread, Variant } from "./guest-messages.ts";
+import {
+  type CpuState,
+  type GuestCommand,
+  type GuestReport,
+  type GuestSnapshot,
+  type GuestThread,
+  LARGEST_STACK_MIB,
+  type ThreadState,
+  type Variant,
+} from "./guest-messages.ts";
 import type { Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
 
 type Phase =
@@ -13,30 +22,41 @@ type Phase =
 
 /**
  * The agent's end of the guest thread: one operation at a time, each answered by one report.
- * An operation on a guest that ends meanwhile is answered by its end.
+ * An operation on a guest that ends meanwhile is answered by its end. A thread whose stack is too small to resume the
+ * guest is replaced by one with a larger stack; what was asked of the one is answered by the other.
  */
 export class GuestHandle {
   readonly exited: Promise<GuestExit>;
-  readonly #thread: GuestThread;
+  readonly #startThread: (stackMib: number) => GuestThread;
   readonly #block: ControlBlock;
+  /** Those that may still be there: the guest's own is the last. */
+  readonly #threads = new Set<GuestThread>();
+  #thread: GuestThread;
+  #stackMib: number;
   readonly #resolveExit: (exit: GuestExit) => void;
   #phase: Phase = { kind: "empty" };
-  #variant: Variant = "plain";
   #answer: ((report: GuestReport) => void) | undefined;
+  #exit: GuestExit | undefined;
+  #isDisposed = false;
   #last: Promise<unknown>;
   #throttle: ReturnType<typeof setInterval> | undefined;
 
-  constructor(thread: GuestThread, control: WebAssembly.Memory) {
-    this.#thread = thread;
+  constructor(startThread: (stackMib: number) => GuestThread, control: WebAssembly.Memory, stackMib: number) {
+    this.#startThread = startThread;
     this.#block = new ControlBlock(control);
+    this.#stackMib = stackMib;
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
     this.exited = promise;
     this.#resolveExit = resolve;
-    thread.onReport((report) => this.#onReport(report));
-    thread.onFailure((error) =>
-      this.#onExit({ kind: "trap", message: `the guest thread ended: ${error.message}` }),
-    );
+    this.#thread = this.#start((report) => this.#onReport(report));
     this.#last = this.#nextReport().then(expect("created"));
+    // Whoever uses the guest awaits it; until then a failure is no unhandled one.
+    this.#last.catch(() => undefined);
+  }
+
+  /** Stack of the guest's thread: what it was made with, or more. */
+  get stackMib(): number {
+    return this.#stackMib;
   }
 
   /** Resolves once the thread is up and the program is instantiated. */
@@ -65,7 +85,7 @@ export class GuestHandle {
         throw new MigrationError("WRONG_STATE", "The guest has not arrived yet");
       if (this.#phase.kind !== "stopped") return;
       this.#phase = { kind: "running" };
-      this.#thread.post({ kind: "run", variant: this.#variant });
+      this.#thread.post({ kind: "run" });
     });
   }
 
@@ -88,13 +108,14 @@ export class GuestHandle {
     return expect("stopped")(report).snapshot;
   }
 
-  /** Changes the variant that runs. @returns the state at the change; undefined when the guest has ended. */
+  /**
+   * Changes the variant that runs. A guest whose variant cannot be changed goes on with the one it has.
+   * @returns the state at the change; undefined when there is no guest, or it has ended.
+   */
   use(variant: Variant): Promise<GuestSnapshot | undefined> {
     return this.#queue(async () => {
-      const changes = variant !== this.#variant;
-      this.#variant = variant;
-      if (this.#phase.kind === "stopped") return this.#stopped(await this.#ask({ kind: "capture" }));
-      if (this.#phase.kind !== "running" || !changes) return undefined;
+      if (this.#phase.kind === "stopped") return this.#stopped(await this.#ask({ kind: "use", variant }));
+      if (this.#phase.kind !== "running") return undefined;
       const answer = this.#nextReport();
       this.#block.request(variant === "tracked" ? REQUEST.useTracked : REQUEST.usePlain);
       const report = await answer;
@@ -126,8 +147,9 @@ export class GuestHandle {
   }
 
   async dispose(): Promise<void> {
+    this.#isDisposed = true;
     this.setThrottle(0);
-    await this.#thread.terminate();
+    await Promise.all(Array.from(this.#threads, (thread) => thread.terminate()));
     this.#onExit({ kind: "trap", message: "the guest was ended by its agent" });
   }
 
@@ -138,7 +160,48 @@ export class GuestHandle {
     return result;
   }
 
-  #ask(command: Parameters<GuestThread["post"]>[0]): Promise<GuestReport> {
+  #start(onReport: (report: GuestReport) => void): GuestThread {
+    const thread = this.#startThread(this.#stackMib);
+    this.#threads.add(thread);
+    thread.onReport(onReport);
+    thread.onFailure((error) => {
+      // A thread that was replaced may end.
+      if (this.#threads.delete(thread))
+        this.#onExit({ kind: "trap", message: `the guest thread ended: ${error.message}` });
+    });
+    return thread;
+  }
+
+  /** Gives the guest to a thread with twice the stack. */
+  #replaceThread(state: ThreadState): void {
+    const needed = this.#stackMib * 2;
+    if (needed > LARGEST_STACK_MIB) {
+      const message = `its call stack cannot be continued on a stack of ${this.#stackMib} MiB, and ${LARGEST_STACK_MIB} are the most there can be`;
+      this.#onExit({ kind: "trap", message });
+      return;
+    }
+    this.#stackMib = needed;
+    const old = this.#thread;
+    const failed = (why: string): void =>
+      this.#onExit({ kind: "trap", message: `a thread with a larger stack could not go on with it: ${why}` });
+    let hasTakenOver = false;
+    try {
+      this.#thread = this.#start((report) => {
+        if (hasTakenOver) this.#onReport(report);
+        else if (report.kind === "created") this.#thread.post({ kind: "take-over", state });
+        else if (report.kind === "ready") {
+          hasTakenOver = true;
+          this.#thread.post({ kind: "run" });
+          this.#threads.delete(old);
+          void old.terminate();
+        } else failed(report.kind === "failed" ? report.error.message : `it reported ${report.kind}`);
+      });
+    } catch (error) {
+      failed(MigrationError.from(error).message);
+    }
+  }
+
+  #ask(command: GuestCommand): Promise<GuestReport> {
     const answer = this.#nextReport();
     this.#thread.post(command);
     return answer;
@@ -151,11 +214,13 @@ export class GuestHandle {
     return promise;
   }
 
-  #exit: GuestExit | undefined;
-
   #onReport(report: GuestReport): void {
     if (report.kind === "exited") {
       this.#onExit(report.exit);
+      return;
+    }
+    if (report.kind === "out-of-stack") {
+      if (this.#exit === undefined && !this.#isDisposed) this.#replaceThread(report.state);
       return;
     }
     const answer = this.#answer;

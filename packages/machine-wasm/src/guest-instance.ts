@@ -12,6 +12,8 @@ type Callable = (...args: number[]) => void;
 export type Departure =
   | { readonly kind: "finished" }
   | { readonly kind: "unwound" }
+  /** The saved frames did not fit the thread's stack. No instruction of the guest has run; the frames are as they were. */
+  | { readonly kind: "out-of-stack" }
   | { readonly kind: "threw"; readonly error: unknown };
 
 /**
@@ -49,12 +51,23 @@ export class GuestInstance {
     this.#variant = variant;
   }
 
-  /** Replaces the instance by one of another variant, with the same state. Does nothing when it is that already. */
+  get variant(): Variant {
+    return this.#variant;
+  }
+
+  /** Replaces the instance by one of another variant, with the same state. When that fails, the present one stays. */
   use(variant: Variant): void {
-    if (variant === this.#variant && this.#exports !== undefined) return;
+    if (variant === this.#variant) return;
+    const before = { exports: this.#exports, variant: this.#variant };
     const cpu = this.capture();
-    this.instantiate(variant);
-    this.load(cpu);
+    try {
+      this.instantiate(variant);
+      this.load(cpu);
+    } catch (error) {
+      this.#exports = before.exports;
+      this.#variant = before.variant;
+      throw error;
+    }
   }
 
   start(): Departure {
@@ -64,8 +77,16 @@ export class GuestInstance {
 
   /** Continues from the saved frames. Errors: DEVICE_STATE when they do not fit the program. */
   resume(): Departure {
-    linkFrames(this.#data.control, this.#block.framesEnd, this.#data.program.info.sites);
-    return this.#run(HOST.resume);
+    const end = this.#block.framesEnd;
+    linkFrames(this.#data.control, end, this.#data.program.info.sites);
+    this.#block.clearSaved();
+    const departure = this.#run(HOST.resume);
+    // Each function takes its frame before it goes on: while some are left, none of the guest's own code has run.
+    const isDescending = this.#block.framesEnd > CONTROL.frames && !this.#block.hasSaved;
+    if (departure.kind !== "threw" || !isDescending || !(departure.error instanceof RangeError))
+      return departure;
+    this.#block.framesEnd = end;
+    return { kind: "out-of-stack" };
   }
 
   #run(entry: string): Departure {

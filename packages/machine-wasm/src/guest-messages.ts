@@ -1,7 +1,7 @@
 import type { SerializedError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
 import type { RewrittenInfo } from "./rewrite/rewrite.ts";
-import type { Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
+import type { HeldFiles, Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
 
 /** A rewritten module, compiled. Survives structured clone between threads. */
 export interface CompiledProgram {
@@ -35,6 +35,17 @@ export interface GuestSnapshot {
   readonly unmovable: readonly string[];
 }
 
+/** Largest stack of a guest thread. It takes address space at once, memory only as far as it is used. */
+export const LARGEST_STACK_MIB = 4096;
+
+/** What a guest thread hands over to one with a larger stack, besides what both share. */
+export interface ThreadState {
+  readonly cpu: CpuState;
+  readonly wasi: WasiState;
+  readonly files: HeldFiles;
+  readonly variant: Variant;
+}
+
 /** Agent to guest thread. */
 export type GuestCommand =
   /** Makes a fresh guest. Answered by ready or failed. */
@@ -47,9 +58,13 @@ export type GuestCommand =
       /** Where directories are on this host, if elsewhere than at the source. */
       readonly preopens: readonly Preopen[];
     }
+  /** Goes on with the guest of another thread of this process. Answered by ready or failed. */
+  | { readonly kind: "take-over"; readonly state: ThreadState }
   /** Runs, from the beginning or where it was stopped. */
-  | { readonly kind: "run"; readonly variant: Variant }
-  /** Takes a snapshot of a guest that does not run. Answered by stopped. */
+  | { readonly kind: "run" }
+  /** Changes the variant of a guest that does not run. Answered by stopped or failed. */
+  | { readonly kind: "use"; readonly variant: Variant }
+  /** Takes a snapshot of a guest that does not run. Answered by stopped or failed. */
   | { readonly kind: "capture" };
 
 /** Guest thread to agent. */
@@ -57,7 +72,10 @@ export type GuestReport =
   /** The thread is up and the program is instantiated. */
   | { readonly kind: "created" }
   | { readonly kind: "ready" }
+  /** What was asked for could not be done. A guest that was to be stopped is stopped; one that was to be switched runs on. */
   | { readonly kind: "failed"; readonly error: SerializedError }
+  /** The guest could not be resumed on this thread's stack, and is to go on on a larger one. */
+  | { readonly kind: "out-of-stack"; readonly state: ThreadState }
   /** The request to use another variant was carried out; the guest runs on. */
   | { readonly kind: "switched"; readonly snapshot: GuestSnapshot }
   | { readonly kind: "stopped"; readonly snapshot: GuestSnapshot }

@@ -2,15 +2,25 @@ import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
 import { ControlBlock, REQUEST } from "./control-block.ts";
 import { type Departure, GuestInstance } from "./guest-instance.ts";
-import type { GuestCommand, GuestReport, GuestSnapshot, GuestThreadData } from "./guest-messages.ts";
+import type {
+  CpuState,
+  GuestCommand,
+  GuestReport,
+  GuestSnapshot,
+  GuestThreadData,
+  ThreadState,
+} from "./guest-messages.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import {
   GuestExitSignal,
+  type HeldFiles,
   type HostClock,
   type HostConsole,
   type HostFiles,
   type HostRandom,
+  type ResolvePreopen,
   WasiHost,
+  type WasiState,
 } from "./wasi/index.ts";
 
 /** What a guest thread needs from the host it runs on. */
@@ -52,56 +62,89 @@ export class GuestProgram {
   }
 
   handle(command: GuestCommand): void {
+    if (command.kind !== "run") {
+      this.#answer(() => this.#obey(command));
+      return;
+    }
     try {
-      this.#handle(command);
+      this.#run();
     } catch (error) {
-      this.#host.report({ kind: "failed", error: MigrationError.from(error).serialize() });
+      // Nobody waits for an answer to `run`, and this guest will not run again.
+      this.#host.report({ kind: "exited", exit: exitOf({ kind: "threw", error }) });
     }
   }
 
-  #handle(command: GuestCommand): void {
+  /** Reports what was done, or why it could not be. */
+  #answer(act: () => GuestReport): void {
+    let report: GuestReport;
+    try {
+      report = act();
+    } catch (error) {
+      report = { kind: "failed", error: MigrationError.from(error).serialize() };
+    }
+    this.#host.report(report);
+  }
+
+  #obey(command: Exclude<GuestCommand, { kind: "run" }>): GuestReport {
     switch (command.kind) {
       case "create":
         this.#wasi = new WasiHost({ ...this.#dependencies(), config: command.config });
-        this.#host.report({ kind: "ready" });
-        return;
+        return { kind: "ready" };
       case "restore": {
         const preopens = new Map(command.preopens.map(({ guestPath, hostPath }) => [guestPath, hostPath]));
-        this.#wasi = new WasiHost({
-          ...this.#dependencies(),
+        return this.#restore(command.cpu, {
           restored: command.wasi,
           resolvePreopen: ({ guestPath, hostPath }) => preopens.get(guestPath) ?? hostPath,
         });
-        this.#instance.load(command.cpu);
-        this.#started = this.#block.framesEnd > CONTROL.frames;
-        this.#host.report({ kind: "ready" });
-        return;
       }
-      case "run":
-        this.#run(command.variant);
-        return;
+      case "take-over": {
+        const { cpu, wasi, files, variant } = command.state;
+        const report = this.#restore(cpu, { restored: wasi, held: files });
+        this.#instance.use(variant);
+        return report;
+      }
+      case "use":
+        this.#instance.use(command.variant);
+        break;
       case "capture":
-        this.#host.report({ kind: "stopped", snapshot: this.#snapshot() });
+        break;
     }
+    return { kind: "stopped", snapshot: this.#snapshot() };
   }
 
-  #run(variant: "plain" | "tracked"): void {
-    this.#instance.use(variant);
+  #restore(
+    cpu: CpuState,
+    wasi: { restored: WasiState; resolvePreopen?: ResolvePreopen; held?: HeldFiles },
+  ): GuestReport {
+    this.#wasi = new WasiHost({ ...this.#dependencies(), ...wasi });
+    this.#instance.load(cpu);
+    this.#started = this.#block.framesEnd > CONTROL.frames;
+    return { kind: "ready" };
+  }
+
+  /** Runs the guest until it has ended, is stopped or needs another thread, and reports that. */
+  #run(): void {
     for (;;) {
       const departure = this.#started ? this.#instance.resume() : this.#instance.start();
       this.#started = true;
       if (departure.kind !== "unwound") {
-        this.#host.report({ kind: "exited", exit: exitOf(departure) });
+        this.#host.report(
+          departure.kind === "out-of-stack"
+            ? { kind: "out-of-stack", state: this.#threadState() }
+            : { kind: "exited", exit: exitOf(departure) },
+        );
         return;
       }
       const request = this.#block.takeRequest();
       if (request === REQUEST.stop) {
-        this.#host.report({ kind: "stopped", snapshot: this.#snapshot() });
+        this.#answer(() => ({ kind: "stopped", snapshot: this.#snapshot() }));
         return;
       }
       if (request !== REQUEST.none) {
-        this.#instance.use(request === REQUEST.useTracked ? "tracked" : "plain");
-        this.#host.report({ kind: "switched", snapshot: this.#snapshot() });
+        this.#answer(() => {
+          this.#instance.use(request === REQUEST.useTracked ? "tracked" : "plain");
+          return { kind: "switched", snapshot: this.#snapshot() };
+        });
       }
       this.#block.throttleSleep();
     }
@@ -109,6 +152,15 @@ export class GuestProgram {
 
   #snapshot(): GuestSnapshot {
     return { cpu: this.#instance.capture(), wasi: this.#wasi!.capture(), unmovable: this.#wasi!.unmovable() };
+  }
+
+  #threadState(): ThreadState {
+    return {
+      cpu: this.#instance.capture(),
+      wasi: this.#wasi!.capture(),
+      files: this.#wasi!.held(),
+      variant: this.#instance.variant,
+    };
   }
 
   #dependencies(): Omit<ConstructorParameters<typeof WasiHost>[0], "config" | "restored"> {
@@ -154,7 +206,7 @@ export function writeSegments({ program, memory }: GuestThreadData): void {
   }
 }
 
-function exitOf(departure: Exclude<Departure, { kind: "unwound" }>): GuestExit {
+function exitOf(departure: Extract<Departure, { kind: "finished" | "threw" }>): GuestExit {
   if (departure.kind === "finished") return { kind: "exit", status: 0 };
   const { error } = departure;
   if (error instanceof GuestExitSignal) return { kind: "exit", status: error.status };

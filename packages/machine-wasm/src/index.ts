@@ -1,5 +1,5 @@
 export * from "./wasi/index.ts";
-export { rewrite, REWRITER_VERSION } from "./rewrite/rewrite.ts";
+export { rewrite, REWRITER_REVISION, REWRITER_VERSION } from "./rewrite/rewrite.ts";
 export type { RewriteOptions, Rewritten, RewrittenInfo } from "./rewrite/rewrite.ts";
 export type {
   CompiledProgram,

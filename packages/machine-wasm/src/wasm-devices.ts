@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { defineState, type StateOf } from "@peregrine/shared-state";
+import { LARGEST_STACK_MIB } from "./guest-messages.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { REWRITER_VERSION } from "./rewrite/rewrite.ts";
 
@@ -74,8 +75,6 @@ export interface ProgramIdentity {
   readonly stackMib: number;
 }
 
-const STACK_LIMIT_MIB = 1024;
-
 const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
@@ -100,8 +99,8 @@ export async function loadModule(state: WasmModuleState): Promise<ProgramIdentit
     throw bad(
       `The source rewrites programs by version ${state.rewriter}, this host by version ${REWRITER_VERSION}; use the same release on both`,
     );
-  if (state.stack_mib < 1 || state.stack_mib > STACK_LIMIT_MIB)
-    throw bad(`A stack of ${state.stack_mib} MiB is not possible; it may have 1 to ${STACK_LIMIT_MIB}`);
+  if (state.stack_mib < 1 || state.stack_mib > LARGEST_STACK_MIB)
+    throw bad(`A stack of ${state.stack_mib} MiB is not possible; it may have 1 to ${LARGEST_STACK_MIB}`);
   const actual = await digest(state.module);
   if (actual.some((byte, index) => byte !== state.sha256[index]))
     throw bad("The program does not have the SHA-256 that the source says it has");

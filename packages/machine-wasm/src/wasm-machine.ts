@@ -1,5 +1,11 @@
 import { MigrationError } from "@peregrine/protocol";
-import { DeviceRegistry, type GuestExit, type Machine, type RamAccess } from "@peregrine/shared-state";
+import {
+  type DevicePhase,
+  DeviceRegistry,
+  type GuestExit,
+  type Machine,
+  type RamAccess,
+} from "@peregrine/shared-state";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
 import { GuestHandle } from "./guest-handle.ts";
@@ -186,10 +192,9 @@ export class WasmMachine implements Machine {
     control: WebAssembly.Memory,
   ): Promise<{ handle: GuestHandle; program: CompiledProgram }> {
     const program = await this.#host.prepare(identity.module);
-    const handle = new GuestHandle(
-      this.#host.startThread({ program, memory, control }, identity.stackMib),
-      control,
-    );
+    const data = { program, memory, control };
+    const startThread = (stackMib: number): GuestThread => this.#host.startThread(data, stackMib);
+    const handle = new GuestHandle(startThread, control, identity.stackMib);
     this.#handle = handle;
     void handle.exited.then(this.#resolveExit);
     await handle.created();
@@ -224,7 +229,13 @@ export class WasmMachine implements Machine {
     const { handle } = await this.#require().thread;
     // No byte may be taken from the console that would not travel.
     this.#host.input.detach();
-    this.#snapshot = await handle.stop();
+    this.#snapshot = undefined;
+    try {
+      this.#snapshot = await handle.stop();
+    } catch (error) {
+      // It is stopped, and its state is taken again when it is to be saved.
+      if (!handle.isStopped) throw error;
+    }
   }
 
   async startDirtyLog(): Promise<void> {
@@ -259,13 +270,13 @@ export class WasmMachine implements Machine {
     this.devices.register({
       ...early,
       description: WASM_MODULE,
-      save: () => saveModule(this.#require().identity),
+      save: () => this.#saveModule(),
       load: async (value) => void (await this.#adopt(await loadModule(value as WasmModuleState))),
     });
     this.devices.register({
       ...early,
       description: WASI_SETUP,
-      save: async () => toWasiSection({ ...(await this.#movableWasi()), ...NO_INPUT }),
+      save: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
       load: (value) =>
         checkSetup(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
     });
@@ -278,7 +289,7 @@ export class WasmMachine implements Machine {
     this.devices.register({
       ...late,
       description: WASI_STATE,
-      save: async () => toWasiSection(withUnread(await this.#movableWasi(), this.#host.input.unread())),
+      save: async () => toWasiSection(withUnread(await this.#movableWasi("late"), this.#host.input.unread())),
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }
@@ -286,24 +297,33 @@ export class WasmMachine implements Machine {
   readonly #resolvePreopen = ({ guestPath, hostPath }: Preopen): string =>
     this.#preopens.find((preopen) => preopen.guestPath === guestPath)?.hostPath ?? hostPath;
 
-  /** State outside of the memories: of the stop, or for the early devices of the moment when the dirty log was switched on. */
-  async #captured(): Promise<GuestSnapshot> {
+  /**
+   * State outside of the memories: of the stop, or for the early devices of the moment when the dirty log was switched on.
+   * Errors: WRONG_STATE.
+   */
+  async #captured(phase: DevicePhase): Promise<GuestSnapshot> {
     const { handle } = await this.#require().thread;
     if (this.#snapshot === undefined && handle.isStopped) this.#snapshot = await handle.stop();
-    if (this.#snapshot !== undefined) return this.#snapshot;
+    if (this.#snapshot !== undefined && (phase === "early" || handle.isStopped)) return this.#snapshot;
     throw new MigrationError("WRONG_STATE", handle.hasEnded ? "The guest has ended" : "The guest is running");
   }
 
-  async #movableWasi(): Promise<WasiState> {
-    const { wasi, unmovable } = await this.#captured();
+  async #movableWasi(phase: DevicePhase): Promise<WasiState> {
+    const { wasi, unmovable } = await this.#captured(phase);
     if (unmovable.length > 0)
       throw new MigrationError("DEVICE_STATE", `The guest cannot be moved: ${unmovable.join("; ")}`);
     return wasi;
   }
 
+  async #saveModule(): Promise<WasmModuleState> {
+    const { identity, thread } = this.#require();
+    const { handle } = await thread;
+    return saveModule({ ...identity, stackMib: handle.stackMib });
+  }
+
   async #saveCpu(): Promise<WasmCpuState> {
     const { memory, control, thread } = this.#require();
-    const { cpu } = await this.#captured();
+    const { cpu } = await this.#captured("late");
     const { program } = await thread;
     const end = new ControlBlock(control).framesEnd;
     linkFrames(control, end, program.info.sites);

@@ -2,7 +2,7 @@ import { ERRNO_NAMES } from "../src/wasi/errno.ts";
 import type { ErrnoName } from "../src/wasi/errno.ts";
 import { HostError } from "../src/wasi/errno.ts";
 import type { GuestControl, HostClock, HostConsole, HostFiles, HostRandom } from "../src/wasi/host.ts";
-import type { ResolvePreopen } from "../src/wasi/reopen.ts";
+import type { HeldFiles, ResolvePreopen } from "../src/wasi/reopen.ts";
 import type { WasiConfig, WasiState } from "../src/wasi/state.ts";
 import { WasiHost } from "../src/wasi/wasi-host.ts";
 
@@ -124,6 +124,7 @@ export interface CallerOptions {
   readonly files?: HostFiles;
   readonly config?: Partial<WasiConfig>;
   readonly restored?: WasiState;
+  readonly held?: HeldFiles;
   readonly resolvePreopen?: ResolvePreopen;
   readonly clock?: FakeClock;
   readonly pages?: number;
@@ -160,6 +161,7 @@ export class WasiCaller {
         : new WasiHost({
             ...dependencies,
             restored: options.restored,
+            held: options.held,
             resolvePreopen: options.resolvePreopen,
           });
   }

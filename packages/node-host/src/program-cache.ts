@@ -3,7 +3,7 @@ import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
-import { REWRITER_VERSION, type Rewritten } from "@peregrine/machine-wasm";
+import { REWRITER_REVISION, REWRITER_VERSION, type Rewritten } from "@peregrine/machine-wasm";
 
 const DIGEST_BYTES = 32;
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
@@ -25,7 +25,7 @@ export class ProgramCache {
 
   #path(original: Uint8Array, variant: string): string {
     const key = sha256(original).toString("hex");
-    return join(this.#directory, `${key}-${REWRITER_VERSION}-${variant}.rewritten`);
+    return join(this.#directory, `${key}-${REWRITER_VERSION}.${REWRITER_REVISION}-${variant}.rewritten`);
   }
 
   /** @param variant what else the result depends on. */

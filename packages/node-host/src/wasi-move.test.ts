@@ -178,3 +178,22 @@ test("a successful check closes what it opened, and so does dispose", () => {
   WasiHost.check(state, new NodeFiles());
   expect(openDescriptors()).toBe(before);
 });
+
+test("another thread of this process takes over open files, deleted ones too, and opens its own", () => {
+  const { guest, directory } = guestInDirectory();
+  create(guest, "deleted", "0123456789");
+  create(guest, "log", "");
+  const deleted = guest.mustOpen(ROOT, "deleted");
+  const log = guest.mustOpen(ROOT, "log", { fdflags: FDFLAGS.append });
+  guest.mustOpen(ROOT, ".", { oflags: OFLAGS.directory, rights: ALL });
+  guest.read(deleted, 4);
+  fs.rmSync(path.join(directory, "deleted"));
+  fs.renameSync(directory, `${directory}-elsewhere`);
+  const held = guest.host.held();
+  const there = new WasiCaller({ files: new NodeFiles(), restored: guest.host.capture(), held });
+  guest.host.dispose();
+  expect(there.read(deleted, 10)).toBe("456789");
+  there.write(log, "kept");
+  expect(fs.readFileSync(path.join(`${directory}-elsewhere`, "log"), "utf8")).toBe("kept");
+  expect(there.open(ROOT, "log")).toBe(7);
+});

@@ -7,6 +7,8 @@ export const CONTROL = {
   flag: 0,
   /** i32: end of the saved frames, an address in this memory. */
   framesEnd: 128,
+  /** i32: 1 since a frame was saved or the globals were; the host clears it before it resumes the guest. */
+  saved: 132,
   /** One byte for each passive data segment and then each element segment: 1 once it was dropped. */
   dropped: 4096,
   droppedBytes: 61440,

@@ -86,6 +86,8 @@ export class FrameHelpers {
       out.u8(op.if).u8(BLOCK_VOID).u8(op.unreachable).u8(op.end).u8(op.end);
       out.i32Const(0).localGet(0);
       controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
+      out.i32Const(0).i32Const(1);
+      controlAccess(out, STORE[I32]!, CONTROL.saved);
       return out.localGet(1);
     });
   }

@@ -16,6 +16,9 @@ import { TypeTable } from "./type-table.ts";
 /** Changes whenever the same module would be rewritten with other sites or frames. Both sides of a migration must agree. */
 export const REWRITER_VERSION = 1;
 
+/** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
+export const REWRITER_REVISION = 2;
+
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
   readonly supportedImports: ReadonlySet<string>;

@@ -5,6 +5,6 @@ export * from "./state.ts";
 export { BLOCKING_IMPORTS, SUPPORTED_IMPORTS } from "./import-names.ts";
 export { WasiHost } from "./wasi-host.ts";
 export type { HostFunction, WasiHostDependencies, WasiHostOptions } from "./wasi-host.ts";
-export type { ResolvePreopen } from "./reopen.ts";
+export type { HeldFiles, ResolvePreopen } from "./reopen.ts";
 export { fromSection as fromWasiSection, toSection as toWasiSection, WASI_STATE } from "./section.ts";
 export type { WasiSection } from "./section.ts";

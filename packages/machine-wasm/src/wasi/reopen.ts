@@ -3,7 +3,7 @@ import { DescriptorTable } from "./descriptors.ts";
 import type { OpenDescriptor } from "./descriptors.ts";
 import type { Root } from "./context.ts";
 import { HostError } from "./errno.ts";
-import type { HostFiles, HostHandle } from "./host.ts";
+import type { HostFiles, HostHandle, HostOpenOptions } from "./host.ts";
 import { closeDescriptor, openOptions } from "./open-files.ts";
 import { joinPath, resolvePath } from "./path.ts";
 import type {
@@ -26,23 +26,46 @@ export interface OpenFiles {
   readonly table: DescriptorTable;
 }
 
+/**
+ * Handles of another thread of this process that had the guest. The same files are opened from them, so that
+ * the guest keeps one that was deleted meanwhile.
+ */
+export interface HeldFiles {
+  readonly roots: readonly HostHandle[];
+  /** By the guest's descriptor. */
+  readonly descriptors: ReadonlyMap<number, HostHandle>;
+}
+
 export function closeAll(files: HostFiles, open: OpenFiles): void {
   for (const [fd] of open.table.entries()) closeDescriptor(files, open.table.remove(fd));
   for (const root of open.roots) files.close(root.handle);
 }
 
 /**
- * Opens again, by path, everything that a guest had open. A file is never created or truncated.
+ * Opens again everything that a guest had open: from `held` where that can be done, by path otherwise. A file is never
+ * created or truncated.
  * Errors: DEVICE_STATE listing everything that cannot be opened; nothing stays open then.
  */
-export function reopenAll(state: WasiState, files: HostFiles, resolvePreopen?: ResolvePreopen): OpenFiles {
+export function reopenAll(
+  state: WasiState,
+  files: HostFiles,
+  resolvePreopen?: ResolvePreopen,
+  held?: HeldFiles,
+): OpenFiles {
   const problems: string[] = [];
   const roots: (Root | undefined)[] = [];
   const table = new DescriptorTable();
   try {
-    for (const preopen of state.preopens) roots.push(openRoot(files, preopen, resolvePreopen, problems));
+    for (const [index, preopen] of state.preopens.entries()) {
+      const handle = reopenHeld(files, held?.roots[index], DIRECTORY_OPTIONS);
+      roots.push(
+        handle === undefined
+          ? openRoot(files, preopen, resolvePreopen, problems)
+          : { guestPath: preopen.guestPath, hostPath: preopen.hostPath, handle },
+      );
+    }
     for (const descriptor of state.descriptors) {
-      const open = reopen(files, descriptor, roots, problems);
+      const open = reopen(files, descriptor, roots, problems, held?.descriptors.get(descriptor.fd));
       if (open !== undefined) table.place(descriptor.fd, open);
     }
     if (problems.length > 0) {
@@ -85,11 +108,20 @@ function reopen(
   state: DescriptorState,
   roots: readonly (Root | undefined)[],
   problems: string[],
+  held: HostHandle | undefined,
 ): OpenDescriptor | undefined {
   const { fd: _fd, ...common } = state;
   if (common.kind === "console") return { ...common };
   const root = roots[common.root];
   if (root === undefined) return undefined;
+  const options = common.kind === "file" ? openOptions(common, common.flags) : DIRECTORY_OPTIONS;
+  const handle = reopenHeld(files, held, options);
+  if (handle !== undefined) {
+    const { gone: _gone, ...open } = common;
+    if (open.kind === "directory") return { ...open, handle, listing: undefined };
+    const { size: _size, ...file } = open;
+    return { ...file, handle };
+  }
   const where = `descriptor ${state.fd}, ${describePlace(root, common.path)},`;
   if (common.gone) {
     problems.push(`${where} was deleted or replaced at the source while the guest had it open`);
@@ -102,6 +134,23 @@ function reopen(
   } catch (error) {
     problems.push(`${where} ${reason(error)}`);
     return undefined;
+  }
+}
+
+const DIRECTORY_OPTIONS = openOptions({ read: true, write: false }, 0);
+
+/** Undefined when there is nothing to open it from, or this host cannot. */
+function reopenHeld(
+  files: HostFiles,
+  held: HostHandle | undefined,
+  options: HostOpenOptions,
+): HostHandle | undefined {
+  if (held === undefined) return undefined;
+  try {
+    return files.reopen(held, options);
+  } catch (error) {
+    if (error instanceof HostError) return undefined;
+    throw error;
   }
 }
 

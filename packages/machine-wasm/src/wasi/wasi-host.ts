@@ -20,7 +20,7 @@ import type {
   HostRandom,
 } from "./host.ts";
 import { closeAll, describePlace, isGone, reopenAll } from "./reopen.ts";
-import type { ResolvePreopen } from "./reopen.ts";
+import type { HeldFiles, ResolvePreopen } from "./reopen.ts";
 import { openFresh } from "./start.ts";
 import type { DescriptorState, WasiConfig, WasiState } from "./state.ts";
 
@@ -37,7 +37,11 @@ export interface WasiHostDependencies {
 export type WasiHostOptions = WasiHostDependencies &
   (
     | { readonly config: WasiConfig }
-    | { readonly restored: WasiState; readonly resolvePreopen?: ResolvePreopen | undefined }
+    | {
+        readonly restored: WasiState;
+        readonly resolvePreopen?: ResolvePreopen | undefined;
+        readonly held?: HeldFiles | undefined;
+      }
   );
 
 /** A host function as WebAssembly imports it: returns an error number of preview1, 0 for success. */
@@ -64,7 +68,7 @@ export class WasiHost {
     const restored = "restored" in options ? options.restored : undefined;
     const open =
       "restored" in options
-        ? reopenAll(options.restored, files, options.resolvePreopen)
+        ? reopenAll(options.restored, files, options.resolvePreopen, options.held)
         : openFresh(options.config, files);
     const { args, env } = "restored" in options ? options.restored : options.config;
     this.#context = {
@@ -105,6 +109,19 @@ export class WasiHost {
       consoleInput: unread,
       consoleInputEnded: ended,
       exitStatus: context.exitStatus,
+    };
+  }
+
+  /** The open files by their handles, for another thread of this process that goes on with the guest. */
+  held(): HeldFiles {
+    const { roots, table } = this.#context;
+    return {
+      roots: roots.map(({ handle }) => handle),
+      descriptors: new Map(
+        Array.from(table.entries()).flatMap(([fd, open]) =>
+          open.kind === "console" ? [] : [[fd, open.handle] as const],
+        ),
+      ),
     };
   }
 
