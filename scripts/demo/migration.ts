@@ -78,12 +78,11 @@ export class PassView {
   }
 }
 
-/** How a `peregrine migrate --json` process ended. Errors: when its last line is not an outcome. */
+/** How a `peregrine migrate --json` process ended. Errors: what it said when its last line is no outcome. */
 export async function outcomeOf(migrate: PeregrineProcess): Promise<Outcome> {
   await migrate.ended;
-  const last = migrate.stdout.text.trimEnd().split("\n").at(-1);
-  if (last === undefined || last === "") {
-    throw new Error(`peregrine migrate said nothing but: ${migrate.stderr.text.trim()}`);
-  }
-  return JSON.parse(last) as Outcome;
+  const last = migrate.stdout.text.trimEnd().split("\n").at(-1) ?? "";
+  const outcome = last === "" ? undefined : (JSON.parse(last) as Outcome | { readonly status: "active" });
+  if (outcome !== undefined && outcome.status !== "active") return outcome;
+  throw new Error(`the migration has no outcome: ${migrate.stderr.text.trim()}`);
 }
