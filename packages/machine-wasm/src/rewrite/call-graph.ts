@@ -23,10 +23,7 @@ class Edges {
   constructor(module: WasmModule, functions: ReadonlyMap<number, FunctionCode>) {
     this.#module = module;
     this.#functions = functions;
-    const inTables = new Set(module.elements.functions);
-    if ([...functions.values()].some((code) => code.writesTable))
-      for (const item of module.exports) if (item.kind === 0) inTables.add(item.index);
-    for (const index of inTables) {
+    for (const index of tableFunctions(module, functions)) {
       const key = typeKey(functionType(module, index));
       const list = this.#tableFunctions.get(key);
       if (list === undefined) this.#tableFunctions.set(key, [index]);
@@ -53,6 +50,20 @@ class Edges {
       ...this.indirectKeys(index).flatMap((key) => this.inTable(key)),
     ];
   }
+}
+
+/**
+ * Functions that a table can come to hold: those of element segments and of the globals that these name; where the code
+ * changes tables, exported ones too, to which it can take a reference.
+ */
+export function tableFunctions(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+): ReadonlySet<number> {
+  const found = new Set([...module.elements.functions, ...module.globalFunctions]);
+  if ([...functions.values()].some((code) => code.writesTable))
+    for (const item of module.exports) if (item.kind === 0) found.add(item.index);
+  return found;
 }
 
 /** Type of a function by its index, imports included. */

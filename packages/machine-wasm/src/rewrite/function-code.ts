@@ -1,4 +1,5 @@
 import { BinaryReader } from "./binary.ts";
+import { describeFunction } from "./function-name.ts";
 import { type FunctionType, readValueType, refuse, type WasmModule } from "./module.ts";
 import { BLOCK_VOID, op, opInfo, unsupportedFeature } from "./opcodes.ts";
 
@@ -112,7 +113,10 @@ export function decodeBody(
     if (code >= 0xfb && code <= 0xfe) code = (code << 16) | reader.u32();
     const info = opInfo(code);
     if (info === undefined)
-      throw refuse(unsupportedFeature(code), `function ${index}, offset 0x${start.toString(16)}`);
+      throw refuse(
+        unsupportedFeature(code),
+        `${describeFunction(module, index)}, offset 0x${start.toString(16)}`,
+      );
     let immediate = 0;
     switch (info.immediates) {
       case "none":

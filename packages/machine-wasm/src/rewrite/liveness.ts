@@ -1,5 +1,6 @@
 import { type FunctionCode, tableLabels } from "./function-code.ts";
-import { refuse } from "./module.ts";
+import { describeFunction } from "./function-name.ts";
+import { refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
 import type { SiteAnalysis } from "./sites.ts";
 
@@ -15,7 +16,7 @@ interface Context {
  * Fills `live` of every site: the locals that are read after the site before they are written.
  * A backward walk over the structured code, repeated until the loop heads are stable.
  */
-export function findLiveLocals(code: FunctionCode, analysis: SiteAnalysis): void {
+export function findLiveLocals(module: WasmModule, code: FunctionCode, analysis: SiteAnalysis): void {
   const words = (code.locals.length + 31) >>> 5;
   const loops = new Map<number, Uint32Array>();
   const atCalls = new Map<number, Uint32Array>();
@@ -36,7 +37,10 @@ export function findLiveLocals(code: FunctionCode, analysis: SiteAnalysis): void
     for (const local of site.live) {
       const type = code.locals[local]!;
       if (type === FUNCREF || type === EXTERNREF)
-        throw refuse("a reference held in a local across a call", `function ${code.index}, local ${local}`);
+        throw refuse(
+          "a reference held in a local across a call",
+          `${describeFunction(module, code.index)}, local ${local}`,
+        );
     }
   }
 }

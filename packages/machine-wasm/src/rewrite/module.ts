@@ -42,6 +42,8 @@ export interface WasmModule {
   readonly tables: readonly { readonly type: number; readonly bytes: Uint8Array }[];
   readonly memory: { readonly minimum: number; readonly maximum: number | undefined };
   readonly globals: readonly GlobalDefinition[];
+  /** Functions that the initial values of globals refer to. */
+  readonly globalFunctions: ReadonlySet<number>;
   readonly exports: readonly { readonly name: string; readonly kind: number; readonly index: number }[];
   readonly start: number | undefined;
   /** The element section as it is, and every function index that occurs in it. */
@@ -115,12 +117,19 @@ export function parseModule(bytes: Uint8Array): WasmModule {
   const functions = vector(SECTION.function, (from) => from.u32());
   const tables = vector(SECTION.table, readTable);
   const memories = vector(SECTION.memory, readMemory);
-  if (memories.length !== 1) throw refuse(`${memories.length} memories`, "a command has exactly one");
+  if (memories.length === 0) {
+    throw new MigrationError(
+      "UNSUPPORTED_FEATURE",
+      "The module has no memory, so it is no WASI command; build it for wasm32-wasip1",
+    );
+  }
+  if (memories.length > 1) throw refuse(`${memories.length} memories`, "a command has one");
+  const globalFunctions = new Set<number>();
   const globals = vector(SECTION.global, (from): GlobalDefinition => {
     const type = readValueType(from);
     const mutable = from.u8() === 1;
     const start = from.position;
-    skipConstant(from);
+    skipConstant(from, globalFunctions);
     return { type, mutable, init: bytes.subarray(start, from.position) };
   });
   const exports = vector(SECTION.export, (from) => ({
@@ -143,6 +152,7 @@ export function parseModule(bytes: Uint8Array): WasmModule {
     tables,
     memory: memories[0]!,
     globals,
+    globalFunctions,
     exports,
     start: sections.get(SECTION.start)?.u32(),
     elements: readElements(sections.get(SECTION.element)),
@@ -201,8 +211,8 @@ function readMemory(from: BinaryReader): { minimum: number; maximum: number | un
   return { minimum, maximum };
 }
 
-/** Steps over a constant expression, its end opcode included. */
-function skipConstant(from: BinaryReader): void {
+/** Steps over a constant expression, its end opcode included, and notes the functions that it refers to. */
+function skipConstant(from: BinaryReader, functions: Set<number>): void {
   for (;;) {
     const code = from.u8();
     if (code === 0x0b) return;
@@ -211,8 +221,8 @@ function skipConstant(from: BinaryReader): void {
     else if (code === 0xfd) {
       from.skipLeb();
       from.position += 16;
-    } else if (code === 0x41 || code === 0x42 || code === 0x23 || code === 0xd0 || code === 0xd2)
-      from.skipLeb();
+    } else if (code === 0xd2) functions.add(from.u32());
+    else if (code === 0x41 || code === 0x42 || code === 0x23 || code === 0xd0) from.skipLeb();
     else if (![0x6a, 0x6b, 0x6c, 0x7c, 0x7d, 0x7e].includes(code))
       throw refuse("an unusual constant expression", at(from.position - 1));
   }
@@ -252,7 +262,7 @@ function readElements(from: BinaryReader | undefined): WasmModule["elements"] {
     const flags = from.u32();
     if ((flags & 1) === 0) {
       if ((flags & 2) !== 0) from.u32();
-      skipConstant(from);
+      skipConstant(from, functions);
     }
     if ((flags & 3) !== 0) {
       if ((flags & 4) !== 0) readValueType(from);
@@ -260,11 +270,7 @@ function readElements(from: BinaryReader | undefined): WasmModule["elements"] {
     }
     for (let left = from.u32(); left > 0; left--) {
       if ((flags & 4) === 0) functions.add(from.u32());
-      else {
-        if (from.bytes[from.position] === 0xd2)
-          functions.add(new BinaryReader(from.bytes, from.position + 1).u32());
-        skipConstant(from);
-      }
+      else skipConstant(from, functions);
     }
   }
   return { count, bytes: from.bytes.subarray(start, from.position), functions };

@@ -129,6 +129,15 @@ const CASES: Record<string, Uint8Array> = {
       (call $put (table.size $t))
       (table.init $t $seg (i32.const 0) (i32.const 0) (i32.const 1)))`,
   ),
+  "a function that only a global refers to": command(
+    `(type $t (func (result i32)))
+    (table $t 2 funcref)
+    (global $g funcref (ref.func $one))
+    (func $one (result i32) (call $spin (i32.const 7)))
+    (func (export "_start")
+      (table.set $t (i32.const 1) (global.get $g))
+      (call $put (call_indirect (type $t) (i32.const 1))))`,
+  ),
   "passive data, dropped": command(
     `(data $d "hello world")
     (func (export "_start")
@@ -244,7 +253,10 @@ describe("what cannot be migrated is refused before it starts", () => {
       /imported memory env\.memory/,
     ],
     "a library": [`(module (memory (export "memory") 1) (func (export "_initialize")))`, /no _start/],
-    "no memory": [`(module (func (export "_start")))`, /0 memories/],
+    "no memory": [
+      `(module (func (export "_start")))`,
+      /^The module has no memory, .*build it for wasm32-wasip1$/,
+    ],
     "a reference in a local across a call": [
       `(module (memory (export "memory") 1) (table 1 funcref) (func $f (loop $l (br_if $l (i32.load (i32.const 0)))))
         (func (export "_start") (local funcref) (local.set 0 (table.get 0 (i32.const 0))) (call $f) (table.set 0 (i32.const 0) (local.get 0))))`,
@@ -256,6 +268,23 @@ describe("what cannot be migrated is refused before it starts", () => {
       /pointer to the host call poll_oneoff/,
     ],
   };
+  const readOf = `(import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+    (memory (export "memory") 1)`;
+  refused["a tail call of a blocking host call"] = [
+    `(module ${readOf} (func $f (result i32) (return_call $read (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+      (func (export "_start") (drop (call $f))))`,
+    /tail call of the host call fd_read \(function 1\)/,
+  ];
+  refused["a pointer to a blocking host call, by its export"] = [
+    `(module ${readOf} (table 1 funcref) (export "x" (func $read))
+      (func (export "_start") (table.set 0 (i32.const 0) (ref.func $read))))`,
+    /pointer to the host call fd_read/,
+  ];
+  refused["a pointer to a blocking host call, by a global"] = [
+    `(module ${readOf} (table 1 funcref) (global $g funcref (ref.func $read))
+      (func (export "_start") (table.set 0 (i32.const 0) (global.get $g))))`,
+    /pointer to the host call fd_read/,
+  ];
   for (const [name, [text, message]] of Object.entries(refused)) {
     it(name, () => {
       expect(() => rewriteForTest(wat(text))).toThrow(

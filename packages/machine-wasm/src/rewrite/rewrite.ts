@@ -1,12 +1,13 @@
 import { MigrationError } from "@peregrine/protocol";
 import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from "./assemble.ts";
 import { CodeWriter } from "./code-writer.ts";
-import { buildCallGraph, type CallGraph } from "./call-graph.ts";
+import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
 import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
+import { describeFunction } from "./function-name.ts";
 import { findLiveLocals } from "./liveness.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
@@ -71,6 +72,7 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
   for (let index = first; index < entry.index; index++) functions.set(index, decodeFunction(module, index));
   functions.set(entry.index, decodeBody(module, entry.index, entry.body, 0, entry.body.length));
   checkTables(module, functions, blocking);
+  checkTailCalls(module, functions, blocking);
   const graph = buildCallGraph(module, functions, blocking);
   const analysed = analyse(module, functions, graph, blocking);
   const withFrames = analysed.filter((fn) => fn.analysis.sites.length > 0);
@@ -122,12 +124,12 @@ function checkTables(
   functions: ReadonlyMap<number, FunctionCode>,
   blocking: ReadonlySet<number>,
 ): void {
-  for (const index of module.elements.functions)
+  for (const index of tableFunctions(module, functions))
     if (blocking.has(index))
-      throw refuse(`a pointer to the host call ${module.imports[index]!.name}`, "element section");
+      throw refuse(`a pointer to the host call ${module.imports[index]!.name}`, "in a table");
   const changes = [...functions.values()].find((code) => code.writesTable);
   if (changes !== undefined && module.tables.some((table) => table.type === EXTERNREF))
-    throw refuse("tables of host references", `function ${changes.index}`);
+    throw refuse("tables of host references", describeFunction(module, changes.index));
   for (const [index, global] of module.globals.entries())
     if (global.mutable && (global.type === FUNCREF || global.type === EXTERNREF))
       throw refuse("a mutable global that holds a reference", `global ${index}`);
@@ -136,6 +138,21 @@ function checkTables(
       "more passive segments than can be followed",
       `${module.data.length + module.elements.count}`,
     );
+}
+
+/** A call that waits is issued again from the frame of its caller, and a tail call leaves none. */
+function checkTailCalls(
+  module: WasmModule,
+  functions: ReadonlyMap<number, FunctionCode>,
+  blocking: ReadonlySet<number>,
+): void {
+  for (const { index, tailCalls } of functions.values())
+    for (const target of tailCalls)
+      if (blocking.has(target))
+        throw refuse(
+          `a tail call of the host call ${module.imports[target]!.name}`,
+          describeFunction(module, index),
+        );
 }
 
 function analyse(
@@ -147,9 +164,12 @@ function analyse(
   let firstSite = 0;
   return Array.from(functions.values(), (code) => {
     const analysis = findSites(module, code, graph, blocking);
-    if (analysis.sites.length > 0) findLiveLocals(code, analysis);
+    if (analysis.sites.length > 0) findLiveLocals(module, code, analysis);
     if (analysis.sites.some((site) => site.live.length + site.pending.length > MOST_FRAME_VALUES))
-      throw refuse(`more than ${MOST_FRAME_VALUES} values that live across a call`, `function ${code.index}`);
+      throw refuse(
+        `more than ${MOST_FRAME_VALUES} values that live across a call`,
+        describeFunction(module, code.index),
+      );
     const fn = { code, analysis, firstSite };
     firstSite += analysis.sites.length;
     return fn;
@@ -221,7 +241,9 @@ function emitVariant(input: VariantInput): VariantOutput {
     ...changing.map((table) => exportedTable(`${HOST.table}${table}`, table)),
     ...(changing.length === 0
       ? []
-      : tableFunctions(module).map((index) => exportedFunction(`${HOST.function}${index}`, index))),
+      : Array.from(tableFunctions(module, input.functions), (index) =>
+          exportedFunction(`${HOST.function}${index}`, index),
+        )),
   ];
   const resumeEntry = context.resumeIndex(input.entry);
   if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
@@ -252,14 +274,6 @@ const mutableGlobals = (module: WasmModule): GlobalVariable[] =>
 
 const changingTables = (module: WasmModule, functions: ReadonlyMap<number, FunctionCode>): number[] =>
   [...functions.values()].some((code) => code.writesTable) ? [...module.tables.keys()] : [];
-
-/** Functions that a table can come to hold: those of element segments, and exported ones, to which a reference can be taken. */
-const tableFunctions = (module: WasmModule): number[] => [
-  ...new Set([
-    ...module.elements.functions,
-    ...module.exports.flatMap(({ kind, index }) => (kind === 0 ? [index] : [])),
-  ]),
-];
 
 function describe(
   module: WasmModule,

@@ -1,5 +1,6 @@
 import { type CallGraph, functionType, typeKey } from "./call-graph.ts";
 import { type FunctionCode, blockType } from "./function-code.ts";
+import { describeFunction } from "./function-name.ts";
 import { type FunctionType, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, I32, op, opInfo } from "./opcodes.ts";
 
@@ -336,6 +337,6 @@ class StackWalk {
   }
 
   #where(instruction: number): string {
-    return `function ${this.#code.index}, offset 0x${this.#code.start[Math.max(instruction, 0)]!.toString(16)}`;
+    return `${describeFunction(this.#module, this.#code.index)}, offset 0x${this.#code.start[Math.max(instruction, 0)]!.toString(16)}`;
   }
 }
