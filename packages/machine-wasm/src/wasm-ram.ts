@@ -26,17 +26,18 @@ export const RAM_BLOCK_NAME = "wasm.ram";
 export class WasmRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
   readonly #memory: WebAssembly.Memory;
-  readonly #marks: Uint8Array;
   readonly #markWords: Int32Array;
   #view: Uint8Array;
   #shadow = new Uint8Array(0);
+  /** Pages that the last harvest knew of. */
+  #harvested: number;
 
   constructor(data: WasmRamData) {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
-    this.#marks = new Uint8Array(data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes);
     this.#markWords = new Int32Array(data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
     this.#view = new Uint8Array(data.memory.buffer);
+    this.#harvested = this.#view.length / PAGE_SIZE;
   }
 
   usedBytes(): number {
@@ -56,6 +57,10 @@ export class WasmRam implements GuestRam {
     const pages = bytes.length / PAGE_SIZE;
     const words = this.#markWords;
     let added = 0;
+    // A store that crossed into memory which the last harvest did not know of yet has had its mark taken.
+    if (pages > this.#harvested && this.#startChanged(bytes, this.#harvested) && bitmap.set(this.#harvested))
+      added++;
+    this.#harvested = pages;
     for (let word = 0; word < pages / 4; word++) {
       if (words[word] === 0) continue;
       // An atomic exchange: no mark is lost, and no page is read before its mark is taken.
@@ -123,11 +128,6 @@ export class WasmRam implements GuestRam {
     const missing = end - this.#bytes().length;
     if (missing > 0) growMemory(this.#memory, end);
     return this.#bytes();
-  }
-
-  /** Clears the dirty log: a log that was just switched on starts empty. */
-  clearLog(): void {
-    this.#marks.fill(0);
   }
 }
 

@@ -110,7 +110,7 @@ export function runDisturbed(
 
 /** Reads every page, as a first pass does, with an empty dirty log. */
 function snapshot(ram: WasmRam, memory: WebAssembly.Memory): Uint8Array {
-  ram.clearLog();
+  ram.harvest([new DirtyBitmap(memory.buffer.byteLength / PAGE_SIZE)]);
   const copy = new Uint8Array(memory.buffer.byteLength);
   ram.readPages(0, 0, copy.length / PAGE_SIZE, copy, 0);
   return copy;

@@ -11,14 +11,14 @@ import { describeFunction } from "./function-name.ts";
 import { findLiveLocals } from "./liveness.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
-import { findSites } from "./sites.ts";
+import { findSites, type Site } from "./sites.ts";
 import { TypeTable } from "./type-table.ts";
 
 /** Changes whenever the same module would be rewritten with other sites or frames. Both sides of a migration must agree. */
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 2;
+export const REWRITER_REVISION = 3;
 
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
@@ -29,14 +29,28 @@ export interface RewriteOptions {
   readonly releaseMarks: boolean;
 }
 
+/** In place of an ordinal: any function may be above the site, or none is. */
+export const ABOVE = { any: -1, none: -2 } as const;
+
+/** What the host has to know about the sites of a module to check saved frames. Each array has an entry for each site. */
+export interface FrameSites {
+  /** Bytes of its frame. */
+  readonly frameBytes: Uint32Array;
+  /** Ordinal of its function in the table of resume copies. */
+  readonly ordinals: Uint32Array;
+  /** Ordinal of the function whose frame is the next one inwards; see {@link ABOVE}. */
+  readonly above: Int32Array;
+  /** Ordinal of the function that every stack begins with; undefined when the program can never be unwound. */
+  readonly entry: number | undefined;
+}
+
 /** What the host has to know about a rewritten module. Plain data. */
 export interface RewrittenInfo {
   /** The guest's memory, in 64 KiB pages. */
   readonly memory: { readonly initial: number; readonly maximum: number };
   /** Where the active data segments go, written once before the guest starts. */
   readonly segments: readonly { readonly address: number; readonly bytes: Uint8Array }[];
-  /** For each site: bytes of its frame, and the ordinal of its function in the table of resume copies. */
-  readonly sites: { readonly frameBytes: Uint32Array; readonly ordinals: Uint32Array };
+  readonly sites: FrameSites;
   /** Bytes of all mutable globals together. */
   readonly globalBytes: number;
   /** Passive data segments and element segments: how many bytes of CONTROL.dropped mean something. */
@@ -217,17 +231,11 @@ function emitVariant(input: VariantInput): VariantOutput {
     const { from, to } = module.bodies[fn.code.index - module.imports.length]!;
     return module.bytes.subarray(from, to);
   });
-  const sites = { frameBytes: new Uint32Array(0), ordinals: new Uint32Array(0) };
-  const total = withFrames.reduce((sum, fn) => sum + fn.analysis.sites.length, 0);
-  sites.frameBytes = new Uint32Array(total);
-  sites.ordinals = new Uint32Array(total);
-  const resumeCopies = withFrames.map((fn, ordinal) => {
-    for (const [number, site] of fn.analysis.sites.entries()) {
-      sites.frameBytes[fn.firstSite + number] = siteFrameBytes(fn, site);
-      sites.ordinals[fn.firstSite + number] = ordinal;
-    }
-    return { type: types.index([], fn.code.type.results), body: new ResumeEmitter(context, fn).emit() };
-  });
+  const sites = describeSites(withFrames, ordinals, graph, input.entry);
+  const resumeCopies = withFrames.map((fn) => ({
+    type: types.index([], fn.code.type.results),
+    body: new ResumeEmitter(context, fn).emit(),
+  }));
   const globals = mutableGlobals(module);
   const drops = [...input.functions.values()].some((code) => code.dropsSegments);
   const segments = drops
@@ -262,7 +270,40 @@ function emitVariant(input: VariantInput): VariantOutput {
   };
 }
 
-function siteFrameBytes(fn: AnalysedFunction, site: AnalysedFunction["analysis"]["sites"][number]): number {
+function describeSites(
+  withFrames: readonly AnalysedFunction[],
+  ordinals: ReadonlyMap<number, number>,
+  graph: CallGraph,
+  entry: number,
+): FrameSites {
+  const count = withFrames.reduce((sum, fn) => sum + fn.analysis.sites.length, 0);
+  const frameSizes = new Uint32Array(count);
+  const ownOrdinals = new Uint32Array(count);
+  const above = new Int32Array(count);
+  for (const [ordinal, fn] of withFrames.entries()) {
+    for (const [number, site] of fn.analysis.sites.entries()) {
+      frameSizes[fn.firstSite + number] = siteFrameBytes(fn, site);
+      ownOrdinals[fn.firstSite + number] = ordinal;
+      above[fn.firstSite + number] = ordinalAbove(fn, site, ordinals, graph);
+    }
+  }
+  return { frameBytes: frameSizes, ordinals: ownOrdinals, above, entry: ordinals.get(entry) };
+}
+
+/** A callee that can leave by a tail call is another one when the guest is unwound. */
+function ordinalAbove(
+  { code }: AnalysedFunction,
+  site: Site,
+  ordinals: ReadonlyMap<number, number>,
+  graph: CallGraph,
+): number {
+  if (site.kind !== "call") return ABOVE.none;
+  const target = code.immediate[site.instruction]!;
+  if (code.code[site.instruction] !== op.call || graph.mayTailCall.has(target)) return ABOVE.any;
+  return ordinals.get(target) ?? ABOVE.any;
+}
+
+function siteFrameBytes(fn: AnalysedFunction, site: Site): number {
   return frameBytes([
     ...site.live.map((local) => fn.code.locals[local]!),
     ...site.pending.map(({ type }) => type),

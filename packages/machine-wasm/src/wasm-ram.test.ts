@@ -1,0 +1,159 @@
+import { once } from "node:events";
+import { Worker } from "node:worker_threads";
+import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { controlMemory } from "../test/fake-thread.ts";
+import { CONTROL } from "./rewrite/control-layout.ts";
+import { WasmRam } from "./wasm-ram.ts";
+
+const WASM_PAGE = 65536;
+const MOST_WASM_PAGES = 4;
+const MOST_PAGES = (MOST_WASM_PAGES * WASM_PAGE) / PAGE_SIZE;
+
+function newRam(initial = 1): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
+  const memory = new WebAssembly.Memory({ initial, maximum: MOST_WASM_PAGES, shared: true });
+  const control = controlMemory();
+  return {
+    memory,
+    control,
+    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }),
+  };
+}
+
+/** What the tracked variant does: the store, and then the mark of the page that it begins in. */
+function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: number, bytes: Uint8Array): void {
+  new Uint8Array(memory.buffer).set(bytes, at);
+  new Uint8Array(control.buffer)[CONTROL.dirtyMap + (at >>> 12)] = 1;
+}
+
+/** A destination: the pages that were sent. */
+class Copy {
+  readonly bytes = new Uint8Array(MOST_WASM_PAGES * WASM_PAGE);
+  readonly #ram: WasmRam;
+  readonly #bitmap = new DirtyBitmap(MOST_PAGES);
+
+  constructor(ram: WasmRam) {
+    this.#ram = ram;
+    this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
+  }
+
+  harvest(): number {
+    return this.#ram.harvest([this.#bitmap]);
+  }
+
+  /** Sends at most so many pages. */
+  send(most = MOST_PAGES): void {
+    for (let sent = 0; sent < most; sent++) {
+      if (this.#bitmap.takeRun(0, 1) === 0) return;
+      const page = this.#bitmap.runStart;
+      this.#ram.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
+    }
+  }
+}
+
+const used = ({ buffer }: WebAssembly.Memory): Uint8Array => new Uint8Array(buffer);
+
+describe("the guest's memory as a RAM block", () => {
+  it("ends up at the destination as it is, whatever is stored, grown, harvested and sent in between", () => {
+    const step = fc.oneof(
+      fc.record({
+        kind: fc.constant("store" as const),
+        at: fc.nat(MOST_WASM_PAGES * WASM_PAGE - 16),
+        // Stores near the page boundaries are the ones that can be lost.
+        near: fc.boolean(),
+        bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }),
+      }),
+      fc.record({ kind: fc.constant("grow" as const) }),
+      fc.record({ kind: fc.constant("harvest" as const) }),
+      fc.record({ kind: fc.constant("send" as const), pages: fc.integer({ min: 1, max: 20 }) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const { memory, control, ram } = newRam();
+        const copy = new Copy(ram);
+        for (const action of steps) {
+          if (action.kind === "grow") {
+            if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
+          } else if (action.kind === "harvest") copy.harvest();
+          else if (action.kind === "send") copy.send(action.pages);
+          else {
+            const boundary = ((action.at >>> 12) << 12) + PAGE_SIZE - (action.at & 15);
+            const at = Math.min(
+              action.near ? boundary : action.at,
+              memory.buffer.byteLength - action.bytes.length,
+            );
+            store(memory, control, at, action.bytes);
+          }
+        }
+        copy.harvest();
+        copy.send();
+        const { length } = used(memory);
+        expect(Buffer.compare(copy.bytes.subarray(0, length), used(memory))).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("loses no mark of a thread that writes all the time", async () => {
+    const { memory, control, ram } = newRam();
+    const go = new Int32Array(new SharedArrayBuffer(4));
+    const worker = new Worker(new URL("../test/storing-thread.ts", import.meta.url), {
+      workerData: { memory, control, go, most: MOST_WASM_PAGES },
+    });
+    const ended = once(worker, "exit");
+    await once(worker, "online");
+    const copy = new Copy(ram);
+    copy.send();
+    Atomics.store(go, 0, 1);
+    let harvests = 0;
+    for (const end = performance.now() + 500; performance.now() < end; harvests++) {
+      copy.harvest();
+      copy.send(5);
+    }
+    Atomics.store(go, 0, 2);
+    await ended;
+    copy.harvest();
+    copy.send();
+    expect(harvests).toBeGreaterThan(1);
+    expect(memory.buffer.byteLength).toBe(MOST_WASM_PAGES * WASM_PAGE);
+    const differing = used(memory).findIndex((byte, at) => byte !== copy.bytes[at]);
+    expect(differing).toBe(-1);
+  }, 20_000);
+
+  it("finds a store into memory that the harvest which took its mark did not know of", () => {
+    const { memory, control } = newRam();
+    const before = memory.buffer;
+    let isBehind = true;
+    // Another thread's memory keeps its size until that thread is told of the growth.
+    const seen = { get buffer() { return isBehind ? before : memory.buffer; } }; // prettier-ignore
+    const ram = new WasmRam({
+      memory: seen as WebAssembly.Memory,
+      control,
+      maximumBytes: MOST_WASM_PAGES * WASM_PAGE,
+    });
+    const copy = new Copy(ram);
+    copy.send();
+    memory.grow(1);
+    store(memory, control, WASM_PAGE - 4, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    expect(copy.harvest()).toBe(1);
+    copy.send();
+    isBehind = false;
+    expect(copy.harvest()).toBe(1);
+    copy.send();
+    expect([...copy.bytes.subarray(WASM_PAGE - 4, WASM_PAGE + 5)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 0]);
+    expect(copy.harvest()).toBe(0);
+  });
+
+  it("grows for pages that arrive, and not for empty ones", () => {
+    const { memory, ram } = newRam();
+    ram.fillPage(0, 2 * WASM_PAGE, 0);
+    expect(memory.buffer.byteLength).toBe(WASM_PAGE);
+    ram.fillPage(0, 2 * WASM_PAGE, 9);
+    expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
+    ram.writePages(0, MOST_WASM_PAGES * WASM_PAGE - PAGE_SIZE, new Uint8Array(PAGE_SIZE).fill(8));
+    expect([used(memory)[2 * WASM_PAGE], used(memory).at(-1)]).toEqual([9, 8]);
+    for (const offset of [-PAGE_SIZE, MOST_WASM_PAGES * WASM_PAGE - 1, 2 ** 40, Number.NaN])
+      expect(() => ram.writePages(0, offset, new Uint8Array(PAGE_SIZE))).toThrow(/Illegal RAM offset/);
+  });
+});
