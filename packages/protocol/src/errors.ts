@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   BAD_FOOTER: "a section footer is missing or names another section",
   BAD_RAM_BLOCK: "the stream's list of RAM blocks does not fit this machine",
   BAD_RAM_PAGE: "a page record has an illegal offset or illegal flags",
+  BAD_PACKET: "a packet on a multifd channel breaks its own format",
   BAD_STREAM_COMMAND: "a command in the stream is unknown here or malformed",
   BAD_RETURN_MESSAGE: "a message on the return path is unknown or malformed",
   LIMIT_EXCEEDED: "a length on the wire is larger than the limit for it",

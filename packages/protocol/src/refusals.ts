@@ -98,6 +98,14 @@ export function noBlockToContinue(detail?: Detail): MigrationError {
   return new MigrationError("BAD_RAM_PAGE", "Ack, bad migration stream!", detail);
 }
 
+/** @param why `wrong compression`, `len overflow` or `decode error`. */
+export function badDelta(
+  why: "wrong compression" | "len overflow" | "decode error",
+  detail?: Detail,
+): MigrationError {
+  return new MigrationError("BAD_RAM_PAGE", `Failed to load XBZRLE page - ${why}!`, detail);
+}
+
 /** @param expected what should have come, for example `a section type`. */
 export function truncated(expected: string, detail?: Detail): MigrationError {
   const text = `The stream ended where ${expected} was expected: Input/output error`;

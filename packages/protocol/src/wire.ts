@@ -18,9 +18,35 @@ export const SECTION_TYPE = {
   footer: 0x7e,
 } as const;
 
-export const COMMAND_CODE = { openReturnPath: 1, ping: 2 } as const;
+export const COMMAND_CODE = {
+  openReturnPath: 1,
+  ping: 2,
+  postcopyAdvise: 3,
+  postcopyListen: 4,
+  postcopyRun: 5,
+  postcopyRamDiscard: 6,
+  packaged: 7,
+  enableColo: 8,
+  postcopyResume: 9,
+  recvBitmap: 10,
+  switchoverStart: 11,
+} as const;
 
-export const RETURN_MESSAGE_TYPE = { shut: 1, pong: 2 } as const;
+/** The version byte that opens the payload of POSTCOPY_RAM_DISCARD. */
+export const RAM_DISCARD_VERSION = 0;
+
+export const RETURN_MESSAGE_TYPE = {
+  shut: 1,
+  pong: 2,
+  requestPagesOfBlock: 3,
+  requestPages: 4,
+  recvBitmap: 5,
+  resumeAck: 6,
+  switchoverAck: 7,
+} as const;
+
+/** The be64 that ends the bitmap behind a RECV_BITMAP message, as its two halves. */
+export const RECV_BITMAP_END = { high: 0x01234567, low: 0x89abcdef } as const;
 
 /** Flags in the low bits of a RAM word; the high bits are a page offset. */
 export const RAM_FLAG = {
@@ -29,6 +55,9 @@ export const RAM_FLAG = {
   page: 0x08,
   endOfSection: 0x10,
   continue: 0x20,
+  xbzrle: 0x40,
+  compressedPage: 0x100,
+  multifdFlush: 0x200,
 } as const;
 
 /** Bytes of a page on the wire. */
