@@ -89,3 +89,18 @@ test("a stream that is none fails the load", async () => {
     /\nperegrine: NOT_A_STREAM: [^\n]+\nperegrine: load of migration failed: [^\n]+\n$/u,
   );
 });
+
+test("the JSON objects end with the outcome, also when the agent is gone", async () => {
+  const [, address] = await peregrine.receive("tcp:127.0.0.1:0", "b");
+  const source = await startBusy();
+  const migrate = peregrine.start("migrate", "a", address, "--json", ...SLOWLY);
+  await migrate.printed("stdout", /"status":"active"/u);
+  source.signal("SIGKILL");
+  const { status, stdout, stderr } = await migrate.finished();
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^peregrine: CHANNEL_FAILED: [^\n]+\n$/u);
+  expect(JSON.parse(stdout.trimEnd().split("\n").at(-1)!)).toMatchObject({
+    status: "failed",
+    code: "CHANNEL_FAILED",
+  });
+});

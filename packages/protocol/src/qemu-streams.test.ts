@@ -146,12 +146,11 @@ describe.skipIf(noRecordings)("streams recorded from real QEMU", () => {
     ["pc-72", "pc-i440fx-7.2"],
     ["pc-100", "pc-i440fx-10.0"],
   ])("%s, recorded from real QEMU", (name, machineType) => {
-    const of = fixture(name);
-    const bytes = fixtureFile(of, `${name}.stream.zst`);
-
     test.each([65_536, 1_000_003])(
       "memory is rebuilt and the stream encoded again byte for byte, %i at a time",
       (size) => {
+        const of = fixture(name);
+        const bytes = fixtureFile(of, `${name}.stream.zst`);
         const echo = new Echo(true);
         const end = run(bytes, echo, size);
         expect(echo.machineType).toBe(machineType);

@@ -30,6 +30,13 @@ export async function migrateCommand(options: MigrateOptions): Promise<number> {
     const moved = conclude(describeOutcome(report), json);
     if (moved) return 0;
     return signals.received === undefined ? 1 : signalStatus(signals.received);
+  } catch (error) {
+    // Whoever reads the objects gets one that says how it ended, also when the agent is gone.
+    if (json) {
+      const { code, message } = MigrationError.from(error);
+      process.stdout.write(`${JSON.stringify({ status: "failed", code, message } satisfies Outcome)}\n`);
+    }
+    throw error;
   } finally {
     signals.dispose();
     await client.close();
