@@ -47,3 +47,11 @@ export type {
   VmStateDescription,
 } from "./vm-description.ts";
 export { GLOBAL_STATE_SECTION, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
+export {
+  applyDelta,
+  checkDelta,
+  DELTA_OVERFLOW,
+  DELTA_UNCHANGED,
+  encodeDelta,
+  XBZRLE_ENCODING,
+} from "./xbzrle.ts";

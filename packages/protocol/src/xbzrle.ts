@@ -1,0 +1,140 @@
+import { MigrationError } from "./errors.ts";
+import { badDelta } from "./refusals.ts";
+
+/**
+ * XBZRLE: a page as its difference from the page sent before. The delta is a list of runs, each an
+ * unchanged and a changed part: `unchanged length, changed length, the new bytes`. Lengths are ULEB128
+ * of at most two bytes. What follows the last run is unchanged.
+ */
+
+/** The byte in front of a delta's length that names the encoding. */
+export const XBZRLE_ENCODING = 0x01;
+
+/** What {@link encodeDelta} returns when the page is as it was: nothing is sent. */
+export const DELTA_UNCHANGED = 0;
+
+/** What {@link encodeDelta} returns when the delta is no smaller than the page: the page itself is sent. */
+export const DELTA_OVERFLOW = -1;
+
+/** The largest length that two bytes of ULEB128 hold. */
+const MAX_RUN = 0x3fff;
+
+/** A run takes at least two bytes, so fewer left are an overflow before it begins. */
+const SMALLEST_RUN_HEAD = 2;
+
+/**
+ * Writes the delta that turns `old` into `page` to the start of `target`.
+ *
+ * @param old the page as the receiver has it.
+ * @param page the same number of bytes. It must not change during the call: encode a copy of a page
+ *   that a running guest writes to.
+ * @param target its length is the most that the delta may take: one page.
+ * @returns the delta's length in bytes, {@link DELTA_UNCHANGED} or {@link DELTA_OVERFLOW}. After an
+ *   overflow the contents of `target` mean nothing.
+ */
+export function encodeDelta(old: Uint8Array, page: Uint8Array, target: Uint8Array): number {
+  const size = page.length;
+  if (old.length !== size || size > MAX_RUN) {
+    throw new MigrationError(
+      "INTERNAL",
+      `there is no delta between pages of ${old.length} and ${size} bytes`,
+    );
+  }
+  let at = 0;
+  let length = 0;
+  while (at < size) {
+    const unchangedFrom = at;
+    const changedFrom = firstDifference(old, page, at);
+    if (changedFrom === size && unchangedFrom === 0) return DELTA_UNCHANGED;
+    if (length + SMALLEST_RUN_HEAD > target.length) return DELTA_OVERFLOW;
+    if (changedFrom === size) return length;
+    length = putRunLength(target, length, changedFrom - unchangedFrom);
+
+    if (length + SMALLEST_RUN_HEAD > target.length) return DELTA_OVERFLOW;
+    at = firstEqual(old, page, changedFrom);
+    length = putRunLength(target, length, at - changedFrom);
+    if (length + (at - changedFrom) > target.length) return DELTA_OVERFLOW;
+    for (let from = changedFrom; from < at; from++) target[length++] = page[from] ?? 0;
+  }
+  return length;
+}
+
+/**
+ * Turns the page that a delta was made from into the one it stands for, in place.
+ *
+ * Errors: BAD_RAM_PAGE when the delta breaks its own format or goes beyond the page. The page may then
+ * be changed in part.
+ */
+export function applyDelta(delta: Uint8Array, page: Uint8Array): void {
+  walkDelta(delta, page.length, (at, bytes) => page.set(bytes, at));
+}
+
+/** Checks a delta for pages of `pageSize` bytes without a page. Errors as {@link applyDelta}. */
+export function checkDelta(delta: Uint8Array, pageSize: number): void {
+  walkDelta(delta, pageSize, () => {});
+}
+
+/** Calls `changed` for every changed part, in order. */
+function walkDelta(
+  delta: Uint8Array,
+  pageSize: number,
+  changed: (at: number, bytes: Uint8Array) => void,
+): void {
+  if (delta.length === 0) throw badDelta("decode error");
+  let read = 0;
+  let at = 0;
+  while (read < delta.length) {
+    const first = read === 0;
+    const unchanged = runLength(delta, read);
+    read += runLengthBytes(delta, read);
+    if (unchanged === 0 && !first) throw badDelta("decode error");
+    at += unchanged;
+    if (at > pageSize) throw badDelta("decode error");
+
+    const count = runLength(delta, read);
+    read += runLengthBytes(delta, read);
+    if (count === 0 || at + count > pageSize || read + count > delta.length) throw badDelta("decode error");
+    changed(at, delta.subarray(read, read + count));
+    read += count;
+    at += count;
+  }
+}
+
+/** The length at `at`, behind which at least one more byte must follow. */
+function runLength(delta: Uint8Array, at: number): number {
+  const low = delta[at];
+  const high = delta[at + 1];
+  if (low === undefined || high === undefined) throw badDelta("decode error");
+  if (low < 0x80) return low;
+  if (high >= 0x80) throw badDelta("decode error");
+  return (low & 0x7f) | (high << 7);
+}
+
+function runLengthBytes(delta: Uint8Array, at: number): 1 | 2 {
+  return (delta[at] ?? 0) < 0x80 ? 1 : 2;
+}
+
+/** @returns the index behind the length. `target` has room for two bytes. */
+function putRunLength(target: Uint8Array, at: number, length: number): number {
+  if (length < 0x80) {
+    target[at] = length;
+    return at + 1;
+  }
+  target[at] = (length & 0x7f) | 0x80;
+  target[at + 1] = length >>> 7;
+  return at + 2;
+}
+
+/** The index from `at` on of the first byte that differs; the size of the page when none does. */
+function firstDifference(old: Uint8Array, page: Uint8Array, at: number): number {
+  let index = at;
+  while (index < page.length && old[index] === page[index]) index++;
+  return index;
+}
+
+/** The index from `at` on of the first byte that is the same; the size of the page when none is. */
+function firstEqual(old: Uint8Array, page: Uint8Array, at: number): number {
+  let index = at;
+  while (index < page.length && old[index] !== page[index]) index++;
+  return index;
+}
