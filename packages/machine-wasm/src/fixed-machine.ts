@@ -46,6 +46,7 @@ export class FixedMachine implements Machine {
   readonly #host: FixedMachineHost;
   readonly #thread: FixedThread;
   #started = false;
+  #disposed = false;
 
   private constructor(host: FixedMachineHost, name: string, thread: FixedThread) {
     this.#host = host;
@@ -80,7 +81,9 @@ export class FixedMachine implements Machine {
     return Promise.resolve();
   }
 
+  /** Errors: WRONG_STATE when it was ended. */
   start(): Promise<void> {
+    if (this.#disposed) return Promise.reject(new MigrationError("WRONG_STATE", "The guest was ended"));
     if (this.#started) return Promise.resolve();
     this.#started = true;
     this.#thread.start();
@@ -106,6 +109,7 @@ export class FixedMachine implements Machine {
   }
 
   async dispose(): Promise<void> {
+    this.#disposed = true;
     this.#host.input.detach();
     await this.#thread.terminate();
   }

@@ -160,7 +160,10 @@ export class WasmMachine implements Machine {
 
   /** Makes the memories at once and prepares the rest meanwhile. */
   async #adopt(identity: ProgramIdentity): Promise<Guest> {
+    if (this.#guest !== undefined)
+      throw new MigrationError("WRONG_STATE", "The guest's program has arrived already");
     await this.#host.validate(identity.module);
+    this.#checkAlive();
     const module = parseModule(identity.module);
     const maximum = maximumPages(module);
     const memory = this.#allocate(module.memory.minimum, maximum);
@@ -192,6 +195,7 @@ export class WasmMachine implements Machine {
     control: WebAssembly.Memory,
   ): Promise<{ handle: GuestHandle; program: CompiledProgram }> {
     const program = await this.#host.prepare(identity.module);
+    this.#checkAlive();
     const data = { program, memory, control };
     const startThread = (stackMib: number): GuestThread => this.#host.startThread(data, stackMib);
     const handle = new GuestHandle(startThread, control, identity.stackMib);
@@ -201,8 +205,12 @@ export class WasmMachine implements Machine {
     return { handle, program };
   }
 
-  #require(): Guest {
+  #checkAlive(): void {
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "The guest was ended");
+  }
+
+  #require(): Guest {
+    this.#checkAlive();
     if (this.#guest === undefined)
       throw new MigrationError("WRONG_STATE", "The guest's program has not arrived yet");
     return this.#guest;

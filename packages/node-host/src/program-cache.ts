@@ -49,7 +49,7 @@ export class ProgramCache {
       await writeFile(temporary, Buffer.concat([sha256(content), content]), { mode: 0o600 });
       await rename(temporary, path);
     } catch {
-      await rm(temporary, { force: true });
+      await rm(temporary, { force: true }).catch(() => undefined);
     }
   }
 }
