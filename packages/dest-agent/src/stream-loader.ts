@@ -1,4 +1,5 @@
 import {
+  commandCode,
   machineTypeMismatch,
   MigrationError,
   RAM_SECTION,
@@ -140,8 +141,8 @@ export class StreamLoader implements StreamHandler {
         // Before the early devices there is nothing to be prepared, behind them the answer waits for it.
         returnPath.pong(command.value, this.#prepared);
         return;
-      case "other":
-        throw unsupportedCommand(command.code);
+      default:
+        throw unsupportedCommand(commandCode(command));
     }
   }
 

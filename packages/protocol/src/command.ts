@@ -1,10 +1,14 @@
+import { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
-import type { Command } from "./messages.ts";
-import { COMMAND_CODE } from "./wire.ts";
+import type { Command, RamRange } from "./messages.ts";
+import { COMMAND_CODE, RAM_DISCARD_VERSION } from "./wire.ts";
+
+const PAGE_SIZES_BYTES = 16;
+const RANGE_BYTES = 16;
 
 /**
  * Gives a command its shape. Codes without one keep a copy of their payload.
- * Errors: BAD_STREAM_COMMAND when the payload has the wrong length for the code.
+ * Errors: BAD_STREAM_COMMAND when the payload does not have the form of the code.
  */
 export function decodeCommand(code: number, payload: Uint8Array): Command {
   switch (code) {
@@ -13,10 +17,74 @@ export function decodeCommand(code: number, payload: Uint8Array): Command {
       return { kind: "open-return-path" };
     case COMMAND_CODE.ping:
       requireLength("PING", payload, 4);
-      return { kind: "ping", value: new DataView(payload.buffer, payload.byteOffset).getUint32(0) };
+      return { kind: "ping", value: readerOf(payload).be32() };
+    case COMMAND_CODE.postcopyAdvise:
+      return decodeAdvise(payload);
+    case COMMAND_CODE.postcopyListen:
+      requireLength("POSTCOPY_LISTEN", payload, 0);
+      return { kind: "postcopy-listen" };
+    case COMMAND_CODE.postcopyRun:
+      requireLength("POSTCOPY_RUN", payload, 0);
+      return { kind: "postcopy-run" };
+    case COMMAND_CODE.postcopyRamDiscard:
+      return decodeDiscard(payload);
+    case COMMAND_CODE.packaged:
+      requireLength("PACKAGED", payload, 4);
+      return { kind: "packaged", length: readerOf(payload).be32() };
+    case COMMAND_CODE.enableColo:
+      requireLength("ENABLE_COLO", payload, 0);
+      return { kind: "enable-colo" };
+    case COMMAND_CODE.postcopyResume:
+      requireLength("POSTCOPY_RESUME", payload, 0);
+      return { kind: "postcopy-resume" };
+    case COMMAND_CODE.recvBitmap:
+      return decodeRecvBitmap(payload);
+    case COMMAND_CODE.switchoverStart:
+      requireLength("SWITCHOVER_START", payload, 0);
+      return { kind: "switchover-start" };
     default:
       return { kind: "other", code, payload: payload.slice() };
   }
+}
+
+function decodeAdvise(payload: Uint8Array): Command {
+  if (payload.length === 0) return { kind: "postcopy-advise" };
+  requireLength("POSTCOPY_ADVISE", payload, PAGE_SIZES_BYTES);
+  const input = readerOf(payload);
+  return { kind: "postcopy-advise", pageSizes: { summary: input.be64(), target: input.be64() } };
+}
+
+/** Version, counted block name, a NUL, then pairs of be64 start and length. */
+function decodeDiscard(payload: Uint8Array): Command {
+  const input = readerOf(payload);
+  if (input.available < 2) throw malformed("POSTCOPY_RAM_DISCARD", "it has no block name");
+  const version = input.u8();
+  if (version !== RAM_DISCARD_VERSION) {
+    throw malformed("POSTCOPY_RAM_DISCARD", `its version is ${version} instead of ${RAM_DISCARD_VERSION}`);
+  }
+  if (!input.hasCounted(1)) throw malformed("POSTCOPY_RAM_DISCARD", "its block name is cut short");
+  const block = input.counted("the name of a RAM block");
+  if (input.u8() !== 0) throw malformed("POSTCOPY_RAM_DISCARD", "no NUL follows the block name");
+  if (input.available % RANGE_BYTES !== 0) {
+    throw malformed("POSTCOPY_RAM_DISCARD", "its ranges are not pairs of 64-bit numbers");
+  }
+  const ranges: RamRange[] = [];
+  while (input.available > 0) ranges.push({ start: input.be64(), length: input.be64() });
+  return { kind: "postcopy-ram-discard", block, ranges };
+}
+
+function decodeRecvBitmap(payload: Uint8Array): Command {
+  const input = readerOf(payload);
+  if (!input.hasCounted()) throw malformed("RECV_BITMAP", "its block name is cut short");
+  const block = input.counted("the name of a RAM block");
+  if (input.available > 0) throw malformed("RECV_BITMAP", "something follows the block name");
+  return { kind: "recv-bitmap", block };
+}
+
+function readerOf(payload: Uint8Array): ByteReader {
+  const input = new ByteReader();
+  input.push(payload);
+  return input;
 }
 
 function requireLength(name: string, payload: Uint8Array, expected: number): void {
@@ -25,4 +93,8 @@ function requireLength(name: string, payload: Uint8Array, expected: number): voi
     "BAD_STREAM_COMMAND",
     `Command ${name} has a payload of ${payload.length} bytes instead of ${expected}`,
   );
+}
+
+function malformed(name: string, why: string): MigrationError {
+  return new MigrationError("BAD_STREAM_COMMAND", `Command ${name} is malformed: ${why}`);
 }

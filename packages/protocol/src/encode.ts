@@ -1,13 +1,11 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
-import type { Command, Configuration, ReturnMessage, SectionHeader } from "./messages.ts";
+import type { Configuration, SectionHeader } from "./messages.ts";
 import { encodeUtf8 } from "./utf8.ts";
 import type { VmDescription } from "./vm-description.ts";
 import {
-  COMMAND_CODE,
   CONFIGURATION_SUBSECTION,
   CONFIGURATION_SUBSECTION_VERSION,
-  RETURN_MESSAGE_TYPE,
   SECTION_TYPE,
   STREAM_MAGIC,
   STREAM_VERSION,
@@ -84,34 +82,13 @@ export function encodeEndMark(w: ByteWriter): void {
 
 /** The JSON after the end mark. */
 export function encodeVmDescription(w: ByteWriter, description: VmDescription): void {
-  const json = encodeUtf8(JSON.stringify(description));
+  encodeVmDescriptionText(w, JSON.stringify(description));
+}
+
+/** The JSON after the end mark, as it was received. */
+export function encodeVmDescriptionText(w: ByteWriter, text: string): void {
+  const json = encodeUtf8(text);
   w.u8(SECTION_TYPE.vmDescription);
   w.be32(json.length);
   w.bytes(json);
-}
-
-export function encodeCommand(w: ByteWriter, command: Command): void {
-  w.u8(SECTION_TYPE.command);
-  switch (command.kind) {
-    case "open-return-path":
-      w.be16(COMMAND_CODE.openReturnPath);
-      w.be16(0);
-      return;
-    case "ping":
-      w.be16(COMMAND_CODE.ping);
-      w.be16(4);
-      w.be32(command.value);
-      return;
-    case "other":
-      w.be16(command.code);
-      w.be16(command.payload.length);
-      w.bytes(command.payload);
-      return;
-  }
-}
-
-export function encodeReturnMessage(w: ByteWriter, message: ReturnMessage): void {
-  w.be16(RETURN_MESSAGE_TYPE[message.kind]);
-  w.be16(4);
-  w.be32(message.kind === "shut" ? message.status : message.value);
 }

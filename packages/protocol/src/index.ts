@@ -1,15 +1,15 @@
 export { ByteReader } from "./byte-reader.ts";
 export { ByteWriter } from "./byte-writer.ts";
+export { commandCode, encodeCommand } from "./command-encode.ts";
 export {
-  encodeCommand,
   encodeConfiguration,
   encodeEndMark,
   encodeFooter,
   encodeHeader,
-  encodeReturnMessage,
   encodeSectionContinuation,
   encodeSectionHeader,
   encodeVmDescription,
+  encodeVmDescriptionText,
 } from "./encode.ts";
 export { ERROR_CODES, MigrationError } from "./errors.ts";
 export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.ts";
@@ -19,7 +19,9 @@ export type { Limits } from "./limits.ts";
 export type {
   Command,
   Configuration,
+  PostcopyPageSizes,
   RamBlockEntry,
+  RamRange,
   ReturnMessage,
   SectionHeader,
   SectionKind,
@@ -37,6 +39,7 @@ export {
   unknownSection,
   unsupportedSectionVersion,
 } from "./refusals.ts";
+export { encodeReturnMessage } from "./return-encode.ts";
 export { ReturnPathDecoder } from "./return-path.ts";
 export { StreamDecoder } from "./stream-decoder.ts";
 export type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";

@@ -13,6 +13,10 @@ export interface Limits {
   readonly maxItemBytes: number;
   /** Bytes of a command's payload. The wire allows 65535. */
   readonly maxCommandBytes: number;
+  /** Bytes of the sections that one PACKAGED command embeds. */
+  readonly maxPackageBytes: number;
+  /** Bytes of device sections held until something tells their lengths. */
+  readonly maxDeviceTailBytes: number;
   /** Bytes of the JSON after the end mark. */
   readonly maxVmDescriptionBytes: number;
   /** Entries in the list of RAM blocks. */
@@ -21,6 +25,8 @@ export interface Limits {
   readonly maxRamBytes: number;
   /** Bytes of a return message's payload. */
   readonly maxReturnMessageBytes: number;
+  /** Bytes of the bitmap behind a RECV_BITMAP message. */
+  readonly maxReceivedBitmapBytes: number;
 }
 
 /** Limits that fit every machine seen so far. Callers pass them explicitly. */
@@ -30,8 +36,11 @@ export const DEFAULT_LIMITS: Limits = {
   maxOpenSections: 256,
   maxItemBytes: 64 * 1024 * 1024,
   maxCommandBytes: 65_535,
+  maxPackageBytes: 64 * 1024 * 1024,
+  maxDeviceTailBytes: 128 * 1024 * 1024,
   maxVmDescriptionBytes: 64 * 1024 * 1024,
   maxRamBlocks: 1024,
   maxRamBytes: 16 * 1024 ** 4,
   maxReturnMessageBytes: 512,
+  maxReceivedBitmapBytes: 64 * 1024 * 1024,
 };

@@ -21,18 +21,55 @@ export interface SectionHeader {
   readonly version: number;
 }
 
+/** A run of bytes in a RAM block. */
+export interface RamRange {
+  readonly start: number;
+  readonly length: number;
+}
+
 /** A command on the forward stream. Codes without a shape of their own keep their payload as bytes. */
 export type Command =
   | { readonly kind: "open-return-path" }
   | { readonly kind: "ping"; readonly value: number }
+  /** Postcopy may follow. Without page sizes only dirty bitmaps are sent after the switch. */
+  | { readonly kind: "postcopy-advise"; readonly pageSizes?: PostcopyPageSizes }
+  | { readonly kind: "postcopy-listen" }
+  | { readonly kind: "postcopy-run" }
+  /** Pages that were sent and have changed since: the destination forgets them. */
+  | { readonly kind: "postcopy-ram-discard"; readonly block: string; readonly ranges: readonly RamRange[] }
+  /** The next `length` bytes hold sections and commands, without a header and without an end mark. */
+  | { readonly kind: "packaged"; readonly length: number }
+  | { readonly kind: "enable-colo" }
+  | { readonly kind: "postcopy-resume" }
+  /** Asks which pages of the block have arrived. */
+  | { readonly kind: "recv-bitmap"; readonly block: string }
+  | { readonly kind: "switchover-start" }
   | { readonly kind: "other"; readonly code: number; readonly payload: Uint8Array };
+
+export interface PostcopyPageSizes {
+  /** The page sizes of all RAM blocks, combined with OR. */
+  readonly summary: number;
+  /** Bytes of a page of the target. */
+  readonly target: number;
+}
 
 /** A message on the return path, from the destination to the source. */
 export type ReturnMessage =
   /** The destination is done. `status` 0: everything is loaded. */
   | { readonly kind: "shut"; readonly status: number }
   /** The answer to a ping. */
-  | { readonly kind: "pong"; readonly value: number };
+  | { readonly kind: "pong"; readonly value: number }
+  /** Pages that the guest waits for, in bytes. Without a block, they lie in the block of the request before. */
+  | {
+      readonly kind: "request-pages";
+      readonly block?: string;
+      readonly start: number;
+      readonly length: number;
+    }
+  /** The pages of a block that have arrived: page n is bit n % 8 of byte n / 8, padded to 8 bytes. */
+  | { readonly kind: "recv-bitmap"; readonly block: string; readonly bitmap: Uint8Array }
+  | { readonly kind: "resume-ack"; readonly value: number }
+  | { readonly kind: "switchover-ack" };
 
 /** An entry of the RAM block list. `length` in bytes, a multiple of the page size. */
 export interface RamBlockEntry {

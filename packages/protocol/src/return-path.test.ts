@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fixture, fixtureFile, noRecordings } from "../test/fixtures.ts";
-import { chunked, fromHex, refusal, written } from "../test/support.ts";
+import { chunked, fromHex, refusal, toHex, written } from "../test/support.ts";
 import { DEFAULT_LIMITS, encodeReturnMessage, ReturnPathDecoder } from "./index.ts";
 import type { ReturnMessage } from "./index.ts";
 
@@ -28,13 +28,44 @@ test.skipIf(noRecordings).for(["pc-72-retpath", "pc-100-retpath"])(
   },
 );
 
+test.skipIf(noRecordings)("what a real destination answered to postcopy, with requests for pages", () => {
+  const recorded = Uint8Array.from(fixtureFile(fixture("pc-100-postcopy"), "pc-100-postcopy.c0.back"));
+  const messages = decode([recorded.slice()]);
+  expect(messages).toEqual([
+    ...[1, 2, 4, 3].map((value) => ({ kind: "pong", value })),
+    { kind: "request-pages", block: "pc.ram", start: 0x53_0000, length: 4096 },
+    { kind: "request-pages", start: 0x54_8000, length: 4096 },
+    { kind: "request-pages", start: 0x57_f000, length: 4096 },
+    { kind: "shut", status: 0 },
+  ]);
+  const again = written((w) => messages.forEach((message) => encodeReturnMessage(w, message)));
+  expect(toHex(again)).toBe(toHex(recorded));
+});
+
+const ONE_OF_EACH: readonly ReturnMessage[] = [
+  { kind: "pong", value: 1 },
+  { kind: "request-pages", block: "pc.ram", start: 4096, length: 8192 },
+  { kind: "request-pages", start: 0, length: 4096 },
+  { kind: "recv-bitmap", block: "pc.ram", bitmap: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
+  { kind: "resume-ack", value: 1 },
+  { kind: "switchover-ack" },
+  { kind: "shut", status: 0 },
+];
+
 test("every split point", () => {
   const bytes = written((w) => {
-    for (const message of PONG_AND_SHUT) encodeReturnMessage(w, message);
+    for (const message of ONE_OF_EACH) encodeReturnMessage(w, message);
   });
   for (let cut = 0; cut <= bytes.length; cut += 1) {
-    expect(decode([bytes.slice(0, cut), bytes.slice(cut)])).toEqual(PONG_AND_SHUT);
+    expect(decode([bytes.slice(0, cut), bytes.slice(cut)])).toEqual(ONE_OF_EACH);
   }
+});
+
+test("the bytes of a bitmap of received pages", () => {
+  const message: ReturnMessage = { kind: "recv-bitmap", block: "m", bitmap: new Uint8Array(8).fill(0xf0) };
+  expect(toHex(written((w) => encodeReturnMessage(w, message)))).toBe(
+    "00050002016d0000000000000008" + "f0".repeat(8) + "0123456789abcdef",
+  );
 });
 
 test("any messages in any chunks come back", () => {
@@ -42,6 +73,23 @@ test("any messages in any chunks come back", () => {
   const message = fc.oneof(
     be32.map((status): ReturnMessage => ({ kind: "shut", status })),
     be32.map((value): ReturnMessage => ({ kind: "pong", value })),
+    be32.map((value): ReturnMessage => ({ kind: "resume-ack", value })),
+    fc.constant<ReturnMessage>({ kind: "switchover-ack" }),
+    fc
+      .record({ start: fc.maxSafeNat(), length: be32 })
+      .map((range): ReturnMessage => ({ kind: "request-pages", ...range })),
+    fc
+      .record({ block: fc.string({ maxLength: 60 }), start: fc.maxSafeNat(), length: be32 })
+      .map((range): ReturnMessage => ({ kind: "request-pages", ...range })),
+    fc
+      .record({
+        block: fc.string({ maxLength: 60 }),
+        words: fc.array(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })),
+      })
+      .map(({ block, words }): ReturnMessage => {
+        const bitmap = new Uint8Array(BigUint64Array.from(words).buffer);
+        return { kind: "recv-bitmap", block, bitmap };
+      }),
   );
   fc.assert(
     fc.property(fc.array(message), fc.array(fc.integer({ min: 1, max: 20 })), (messages, cuts) => {
@@ -63,6 +111,36 @@ describe("refused, with the offset of the message", () => {
       "00010008",
       "BAD_RETURN_MESSAGE",
       "Message SHUT has a payload of 8 bytes instead of 4 (byte 8)",
+    ],
+    [
+      "a request without its block",
+      "0003000c" + "00".repeat(12),
+      "BAD_RETURN_MESSAGE",
+      "Message REQ_PAGES_ID does not end with a block name (byte 8)",
+    ],
+    [
+      "a block name with something behind it",
+      "00050003016d00",
+      "BAD_RETURN_MESSAGE",
+      "Message RECV_BITMAP does not end with a block name (byte 8)",
+    ],
+    [
+      "a bitmap of a length that is not padded",
+      "00050002016d0000000000000007",
+      "BAD_RETURN_MESSAGE",
+      "A bitmap of 7 bytes is not padded to 8 (byte 8)",
+    ],
+    [
+      "a bitmap above the limit",
+      "00050002016d0000000004000008",
+      "LIMIT_EXCEEDED",
+      "67108872 bytes of bitmap are more than the limit of 67108864 (byte 8)",
+    ],
+    [
+      "a bitmap without its end mark",
+      "00050002016d" + "00".repeat(8) + "0123456789abcdee",
+      "BAD_RETURN_MESSAGE",
+      "The bitmap of 'm' has no end mark (byte 8)",
     ],
     [
       "a length above the limit",

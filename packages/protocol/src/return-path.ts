@@ -3,9 +3,23 @@ import { MigrationError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
 import type { ReturnMessage } from "./messages.ts";
 import { limitExceeded, locateError, truncated } from "./refusals.ts";
-import { RETURN_MESSAGE_TYPE } from "./wire.ts";
+import {
+  decodeBitmapBlock,
+  decodeReturnPayload,
+  requireReturnLength,
+  requireReturnType,
+} from "./return-message.ts";
+import { RECV_BITMAP_END, RETURN_MESSAGE_TYPE } from "./wire.ts";
 
 const HEAD_BYTES = 4;
+const BITMAP_END_BYTES = 8;
+
+/** What the next bytes are. */
+type Next =
+  | { readonly item: "head" }
+  | { readonly item: "payload"; readonly type: number; readonly length: number }
+  | { readonly item: "bitmap-length"; readonly block: string }
+  | { readonly item: "bitmap"; readonly block: string; readonly length: number };
 
 /**
  * Reads the return path. Chunks go into {@link push}, messages come out of `message`, in the same call.
@@ -15,8 +29,7 @@ export class ReturnPathDecoder {
   readonly #limits: Limits;
   readonly #message: (message: ReturnMessage) => void;
   readonly #reader = new ByteReader();
-  /** Type and length of the message whose payload comes next. */
-  #head: { readonly type: number; readonly length: number } | undefined;
+  #next: Next = { item: "head" };
   #messageAt = 0;
   #failure: { readonly error: unknown } | undefined;
 
@@ -42,7 +55,7 @@ export class ReturnPathDecoder {
   /** The return path was closed. Errors: TRUNCATED in the middle of a message. */
   end(): void {
     this.#guard(() => {
-      if (this.#head === undefined && this.#reader.available === 0) return;
+      if (this.#next.item === "head" && this.#reader.available === 0) return;
       const offset = this.#reader.offset + this.#reader.available;
       throw truncated("the rest of a return path message", { offset });
     });
@@ -50,35 +63,58 @@ export class ReturnPathDecoder {
 
   #step(): boolean {
     const input = this.#reader;
-    if (this.#head === undefined) {
-      if (input.available < HEAD_BYTES) return false;
-      this.#messageAt = input.offset;
-      this.#head = this.#checkedHead(input.be16(), input.be16());
+    const next = this.#next;
+    switch (next.item) {
+      case "head":
+        if (input.available < HEAD_BYTES) return false;
+        this.#messageAt = input.offset;
+        this.#next = this.#payloadOf(input.be16(), input.be16());
+        return true;
+      case "payload":
+        if (input.available < next.length) return false;
+        this.#payload(next.type, input.view(next.length));
+        return true;
+      case "bitmap-length":
+        if (input.available < 8) return false;
+        this.#next = { item: "bitmap", block: next.block, length: this.#bitmapLength(input.be64()) };
+        return true;
+      default:
+        if (input.available < next.length + BITMAP_END_BYTES) return false;
+        this.#bitmap(next.block, input.view(next.length).slice());
+        return true;
     }
-    const { type, length } = this.#head;
-    if (input.available < length) return false;
-    const value = input.be32();
-    this.#head = undefined;
-    this.#message(
-      type === RETURN_MESSAGE_TYPE.shut ? { kind: "shut", status: value } : { kind: "pong", value },
-    );
-    return true;
   }
 
-  #checkedHead(type: number, length: number): { type: number; length: number } {
-    if (type !== RETURN_MESSAGE_TYPE.shut && type !== RETURN_MESSAGE_TYPE.pong) {
-      throw new MigrationError("BAD_RETURN_MESSAGE", `Unknown return path message type ${type}`);
+  #payload(type: number, payload: Uint8Array): void {
+    if (type === RETURN_MESSAGE_TYPE.recvBitmap) {
+      this.#next = { item: "bitmap-length", block: decodeBitmapBlock(payload) };
+      return;
     }
+    this.#next = { item: "head" };
+    this.#message(decodeReturnPayload(type, payload));
+  }
+
+  #bitmap(block: string, bitmap: Uint8Array): void {
+    if (this.#reader.be32() !== RECV_BITMAP_END.high || this.#reader.be32() !== RECV_BITMAP_END.low) {
+      throw new MigrationError("BAD_RETURN_MESSAGE", `The bitmap of '${block}' has no end mark`);
+    }
+    this.#next = { item: "head" };
+    this.#message({ kind: "recv-bitmap", block, bitmap });
+  }
+
+  #bitmapLength(length: number): number {
+    const limit = this.#limits.maxReceivedBitmapBytes;
+    if (length > limit) throw limitExceeded("bytes of bitmap", length, limit);
+    if (length % 8 === 0) return length;
+    throw new MigrationError("BAD_RETURN_MESSAGE", `A bitmap of ${length} bytes is not padded to 8`);
+  }
+
+  #payloadOf(type: number, length: number): Next {
+    requireReturnType(type);
     const limit = this.#limits.maxReturnMessageBytes;
     if (length > limit) throw limitExceeded("bytes of return path message", length, limit);
-    if (length !== 4) {
-      const name = type === RETURN_MESSAGE_TYPE.shut ? "SHUT" : "PONG";
-      throw new MigrationError(
-        "BAD_RETURN_MESSAGE",
-        `Message ${name} has a payload of ${length} bytes instead of 4`,
-      );
-    }
-    return { type, length };
+    requireReturnLength(type, length);
+    return { item: "payload", type, length };
   }
 
   #guard(action: () => void): void {

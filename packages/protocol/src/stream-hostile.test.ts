@@ -13,10 +13,13 @@ const LIMITS: Limits = {
   maxOpenSections: 4,
   maxItemBytes: 8192,
   maxCommandBytes: 256,
+  maxPackageBytes: 8192,
+  maxDeviceTailBytes: 8192,
   maxVmDescriptionBytes: 1024,
   maxRamBlocks: 4,
   maxRamBytes: 1024 * 1024,
   maxReturnMessageBytes: 512,
+  maxReceivedBitmapBytes: 8192,
 };
 
 /** The largest Uint8Array made by its length since the last reset. */

@@ -46,7 +46,7 @@ test("a complete stream is decoded in order", () => {
     { zero: [0, 0, 0] },
     { page: [0, WIRE_PAGE_SIZE, page] },
     { close: { kind: "part", ...ram } },
-    { command: { kind: "other", code: 11, payload: new Uint8Array(5).fill(1) } },
+    { command: { kind: "other", code: 12, payload: new Uint8Array(5).fill(1) } },
     { zero: [0, 3 * WIRE_PAGE_SIZE, 0] },
     { zero: [1, 0, 0] },
     { close: { kind: "end", ...ram } },
@@ -91,7 +91,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   fc.constant<Command>({ kind: "open-return-path" }),
   be32.map((value): Command => ({ kind: "ping", value })),
   fc
-    .record({ code: fc.integer({ min: 3, max: 0xffff }), payload: fc.uint8Array({ maxLength: 300 }) })
+    .record({ code: fc.integer({ min: 12, max: 0xffff }), payload: fc.uint8Array({ maxLength: 300 }) })
     .map((other): Command => ({ kind: "other", ...other })),
 );
 

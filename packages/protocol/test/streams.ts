@@ -81,7 +81,7 @@ export function smallStream(): Uint8Array {
       encoder.zeroPage(w, "memory", 0);
       encoder.page(w, "memory", WIRE_PAGE_SIZE, page);
     });
-    encodeCommand(w, { kind: "other", code: 11, payload: new Uint8Array(5).fill(1) });
+    encodeCommand(w, { kind: "other", code: 12, payload: new Uint8Array(5).fill(1) });
     writeRamSection(w, encoder, "end", () => {
       encoder.zeroPage(w, "memory", 3 * WIRE_PAGE_SIZE);
       encoder.zeroPage(w, "control", 0);

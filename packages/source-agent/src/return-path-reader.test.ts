@@ -62,6 +62,12 @@ describe("the return path", () => {
       text: "The destination '127.0.0.1:4444' broke the protocol of the return path: PONG 3 answers no ping (byte 0)",
     },
     {
+      name: "asks for pages although there is no postcopy",
+      incoming: [bytes({ kind: "request-pages", start: 0, length: 4096 })],
+      code: "BAD_RETURN_MESSAGE",
+      text: "The destination '127.0.0.1:4444' broke the protocol of the return path: The message 'request-pages' answers nothing (byte 0)",
+    },
+    {
       name: "sends garbage",
       incoming: [bytes(pong(1)), new TextEncoder().encode("HTTP/1.1 400 Bad Request")],
       code: "BAD_RETURN_MESSAGE",

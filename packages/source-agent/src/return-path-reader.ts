@@ -75,6 +75,8 @@ export class ReturnPathReader {
       case "shut":
         this.#onShut(message.status);
         return;
+      default:
+        throw new MigrationError("BAD_RETURN_MESSAGE", `The message '${message.kind}' answers nothing`);
     }
   }
 

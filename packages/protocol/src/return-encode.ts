@@ -1,0 +1,49 @@
+import { ByteWriter } from "./byte-writer.ts";
+import { MigrationError } from "./errors.ts";
+import type { ReturnMessage } from "./messages.ts";
+import { RECV_BITMAP_END, RETURN_MESSAGE_TYPE } from "./wire.ts";
+
+/** A message for the return path, with the bitmap that follows RECV_BITMAP. */
+export function encodeReturnMessage(w: ByteWriter, message: ReturnMessage): void {
+  const payload = new ByteWriter();
+  w.be16(putPayload(payload, message));
+  w.be16(payload.length);
+  w.bytes(payload.view());
+  if (message.kind === "recv-bitmap") putBitmap(w, message.bitmap);
+}
+
+/** @returns the message's type. */
+function putPayload(w: ByteWriter, message: ReturnMessage): number {
+  switch (message.kind) {
+    case "shut":
+      w.be32(message.status);
+      return RETURN_MESSAGE_TYPE.shut;
+    case "pong":
+      w.be32(message.value);
+      return RETURN_MESSAGE_TYPE.pong;
+    case "request-pages":
+      w.be64(message.start);
+      w.be32(message.length);
+      if (message.block === undefined) return RETURN_MESSAGE_TYPE.requestPages;
+      w.counted(message.block);
+      return RETURN_MESSAGE_TYPE.requestPagesOfBlock;
+    case "recv-bitmap":
+      w.counted(message.block);
+      return RETURN_MESSAGE_TYPE.recvBitmap;
+    case "resume-ack":
+      w.be32(message.value);
+      return RETURN_MESSAGE_TYPE.resumeAck;
+    default:
+      return RETURN_MESSAGE_TYPE.switchoverAck;
+  }
+}
+
+function putBitmap(w: ByteWriter, bitmap: Uint8Array): void {
+  if (bitmap.length % 8 !== 0) {
+    throw new MigrationError("INTERNAL", `a bitmap of ${bitmap.length} bytes is not padded to 8`);
+  }
+  w.be64(bitmap.length);
+  w.bytes(bitmap);
+  w.be32(RECV_BITMAP_END.high);
+  w.be32(RECV_BITMAP_END.low);
+}
