@@ -189,7 +189,9 @@ export class GuestProgram {
   #markDirty(address: number, length: number): void {
     if (length === 0) return;
     const map = new Uint8Array(this.#data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes);
-    map.fill(1, address >>> 12, ((address + length - 1) >>> 12) + 1);
+    const last = (address + length - 1) >>> 12;
+    // Atomic, so that on no processor a mark is seen before what it stands for.
+    for (let page = address >>> 12; page <= last; page++) Atomics.store(map, page, 1);
   }
 }
 

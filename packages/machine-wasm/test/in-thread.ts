@@ -35,11 +35,11 @@ export function runPlain(bytes: Uint8Array, imports: TestImports = {}): RunResul
   return { memory: new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer).slice(), end };
 }
 
-export const rewriteForTest = (bytes: Uint8Array): ReturnType<typeof rewrite> =>
+export const rewriteForTest = (bytes: Uint8Array, releaseMarks = false): ReturnType<typeof rewrite> =>
   rewrite(bytes, {
     supportedImports: new Set(PROGRAM_IMPORTS),
     blockingImports: new Set(["poll_oneoff", "fd_read"]),
-    releaseMarks: false,
+    releaseMarks,
   });
 
 function attempt(run: () => void): string {
@@ -52,16 +52,16 @@ function attempt(run: () => void): string {
 }
 
 /**
- * Runs the rewritten module and unwinds it at every safepoint it comes to (or every `every`-th), changing between the plain and the
+ * Runs the rewritten module and unwinds it at every safepoint it comes to, changing between the plain and the
  * tracked variant each time. While the tracked one runs, every change of memory has to be found by a harvest.
  * @param imports gets a function that unwinds out of the host call when the guest is asked to.
  */
 export function runDisturbed(
   bytes: Uint8Array,
   imports: (unwindIfAsked: () => void) => TestImports = () => ({}),
-  every = 1,
+  releaseMarks = false,
 ): DisturbedRun {
-  const { plain, tracked, info } = rewriteForTest(bytes);
+  const { plain, tracked, info } = rewriteForTest(bytes, releaseMarks);
   const memory = new WebAssembly.Memory({
     ...info.memory,
     maximum: Math.min(info.memory.maximum, 1024),
@@ -91,7 +91,7 @@ export function runDisturbed(
   let end: string | undefined;
   while (end === undefined) {
     const before = variant === "tracked" ? snapshot(ram, memory) : undefined;
-    if (unwinds % every === 0) block.request(REQUEST.usePlain);
+    block.request(REQUEST.usePlain);
     const departure = unwinds === 0 ? instance.start() : instance.resume();
     if (before !== undefined) missedPages += countMissed(ram, memory, before);
     if (departure.kind === "finished") end = "finished";

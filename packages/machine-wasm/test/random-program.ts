@@ -1,8 +1,8 @@
 import fc from "fast-check";
 
 /**
- * Random commands in the text format, all of which end: loops count down, recursion has a budget, so that every
- * program can be compared with itself. Values are i32 (locals 0..2), i64 (3, 4) and f64 (5); each function takes one i32.
+ * Random commands in the text format, all of which end, some by a trap: loops count down, recursion has a budget, so
+ * that every program can be compared with itself. Values are i32 (locals 0..2), i64 (3, 4) and f64 (5); each function takes one i32.
  */
 
 type Type = "i32" | "i64" | "f64";
@@ -34,6 +34,27 @@ const OPERATIONS: Record<Type, readonly string[]> = {
 
 const address = (scope: Scope): fc.Arbitrary<string> =>
   expression("i32", scope).map((text) => `(i32.and ${text} (i32.const 0xffff))`);
+
+/** Expressions that trap for some operands; rare, so that most programs get further. */
+function mayTrap(type: Type, scope: Scope): fc.Arbitrary<string> {
+  const value = expression(type, scope);
+  const number = expression("i32", scope);
+  const wild = number.map((at) => `(${type}.load offset=120000 (i32.and ${at} (i32.const 0x3fff)))`);
+  if (type === "f64") return wild;
+  const divided = fc
+    .tuple(fc.constantFrom("div_s", "div_u", "rem_s", "rem_u"), value, value)
+    .map(([operation, x, y]) => `(${type}.${operation} ${x} ${y})`);
+  const truncated = expression("f64", scope).map(
+    (x) => `(${type}.trunc_f64_s (f64.mul ${x} (f64.const 1e6)))`,
+  );
+  if (type === "i64") return fc.oneof(wild, divided, truncated);
+  const called = fc
+    .tuple(value, number)
+    .map(
+      ([x, index]) => `(call_indirect (type $t) ${x} (i32.and ${index} (i32.const ${2 * FUNCTIONS - 1})))`,
+    );
+  return fc.oneof(wild, divided, truncated, called);
+}
 
 /** An expression: calls and whole structures may stand anywhere among its operands. */
 function expression(type: Type, scope: Scope): fc.Arbitrary<string> {
@@ -73,7 +94,10 @@ function expression(type: Type, scope: Scope): fc.Arbitrary<string> {
   }
   if (type === "i64") choices.push(expression("i32", inner).map((x) => `(i64.extend_i32_s ${x})`));
   if (type === "f64") choices.push(expression("i32", inner).map((x) => `(f64.convert_i32_s ${x})`));
-  return fc.oneof(...choices);
+  return fc.oneof(...choices.map((arbitrary) => ({ arbitrary, weight: 10 })), {
+    arbitrary: mayTrap(type, inner),
+    weight: 3,
+  });
 }
 
 function statement(scope: Scope): fc.Arbitrary<string> {
@@ -118,6 +142,7 @@ function statement(scope: Scope): fc.Arbitrary<string> {
     const target = fc.constantFrom(...scope.labels);
     choices.push(
       fc.tuple(target, expression("i32", value)).map(([to, c]) => `(br_if ${to} ${c})`),
+      expression("i32", value).map((c) => `(if (i32.eq ${c} (i32.const 1)) (then unreachable))`),
       fc
         .tuple(fc.array(target, { minLength: 1, maxLength: 4 }), expression("i32", value))
         .map(([to, x]) => `(br_table ${to.join(" ")} (i32.and ${x} (i32.const 7)))`),

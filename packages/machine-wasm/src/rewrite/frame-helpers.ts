@@ -44,13 +44,18 @@ export function controlAccess(out: CodeWriter, opcode: readonly number[], offset
 export class FrameHelpers {
   readonly #types: TypeTable;
   readonly #first: number;
+  readonly #releaseMarks: boolean;
   readonly #byKey = new Map<string, number>();
   readonly #bodies: { readonly type: number; readonly body: Uint8Array }[] = [];
 
-  /** @param first index of the first helper in the function index space. */
-  constructor(types: TypeTable, first: number) {
+  /**
+   * @param first index of the first helper in the function index space.
+   * @param releaseMarks whether marks need a fence in front of them.
+   */
+  constructor(types: TypeTable, first: number, releaseMarks: boolean) {
     this.#types = types;
     this.#first = first;
+    this.#releaseMarks = releaseMarks;
   }
 
   get functions(): readonly { readonly type: number; readonly body: Uint8Array }[] {
@@ -174,6 +179,7 @@ export class FrameHelpers {
       const out = new CodeWriter().u8(1).u8(1).u8(I32);
       const page = (): CodeWriter => out.i32Const(12).u8(op.i32ShrU);
       out.localGet(1).u8(op.i32Eqz).u8(op.if).u8(BLOCK_VOID).u8(op.return).u8(op.end);
+      if (this.#releaseMarks) for (const byte of ATOMIC_FENCE) out.u8(byte);
       out.localGet(0);
       page().localTee(2).i32Const(CONTROL.dirtyMap).u8(op.i32Add).i32Const(1);
       out.localGet(0).localGet(1).u8(op.i32Add).i32Const(1).u8(op.i32Sub);
@@ -234,6 +240,7 @@ export class FrameHelpers {
 }
 
 const I32_LOAD8_U = 0x2d;
+const ATOMIC_FENCE = [0xfe, 0x03, 0x00];
 
 export interface GlobalVariable {
   readonly index: number;

@@ -7,6 +7,7 @@ import { wat } from "../../test/wat.ts";
 describe("random programs", () => {
   it("do the same when they are unwound at every safepoint, and no write goes unmarked", () => {
     let unwinds = 0;
+    const ends = new Set<string>();
     fc.assert(
       fc.property(randomProgram, (text) => {
         const bytes = wat(text);
@@ -16,9 +17,12 @@ describe("random programs", () => {
         expect(Buffer.compare(actual.memory, expected.memory)).toBe(0);
         expect(actual.missedPages).toBe(0);
         unwinds += actual.unwinds;
+        ends.add(expected.end);
       }),
       { numRuns: 150, interruptAfterTimeLimit: 8000, markInterruptAsFailure: false },
     );
     expect(unwinds).toBeGreaterThan(100);
+    expect(ends).toContain("finished");
+    expect(ends.size, "no program trapped").toBeGreaterThan(1);
   }, 30_000);
 });

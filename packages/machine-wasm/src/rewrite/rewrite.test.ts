@@ -205,6 +205,22 @@ describe("a program that is unwound at every safepoint", () => {
     });
   }
 
+  const marks = [
+    ["stores across a page boundary", "atomic stores", [0xfe, 0x19]],
+    ["passive data, dropped", "a fence", [0xfe, 0x03, 0x00]],
+  ] as const;
+  for (const [name, how, opcode] of marks) {
+    it(`does the same with ${name}, marked by ${how} for processors that reorder stores`, () => {
+      const bytes = CASES[name]!;
+      const actual = runDisturbed(bytes, () => ({}), true);
+      expect(Buffer.from(actual.memory).equals(runPlain(bytes).memory)).toBe(true);
+      expect(actual.missedPages).toBe(0);
+      const hasOpcode = (releaseMarks: boolean): boolean =>
+        Buffer.from(rewriteForTest(bytes, releaseMarks).tracked).includes(Buffer.from(opcode));
+      expect([hasOpcode(true), hasOpcode(false)]).toEqual([true, false]);
+    });
+  }
+
   it("issues a blocking host call again with its arguments", () => {
     const bytes = command(
       `(func (export "_start") (local $i i32)

@@ -18,7 +18,7 @@ import { TypeTable } from "./type-table.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 3;
+export const REWRITER_REVISION = 4;
 
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
@@ -211,7 +211,7 @@ function emitVariant(input: VariantInput): VariantOutput {
   const types = new TypeTable(module.types);
   const firstResume = module.imports.length + module.functions.length;
   const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
-  const helpers = new FrameHelpers(types, firstResume + withFrames.length);
+  const helpers = new FrameHelpers(types, firstResume + withFrames.length, input.options.releaseMarks);
   const context: ModuleContext = {
     module,
     types,
