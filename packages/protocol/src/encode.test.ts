@@ -100,8 +100,8 @@ test("records are put straight into a caller's buffer", () => {
   const target = new Uint8Array(MAX_RAM_RECORD_BYTES);
   const encoder = new RamPageEncoder();
   const page = new Uint8Array(WIRE_PAGE_SIZE).fill(1);
-  expect(encoder.headerBytes(name)).toBe(MAX_RAM_RECORD_BYTES - WIRE_PAGE_SIZE);
-  expect(encoder.putPage(target, 0, name, 0, page)).toBe(MAX_RAM_RECORD_BYTES);
+  expect(encoder.headerBytes(name)).toBe(8 + 256);
+  expect(encoder.putPage(target, 0, name, 0, page)).toBe(8 + 256 + WIRE_PAGE_SIZE);
   expect(encoder.headerBytes(name)).toBe(8);
   expect(encoder.putPageHeader(target, 8, name, 2 ** 40 + 0x1000)).toBe(16);
   expect(toHex(target.subarray(8, 16))).toBe("0000010000001028");

@@ -51,6 +51,21 @@ export type {
 } from "./vm-description.ts";
 export { GLOBAL_STATE_SECTION, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
 export {
+  hasMappedPage,
+  isMapped,
+  MAPPED_RAM_HEADER_BYTES,
+  mappedBitmapBytes,
+  placeMappedBlock,
+  setMappedPage,
+} from "./mapped-ram.ts";
+export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
+export { readMappedBlock } from "./mapped-ram-reader.ts";
+export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
+export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
+export type { InflatePage, PageEncoding, RamDecoderOptions } from "./ram-decoder.ts";
+export { encodeRamBlockEntry, encodeRamTotal } from "./ram-encoder.ts";
+export { MAX_COMPRESSED_PAGE_BYTES } from "./wire.ts";
+export {
   applyDelta,
   checkDelta,
   DELTA_OVERFLOW,

@@ -1,67 +1,121 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import type { RamBlockEntry } from "./messages.ts";
 import type { PayloadDecoder } from "./payload-decoder.ts";
+import { RamBlockListDecoder } from "./ram-block-list.ts";
+import type { ListedRamBlock, RamBlockListForm, RamBlockListSink } from "./ram-block-list.ts";
 import {
+  badDelta,
   illegalRamOffset,
   limitExceeded,
   noBlockToContinue,
   unknownRamBlock,
   unknownRamFlags,
 } from "./refusals.ts";
-import { RAM_FLAG, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
+import { MAX_COMPRESSED_PAGE_BYTES, RAM_FLAG, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
+import { applyDelta, checkDelta, XBZRLE_ENCODING } from "./xbzrle.ts";
 
 const FLAG_MASK = WIRE_PAGE_SIZE - 1;
 
+/** How a page came that is not plain on the wire: a delta, or zlib. */
+export type PageEncoding = "xbzrle" | "zlib";
+
 /** Where decoded guest memory goes. Blocks are named by their index in the list. */
-export interface RamSink {
-  /** The list of blocks, before any page. Throws when the blocks do not fit the machine. */
-  blockList(blocks: readonly RamBlockEntry[]): void;
+export interface RamSink extends RamBlockListSink {
+  /** The list of blocks, before any page that is not in a mapped-ram file. Throws when the blocks do not fit the machine. */
+  blockList(blocks: readonly ListedRamBlock[]): void;
   /** A page whose bytes are all `fill`. */
   zeroPage(block: number, offset: number, fill: number): void;
   /** A page. `bytes` is valid during the call only. */
   page(block: number, offset: number, bytes: Uint8Array): void;
+  /**
+   * The bytes of a page as they are now, valid until the sink is called again. A delta is applied to a
+   * copy of them, and the result is given to {@link page}. Without this method a delta that is to be
+   * applied is refused.
+   */
+  presentPage?(block: number, offset: number): Uint8Array;
+  /**
+   * A page that came encoded, before it is decoded. `data` is as on the wire, checked if it is a delta,
+   * and valid during the call only.
+   * @returns whether to decode it and go on with {@link page}. Default: true.
+   */
+  encodedPage?(block: number, offset: number, encoding: PageEncoding, data: Uint8Array): boolean;
+  /**
+   * Everything sent on the multifd channels so far has to be there before what follows here. Without
+   * this method the record is refused. A sink that has to wait suspends the stream decoder too.
+   * @returns whether the decoding goes on at once.
+   */
+  multifdFlush?(): boolean;
 }
 
-/** What the next bytes are. */
-type Next = "word" | "list-entry" | "block-name" | "fill" | "page";
+/**
+ * Undoes zlib. Returns exactly `size` bytes, or throws; never makes more than that.
+ */
+export type InflatePage = (data: Uint8Array, size: number) => Uint8Array;
 
-const AWAITING: Record<Next, string> = {
+export interface RamDecoderOptions {
+  readonly limits: Limits;
+  readonly sink: RamSink;
+  /** What the entries of the block list hold. Default: name and length. */
+  readonly blockListForm?: RamBlockListForm;
+  /** Offset in its file of the stream's first byte, for mapped-ram. Default: 0. */
+  readonly fileOffset?: number;
+  /** For pages compressed one by one, as releases up to 9.0 could. Default: they are refused. */
+  readonly inflate?: InflatePage;
+}
+
+/** What a page record holds behind its block name. */
+type Body = "fill" | "page" | "delta-head" | "compressed-head";
+
+/** What the next bytes are. */
+type Next = Body | "word" | "block-list" | "block-name" | "delta" | "compressed";
+
+const AWAITING: Record<Exclude<Next, "block-list">, string> = {
   word: "a RAM record",
-  "list-entry": "an entry of the RAM block list",
   "block-name": "the name of a RAM block",
   fill: "the fill byte of a page",
   page: `a page of ${WIRE_PAGE_SIZE} bytes`,
+  "delta-head": "the length of a delta",
+  delta: "a delta",
+  "compressed-head": "the length of a compressed page",
+  compressed: "a compressed page",
 };
+
+const DELTA_HEAD_BYTES = 3;
+const COMPRESSED_HEAD_BYTES = 4;
 
 /** Reads the payloads of `ram`. One instance per stream: START, PART and END all go through it. */
 export class RamDecoder implements PayloadDecoder {
-  readonly #limits: Limits;
   readonly #sink: RamSink;
+  readonly #inflate: InflatePage | undefined;
+  readonly #list: RamBlockListDecoder;
+  /** A page that a delta is applied to. */
+  readonly #scratch = new Uint8Array(WIRE_PAGE_SIZE);
   #next: Next = "word";
   /** Stream offset of the record being read. */
   #recordAt = 0;
 
-  #blocks: RamBlockEntry[] = [];
-  readonly #indexByName = new Map<string, number>();
-  #listed = false;
-  /** Bytes of the announced total that the entries read so far leave. */
-  #unlisted = 0;
-
   #block = -1;
   #blockLength = 0;
   #offset = 0;
-  /** What the record holds behind its block name. */
-  #body: "fill" | "page" = "page";
+  #body: Body = "page";
+  /** Bytes of the encoded page being read. */
+  #encodedBytes = 0;
 
-  constructor(options: { readonly limits: Limits; readonly sink: RamSink }) {
-    this.#limits = options.limits;
-    this.#sink = options.sink;
+  constructor(options: RamDecoderOptions) {
+    const { limits, sink, blockListForm, fileOffset } = options;
+    this.#sink = sink;
+    this.#inflate = options.inflate;
+    this.#list = new RamBlockListDecoder({
+      limits,
+      sink,
+      form: blockListForm ?? {},
+      fileOffset: fileOffset ?? 0,
+    });
   }
 
   get awaiting(): string {
-    return AWAITING[this.#next];
+    return this.#next === "block-list" ? this.#list.awaiting : AWAITING[this.#next];
   }
 
   decode(input: ByteReader): boolean {
@@ -69,7 +123,14 @@ export class RamDecoder implements PayloadDecoder {
       switch (this.#next) {
         case "word":
           if (input.available < 8) return false;
-          if (this.#word(input)) return true;
+          switch (this.#word(input)) {
+            case "go on":
+              break;
+            case "wait":
+              return false;
+            case "end":
+              return true;
+          }
           break;
         case "page":
           if (input.available < WIRE_PAGE_SIZE) return false;
@@ -85,55 +146,78 @@ export class RamDecoder implements PayloadDecoder {
           if (!input.hasCounted()) return false;
           this.#selectBlock(input.counted("the name of a RAM block"));
           break;
-        case "list-entry":
-          if (!input.hasCounted(8)) return false;
-          this.#listEntry(input);
+        case "delta-head":
+          if (input.available < DELTA_HEAD_BYTES) return false;
+          this.#deltaHead(input.u8(), input.be16());
+          break;
+        case "delta":
+          if (input.available < this.#encodedBytes) return false;
+          this.#delta(input.view(this.#encodedBytes));
+          this.#next = "word";
+          break;
+        case "compressed-head":
+          if (input.available < COMPRESSED_HEAD_BYTES) return false;
+          this.#compressedHead(input.be32());
+          break;
+        case "compressed":
+          if (input.available < this.#encodedBytes) return false;
+          this.#compressed(input.view(this.#encodedBytes));
+          this.#next = "word";
+          break;
+        case "block-list":
+          if (!this.#list.decode(input)) return false;
+          this.#next = "word";
+          this.#sink.blockList(this.#list.blocks);
           break;
       }
     }
   }
 
-  /** @returns true at the end of the payload. */
-  #word(input: ByteReader): boolean {
+  #word(input: ByteReader): "go on" | "wait" | "end" {
     this.#recordAt = input.offset;
     const high = input.be32();
     const low = input.be32();
     const flags = low & FLAG_MASK;
     // A multiple of the page size below 2^64, so exact as a number.
     const offset = high * 2 ** 32 + (low - flags);
+    const body = bodyOf(flags & ~RAM_FLAG.continue);
+    if (body !== undefined) {
+      this.#startRecord(offset, body, (flags & RAM_FLAG.continue) !== 0);
+      return "go on";
+    }
     switch (flags) {
-      case RAM_FLAG.page | RAM_FLAG.continue:
-        this.#continueBlock(offset, "page");
-        return false;
-      case RAM_FLAG.zero | RAM_FLAG.continue:
-        this.#continueBlock(offset, "fill");
-        return false;
-      case RAM_FLAG.page:
-        this.#startRecord(offset, "page");
-        return false;
-      case RAM_FLAG.zero:
-        this.#startRecord(offset, "fill");
-        return false;
       case RAM_FLAG.memSize:
-        this.#startList(offset);
-        return false;
+        this.#list.start(offset, this.#recordAt);
+        this.#next = "block-list";
+        return "go on";
       case RAM_FLAG.endOfSection:
         if (offset !== 0) throw illegalRamOffset(offset, this.#place());
-        return true;
+        return "end";
+      case RAM_FLAG.multifdFlush:
+        if (this.#sink.multifdFlush === undefined) break;
+        if (offset !== 0) throw illegalRamOffset(offset, this.#place());
+        return this.#sink.multifdFlush() ? "go on" : "wait";
       default:
-        throw unknownRamFlags(flags, this.#place());
+        break;
     }
+    throw unknownRamFlags(flags, this.#place());
   }
 
-  #startRecord(offset: number, body: "fill" | "page"): void {
+  #startRecord(offset: number, body: Body, continued: boolean): void {
     this.#offset = offset;
     this.#body = body;
-    this.#next = "block-name";
+    if (!continued) {
+      this.#next = "block-name";
+      return;
+    }
+    if (this.#block < 0) throw noBlockToContinue(this.#place());
+    this.#requireInBlock();
+    this.#next = body;
   }
 
   #selectBlock(name: string): void {
-    const index = this.#indexByName.get(name);
-    const block = index === undefined ? undefined : this.#blocks[index];
+    const index = this.#list.find(name);
+    const block = index === undefined ? undefined : this.#list.blocks[index];
     if (index === undefined || block === undefined) throw unknownRamBlock(name, this.#place());
     this.#block = index;
     this.#blockLength = block.length;
@@ -141,65 +225,74 @@ export class RamDecoder implements PayloadDecoder {
     this.#next = this.#body;
   }
 
-  #continueBlock(offset: number, body: "fill" | "page"): void {
-    if (this.#block < 0) throw noBlockToContinue(this.#place());
-    this.#offset = offset;
-    this.#requireInBlock();
-    this.#next = body;
-  }
-
   #requireInBlock(): void {
     if (this.#offset >= this.#blockLength) throw illegalRamOffset(this.#offset, this.#place());
   }
 
-  #startList(total: number): void {
-    if (this.#listed) {
-      throw new MigrationError("BAD_RAM_BLOCK", "The RAM block list came twice", this.#place());
-    }
-    if (total > this.#limits.maxRamBytes) {
-      throw limitExceeded("bytes of RAM", total, this.#limits.maxRamBytes, this.#place());
-    }
-    this.#listed = true;
-    this.#unlisted = total;
-    this.#next = "list-entry";
-    this.#endListWhenComplete();
+  #deltaHead(encoding: number, length: number): void {
+    if (encoding !== XBZRLE_ENCODING) throw badDelta("wrong compression", this.#place());
+    if (length > WIRE_PAGE_SIZE) throw badDelta("len overflow", this.#place());
+    this.#encodedBytes = length;
+    this.#next = "delta";
   }
 
-  #listEntry(input: ByteReader): void {
-    this.#recordAt = input.offset;
-    const name = input.counted("the name of a RAM block");
-    const length = input.be64();
-    if (this.#blocks.length >= this.#limits.maxRamBlocks) {
-      throw limitExceeded("RAM blocks", this.#blocks.length + 1, this.#limits.maxRamBlocks, this.#place());
-    }
-    if (length % WIRE_PAGE_SIZE !== 0) {
-      throw this.#badBlock(name, `its length 0x${length.toString(16)} is not a multiple of the page size`);
-    }
-    if (length > this.#unlisted) {
-      throw this.#badBlock(name, `its length 0x${length.toString(16)} goes beyond the total of the list`);
-    }
-    if (this.#indexByName.has(name)) throw this.#badBlock(name, "it is in the list twice");
-    this.#indexByName.set(name, this.#blocks.length);
-    this.#blocks.push({ name, length });
-    this.#unlisted -= length;
-    this.#endListWhenComplete();
+  #delta(delta: Uint8Array): void {
+    const sink = this.#sink;
+    checkDelta(delta, WIRE_PAGE_SIZE, this.#place());
+    if (sink.encodedPage?.(this.#block, this.#offset, "xbzrle", delta) === false) return;
+    if (sink.presentPage === undefined) throw unknownRamFlags(RAM_FLAG.xbzrle, this.#place());
+    this.#scratch.set(sink.presentPage(this.#block, this.#offset));
+    applyDelta(delta, this.#scratch);
+    sink.page(this.#block, this.#offset, this.#scratch);
   }
 
-  #endListWhenComplete(): void {
-    if (this.#unlisted > 0) return;
-    this.#next = "word";
-    this.#sink.blockList(this.#blocks);
+  #compressedHead(length: number): void {
+    if (length > MAX_COMPRESSED_PAGE_BYTES) {
+      throw limitExceeded("bytes of a compressed page", length, MAX_COMPRESSED_PAGE_BYTES, this.#place());
+    }
+    this.#encodedBytes = length;
+    this.#next = "compressed";
   }
 
-  #badBlock(name: string, why: string): MigrationError {
-    return new MigrationError(
-      "BAD_RAM_BLOCK",
-      `RAM block '${name}' cannot be accepted: ${why}`,
-      this.#place(),
+  #compressed(data: Uint8Array): void {
+    if (this.#sink.encodedPage?.(this.#block, this.#offset, "zlib", data) === false) return;
+    const inflate = this.#inflate;
+    if (inflate === undefined) throw unknownRamFlags(RAM_FLAG.compressedPage, this.#place());
+    this.#sink.page(this.#block, this.#offset, this.#inflated(inflate, data));
+  }
+
+  #inflated(inflate: InflatePage, data: Uint8Array): Uint8Array {
+    let cause: unknown;
+    try {
+      const page = inflate(data, WIRE_PAGE_SIZE);
+      if (page.length === WIRE_PAGE_SIZE) return page;
+    } catch (error) {
+      cause = error;
+    }
+    throw new MigrationError(
+      "BAD_RAM_PAGE",
+      `A compressed page cannot be decompressed to ${WIRE_PAGE_SIZE} bytes`,
+      { ...this.#place(), cause },
     );
   }
 
   #place(): { offset: number; section: string } {
     return { offset: this.#recordAt, section: RAM_SECTION.name };
+  }
+}
+
+/** What a page record with this flag holds; undefined for every other record. */
+function bodyOf(flag: number): Body | undefined {
+  switch (flag) {
+    case RAM_FLAG.page:
+      return "page";
+    case RAM_FLAG.zero:
+      return "fill";
+    case RAM_FLAG.xbzrle:
+      return "delta-head";
+    case RAM_FLAG.compressedPage:
+      return "compressed-head";
+    default:
+      return undefined;
   }
 }

@@ -1,19 +1,32 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
+import { encodeMappedRamHeader } from "./mapped-ram.ts";
 import type { RamBlockEntry } from "./messages.ts";
+import type { ListedRamBlock } from "./ram-block-list.ts";
 import { encodeUtf8 } from "./utf8.ts";
-import { RAM_FLAG, WIRE_PAGE_SIZE } from "./wire.ts";
+import { MAX_COMPRESSED_PAGE_BYTES, RAM_FLAG, WIRE_PAGE_SIZE } from "./wire.ts";
+import { XBZRLE_ENCODING } from "./xbzrle.ts";
 
 const WORD_BYTES = 8;
 
-/** The largest record: the word, a counted name of 255 bytes, a page. */
-export const MAX_RAM_RECORD_BYTES = WORD_BYTES + 1 + 255 + WIRE_PAGE_SIZE;
+/** The largest record: the word, a counted name of 255 bytes, the length and the bytes of a compressed page. */
+export const MAX_RAM_RECORD_BYTES = WORD_BYTES + 1 + 255 + 4 + MAX_COMPRESSED_PAGE_BYTES;
 
 /**
- * The list of RAM blocks, which opens the payload of `ram` START: the total with MEM_SIZE, then name
- * and used length of each block. An end-of-section record follows it.
+ * The list of RAM blocks, which opens the payload of `ram` START: the total with MEM_SIZE, then an entry
+ * for each block. An end-of-section record follows it. The list of a mapped-ram file has pages between
+ * its entries: write it with {@link encodeRamTotal} and {@link encodeRamBlockEntry}.
  */
-export function encodeRamBlockList(w: ByteWriter, blocks: readonly RamBlockEntry[]): void {
+export function encodeRamBlockList(w: ByteWriter, blocks: readonly ListedRamBlock[]): void {
+  if (blocks.some(({ mapped }) => mapped !== undefined)) {
+    throw new MigrationError("INTERNAL", "the entries of a mapped-ram file do not follow each other");
+  }
+  encodeRamTotal(w, blocks);
+  for (const block of blocks) encodeRamBlockEntry(w, block);
+}
+
+/** The bytes of all blocks, which open their list. */
+export function encodeRamTotal(w: ByteWriter, blocks: readonly RamBlockEntry[]): void {
   let total = 0;
   for (const { name, length } of blocks) {
     if (length % WIRE_PAGE_SIZE !== 0) {
@@ -29,10 +42,15 @@ export function encodeRamBlockList(w: ByteWriter, blocks: readonly RamBlockEntry
     throw new MigrationError("INTERNAL", "the last RAM block of the list may not be empty");
   }
   w.be64(total + RAM_FLAG.memSize);
-  for (const { name, length } of blocks) {
-    w.counted(name);
-    w.be64(length);
-  }
+}
+
+/** Name and used length of a block, and what else the entry has. */
+export function encodeRamBlockEntry(w: ByteWriter, block: ListedRamBlock): void {
+  w.counted(block.name);
+  w.be64(block.length);
+  if (block.pageSize !== undefined) w.be64(block.pageSize);
+  if (block.address !== undefined) w.be64(block.address);
+  if (block.mapped !== undefined) encodeMappedRamHeader(w, block.mapped);
 }
 
 /**
@@ -66,11 +84,43 @@ export class RamPageEncoder {
     return pageAt + WIRE_PAGE_SIZE;
   }
 
-  /** The record of a page that is filled with zeros. */
-  putZeroPage(target: Uint8Array, at: number, block: string, offset: number): number {
+  /** The record of a page that is filled with one byte: since 2013, zero. */
+  putZeroPage(target: Uint8Array, at: number, block: string, offset: number, fill = 0): number {
     const fillAt = this.#putHeader(target, at, block, offset, RAM_FLAG.zero);
-    target[fillAt] = 0;
+    target[fillAt] = fill;
     return fillAt + 1;
+  }
+
+  /** The record of a page as an XBZRLE delta. */
+  putDelta(target: Uint8Array, at: number, block: string, offset: number, delta: Uint8Array): number {
+    if (delta.length === 0 || delta.length > WIRE_PAGE_SIZE) {
+      throw new MigrationError("INTERNAL", `a delta of ${delta.length} bytes cannot be sent`);
+    }
+    const headAt = this.#putHeader(target, at, block, offset, RAM_FLAG.xbzrle);
+    target[headAt] = XBZRLE_ENCODING;
+    target[headAt + 1] = delta.length >>> 8;
+    target[headAt + 2] = delta.length;
+    target.set(delta, headAt + 3);
+    return headAt + 3 + delta.length;
+  }
+
+  /** The record of a page compressed with zlib, which releases up to 9.0 understand. */
+  putCompressedPage(target: Uint8Array, at: number, block: string, offset: number, data: Uint8Array): number {
+    if (data.length > MAX_COMPRESSED_PAGE_BYTES) {
+      throw new MigrationError("INTERNAL", `a compressed page of ${data.length} bytes cannot be sent`);
+    }
+    const headAt = this.#putHeader(target, at, block, offset, RAM_FLAG.compressedPage);
+    target[headAt] = 0;
+    target[headAt + 1] = 0;
+    target[headAt + 2] = data.length >>> 8;
+    target[headAt + 3] = data.length;
+    target.set(data, headAt + 4);
+    return headAt + 4 + data.length;
+  }
+
+  /** The record after which everything sent on the multifd channels has to be there. */
+  putMultifdFlush(target: Uint8Array, at: number): number {
+    return putWord(target, at, 0, RAM_FLAG.multifdFlush);
   }
 
   /** The record that ends the payload of every `ram` section. */
@@ -82,8 +132,20 @@ export class RamPageEncoder {
     w.advance(this.putPage(w.room(MAX_RAM_RECORD_BYTES), w.length, block, offset, bytes));
   }
 
-  zeroPage(w: ByteWriter, block: string, offset: number): void {
-    w.advance(this.putZeroPage(w.room(MAX_RAM_RECORD_BYTES), w.length, block, offset));
+  zeroPage(w: ByteWriter, block: string, offset: number, fill = 0): void {
+    w.advance(this.putZeroPage(w.room(MAX_RAM_RECORD_BYTES), w.length, block, offset, fill));
+  }
+
+  delta(w: ByteWriter, block: string, offset: number, delta: Uint8Array): void {
+    w.advance(this.putDelta(w.room(MAX_RAM_RECORD_BYTES), w.length, block, offset, delta));
+  }
+
+  compressedPage(w: ByteWriter, block: string, offset: number, data: Uint8Array): void {
+    w.advance(this.putCompressedPage(w.room(MAX_RAM_RECORD_BYTES), w.length, block, offset, data));
+  }
+
+  multifdFlush(w: ByteWriter): void {
+    w.advance(this.putMultifdFlush(w.room(WORD_BYTES), w.length));
   }
 
   endOfSection(w: ByteWriter): void {

@@ -63,6 +63,9 @@ export const RAM_FLAG = {
 /** Bytes of a page on the wire. */
 export const WIRE_PAGE_SIZE = 4096;
 
+/** The most that zlib makes of a page: what its compressBound says for 4096 bytes. */
+export const MAX_COMPRESSED_PAGE_BYTES = 4110;
+
 /** The section that carries guest memory. */
 export const RAM_SECTION = { name: "ram", instance: 0, version: 4 } as const;
 

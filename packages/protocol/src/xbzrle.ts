@@ -1,4 +1,5 @@
 import { MigrationError } from "./errors.ts";
+import type { MigrationErrorDetail } from "./errors.ts";
 import { badDelta } from "./refusals.ts";
 
 /**
@@ -66,48 +67,48 @@ export function encodeDelta(old: Uint8Array, page: Uint8Array, target: Uint8Arra
  * be changed in part.
  */
 export function applyDelta(delta: Uint8Array, page: Uint8Array): void {
-  walkDelta(delta, page.length, (at, bytes) => page.set(bytes, at));
+  if (!walkDelta(delta, page.length, page)) throw badDelta("decode error");
 }
 
-/** Checks a delta for pages of `pageSize` bytes without a page. Errors as {@link applyDelta}. */
-export function checkDelta(delta: Uint8Array, pageSize: number): void {
-  walkDelta(delta, pageSize, () => {});
+/**
+ * Checks a delta for pages of `pageSize` bytes without a page.
+ *
+ * @param place where the delta is, for the error.
+ *
+ * Errors: as {@link applyDelta}.
+ */
+export function checkDelta(delta: Uint8Array, pageSize: number, place?: MigrationErrorDetail): void {
+  if (!walkDelta(delta, pageSize, undefined)) throw badDelta("decode error", place);
 }
 
-/** Calls `changed` for every changed part, in order. */
-function walkDelta(
-  delta: Uint8Array,
-  pageSize: number,
-  changed: (at: number, bytes: Uint8Array) => void,
-): void {
-  if (delta.length === 0) throw badDelta("decode error");
+/** Writes every changed part to `page`, if there is one. @returns false when the delta is broken. */
+function walkDelta(delta: Uint8Array, pageSize: number, page: Uint8Array | undefined): boolean {
   let read = 0;
   let at = 0;
-  while (read < delta.length) {
-    const first = read === 0;
+  do {
     const unchanged = runLength(delta, read);
+    if (unchanged < 0 || (unchanged === 0 && read > 0)) return false;
     read += runLengthBytes(delta, read);
-    if (unchanged === 0 && !first) throw badDelta("decode error");
     at += unchanged;
-    if (at > pageSize) throw badDelta("decode error");
 
-    const count = runLength(delta, read);
+    const changed = runLength(delta, read);
+    if (changed <= 0) return false;
     read += runLengthBytes(delta, read);
-    if (count === 0 || at + count > pageSize || read + count > delta.length) throw badDelta("decode error");
-    changed(at, delta.subarray(read, read + count));
-    read += count;
-    at += count;
-  }
+    if (at + changed > pageSize || read + changed > delta.length) return false;
+    page?.set(delta.subarray(read, read + changed), at);
+    read += changed;
+    at += changed;
+  } while (read < delta.length);
+  return true;
 }
 
-/** The length at `at`, behind which at least one more byte must follow. */
+/** The length at `at`, behind which at least one more byte must follow. -1 when there is none. */
 function runLength(delta: Uint8Array, at: number): number {
   const low = delta[at];
   const high = delta[at + 1];
-  if (low === undefined || high === undefined) throw badDelta("decode error");
+  if (low === undefined || high === undefined) return -1;
   if (low < 0x80) return low;
-  if (high >= 0x80) throw badDelta("decode error");
-  return (low & 0x7f) | (high << 7);
+  return high < 0x80 ? (low & 0x7f) | (high << 7) : -1;
 }
 
 function runLengthBytes(delta: Uint8Array, at: number): 1 | 2 {
