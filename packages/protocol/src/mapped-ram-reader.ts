@@ -96,9 +96,9 @@ export type PositionedRead = (offset: number, target: Uint8Array) => Promise<voi
  */
 export async function readMappedBlock(
   block: MappedBlock,
-  read: PositionedRead,
   limits: Limits,
   sink: MappedPageSink,
+  read: PositionedRead,
 ): Promise<void> {
   const { index, length, header } = block;
   const bitmap = new Uint8Array(requireBitmap(length, limits));

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { fixture, fixtureFile, noRecordings, sha256 } from "../test/fixtures.ts";
 import type { Fixture } from "../test/fixtures.ts";
 import {
+  applyDelta,
   ByteWriter,
   DEFAULT_LIMITS,
   encodeCommand,
@@ -19,6 +20,7 @@ import type {
   ByteReader,
   Command,
   Configuration,
+  PageEncoding,
   PayloadDecoder,
   RamBlockEntry,
   RamSink,
@@ -110,6 +112,14 @@ class Echo implements StreamHandler, RamSink {
     this.#encoder.page(this.w, this.#blocks[block]!.name, offset, bytes);
   }
 
+  /** Deltas are applied here and written again as they came. */
+  encodedPage(block: number, offset: number, encoding: PageEncoding, data: Uint8Array): boolean {
+    expect(encoding).toBe("xbzrle");
+    applyDelta(data, this.memory[block]!.subarray(offset, offset + 4096));
+    this.#encoder.delta(this.w, this.#blocks[block]!.name, offset, data);
+    return false;
+  }
+
   block(name: string): Uint8Array {
     return this.memory[this.#blocks.findIndex((one) => one.name === name)]!;
   }
@@ -165,6 +175,13 @@ describe.skipIf(noRecordings)("streams recorded from real QEMU", () => {
   test("a busy guest, with every page sent several times", () => {
     const of = fixture("pc-100-dirty");
     const bytes = fixtureFile(of, "pc-100-dirty.stream.zst");
+    const echo = new Echo(true);
+    check(of, bytes, echo, run(bytes, echo, 65_536));
+  });
+
+  test.each(["pc-72-xbzrle", "pc-100-xbzrle"])("%s: pages sent as deltas", (name) => {
+    const of = fixture(name);
+    const bytes = fixtureFile(of, `${name}.stream.zst`);
     const echo = new Echo(true);
     check(of, bytes, echo, run(bytes, echo, 65_536));
   });
