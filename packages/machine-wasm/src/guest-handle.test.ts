@@ -108,6 +108,16 @@ describe("the agent's end of a guest thread", () => {
     expect(await back).toEqual(SNAPSHOT);
   });
 
+  it("takes a guest that ends right behind its report for ended", async () => {
+    const { handle, thread } = await running();
+    const stop = handle.stop();
+    await settle();
+    thread.report({ kind: "stopped", snapshot: SNAPSHOT });
+    thread.fail(new Error("out of memory"));
+    await stop;
+    expect([handle.isStopped, handle.hasEnded]).toEqual([false, true]);
+  });
+
   it("refuses to start a guest that has not arrived", async () => {
     const { handle, thread } = newHandle();
     thread.report({ kind: "created" });

@@ -67,14 +67,14 @@ export class GuestHandle {
   create(config: WasiConfig): Promise<void> {
     return this.#queue(async () => {
       expect("ready")(await this.#ask({ kind: "create", config }));
-      this.#phase = { kind: "stopped" };
+      this.#become({ kind: "stopped" });
     });
   }
 
   restore(cpu: CpuState, wasi: WasiState, preopens: readonly Preopen[]): Promise<void> {
     return this.#queue(async () => {
       expect("ready")(await this.#ask({ kind: "restore", cpu, wasi, preopens }));
-      this.#phase = { kind: "stopped" };
+      this.#become({ kind: "stopped" });
     });
   }
 
@@ -84,7 +84,7 @@ export class GuestHandle {
       if (this.#phase.kind === "empty")
         throw new MigrationError("WRONG_STATE", "The guest has not arrived yet");
       if (this.#phase.kind !== "stopped") return;
-      this.#phase = { kind: "running" };
+      this.#become({ kind: "running" });
       this.#thread.post({ kind: "run" });
     });
   }
@@ -102,9 +102,14 @@ export class GuestHandle {
     });
   }
 
+  /** A guest may have ended between its report and this. */
+  #become(phase: Phase): void {
+    if (this.#exit === undefined) this.#phase = phase;
+  }
+
   #stopped(report: GuestReport): GuestSnapshot | undefined {
     if (report.kind === "exited") return undefined;
-    this.#phase = { kind: "stopped" };
+    this.#become({ kind: "stopped" });
     return expect("stopped")(report).snapshot;
   }
 
