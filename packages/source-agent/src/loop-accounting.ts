@@ -92,6 +92,13 @@ export class LoopAccounting {
     };
   }
 
+  /** Drops the estimate: it was made under another bandwidth limit. */
+  forgetRate(now: number, totals: LoopTotals): void {
+    this.#retireRate = 0;
+    this.#sampleStart = now;
+    this.#atSampleStart = totals;
+  }
+
   /** Idle time does not count: a guest that leaves nothing to send does not make the link slow. */
   #measureRetireRate(now: number, totals: LoopTotals): void {
     const retired = totals.retiredBytes - this.#atSampleStart.retiredBytes;

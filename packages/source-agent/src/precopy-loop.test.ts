@@ -44,7 +44,7 @@ class Simulation implements LiveSection {
   parameters = new MigrationParameters();
   statistics = new MigrationStatistics();
   readonly #world: World;
-  readonly #limiter: RateLimiter;
+  readonly limiter: RateLimiter;
   #remaining: number;
   #harvestedAt = 0;
   /** Called after each step of the clock. */
@@ -53,13 +53,13 @@ class Simulation implements LiveSection {
   constructor(world: Partial<World>) {
     this.#world = { ...WORLD, ...world };
     this.#remaining = this.#world.memory;
-    this.#limiter = new RateLimiter(() => this.now);
-    this.#limiter.setLimit(this.#world.limit);
+    this.limiter = new RateLimiter(() => this.now);
+    this.limiter.setLimit(this.#world.limit);
     this.parameters.set({ "downtime-limit": this.#world.downtimeLimit });
   }
 
   async run(options: Partial<PrecopyLoopOptions> = {}): Promise<void> {
-    const limiter = this.#limiter;
+    const limiter = this.limiter;
     await new PrecopyLoop({
       sections: [this],
       stream: {
@@ -108,10 +108,10 @@ class Simulation implements LiveSection {
     this.iterations++;
     const { sendRate, cost } = this.#world;
     const until = this.now + 50;
-    while (this.#remaining > 0 && this.now < until && !this.#limiter.exceeded) {
+    while (this.#remaining > 0 && this.now < until && !this.limiter.exceeded) {
       const bytes = Math.min(this.#remaining, 64 * 4096);
       this.#remaining -= bytes;
-      this.#limiter.put(bytes * cost);
+      this.limiter.put(bytes * cost);
       this.statistics.transferred += bytes * cost;
       this.#pass(bytes / sendRate);
     }
@@ -130,6 +130,22 @@ describe("the loop", () => {
     await simulation.run();
     expect(simulation.left / WORLD.sendRate).toBeLessThanOrEqual(WORLD.downtimeLimit);
     expect(simulation.now).toBeGreaterThan(WORLD.memory / WORLD.sendRate - WORLD.downtimeLimit);
+  });
+
+  test("does not chase pages with an estimate from before the limit was lifted", async () => {
+    const limit = 4 * MiB;
+    const simulation = new Simulation({ limit, dirtyRate: 200_000, memory: MiB });
+    simulation.parameters.set({ "max-bandwidth": limit });
+    let before = 0;
+    simulation.onTime = (now) => {
+      if (before > 0 || now < 1000) return;
+      before = simulation.iterations;
+      simulation.limiter.setLimit(0);
+      simulation.parameters.set({ "max-bandwidth": 0 });
+    };
+    await simulation.run();
+    expect(before).toBeGreaterThan(0);
+    expect(simulation.iterations - before).toBeLessThan(8);
   });
 
   test("keeps the downtime for every guest that is slower than the link", async () => {

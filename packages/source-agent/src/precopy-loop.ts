@@ -1,6 +1,7 @@
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 import type { LiveSection } from "./live-section.ts";
 import { ACCOUNTING_PERIOD_MS, LoopAccounting } from "./loop-accounting.ts";
+import type { LoopTotals } from "./loop-accounting.ts";
 
 /** What the loop needs of the outgoing stream. */
 export interface LimitedStream {
@@ -33,6 +34,7 @@ export class PrecopyLoop {
   readonly #wireBytesBefore: number;
   #retiredBytes = 0;
   #idleTime = 0;
+  #limit: number;
   /** The last turn left nothing of its pass. */
   #caughtUp = false;
 
@@ -40,6 +42,7 @@ export class PrecopyLoop {
     this.#options = options;
     this.#accounting = new LoopAccounting(options.now());
     this.#wireBytesBefore = options.statistics.transferred;
+    this.#limit = options.parameters.maxBandwidth;
   }
 
   /** Resolves when the guest is to be stopped. Errors: those of `check`, of the sections and of the stream. */
@@ -47,6 +50,7 @@ export class PrecopyLoop {
     const { stream, sleep, check, destinationPrepared } = this.#options;
     for (;;) {
       check();
+      this.#noticeNewLimit();
       if (!stream.limitReached) {
         const pending = this.#pending();
         if (pending > 0 && pending >= this.#threshold) await this.#iterate(pending);
@@ -99,14 +103,24 @@ export class PrecopyLoop {
     this.#idleTime += now() - start;
   }
 
-  #account(): void {
-    const { statistics, now } = this.#options;
-    const totals = {
-      wireBytes: statistics.transferred - this.#wireBytesBefore,
+  get #totals(): LoopTotals {
+    return {
+      wireBytes: this.#options.statistics.transferred - this.#wireBytesBefore,
       retiredBytes: this.#retiredBytes,
       idleTime: this.#idleTime,
     };
-    const account = this.#accounting.update(now(), totals, statistics.dirtyBytesRate);
+  }
+
+  #noticeNewLimit(): void {
+    const { parameters, now } = this.#options;
+    if (parameters.maxBandwidth === this.#limit) return;
+    this.#limit = parameters.maxBandwidth;
+    this.#accounting.forgetRate(now(), this.#totals);
+  }
+
+  #account(): void {
+    const { statistics, now } = this.#options;
+    const account = this.#accounting.update(now(), this.#totals, statistics.dirtyBytesRate);
     if (account === undefined) return;
     statistics.bandwidth = account.bandwidth;
     statistics.mbps = account.mbps;
