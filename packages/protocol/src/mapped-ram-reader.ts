@@ -56,7 +56,7 @@ export class MappedPagesDecoder {
     if (!this.#skipGap(input)) return false;
     if (this.#bitmap === undefined) {
       if (input.available < this.#bitmapBytes) return false;
-      this.#bitmap = input.view(this.#bitmapBytes).slice();
+      this.#bitmap = new Uint8Array(input.view(this.#bitmapBytes));
       const { bitmapOffset, pagesOffset } = this.#block.header;
       this.#gap = pagesOffset - (bitmapOffset + this.#bitmapBytes);
       if (!this.#skipGap(input)) return false;
@@ -113,7 +113,6 @@ export async function readMappedBlock(
     }
     const run = buffer.subarray(0, runBytes(bitmap, offset, Math.min(length, offset + READ_BYTES)));
     // One read after the other: the buffer is used again.
-    // oxlint-disable-next-line no-await-in-loop
     await read(header.pagesOffset + offset, run);
     for (let at = 0; at < run.length; at += WIRE_PAGE_SIZE) {
       sink.page(index, offset + at, run.subarray(at, at + WIRE_PAGE_SIZE));

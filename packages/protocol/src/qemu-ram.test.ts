@@ -43,10 +43,13 @@ class DeltaTwin extends Memory {
 
 describe.skipIf(noRecordings)("memory from recordings of real QEMU", () => {
   describe.each(["pc-72-xbzrle", "pc-100-xbzrle"])("%s", (name) => {
-    const of = fixture(name);
-    const bytes = fixtureFile(of, `${name}.stream.zst`);
+    const load = () => {
+      const of = fixture(name);
+      return { of, bytes: fixtureFile(of, `${name}.stream.zst`) };
+    };
 
     test.each(CHUNKINGS)("%s", (_name, sizes) => {
+      const { of, bytes } = load();
       const memory = new Memory();
       rebuild(bytes, memory, sizes());
       expect(memory.deltas).toBeGreaterThan(0);
@@ -54,6 +57,7 @@ describe.skipIf(noRecordings)("memory from recordings of real QEMU", () => {
     });
 
     test("deltas are encoded as QEMU does", () => {
+      const { bytes } = load();
       const twin = new DeltaTwin();
       rebuild(bytes, twin, () => 65_536);
       expect(twin.same).toBeGreaterThan(0);
@@ -62,10 +66,13 @@ describe.skipIf(noRecordings)("memory from recordings of real QEMU", () => {
   });
 
   describe("pc-100-mapped", () => {
-    const of = fixture("pc-100-mapped");
-    const bytes = fixtureFile(of, "pc-100-mapped.mapped.zst");
+    const load = () => {
+      const of = fixture("pc-100-mapped");
+      return { of, bytes: fixtureFile(of, "pc-100-mapped.mapped.zst") };
+    };
 
     test.each(CHUNKINGS)("read from start to end in %s", (_name, sizes) => {
+      const { of, bytes } = load();
       const memory = new Headers();
       rebuild(bytes, memory, sizes());
       expect(memory.zeroPages).toBe(1295);
@@ -73,13 +80,13 @@ describe.skipIf(noRecordings)("memory from recordings of real QEMU", () => {
     });
 
     test("read at the places that its headers name", async () => {
+      const { of, bytes } = load();
       const listed = new Memory();
       rebuild(bytes, listed, () => 65_536);
       const memory = new Memory();
       memory.blockList(listed.blocks);
       let largest = 0;
       for (const [index, { length, mapped }] of listed.blocks.entries()) {
-        // oxlint-disable-next-line no-await-in-loop
         await readMappedBlock(
           { index, length, header: mapped! },
           DEFAULT_LIMITS,
@@ -97,6 +104,7 @@ describe.skipIf(noRecordings)("memory from recordings of real QEMU", () => {
     });
 
     test("blocks are placed as QEMU places them", () => {
+      const { bytes } = load();
       const memory = new Memory();
       rebuild(bytes, memory, () => 65_536);
       // The first entry is behind the header of the section and the total.

@@ -1,0 +1,261 @@
+import type { ByteReader } from "./byte-reader.ts";
+import type { ByteWriter } from "./byte-writer.ts";
+import { MigrationError } from "./errors.ts";
+import { limitExceeded, unsupportedVersion } from "./refusals.ts";
+import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { UUID_BYTES, WIRE_PAGE_SIZE } from "./wire.ts";
+
+/**
+ * Multifd: guest pages on channels of their own, beside the main stream. A channel begins with an init
+ * message; packets follow, each a header and then the pages it names, raw or compressed.
+ */
+
+export const MULTIFD_MAGIC = 0x11223344;
+const MULTIFD_VERSION = 1;
+
+/** Bytes of the init message. */
+export const MULTIFD_INIT_BYTES = 64;
+const INIT_PADDING_BYTES = MULTIFD_INIT_BYTES - (4 + 4 + UUID_BYTES + 1);
+
+/** The most pages of a packet: 512 KiB. The header has a slot for each, used or not. */
+export const MULTIFD_PACKET_PAGES = 128;
+
+/** Magic, version and flags: what both kinds of header begin with. */
+export const MULTIFD_HEAD_BYTES = 12;
+const NAME_BYTES = 256;
+const PAGES_FIXED_BYTES = 320;
+/** Bytes of the header of a packet of pages behind magic, version and flags. */
+export const MULTIFD_PAGES_BODY_BYTES = PAGES_FIXED_BYTES + 8 * MULTIFD_PACKET_PAGES - MULTIFD_HEAD_BYTES;
+/** Bytes of the header of a packet of device state behind magic, version and flags. */
+export const MULTIFD_DEVICE_BODY_BYTES = NAME_BYTES + 4 + 4;
+
+/** The most that the pages of a packet may take on the wire. Compression that works makes less of them. */
+export const MULTIFD_MAX_PAYLOAD_BYTES = 2 * MULTIFD_PACKET_PAGES * WIRE_PAGE_SIZE;
+
+const FLAG = { sync: 1, zlib: 2, zstd: 4, qpl: 8, uadk: 16, qatzip: 32, deviceState: 64 } as const;
+const COMPRESSION_MASK = FLAG.zlib | FLAG.zstd | FLAG.qpl | FLAG.uadk | FLAG.qatzip;
+
+export type MultifdCompression = "none" | "zlib" | "zstd";
+
+/**
+ * How a header is laid out: as releases 5.0 to 8.2 do, which send zero pages on the main stream, or as
+ * 9.0 and later, which can name them in the packet. A receiver need not know: the count of zero
+ * pages is where the older layout has zeros.
+ */
+export type MultifdLayout = "5.0" | "9.0";
+
+/** The first message of a channel. */
+export interface MultifdInit {
+  /** 16 bytes. */
+  readonly uuid: Uint8Array;
+  readonly channel: number;
+}
+
+/** The header of a packet of pages. */
+export interface MultifdPages {
+  readonly kind: "pages";
+  /** Whether the receiver waits for all channels behind this packet. */
+  readonly sync: boolean;
+  readonly compression: MultifdCompression;
+  readonly packetNumber: number;
+  /** Name of the RAM block that all pages are in; empty when there are none. */
+  readonly block: string;
+  /** Offsets in the block of the pages whose bytes follow, in their order. */
+  readonly offsets: readonly number[];
+  /** Offsets of pages that are zero. */
+  readonly zeroOffsets: readonly number[];
+  /** Bytes that follow the header. Always 0 when no page's bytes follow. */
+  readonly payloadBytes: number;
+}
+
+/** The header of a packet of device state, as 10.0 and later send. */
+export interface MultifdDeviceState {
+  readonly kind: "device-state";
+  readonly name: string;
+  readonly instance: number;
+  readonly payloadBytes: number;
+}
+
+export function encodeMultifdInit(w: ByteWriter, { uuid, channel }: MultifdInit): void {
+  if (uuid.length !== UUID_BYTES) {
+    throw new MigrationError("INTERNAL", `a UUID has ${UUID_BYTES} bytes, not ${uuid.length}`);
+  }
+  w.be32(MULTIFD_MAGIC);
+  w.be32(MULTIFD_VERSION);
+  w.bytes(uuid);
+  w.u8(channel);
+  w.bytes(new Uint8Array(INIT_PADDING_BYTES));
+}
+
+/**
+ * Reads the init message; {@link MULTIFD_INIT_BYTES} are on hand.
+ * Errors: NOT_A_STREAM, UNSUPPORTED_VERSION.
+ */
+export function decodeMultifdInit(input: ByteReader): MultifdInit {
+  requireMagic(input);
+  const uuid = new Uint8Array(input.view(UUID_BYTES));
+  const channel = input.u8();
+  input.view(INIT_PADDING_BYTES);
+  return { uuid, channel };
+}
+
+/** Writes the header of a packet of pages. `payloadBytes` follow it. */
+export function encodeMultifdPages(w: ByteWriter, layout: MultifdLayout, packet: MultifdPages): void {
+  const { offsets, zeroOffsets, compression } = packet;
+  const pages = offsets.length + zeroOffsets.length;
+  if (pages > MULTIFD_PACKET_PAGES) {
+    throw new MigrationError("INTERNAL", `a packet holds ${MULTIFD_PACKET_PAGES} pages, not ${pages}`);
+  }
+  if (layout === "5.0" && zeroOffsets.length > 0) {
+    throw new MigrationError("INTERNAL", "this layout of multifd packets has no place for zero pages");
+  }
+  const slots = layout === "5.0" || pages > 0 ? MULTIFD_PACKET_PAGES : 0;
+  w.be32(MULTIFD_MAGIC);
+  w.be32(MULTIFD_VERSION);
+  w.be32((packet.sync ? FLAG.sync : 0) | (compression === "none" ? 0 : FLAG[compression]));
+  w.be32(slots);
+  w.be32(offsets.length);
+  w.be32(packet.payloadBytes);
+  w.be64(packet.packetNumber);
+  w.be32(zeroOffsets.length);
+  w.bytes(new Uint8Array(4 + 3 * 8));
+  w.bytes(fixedName(packet.block));
+  for (const offset of offsets) w.be64(offset);
+  for (const offset of zeroOffsets) w.be64(offset);
+  w.bytes(new Uint8Array(8 * (MULTIFD_PACKET_PAGES - pages)));
+}
+
+/** Writes the header of a packet of device state. `payloadBytes` follow it. */
+export function encodeMultifdDeviceState(w: ByteWriter, packet: MultifdDeviceState): void {
+  w.be32(MULTIFD_MAGIC);
+  w.be32(MULTIFD_VERSION);
+  w.be32(FLAG.deviceState);
+  w.bytes(fixedName(packet.name));
+  w.be32(packet.instance);
+  w.be32(packet.payloadBytes);
+}
+
+/** What the first bytes of a packet say. */
+export interface MultifdHead {
+  readonly kind: "pages" | "device-state";
+  readonly flags: number;
+}
+
+/**
+ * Reads magic, version and flags; {@link MULTIFD_HEAD_BYTES} are on hand.
+ * Errors: BAD_PACKET, NOT_A_STREAM, UNSUPPORTED_VERSION.
+ */
+export function decodeMultifdHead(input: ByteReader): MultifdHead {
+  requireMagic(input);
+  const flags = input.be32();
+  if ((flags & ~(FLAG.sync | COMPRESSION_MASK | FLAG.deviceState)) !== 0) {
+    throw badPacket(`its flags 0x${flags.toString(16)} are unknown`);
+  }
+  return { kind: (flags & FLAG.deviceState) === 0 ? "pages" : "device-state", flags };
+}
+
+/**
+ * Reads the rest of the header of a packet of pages; {@link MULTIFD_PAGES_BODY_BYTES} are on hand.
+ * Offsets are checked to be those of pages, not to be in the block.
+ *
+ * Errors: BAD_PACKET, BAD_RAM_PAGE, LIMIT_EXCEEDED.
+ */
+export function decodeMultifdPages(input: ByteReader, flags: number): MultifdPages {
+  const allocated = input.be32();
+  const normal = input.be32();
+  const payload = input.be32();
+  const packetNumber = input.be64();
+  const zero = input.be32();
+  input.view(4 + 3 * 8);
+  const name = input.view(NAME_BYTES);
+  const pages = normal + zero;
+  if (allocated > MULTIFD_PACKET_PAGES) {
+    throw limitExceeded("page slots of a multifd packet", allocated, MULTIFD_PACKET_PAGES);
+  }
+  if (pages > allocated) throw badPacket(`it names ${pages} pages and has room for ${allocated}`);
+  // What a packet without pages has as its name, offsets and size is left from an earlier one.
+  const block = pages === 0 ? "" : decodeName(name);
+  const offsets = readOffsets(input, normal);
+  const zeroOffsets = readOffsets(input, zero);
+  input.view(8 * (MULTIFD_PACKET_PAGES - pages));
+  const compression = compressionOf(flags);
+  const payloadBytes = normal === 0 ? 0 : compression === "none" ? normal * WIRE_PAGE_SIZE : payload;
+  if (payloadBytes > MULTIFD_MAX_PAYLOAD_BYTES) {
+    throw limitExceeded("bytes of pages in a multifd packet", payloadBytes, MULTIFD_MAX_PAYLOAD_BYTES);
+  }
+  return {
+    kind: "pages",
+    sync: (flags & FLAG.sync) !== 0,
+    compression,
+    packetNumber,
+    block,
+    offsets,
+    zeroOffsets,
+    payloadBytes,
+  };
+}
+
+/**
+ * Reads the rest of the header of a packet of device state; {@link MULTIFD_DEVICE_BODY_BYTES} are on hand.
+ * Errors: BAD_PACKET.
+ */
+export function decodeMultifdDeviceState(input: ByteReader, flags: number): MultifdDeviceState {
+  if (flags !== FLAG.deviceState) throw badPacket(`flags 0x${flags.toString(16)} do not go together`);
+  const name = decodeName(input.view(NAME_BYTES));
+  return { kind: "device-state", name, instance: input.be32(), payloadBytes: input.be32() };
+}
+
+function requireMagic(input: ByteReader): void {
+  const magic = input.be32();
+  if (magic !== MULTIFD_MAGIC) {
+    const text = `A multifd channel has the magic 0x${magic.toString(16)} where 0x${MULTIFD_MAGIC.toString(16)} belongs`;
+    throw new MigrationError("NOT_A_STREAM", text);
+  }
+  const version = input.be32();
+  if (version !== MULTIFD_VERSION) throw unsupportedVersion(version);
+}
+
+function compressionOf(flags: number): MultifdCompression {
+  const bits = flags & COMPRESSION_MASK;
+  switch (bits) {
+    case 0:
+      return "none";
+    case FLAG.zlib:
+      return "zlib";
+    case FLAG.zstd:
+      return "zstd";
+    default:
+      throw badPacket(`its compression 0x${bits.toString(16)} is not known here; use none, zlib or zstd`);
+  }
+}
+
+function readOffsets(input: ByteReader, count: number): number[] {
+  const offsets: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const offset = input.be64();
+    if (offset % WIRE_PAGE_SIZE !== 0)
+      throw badPacket(`0x${offset.toString(16)} is not the offset of a page`);
+    offsets.push(offset);
+  }
+  return offsets;
+}
+
+function decodeName(bytes: Uint8Array): string {
+  const length = bytes.indexOf(0);
+  if (length < 0) throw badPacket("its name has no end");
+  return decodeUtf8(bytes.subarray(0, length), "A name in a multifd packet");
+}
+
+function fixedName(name: string): Uint8Array {
+  const fixed = new Uint8Array(NAME_BYTES);
+  const encoded = encodeUtf8(name);
+  if (encoded.length >= NAME_BYTES) {
+    throw new MigrationError("INTERNAL", `the name '${name}' is longer than the 255 bytes that fit`);
+  }
+  fixed.set(encoded);
+  return fixed;
+}
+
+function badPacket(why: string): MigrationError {
+  return new MigrationError("BAD_PACKET", `A multifd packet cannot be accepted: ${why}`);
+}
