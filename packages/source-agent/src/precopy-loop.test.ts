@@ -134,7 +134,7 @@ describe("the loop", () => {
 
   test("does not chase pages with an estimate from before the limit was lifted", async () => {
     const limit = 4 * MiB;
-    const simulation = new Simulation({ limit, dirtyRate: 200_000, memory: MiB });
+    const simulation = new Simulation({ limit, dirtyRate: 1_200_000, memory: MiB });
     simulation.parameters.set({ "max-bandwidth": limit });
     let before = 0;
     simulation.onTime = (now) => {
