@@ -119,6 +119,12 @@ export class ByteReader {
     return this.#bytes.subarray(start, this.#at);
   }
 
+  /** The next `count` bytes as a {@link view}, which stay unread. */
+  peek(count: number): Uint8Array {
+    this.#need(count);
+    return this.#bytes.subarray(this.#at, this.#at + count);
+  }
+
   /** As many bytes as can be had without a copy: at least 1, at most `max`. Valid as long as a {@link view}. */
   some(max: number): Uint8Array {
     this.#need(1);

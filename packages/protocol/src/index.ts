@@ -1,6 +1,11 @@
 export { ByteReader } from "./byte-reader.ts";
 export { ByteWriter } from "./byte-writer.ts";
 export { commandCode, encodeCommand } from "./command-encode.ts";
+export { cutDevices } from "./device-cut.ts";
+export type { DeviceCut } from "./device-cut.ts";
+export { deviceBytes, walkDevice } from "./device-layout.ts";
+export type { DeviceField } from "./device-layout.ts";
+export type { CutBy } from "./device-tail.ts";
 export {
   encodeConfiguration,
   encodeEndMark,
@@ -26,7 +31,7 @@ export type {
   SectionHeader,
   SectionKind,
 } from "./messages.ts";
-export type { PayloadDecoder } from "./payload-decoder.ts";
+export type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
 export { RamDecoder } from "./ram-decoder.ts";
 export type { RamSink } from "./ram-decoder.ts";
 export { encodeRamBlockList, MAX_RAM_RECORD_BYTES, RamPageEncoder } from "./ram-encoder.ts";
@@ -49,6 +54,7 @@ export type {
   VmFieldDescription,
   VmStateDescription,
 } from "./vm-description.ts";
+export { parseVmDescription } from "./vm-description-parse.ts";
 export { GLOBAL_STATE_SECTION, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
 export {
   hasMappedPage,
@@ -61,23 +67,6 @@ export {
 export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
 export { readMappedBlock } from "./mapped-ram-reader.ts";
 export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
-export { MultifdChannelDecoder } from "./multifd-channel.ts";
-export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
-export {
-  encodeMultifdDeviceState,
-  encodeMultifdInit,
-  encodeMultifdPages,
-  MULTIFD_INIT_BYTES,
-  MULTIFD_MAGIC,
-  MULTIFD_PACKET_PAGES,
-} from "./multifd-packet.ts";
-export type {
-  MultifdCompression,
-  MultifdDeviceState,
-  MultifdInit,
-  MultifdLayout,
-  MultifdPages,
-} from "./multifd-packet.ts";
 export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
 export type { InflatePage, PageEncoding, RamDecoderOptions } from "./ram-decoder.ts";
 export { encodeRamBlockEntry, encodeRamTotal } from "./ram-encoder.ts";

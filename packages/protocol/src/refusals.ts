@@ -106,6 +106,19 @@ export function badDelta(
   return new MigrationError("BAD_RAM_PAGE", `Failed to load XBZRLE page - ${why}!`, detail);
 }
 
+/** @param why what is wrong with the embedded stream, as the end of a sentence. */
+export function badPackage(why: string): MigrationError {
+  return new MigrationError("BAD_STREAM_COMMAND", `The package of command PACKAGED ${why}`);
+}
+
+export function opaqueLiveSection(name: string): MigrationError {
+  return new MigrationError("INTERNAL", `the section '${name}' has parts and cannot be taken whole`);
+}
+
+export function unexpectedData(after: string): MigrationError {
+  return new MigrationError("UNEXPECTED_DATA", `Unexpected data after ${after}`);
+}
+
 /** @param expected what should have come, for example `a section type`. */
 export function truncated(expected: string, detail?: Detail): MigrationError {
   const text = `The stream ended where ${expected} was expected: Input/output error`;

@@ -1,17 +1,21 @@
 import { ByteReader } from "./byte-reader.ts";
 import { decodeCommand } from "./command.ts";
 import { ConfigurationDecoder } from "./configuration-decoder.ts";
+import { DeviceLengths } from "./device-lengths.ts";
 import { MigrationError } from "./errors.ts";
 import type { Limits } from "./limits.ts";
-import type { SectionHeader, SectionKind } from "./messages.ts";
+import type { Command, SectionHeader, SectionKind } from "./messages.ts";
 import {
+  badPackage,
   configurationMissing,
   footerMismatch,
   footerMissing,
   limitExceeded,
   locateError,
   notAStream,
+  opaqueLiveSection,
   truncated,
+  unexpectedData,
   unknownSectionId,
   unknownSectionType,
   unsupportedVersion,
@@ -31,12 +35,17 @@ export class StreamDecoder {
   readonly #handler: StreamHandler;
   readonly #reader = new ByteReader();
   readonly #open = new Map<number, OpenSection>();
+  readonly #deviceLengths: DeviceLengths;
   readonly #configurationRequired: boolean;
   #footers: "undecided" | "present" | "absent";
   #state: StreamState = { item: "magic" };
   /** Stream offset of the item in `#state`; of the whole section while its header is read. */
   #itemAt = 0;
+  /** Stream offset behind the package that is being read. */
+  #packageEnd: number | undefined;
   #lastGoodSection: string | undefined;
+  /** No more chunks will come. */
+  #ended = false;
   #suspended = false;
   #running = false;
   #failure: { readonly error: unknown } | undefined;
@@ -44,6 +53,7 @@ export class StreamDecoder {
   constructor(options: StreamDecoderOptions) {
     this.#limits = options.limits;
     this.#handler = options.handler;
+    this.#deviceLengths = new DeviceLengths(options.limits, (id) => this.#open.has(id));
     this.#configurationRequired = options.configuration !== "optional";
     this.#footers = options.footers === "detected" ? "undecided" : "present";
   }
@@ -81,11 +91,17 @@ export class StreamDecoder {
     return this.#run();
   }
 
-  /** The stream has ended. Errors: TRUNCATED unless it is {@link finished}. */
-  end(): void {
+  /**
+   * The stream has ended. Decodes device sections that were held until then. Errors: TRUNCATED unless the
+   * stream is {@link finished}.
+   * @returns as {@link push} does. After false, call it again when `resume` has returned true.
+   */
+  end(): boolean {
     this.#requireIdle("end");
     this.#requireResumed("end");
-    if (this.finished) return;
+    this.#ended = true;
+    if (this.#state.item === "measuring" && !this.#run()) return false;
+    if (this.finished) return true;
     const awaited = awaitedBy(this.#state);
     throw this.#fail(truncated(awaited, { offset: this.#reader.offset + this.#reader.available }));
   }
@@ -105,7 +121,7 @@ export class StreamDecoder {
   #run(): boolean {
     this.#running = true;
     try {
-      while (!this.#suspended && this.#step());
+      while (!this.#suspended && this.#step()) this.#requireInPackage();
     } catch (error) {
       throw this.#fail(error);
     } finally {
@@ -139,6 +155,7 @@ export class StreamDecoder {
         this.#lastGoodSection = "configuration";
         return this.#expect(BETWEEN_SECTIONS);
       case "type":
+        if (input.offset === this.#packageEnd) return this.#endPackage();
         if (input.available < 1) return false;
         this.#type(input.u8());
         return true;
@@ -155,6 +172,15 @@ export class StreamDecoder {
         return true;
       case "payload":
         return this.#payload(state.section, input);
+      case "measuring":
+        return this.#measure(state, input);
+      case "opaque-payload":
+        if (input.available < state.length) return false;
+        state.section.device.payload(input.view(state.length), state.by);
+        return this.#expect({ item: "footer", section: state.section });
+      case "undivided":
+        state.section.device.undivided?.(input.view(state.length));
+        return this.#expect(BETWEEN_SECTIONS);
       case "footer":
         return this.#footer(state.section, input);
       case "command-head":
@@ -163,7 +189,7 @@ export class StreamDecoder {
         return true;
       case "command-payload":
         if (input.available < state.length) return false;
-        this.#handler.command(decodeCommand(state.code, input.view(state.length)));
+        this.#command(decodeCommand(state.code, input.view(state.length)));
         return this.#expect(BETWEEN_SECTIONS);
       case "after-end":
         if (input.available < 1) return false;
@@ -220,6 +246,7 @@ export class StreamDecoder {
         this.#state = { item: "command-head" };
         return;
       case SECTION_TYPE.endMark:
+        if (this.#packageEnd !== undefined) throw badPackage("has an end mark");
         this.#handler.endMark();
         this.#expect({ item: "after-end" });
         return;
@@ -235,10 +262,9 @@ export class StreamDecoder {
     }
     const section = this.#open.get(id);
     if (section === undefined) throw unknownSectionId(id);
-    this.#expect({
-      item: "payload",
-      section: { header: { ...section.header, kind }, decoder: section.decoder },
-    });
+    const header = { ...section.header, kind };
+    this.#handler.part?.(header);
+    this.#expect({ item: "payload", section: { header, decoder: section.decoder } });
   }
 
   #sectionName(kind: "start" | "full", id: number, input: ByteReader): void {
@@ -249,9 +275,25 @@ export class StreamDecoder {
 
   #openSection(header: SectionHeader): void {
     if (header.kind === "start") this.#requireRoomForSection(header);
-    const section = { header, decoder: this.#handler.open(header) };
+    const opened = this.#handler.open(header);
+    if (!("decode" in opened)) {
+      if (header.kind === "start") throw opaqueLiveSection(header.name);
+      this.#expect(this.#deviceLengths.begin({ header, device: opened }));
+      return;
+    }
+    const section = { header, decoder: opened };
     if (header.kind === "start") this.#open.set(header.id, section);
+    else this.#deviceLengths.skip();
     this.#expect({ item: "payload", section });
+  }
+
+  #measure(state: StreamState & { readonly item: "measuring" }, input: ByteReader): boolean {
+    const next = this.#deviceLengths.measure(state, input, {
+      remaining: this.#packageEnd === undefined ? undefined : this.#packageEnd - input.offset,
+      ended: this.#ended,
+      footers: this.#footers === "present",
+    });
+    return next !== undefined && this.#expect(next);
   }
 
   #requireRoomForSection({ id }: SectionHeader): void {
@@ -267,8 +309,7 @@ export class StreamDecoder {
     return false;
   }
 
-  #footer(section: OpenSection, input: ByteReader): boolean {
-    const { header } = section;
+  #footer({ header }: { readonly header: SectionHeader }, input: ByteReader): boolean {
     if (this.#footers === "absent") return this.#closeSection(header);
     if (input.available < 1) return false;
     if (input.peekU8() !== SECTION_TYPE.footer) {
@@ -297,6 +338,30 @@ export class StreamDecoder {
     return { item: "command-payload", code, length };
   }
 
+  #command(command: Command): void {
+    if (command.kind === "packaged") this.#startPackage(command.length);
+    this.#handler.command(command);
+  }
+
+  #startPackage(length: number): void {
+    if (this.#packageEnd !== undefined) throw badPackage("has another package in it");
+    const limit = this.#limits.maxPackageBytes;
+    if (length > limit) throw limitExceeded("bytes of a package", length, limit);
+    this.#packageEnd = this.#reader.offset + length;
+  }
+
+  #endPackage(): true {
+    this.#packageEnd = undefined;
+    this.#handler.packageEnd?.();
+    return true;
+  }
+
+  #requireInPackage(): void {
+    if (this.#packageEnd !== undefined && this.#reader.offset > this.#packageEnd) {
+      throw badPackage("ends in the middle of something");
+    }
+  }
+
   #descriptionLength(length: number): StreamState {
     const limit = this.#limits.maxVmDescriptionBytes;
     if (length > limit) throw limitExceeded("bytes of vmdescription", length, limit);
@@ -322,8 +387,4 @@ export class StreamDecoder {
 
 function requireVersion(version: number): void {
   if (version !== STREAM_VERSION) throw unsupportedVersion(version);
-}
-
-function unexpectedData(after: string): MigrationError {
-  return new MigrationError("UNEXPECTED_DATA", `Unexpected data after ${after}`);
 }

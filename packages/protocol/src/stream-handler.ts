@@ -1,6 +1,6 @@
 import type { Limits } from "./limits.ts";
 import type { Command, Configuration, SectionHeader } from "./messages.ts";
-import type { PayloadDecoder } from "./payload-decoder.ts";
+import type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
 
 /**
  * What a stream's contents are handed to. All calls are made inside StreamDecoder.push or
@@ -12,13 +12,19 @@ export interface StreamHandler {
   configuration(configuration: Configuration): void;
   /**
    * A START or FULL section begins. The decoder that is returned reads its payload, and for START the
-   * payloads of the PART and END sections with the same id too. Throws UNKNOWN_SECTION and
+   * payloads of the PART and END sections with the same id too. For a FULL section whose layout is not
+   * known here an {@link OpaqueDevice} takes the payload. Throws UNKNOWN_SECTION and
    * UNSUPPORTED_SECTION_VERSION.
    */
-  open(header: SectionHeader): PayloadDecoder;
+  open(header: SectionHeader): PayloadDecoder | OpaqueDevice;
+  /** A PART or END section begins. Its payload goes to the decoder of its START. */
+  part?(header: SectionHeader): void;
   /** A section of any kind is complete, its footer included. */
   close?(header: SectionHeader): void;
+  /** After `packaged` the contents of the package follow as calls like any others. */
   command(command: Command): void;
+  /** Every byte of a package was read. */
+  packageEnd?(): void;
   /** Every section was read. Only a vmdescription may follow. */
   endMark(): void;
   /** The JSON after the end mark, not parsed. */

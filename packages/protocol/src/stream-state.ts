@@ -1,11 +1,18 @@
 import type { ConfigurationDecoder } from "./configuration-decoder.ts";
+import type { CutBy, DeviceTail } from "./device-tail.ts";
 import type { SectionHeader, SectionKind } from "./messages.ts";
-import type { PayloadDecoder } from "./payload-decoder.ts";
+import type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
 
 /** A section that was opened, and what reads its payload. */
 export interface OpenSection {
   readonly header: SectionHeader;
   readonly decoder: PayloadDecoder;
+}
+
+/** A device section whose payload goes to the handler whole. */
+export interface OpaqueSection {
+  readonly header: SectionHeader;
+  readonly device: OpaqueDevice;
 }
 
 /** The item that comes next in a stream, with what is known of it. */
@@ -16,7 +23,15 @@ export type StreamState =
   | { readonly item: "section-name"; readonly kind: "start" | "full"; readonly id: number }
   | { readonly item: "opening"; readonly header: SectionHeader }
   | { readonly item: "payload"; readonly section: OpenSection }
-  | { readonly item: "footer"; readonly section: OpenSection }
+  | { readonly item: "measuring"; readonly section: OpaqueSection; readonly tail: DeviceTail }
+  | {
+      readonly item: "opaque-payload";
+      readonly section: OpaqueSection;
+      readonly length: number;
+      readonly by: CutBy;
+    }
+  | { readonly item: "undivided"; readonly section: OpaqueSection; readonly length: number }
+  | { readonly item: "footer"; readonly section: { readonly header: SectionHeader } }
   | { readonly item: "command-payload"; readonly code: number; readonly length: number }
   | { readonly item: "after-end" | "description-length" }
   | { readonly item: "description"; readonly length: number }
@@ -36,6 +51,9 @@ const AWAITING: Record<StreamState["item"], string> = {
   "section-name": "the name and version of a section",
   opening: "the payload of the section",
   payload: "the payload of the section",
+  measuring: "the vmdescription or the section footer",
+  "opaque-payload": "the payload of the section",
+  undivided: "the end mark",
   footer: "the section footer",
   "after-end": "nothing",
   "description-length": "the length of the vmdescription",
@@ -64,6 +82,9 @@ export function sectionOf(state: StreamState): string | undefined {
     case "opening":
       return state.header.name;
     case "payload":
+    case "measuring":
+    case "opaque-payload":
+    case "undivided":
     case "footer":
       return state.section.header.name;
     case "description-length":
