@@ -67,6 +67,23 @@ export {
 export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
 export { readMappedBlock } from "./mapped-ram-reader.ts";
 export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
+export { MultifdChannelDecoder } from "./multifd-channel.ts";
+export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
+export {
+  encodeMultifdDeviceState,
+  encodeMultifdInit,
+  encodeMultifdPages,
+  MULTIFD_INIT_BYTES,
+  MULTIFD_MAGIC,
+  MULTIFD_PACKET_PAGES,
+} from "./multifd-packet.ts";
+export type {
+  MultifdCompression,
+  MultifdDeviceState,
+  MultifdInit,
+  MultifdLayout,
+  MultifdPages,
+} from "./multifd-packet.ts";
 export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
 export type { InflatePage, PageEncoding, RamDecoderOptions } from "./ram-decoder.ts";
 export { encodeRamBlockEntry, encodeRamTotal } from "./ram-encoder.ts";
