@@ -1,6 +1,7 @@
 import type { ByteReader } from "./byte-reader.ts";
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
+import type { MigrationErrorDetail } from "./errors.ts";
 import { WIRE_PAGE_SIZE } from "./wire.ts";
 
 /**
@@ -75,6 +76,7 @@ export function encodeMappedRamHeader(w: ByteWriter, header: MappedRamHeader): v
  *
  * @param end offset in the file of the first byte behind the header.
  * @param block what the entry says so far.
+ * @param place where the entry is, for errors.
  *
  * Errors: BAD_RAM_BLOCK when the header is of another version or page size, or its parts overlap.
  */
@@ -82,20 +84,22 @@ export function decodeMappedRamHeader(
   input: ByteReader,
   end: number,
   block: { readonly name: string; readonly length: number },
+  place?: MigrationErrorDetail,
 ): MappedRamHeader {
+  const bad = (why: string): MigrationError =>
+    new MigrationError("BAD_RAM_BLOCK", `RAM block '${block.name}' cannot be accepted: ${why}`, place);
   const version = input.be32();
   if (version !== MAPPED_RAM_VERSION) {
-    throw badHeader(block.name, `its mapped-ram header has version ${version}, not ${MAPPED_RAM_VERSION}`);
+    throw bad(`its mapped-ram header has version ${version}, not ${MAPPED_RAM_VERSION}`);
   }
   const header = { pageSize: input.be64(), bitmapOffset: input.be64(), pagesOffset: input.be64() };
   if (header.pageSize !== WIRE_PAGE_SIZE) {
-    throw badHeader(block.name, `its pages have ${header.pageSize} bytes, not ${WIRE_PAGE_SIZE}`);
+    throw bad(`its pages have ${header.pageSize} bytes, not ${WIRE_PAGE_SIZE}`);
   }
   if (!isMapped(header)) return header;
   const bitmapEnd = header.bitmapOffset + mappedBitmapBytes(block.length);
   if (header.bitmapOffset < end || header.pagesOffset < bitmapEnd) {
-    throw badHeader(
-      block.name,
+    throw bad(
       `its bitmap at 0x${header.bitmapOffset.toString(16)} and its pages at ` +
         `0x${header.pagesOffset.toString(16)} overlap each other or what comes before them`,
     );
@@ -106,8 +110,4 @@ export function decodeMappedRamHeader(
 /** Whether the block's pages are in the file. */
 export function isMapped(header: MappedRamHeader): boolean {
   return header.bitmapOffset !== 0 || header.pagesOffset !== 0;
-}
-
-function badHeader(name: string, why: string): MigrationError {
-  return new MigrationError("BAD_RAM_BLOCK", `RAM block '${name}' cannot be accepted: ${why}`);
 }

@@ -164,7 +164,7 @@ export class RamBlockListDecoder {
 
   #mappedHeader(input: ByteReader, name: string, length: number): MappedRamHeader {
     const end = this.#options.fileOffset + input.offset + MAPPED_RAM_HEADER_BYTES;
-    return decodeMappedRamHeader(input, end, { name, length });
+    return decodeMappedRamHeader(input, end, { name, length }, this.#place());
   }
 
   #bad(name: string, why: string): MigrationError {
