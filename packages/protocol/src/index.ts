@@ -1,3 +1,12 @@
+export { BlockDecoder } from "./block-decoder.ts";
+export type { BlockSink } from "./block-decoder.ts";
+export {
+  encodeBlockChunk,
+  encodeBlockEnd,
+  encodeBlockProgress,
+  encodeZeroBlockChunk,
+} from "./block-encoder.ts";
+export { BLOCK_CHUNK_BYTES, BLOCK_SECTION, BLOCK_SECTOR_BYTES } from "./block-wire.ts";
 export { ByteReader } from "./byte-reader.ts";
 export { ByteWriter } from "./byte-writer.ts";
 export { commandCode, encodeCommand } from "./command-encode.ts";
@@ -6,6 +15,10 @@ export type { DeviceCut } from "./device-cut.ts";
 export { deviceBytes, walkDevice } from "./device-layout.ts";
 export type { DeviceField } from "./device-layout.ts";
 export type { CutBy } from "./device-tail.ts";
+export { DirtyBitmapDecoder } from "./dirty-bitmap-decoder.ts";
+export { DirtyBitmapEncoder } from "./dirty-bitmap-encoder.ts";
+export { DIRTY_BITMAP_SECTION } from "./dirty-bitmap-wire.ts";
+export type { DirtyBitmapName, DirtyBitmapRecord } from "./dirty-bitmap-wire.ts";
 export {
   encodeConfiguration,
   encodeEndMark,
