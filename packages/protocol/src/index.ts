@@ -109,3 +109,4 @@ export {
   encodeDelta,
   XBZRLE_ENCODING,
 } from "./xbzrle.ts";
+export { XbzrleCache } from "./xbzrle-cache.ts";

@@ -1,0 +1,77 @@
+import * as fc from "fast-check";
+import { expect, test } from "vitest";
+import { refusal } from "../test/support.ts";
+import { XbzrleCache } from "./index.ts";
+
+const PAGE = 4096;
+const page = (value: number) => new Uint8Array(PAGE).fill(value);
+
+test("a page is found again, and a copy of it was kept", () => {
+  const cache = new XbzrleCache(4 * PAGE);
+  const bytes = page(1);
+  expect(cache.find(5 * PAGE, 1)).toBeUndefined();
+  expect(cache.insert(5 * PAGE, bytes, 1)).toBe(true);
+  bytes.fill(2);
+  expect(cache.find(5 * PAGE, 1)).toEqual(page(1));
+  expect(cache.find(PAGE, 1)).toBeUndefined();
+});
+
+test("another page gets the slot only two generations after the last use", () => {
+  const cache = new XbzrleCache(4 * PAGE);
+  cache.insert(PAGE, page(1), 1);
+  expect(cache.insert(5 * PAGE, page(5), 2)).toBe(false);
+  expect(cache.find(PAGE, 2)).toEqual(page(1));
+  expect(cache.insert(5 * PAGE, page(5), 3)).toBe(false);
+  expect(cache.insert(5 * PAGE, page(5), 4)).toBe(true);
+  expect(cache.find(PAGE, 4)).toBeUndefined();
+  expect(cache.find(5 * PAGE, 4)).toEqual(page(5));
+});
+
+test("the same page is replaced at any time, and what a delta was sent for is written in place", () => {
+  const cache = new XbzrleCache(PAGE);
+  cache.insert(0, page(1), 1);
+  expect(cache.insert(0, page(2), 1)).toBe(true);
+  cache.find(0, 1)?.set(page(3));
+  expect(cache.find(0, 1)).toEqual(page(3));
+});
+
+test("addresses beyond 32 bits do not meet", () => {
+  const cache = new XbzrleCache(4 * PAGE);
+  cache.insert(2 ** 44, page(1), 1);
+  expect(cache.find(0, 1)).toBeUndefined();
+  expect(cache.find(2 ** 44, 1)).toEqual(page(1));
+});
+
+test("it does what a list of slots does", () => {
+  const step = fc.record({ page: fc.nat(11), advance: fc.boolean(), insert: fc.boolean() });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const cache = new XbzrleCache(4 * PAGE);
+      const slots = new Map<number, { page: number; value: number; used: number }>();
+      let generation = 1;
+      for (const [value, one] of steps.entries()) {
+        if (one.advance) generation++;
+        const held = slots.get(one.page % 4);
+        if (one.insert) {
+          const free = held === undefined || held.page === one.page || generation - held.used >= 2;
+          if (free) slots.set(one.page % 4, { page: one.page, value, used: generation });
+          expect(cache.insert(one.page * PAGE, page(value), generation)).toBe(free);
+        } else {
+          const hit = held?.page === one.page ? held : undefined;
+          if (hit !== undefined) hit.used = generation;
+          expect(cache.find(one.page * PAGE, generation)?.[PAGE - 1]).toBe(hit?.value);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("sizes and addresses that make no sense", () => {
+  for (const bytes of [0, -PAGE, 2048, 3 * PAGE, PAGE + 1, Number.NaN, 2 ** 60]) {
+    expect(refusal(() => new XbzrleCache(bytes)).code).toBe("BAD_PARAMETER");
+  }
+  const cache = new XbzrleCache(PAGE);
+  expect(refusal(() => cache.find(1, 1)).code).toBe("INTERNAL");
+  expect(refusal(() => cache.insert(-PAGE, page(0), 1)).code).toBe("INTERNAL");
+});
