@@ -23,7 +23,7 @@ export type TailInput = "more" | "end-of-stream" | "end-of-package";
 /** End mark, type of the vmdescription, its length, and how its JSON begins. */
 const DESCRIPTION_HEAD_BYTES = 6;
 const JSON_START = [0x7b, 0x22];
-/** Places that look like the start of a vmdescription and are not complete. A real stream has one. */
+/** Places that may look like the start of a vmdescription. A real stream has one. */
 const MAX_CANDIDATES = 64;
 
 /**
@@ -36,6 +36,7 @@ export class DeviceTail {
   readonly #limits: Limits;
   /** Offsets of end marks with what may be a vmdescription behind them. */
   #candidates: readonly number[] = [];
+  #candidatesSeen = 0;
   #scanAt = 0;
 
   /** @param isOpen whether a START section has the id and no END yet. */
@@ -85,17 +86,19 @@ export class DeviceTail {
   }
 
   #findCandidates(bytes: Uint8Array): void {
-    const found = [...this.#candidates];
+    const found: number[] = [];
     const last = bytes.length - DESCRIPTION_HEAD_BYTES - JSON_START.length;
     let at = bytes.indexOf(SECTION_TYPE.vmDescription, this.#scanAt + 1) - 1;
     for (; at >= 0 && at <= last; at = bytes.indexOf(SECTION_TYPE.vmDescription, at + 2) - 1) {
-      if (this.#looksLikeDescription(bytes, at)) found.push(at);
+      if (!this.#looksLikeDescription(bytes, at)) continue;
+      this.#candidatesSeen += 1;
+      if (this.#candidatesSeen > MAX_CANDIDATES) {
+        throw limitExceeded("beginnings of a vmdescription", this.#candidatesSeen, MAX_CANDIDATES);
+      }
+      found.push(at);
     }
     this.#scanAt = Math.max(this.#scanAt, last + 1, 0);
-    if (found.length > MAX_CANDIDATES) {
-      throw limitExceeded("beginnings of a vmdescription", found.length, MAX_CANDIDATES);
-    }
-    this.#candidates = found;
+    if (found.length > 0) this.#candidates = [...this.#candidates, ...found];
   }
 
   #looksLikeDescription(bytes: Uint8Array, at: number): boolean {

@@ -91,7 +91,8 @@ export class FooterSearch {
       case "end-mark":
         return this.#behindEndMark(bytes, next.end, complete);
       case "incomplete":
-        return complete ? "other" : "incomplete";
+        // A stream that was cut off there: the section before is whole.
+        return complete ? "end" : "incomplete";
       default:
         return "other";
     }

@@ -14,6 +14,8 @@ export { cutDevices } from "./device-cut.ts";
 export type { DeviceCut } from "./device-cut.ts";
 export { deviceBytes, walkDevice } from "./device-layout.ts";
 export type { DeviceField } from "./device-layout.ts";
+export { deviceValue } from "./device-value.ts";
+export type { DeviceValue } from "./device-value.ts";
 export type { CutBy } from "./device-tail.ts";
 export { DirtyBitmapDecoder } from "./dirty-bitmap-decoder.ts";
 export { DirtyBitmapEncoder } from "./dirty-bitmap-encoder.ts";

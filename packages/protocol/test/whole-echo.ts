@@ -19,6 +19,7 @@ import type {
   Configuration,
   CutBy,
   OpaqueDevice,
+  PageEncoding,
   PayloadDecoder,
   RamBlockEntry,
   RamSink,
@@ -45,6 +46,8 @@ export class WholeEcho implements StreamHandler, RamSink {
   readonly #footers: boolean;
   #encoder = new RamPageEncoder();
   readonly #ram = new RamDecoder({ limits: DEFAULT_LIMITS, sink: this });
+  /** The page that comes next was written as a delta. */
+  #pageWasEncoded = false;
   #blocks: readonly RamBlockEntry[] = [];
   #memory: Uint8Array[] = [];
 
@@ -111,8 +114,28 @@ export class WholeEcho implements StreamHandler, RamSink {
     this.#encoder.zeroPage(this.w, this.#blocks[block]!.name, offset);
   }
 
+  encodedPage(block: number, offset: number, encoding: PageEncoding, data: Uint8Array): boolean {
+    expect(encoding).toBe("xbzrle");
+    this.#encoder.delta(this.w, this.#blocks[block]!.name, offset, data);
+    this.#pageWasEncoded = true;
+    return true;
+  }
+
+  presentPage(block: number, offset: number): Uint8Array {
+    return this.#memory[block]!.subarray(offset, offset + 4096);
+  }
+
+  multifdFlush(): boolean {
+    this.#encoder.multifdFlush(this.w);
+    return true;
+  }
+
   page(block: number, offset: number, bytes: Uint8Array): void {
     this.#memory[block]!.set(bytes, offset);
+    if (this.#pageWasEncoded) {
+      this.#pageWasEncoded = false;
+      return;
+    }
     this.#encoder.page(this.w, this.#blocks[block]!.name, offset, bytes);
   }
 
