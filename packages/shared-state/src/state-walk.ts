@@ -1,14 +1,12 @@
-import { ByteReader, MigrationError } from "@peregrine/protocol";
-import type { VmDeviceDescription, VmFieldDescription } from "@peregrine/protocol";
+import { ByteReader, deviceValue, MigrationError } from "@peregrine/protocol";
+import type { DeviceValue, VmDeviceDescription, VmFieldDescription } from "@peregrine/protocol";
 
-export type WalkedValue = boolean | number | bigint | Uint8Array | WalkedState | readonly WalkedValue[];
+export type WalkedValue = DeviceValue | WalkedState | readonly WalkedValue[];
 
 /** The fields of a section or structure, as the vmdescription names them. */
 export interface WalkedState {
   readonly [field: string]: WalkedValue;
 }
-
-const INTEGER = /^(u?)int(8|16|32|64)( equal| le)?$/;
 
 /**
  * Reads a section's payload with nothing but its entry in the vmdescription: integers of up to 32 bits
@@ -61,10 +59,7 @@ function walkField(field: VmFieldDescription, input: ByteReader, path: string): 
   }
   const bytes = input.view(field.size).slice();
   if (field.struct !== undefined) return walkStruct(field.struct.fields, bytes, path);
-  if (field.type === "bool" && bytes.length === 1) return bytes[0] !== 0;
-  const integer = INTEGER.exec(field.type);
-  if (integer === null || Number(integer[2]) !== 8 * bytes.length) return bytes;
-  return integerOf(bytes, integer[1] === "u", integer[3] === " le");
+  return deviceValue({ ...field, offset: 0 }, bytes);
 }
 
 function walkStruct(fields: readonly VmFieldDescription[], bytes: Uint8Array, path: string): WalkedState {
@@ -73,20 +68,6 @@ function walkStruct(fields: readonly VmFieldDescription[], bytes: Uint8Array, pa
   const state = walkFields(fields, input, path);
   if (input.available > 0) throw misfit(path, `leaves ${input.available} bytes undescribed`);
   return state;
-}
-
-function integerOf(bytes: Uint8Array, unsigned: boolean, littleEndian: boolean): number | bigint {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  switch (bytes.length) {
-    case 1:
-      return unsigned ? view.getUint8(0) : view.getInt8(0);
-    case 2:
-      return unsigned ? view.getUint16(0, littleEndian) : view.getInt16(0, littleEndian);
-    case 4:
-      return unsigned ? view.getUint32(0, littleEndian) : view.getInt32(0, littleEndian);
-    default:
-      return unsigned ? view.getBigUint64(0, littleEndian) : view.getBigInt64(0, littleEndian);
-  }
 }
 
 function misfit(path: string, what: string): MigrationError {
