@@ -32,23 +32,22 @@ export async function runMoved(
   await using directories = await GuestDirectories.create(guest);
   await using host = await Host.create();
   const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
+  // The destinations wait before the guest starts, so that it does not run on while they do.
+  const destinations = await Promise.all(
+    Array.from({ length: moves }, (_, n) => host.receive(n % 2 === 0 ? "tcp" : "unix")),
+  );
   let current = await host.run(pathOf(guest.file), [...directories.options, ...env], guest.args);
   const chain = [current];
   const giveInput = (): unknown => current.child.stdin!.end(guest.stdin ?? "");
-  let completed = 0;
   // A guest that is to wait for its input gets it at the end of its journey.
   const waits = guest.stdinAfterMs !== undefined;
   if (!waits) giveInput();
   await Promise.race([delay(start * random.next()), current.ended]);
-  let awaited = host.receive("tcp");
-  while (completed < moves) {
+  for (const next of destinations) {
     await Promise.race([delay(interval * 2 * random.next()), current.ended]);
-    const next = await awaited;
     if (current.hasEnded || !(await moved(current, next, downtime))) break;
     current = next.agent;
     chain.push(current);
-    completed++;
-    if (completed < moves) awaited = host.receive(completed % 2 === 0 ? "tcp" : "unix");
   }
   if (waits) giveInput();
   const { status } = await current.ended;
@@ -56,7 +55,7 @@ export async function runMoved(
     stdout: Buffer.concat(chain.map((agent) => agent.stdout.bytes)),
     status,
     files: await directories.files(),
-    moves: completed,
+    moves: chain.length - 1,
   };
 }
 
