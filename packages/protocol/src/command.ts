@@ -43,7 +43,7 @@ export function decodeCommand(code: number, payload: Uint8Array): Command {
       requireLength("SWITCHOVER_START", payload, 0);
       return { kind: "switchover-start" };
     default:
-      return { kind: "other", code, payload: payload.slice() };
+      return { kind: "other", code, payload: new Uint8Array(payload) };
   }
 }
 

@@ -98,7 +98,7 @@ export class ConfigurationDecoder implements PayloadDecoder {
           break;
         case "uuid":
           if (input.available < UUID_BYTES) return false;
-          this.#add({ uuid: input.view(UUID_BYTES).slice() });
+          this.#add({ uuid: new Uint8Array(input.view(UUID_BYTES)) });
           break;
       }
     }

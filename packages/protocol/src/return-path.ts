@@ -80,7 +80,7 @@ export class ReturnPathDecoder {
         return true;
       default:
         if (input.available < next.length + BITMAP_END_BYTES) return false;
-        this.#bitmap(next.block, input.view(next.length).slice());
+        this.#bitmap(next.block, new Uint8Array(input.view(next.length)));
         return true;
     }
   }
