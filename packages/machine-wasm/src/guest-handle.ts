@@ -256,7 +256,7 @@ function expect<K extends GuestReport["kind"]>(
   };
 }
 
-export function guestEnded(exit: GuestExit): MigrationError {
+function guestEnded(exit: GuestExit): MigrationError {
   const how = exit.kind === "exit" ? `exited with status ${exit.status}` : `failed: ${exit.message}`;
   return new MigrationError("DEVICE_STATE", `The guest has ended: it ${how}`);
 }

@@ -4,6 +4,7 @@ import { linkFrames } from "./frames.ts";
 import type { CpuState, GuestThreadData, Variant } from "./guest-messages.ts";
 import { HOST } from "./rewrite/assemble.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
+import { WASI_MODULE } from "./wasi/import-names.ts";
 
 type Imports = Readonly<Record<string, (...args: (number | bigint)[]) => number>>;
 type Callable = (...args: number[]) => void;
@@ -44,7 +45,7 @@ export class GuestInstance {
     const { memory, control } = this.#data;
     const host = { [HOST.memory]: memory, [HOST.control]: control, [HOST.unwind]: this.#tag };
     const instance = new WebAssembly.Instance(module, {
-      wasi_snapshot_preview1: { ...this.#imports },
+      [WASI_MODULE]: { ...this.#imports },
       [HOST.module]: host,
     });
     this.#exports = instance.exports;

@@ -200,6 +200,7 @@ export class WasmMachine implements Machine {
     const startThread = (stackMib: number): GuestThread => this.#host.startThread(data, stackMib);
     const handle = new GuestHandle(startThread, control, identity.stackMib);
     this.#handle = handle;
+    handle.setThrottle(this.#throttle);
     void handle.exited.then(this.#resolveExit);
     await handle.created();
     return { handle, program };
@@ -259,10 +260,6 @@ export class WasmMachine implements Machine {
   setThrottle(percentage: number): void {
     this.#throttle = percentage;
     this.#handle?.setThrottle(percentage);
-  }
-
-  get throttle(): number {
-    return this.#throttle;
   }
 
   async dispose(): Promise<void> {

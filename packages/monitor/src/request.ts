@@ -26,7 +26,7 @@ export function echoedId(value: unknown): { readonly id?: unknown } {
   return isObject(value) && "id" in value ? { id: value["id"] } : {};
 }
 
-export function isObject(value: unknown): value is Record<string, unknown> {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

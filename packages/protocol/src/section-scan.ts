@@ -80,7 +80,7 @@ export function isFooter(bytes: Uint8Array, at: number, id: number): boolean | u
   return be32(bytes, at + 1) === id;
 }
 
-export function be16(bytes: Uint8Array, at: number): number {
+function be16(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset + at, 2).getUint16(0);
 }
 

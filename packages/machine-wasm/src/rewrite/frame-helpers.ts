@@ -22,11 +22,11 @@ const LOAD: Record<number, readonly number[]> = {
 };
 const SIZE: Record<number, number> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
 
-export const CONTROL_MEMORY = 1;
+const CONTROL_MEMORY = 1;
 const HAS_MEMORY_INDEX = 0x40;
 
 /** Bytes that values of these types take in a frame, before the trailer. */
-export const valueBytes = (shape: FrameShape): number => shape.reduce((sum, type) => sum + SIZE[type]!, 0);
+const valueBytes = (shape: FrameShape): number => shape.reduce((sum, type) => sum + SIZE[type]!, 0);
 
 /** Whole frame: values rounded up to 8 bytes, and the trailer. */
 export const frameBytes = (shape: FrameShape): number => ((valueBytes(shape) + 7) & ~7) + FRAME_TRAILER;

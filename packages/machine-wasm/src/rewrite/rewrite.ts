@@ -13,6 +13,7 @@ import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
 import { findSites, type Site } from "./sites.ts";
 import { TypeTable } from "./type-table.ts";
+import { WASI_MODULE } from "../wasi/import-names.ts";
 
 /** Changes whenever the same module would be rewritten with other sites or frames. Both sides of a migration must agree. */
 export const REWRITER_VERSION = 1;
@@ -69,8 +70,6 @@ export interface Rewritten {
 
 /** Engines allow 1000 parameters; a frame is saved by a call with all its values and its site. */
 const MOST_FRAME_VALUES = 999;
-
-const WASI_MODULE = "wasi_snapshot_preview1";
 
 /**
  * Rewrites a WASI command so that it can be stopped at a safepoint, its call stack read and continued elsewhere.
