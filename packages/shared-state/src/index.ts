@@ -1,5 +1,15 @@
 export { MigrationCapabilities } from "./capabilities.ts";
 export type { CapabilityChange, CapabilityName, CapabilityState } from "./capabilities.ts";
+export type {
+  BuildRam,
+  CarriedClosing,
+  CarriedMachine,
+  CarriedOpening,
+  MachineIntake,
+  OpaqueSection,
+  RamBuilder,
+  StreamEnding,
+} from "./carried-machine.ts";
 export { decoderFor, DeviceRegistry } from "./device-registry.ts";
 export type { Device, DeviceListing, DevicePhase, SavedDevice } from "./device-registry.ts";
 export { DirtyBitmap } from "./dirty-bitmap.ts";

@@ -1,3 +1,4 @@
+import type { CarriedMachine, MachineIntake } from "./carried-machine.ts";
 import type { DeviceRegistry } from "./device-registry.ts";
 import type { DirtyBitmap } from "./dirty-bitmap.ts";
 
@@ -17,6 +18,11 @@ export interface RamBlock {
  */
 export interface GuestRam {
   readonly blocks: readonly RamBlock[];
+  /**
+   * True: at first the dirty log holds every page that has contents, so nothing else has to be sent. Otherwise
+   * all memory in use is dirty at first.
+   */
+  readonly logsAllContents?: boolean;
   /** Bytes of the block in use now; grows, never shrinks; at most the block's `length`. */
   usedBytes(block: number): number;
   /**
@@ -31,6 +37,8 @@ export interface GuestRam {
   writePages(block: number, offset: number, bytes: Uint8Array): void;
   /** Fills one page; a page that already holds `value` throughout is left untouched. */
   fillPage(block: number, offset: number, value: number): void;
+  /** Told how many of the pages that `harvest` has reported were sent since the last call. */
+  sent?(pages: number): void;
 }
 
 /**
@@ -58,6 +66,10 @@ export interface Machine {
   readonly type: string;
   /** State that travels as sections. Early devices are sent before RAM, the others after it. */
   readonly devices: DeviceRegistry;
+  /** The machine came in a stream of QEMU: its stream is framed like that one, and it has no devices of its own. */
+  readonly carried?: CarriedMachine;
+  /** How it takes in a machine of any type. Without it only streams that fit `type` and `devices` are loaded. */
+  readonly intake?: MachineIntake;
   /** Guest memory for other threads. On the destination it exists once the early devices are loaded. */
   ram(): RamAccess;
   /** Resolves when everything that can be prepared before the last byte is (compiled, instantiated). */
