@@ -62,6 +62,7 @@ export class ByteReader {
       return;
     }
     if (this.#bytes === this.#carry) {
+      if (this.#next === EMPTY) return;
       this.#append(this.#next.length - this.#nextAt);
       this.#next = EMPTY;
       this.#nextAt = 0;
@@ -167,7 +168,12 @@ export class ByteReader {
       this.#carry = grown;
       this.#open(grown, 0, left);
     }
-    this.#carry.set(this.#next.subarray(this.#nextAt, this.#nextAt + count), this.#end);
+    if (count === 1) {
+      // Input that comes byte by byte: making a view of each would take longer than all the rest.
+      this.#carry[this.#end] = this.#next[this.#nextAt] ?? 0;
+    } else {
+      this.#carry.set(this.#next.subarray(this.#nextAt, this.#nextAt + count), this.#end);
+    }
     this.#nextAt += count;
     this.#end += count;
   }
