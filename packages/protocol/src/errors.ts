@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   UNSUPPORTED_FEATURE: "the module uses something that cannot be migrated",
   GUEST_TRAP: "the guest program trapped",
   GUEST_ENDED: "the guest program ended before it was moved",
+  STORE_FAILED: "a virtual machine could not be kept on disk, or its file could not be given up",
   // Control
   BAD_PARAMETER: "a parameter's value is not allowed",
   BAD_COMMAND: "a monitor command could not be understood",
