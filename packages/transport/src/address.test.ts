@@ -20,6 +20,11 @@ describe("a URI", () => {
     const address = fc.oneof(
       fc.record({ kind: fc.constant("tcp" as const), host, port: fc.integer({ min: 0, max: 65_535 }) }),
       fc.record({ kind: fc.constant("unix" as const), path: path.map((text) => text.slice(0, 26)) }),
+      fc.record({
+        kind: fc.constant("file" as const),
+        path: fc.oneof(path, fc.constantFrom("a,offset=1", ",offset=", "a,offset=1,offset=x")),
+        offset: fc.oneof(fc.constant(0), fc.maxSafeNat()),
+      }),
     );
     fc.assert(
       fc.property(address, (value) => {
@@ -34,6 +39,9 @@ describe("a URI", () => {
     ["tcp::0", { kind: "tcp", host: "", port: 0 }],
     ["unix:/run/guest.sock", { kind: "unix", path: "/run/guest.sock" }],
     ["unix:relative:with:colons", { kind: "unix", path: "relative:with:colons" }],
+    ["file:/var/vm", { kind: "file", path: "/var/vm", offset: 0 }],
+    ["file:vm,offset=4096", { kind: "file", path: "vm", offset: 4096 }],
+    ["file:a, b,offset=0x1F", { kind: "file", path: "a, b", offset: 31 }],
   ])("%s is understood", (uri, address) => {
     expect(parseUri(uri)).toEqual(address);
   });
@@ -73,6 +81,22 @@ describe("a URI", () => {
     );
   });
 
+  test("a file needs a path, and an offset that is a number of bytes", () => {
+    for (const uri of ["file:", "file:,offset=1", "file:a\0b"]) {
+      expect(() => parseUri(uri)).toThrow(
+        expect.objectContaining({ code: "BAD_ADDRESS", message: "invalid file address" }),
+      );
+    }
+    for (const offset of ["", "-1", "1k", "0x", "1e3", "9007199254740992"]) {
+      expect(() => parseUri(`file:a,offset=${offset}`)).toThrow(
+        expect.objectContaining({
+          code: "BAD_ADDRESS",
+          message: `invalid file address: the offset '${offset}' is no number of bytes`,
+        }),
+      );
+    }
+  });
+
   test.each(["carrier-pigeon:4444", "tcp", "", ":", "TCP:127.0.0.1:1", "constructor:x"])(
     "%s names no transport",
     async (uri) => {
@@ -91,5 +115,6 @@ describe("a URI", () => {
   test("is described in error texts without its scheme", () => {
     expect(describeAddress({ kind: "tcp", host: "::1", port: 1 })).toBe("[::1]:1");
     expect(describeAddress({ kind: "unix", path: "/x" })).toBe("/x");
+    expect(describeAddress({ kind: "file", path: "/x", offset: 9 })).toBe("/x");
   });
 });

@@ -16,6 +16,8 @@ export interface Channel {
   readonly error: MigrationError | undefined;
   /** Resolves, never rejects, once the channel is gone; `error` then says why. */
   readonly closed: Promise<void>;
+  /** The channel goes into a file: nobody answers, and the bytes can be put at any place. */
+  readonly file?: SeekableOutput;
   /**
    * Resolves when the kernel has all of `bytes`, so the caller may use the buffer again; nothing is
    * copied before that. A caller that awaits each write holds one buffer in memory, however slow
@@ -32,10 +34,26 @@ export interface Channel {
    * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
    */
   read(): AsyncGenerator<Uint8Array, void, void>;
-  /** Ends this direction after everything that was written; the other one stays open. Errors as `write`. */
+  /**
+   * Ends this direction after everything that was written; the other one stays open. What went into a file
+   * is on the disk then, and stays there. Errors as `write`.
+   */
   end(): Promise<void>;
-  /** Drops the channel at once, with what was not yet sent. Pending calls reject with `error`. */
+  /**
+   * Drops the channel at once, with what was not yet sent. Pending calls reject with `error`. A file that was
+   * not ended is removed.
+   */
   destroy(error?: MigrationError): void;
+}
+
+/** The places of the file that a channel writes. */
+export interface SeekableOutput {
+  /** Offset in the file at which the next `write` puts its bytes. */
+  readonly position: number;
+  /** Lets the next `write` go on at this offset. Bytes that are left out read as zero. */
+  seek(position: number): void;
+  /** As the channel's `write`, at an offset of its own: {@link position} stays as it is. */
+  writeAt(bytes: Uint8Array, position: number): Promise<void>;
 }
 
 export interface ChannelOptions {

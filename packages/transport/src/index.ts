@@ -1,6 +1,6 @@
 export { describeAddress, formatUri } from "./address.ts";
-export type { Address, TcpAddress, UnixAddress } from "./address.ts";
-export type { Channel, ChannelOptions, ConnectOptions, Listener } from "./channel.ts";
+export type { Address, FileAddress, TcpAddress, UnixAddress } from "./address.ts";
+export type { Channel, ChannelOptions, ConnectOptions, Listener, SeekableOutput } from "./channel.ts";
 export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
 export { abortError } from "./socket-connect.ts";
 export { connect, listen, parseUri } from "./uri.ts";

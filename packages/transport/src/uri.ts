@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Address } from "./address.ts";
 import type { Channel, ChannelOptions, ConnectOptions, Listener, Transport } from "./channel.ts";
+import { file } from "./file.ts";
 import { tcp } from "./tcp.ts";
 import { unix } from "./unix.ts";
 
@@ -10,6 +11,7 @@ export type Direction = "outgoing" | "incoming";
 const TRANSPORTS: ReadonlyMap<string, Transport> = new Map([
   ["tcp", tcp],
   ["unix", unix],
+  ["file", file],
 ]);
 
 /** Understands `SCHEME:REST`. Errors: UNKNOWN_SCHEME, worded for the direction; BAD_ADDRESS. */
