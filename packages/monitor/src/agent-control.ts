@@ -70,6 +70,8 @@ export interface AgentControl {
   setSpeed(bytesPerSecond: number): MaybePromise<void>;
   /** Tolerated downtime in seconds, held to 0 … 2^64−1 ns. */
   setDowntime(seconds: number): MaybePromise<void>;
+  /** Bytes of the XBZRLE cache, rounded down to a power of two; at most as many as the guest has memory. */
+  setCacheSize(bytes: number): MaybePromise<void>;
   /** Checks the values, then sets all of them or none. */
   setParameters(changes: { readonly [N in ParameterName]?: unknown }): MaybePromise<void>;
   queryParameters(): MaybePromise<ParameterValues>;

@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { beforeEach, describe, expect, test } from "vitest";
-import { FakeAgent } from "../test/fake-agent.ts";
+import { FAKE_RAM_BYTES, FakeAgent } from "../test/fake-agent.ts";
 import { VERSION } from "../test/version.ts";
 import { createCommands } from "./commands.ts";
 
@@ -43,11 +43,13 @@ describe("the commands about the guest", () => {
       "migrate_cancel",
       "migrate_set_downtime",
       "migrate_set_speed",
+      "migrate-set-cache-size",
       "migrate-set-capabilities",
       "migrate-set-parameters",
       "qmp_capabilities",
       "query-commands",
       "query-migrate",
+      "query-migrate-cache-size",
       "query-migrate-capabilities",
       "query-migrate-parameters",
       "query-name",
@@ -92,21 +94,47 @@ describe("the commands about the migration", () => {
     expect(await run("migrate-set-parameters", { "max-bandwidth": 0, "downtime-limit": 2_000_000 })).toEqual(
       {},
     );
+    const multifd = {
+      "multifd-channels": 4,
+      "multifd-compression": "zstd",
+      "multifd-zlib-level": 9,
+      "multifd-zstd-level": 20,
+    };
+    await run("migrate-set-parameters", { ...multifd, "xbzrle-cache-size": 8192 });
     expect(await run("query-migrate-parameters")).toEqual({
       "max-bandwidth": 0,
       "downtime-limit": 2_000_000,
+      "xbzrle-cache-size": 8192,
+      ...multifd,
     });
     await run("migrate-set-parameters", { "max-bandwidth": 2 ** 63 });
     await run("migrate-set-parameters", {});
-    expect(agent.parameters.values()).toEqual({ "max-bandwidth": 2 ** 63, "downtime-limit": 2_000_000 });
+    expect(agent.parameters.values()).toMatchObject({
+      "max-bandwidth": 2 ** 63,
+      "downtime-limit": 2_000_000,
+    });
+  });
+
+  test("set the size of the XBZRLE cache and show it", async () => {
+    expect(await run("query-migrate-cache-size")).toBe(64 << 20);
+    expect(await run("migrate-set-cache-size", { value: 10_000_000 })).toEqual({});
+    expect(await run("query-migrate-cache-size")).toBe(8 << 20);
+    await expect(run("migrate-set-cache-size", { value: FAKE_RAM_BYTES + 1 })).rejects.toMatchObject({
+      message: "Parameter 'cache size' expects exceeds guest ram size ",
+    });
   });
 
   test("set and show the capabilities", async () => {
-    expect(await run("query-migrate-capabilities")).toEqual([{ capability: "events", state: false }]);
-    expect(
-      await run("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] }),
-    ).toEqual({});
-    expect(await run("query-migrate-capabilities")).toEqual([{ capability: "events", state: true }]);
+    const states = { events: false, xbzrle: false, "return-path": true, multifd: false, "mapped-ram": false };
+    const listed = (changed: Partial<typeof states>) =>
+      Object.entries({ ...states, ...changed }).map(([capability, state]) => ({ capability, state }));
+    expect(await run("query-migrate-capabilities")).toEqual(listed({}));
+    const capabilities = [
+      { capability: "events", state: true },
+      { capability: "return-path", state: false },
+    ];
+    expect(await run("migrate-set-capabilities", { capabilities })).toEqual({});
+    expect(await run("query-migrate-capabilities")).toEqual(listed({ events: true, "return-path": false }));
   });
 
   test("pass on the agent's refusal", async () => {
@@ -148,7 +176,12 @@ describe("wrong arguments", () => {
     ["migrate-set-parameters", { "max-bandwidth": 2 ** 65 }, bandwidth],
     ["migrate-set-parameters", { "downtime-limit": 2_000_001 }, downtime],
     ["migrate-set-parameters", { "downtime-limit": -1 }, downtime],
-    ["migrate-set-parameters", { "multifd-channels": 2 }, "Parameter 'multifd-channels' is unexpected"],
+    [
+      "migrate-set-parameters",
+      { "cpu-throttle-initial": 2 },
+      "Parameter 'cpu-throttle-initial' is unexpected",
+    ],
+    ["migrate-set-cache-size", { value: 1.5 }, "Invalid parameter type for 'value', expected: integer"],
     ["migrate-set-capabilities", {}, "Parameter 'capabilities' is missing"],
     [
       "migrate-set-capabilities",

@@ -9,6 +9,11 @@ import type { MonitorVersion } from "./version.ts";
 const PARAMETERS = {
   "max-bandwidth": v.exactOptional(v.unknown()),
   "downtime-limit": v.exactOptional(v.unknown()),
+  "xbzrle-cache-size": v.exactOptional(v.unknown()),
+  "multifd-channels": v.exactOptional(v.unknown()),
+  "multifd-compression": v.exactOptional(v.unknown()),
+  "multifd-zlib-level": v.exactOptional(v.unknown()),
+  "multifd-zstd-level": v.exactOptional(v.unknown()),
 } satisfies Record<ParameterName, unknown>;
 
 const CAPABILITIES = v.array(v.strictObject({ capability: v.string(), state: v.boolean() }));
@@ -51,6 +56,11 @@ export function createCommands(agent: AgentControl, version: MonitorVersion): Co
 
     defineCommand("migrate_set_speed", { value: integer() }, ({ value }) => agent.setSpeed(value)),
     defineCommand("migrate_set_downtime", { value: v.number() }, ({ value }) => agent.setDowntime(value)),
+    defineCommand("migrate-set-cache-size", { value: integer() }, ({ value }) => agent.setCacheSize(value)),
+    defineCommand("query-migrate-cache-size", {}, async () => {
+      const parameters = await agent.queryParameters();
+      return parameters["xbzrle-cache-size"];
+    }),
     defineCommand("migrate-set-parameters", PARAMETERS, (changes) => agent.setParameters(changes)),
     defineCommand("query-migrate-parameters", {}, () => agent.queryParameters()),
 

@@ -8,6 +8,9 @@ import type {
 } from "@peregrine/shared-state";
 import type { AgentControl, AgentEvent, AgentInfo, GuestStatus } from "../src/agent-control.ts";
 
+/** Bytes of memory that the guest would have. */
+export const FAKE_RAM_BYTES = 16 << 20;
+
 /** An agent without a guest: it remembers what it was told. */
 export class FakeAgent implements AgentControl {
   readonly calls: unknown[][] = [];
@@ -75,6 +78,10 @@ export class FakeAgent implements AgentControl {
     this.parameters.setDowntime(seconds);
   }
 
+  setCacheSize(bytes: number): void {
+    this.parameters.setCacheSize(bytes, FAKE_RAM_BYTES);
+  }
+
   setParameters(changes: Readonly<Record<string, unknown>>): void {
     this.parameters.set(changes);
   }
@@ -100,7 +107,7 @@ export class FakeAgent implements AgentControl {
       status: "running",
       role: "source",
       owner: "owner",
-      memory: 16 << 20,
+      memory: FAKE_RAM_BYTES,
       migration: this.migration,
     };
   }

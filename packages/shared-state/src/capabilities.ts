@@ -5,9 +5,30 @@ import type { MigrationStatus } from "./migration-state.ts";
 const DEFAULTS = {
   /** Send MIGRATION and MIGRATION_PASS events. */
   events: false,
+  /** After the first pass, send pages as their difference from what the destination has. */
+  xbzrle: false,
+  /**
+   * Have the destination answer. On by default, unlike in other programs that speak this stream: without it
+   * nobody learns whether the destination has loaded the guest.
+   */
+  "return-path": true,
+  /** Send pages over connections of their own. */
+  multifd: false,
+  /** Give each page a fixed place in a file. */
+  "mapped-ram": false,
 };
 
+/** Capabilities that cannot be on together. */
+const INCOMPATIBLE: readonly (readonly [CapabilityName, CapabilityName, string])[] = [
+  ["multifd", "xbzrle", "Multifd is not compatible with xbzrle"],
+  ["mapped-ram", "xbzrle", "Mapped-ram is not compatible with xbzrle"],
+  ["mapped-ram", "multifd", "Mapped-ram is not compatible with multifd"],
+];
+
 export type CapabilityName = keyof typeof DEFAULTS;
+
+/** Every capability with its state. */
+export type CapabilityStates = Readonly<Record<CapabilityName, boolean>>;
 
 export interface CapabilityState {
   readonly capability: CapabilityName;
@@ -22,7 +43,12 @@ export interface CapabilityChange {
 
 /** The capabilities of all migrations of a process. */
 export class MigrationCapabilities {
-  readonly #states: Record<CapabilityName, boolean> = { ...DEFAULTS };
+  #states: CapabilityStates = DEFAULTS;
+
+  /** As they are now; a later change makes a new object. */
+  get states(): CapabilityStates {
+    return this.#states;
+  }
 
   isOn(capability: CapabilityName): boolean {
     return this.#states[capability];
@@ -39,14 +65,19 @@ export class MigrationCapabilities {
   /**
    * Makes all of `changes`, or none of them.
    * @param migration the state of the outgoing migration.
-   * Errors: IN_PROGRESS in `setup` and `active`, BAD_PARAMETER for a capability that is not built.
+   * Errors: IN_PROGRESS in `setup` and `active`, BAD_PARAMETER for a capability that is not built and for
+   * two that cannot be on together.
    */
   set(changes: readonly CapabilityChange[], migration: MigrationStatus): void {
     if (migration === "setup" || migration === "active") {
       throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
     }
-    const checked = changes.map(({ capability, state }) => ({ capability: known(capability), state }));
-    for (const { capability, state } of checked) this.#states[capability] = state;
+    const wanted = { ...this.#states };
+    for (const { capability, state } of changes) wanted[known(capability)] = state;
+    for (const [one, other, refusal] of INCOMPATIBLE) {
+      if (wanted[one] && wanted[other]) throw new MigrationError("BAD_PARAMETER", refusal);
+    }
+    this.#states = wanted;
   }
 }
 

@@ -1,5 +1,5 @@
 export { MigrationCapabilities } from "./capabilities.ts";
-export type { CapabilityChange, CapabilityName, CapabilityState } from "./capabilities.ts";
+export type { CapabilityChange, CapabilityName, CapabilityState, CapabilityStates } from "./capabilities.ts";
 export type {
   BuildRam,
   CarriedClosing,
@@ -23,6 +23,7 @@ export type {
   MigrationInfo,
   MigrationInfoInput,
   RamInfo,
+  XbzrleInfo,
 } from "./migration-info.ts";
 export { MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
 export type { MigrationStatus, MigrationStatusListener } from "./migration-state.ts";
@@ -50,5 +51,6 @@ export type {
   StructField,
 } from "./state-description.ts";
 export { describeState, encodeState } from "./state-encode.ts";
+export type { XbzrleStatistics } from "./xbzrle-statistics.ts";
 export { walkState } from "./state-walk.ts";
 export type { WalkedState, WalkedValue } from "./state-walk.ts";

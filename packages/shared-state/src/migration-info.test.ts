@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { migrationInfo } from "./migration-info.ts";
 import type { MigrationStatus } from "./migration-state.ts";
 import { MigrationStatistics } from "./migration-statistics.ts";
+import { XBZRLE_COUNTERS, XbzrleStatistics } from "./xbzrle-statistics.ts";
 
 function statistics(): MigrationStatistics {
   const filled = new MigrationStatistics();
@@ -21,6 +22,13 @@ function statistics(): MigrationStatistics {
   filled.expectedDowntime = 25;
   filled.downtime = 9;
   filled.totalTime = 700;
+  filled.multifdBytes = 18;
+  filled.xbzrle.bytes = 19;
+  filled.xbzrle.pages = 20;
+  filled.xbzrle.cacheMiss = 21;
+  filled.xbzrle.cacheMissRate = 0.25;
+  filled.xbzrle.encodingRate = 22.5;
+  filled.xbzrle.overflow = 23;
   return filled;
 }
 
@@ -39,6 +47,7 @@ const ram = {
   "pages-per-second": 15,
   "precopy-bytes": 15,
   "downtime-bytes": 16,
+  "multifd-bytes": 18,
 };
 
 const info = (status: MigrationStatus, filled = statistics(), error?: string): unknown =>
@@ -64,6 +73,29 @@ describe("the answer of query-migrate", () => {
     };
     expect(info("active")).toStrictEqual(expected);
     expect(info("cancelling")).toStrictEqual(expected);
+  });
+
+  it("has the figures of XBZRLE while it is on", () => {
+    const cache = {
+      "cache-size": 65_536,
+      bytes: 19,
+      pages: 20,
+      "cache-miss": 21,
+      "cache-miss-rate": 0.25,
+      "encoding-rate": 22.5,
+      overflow: 23,
+    };
+    for (const status of ["active", "cancelling", "completed"] as const) {
+      const input = { status, statistics: statistics(), now: 1500, xbzrleCacheSize: 65_536 };
+      expect(migrationInfo(input)).toMatchObject({ "xbzrle-cache": cache });
+    }
+    const failed = {
+      status: "failed",
+      statistics: statistics(),
+      now: 1500,
+      xbzrleCacheSize: 65_536,
+    } as const;
+    expect(migrationInfo(failed)).not.toHaveProperty("xbzrle-cache");
   });
 
   it("names the throttle only while there is one", () => {
@@ -92,22 +124,28 @@ describe("the answer of query-migrate", () => {
 });
 
 describe("the statistics", () => {
-  const counters = Object.entries(Object.getOwnPropertyDescriptors(MigrationStatistics.prototype))
-    .filter(([, property]) => property.set !== undefined)
-    .map(([name]) => name) as "transferred"[];
+  const setters = (prototype: object): string[] =>
+    Object.entries(Object.getOwnPropertyDescriptors(prototype))
+      .filter(([, property]) => property.set !== undefined)
+      .map(([name]) => name);
+  const counters = setters(MigrationStatistics.prototype) as "transferred"[];
+  const ofXbzrle = setters(XbzrleStatistics.prototype) as "pages"[];
 
   it("begin with an mbps of -1 and with 0 in all the rest", () => {
     const fresh = new MigrationStatistics();
     for (const name of counters)
       expect([name, fresh[name]]).toEqual([name, (name as string) === "mbps" ? -1 : 0]);
+    for (const name of ofXbzrle) expect([name, fresh.xbzrle[name]]).toEqual([name, 0]);
   });
 
   it("keep each counter in a place of its own, for every thread that opens the buffer", () => {
     const writer = new MigrationStatistics();
     const reader = new MigrationStatistics(writer.buffer);
     for (const [index, name] of counters.entries()) writer[name] = 1000 + index;
+    for (const [index, name] of ofXbzrle.entries()) writer.xbzrle[name] = 2000 + index;
     for (const [index, name] of counters.entries()) expect(reader[name]).toBe(1000 + index);
-    expect(counters.length).toBeGreaterThan(20);
+    for (const [index, name] of ofXbzrle.entries()) expect(reader.xbzrle[name]).toBe(2000 + index);
+    expect([counters.length, ofXbzrle.length]).toEqual([25, XBZRLE_COUNTERS]);
   });
 
   it("are all 0 at the beginning of a migration, mbps too", () => {
@@ -116,5 +154,6 @@ describe("the statistics", () => {
     for (const name of counters) {
       expect([name, filled[name]]).toEqual([name, (name as string) === "startTime" ? 42 : 0]);
     }
+    for (const name of ofXbzrle) expect([name, filled.xbzrle[name]]).toEqual([name, 0]);
   });
 });

@@ -29,6 +29,20 @@ export type RamInfo = {
   readonly "precopy-bytes": number;
   /** Bytes sent while the guest was stopped. */
   readonly "downtime-bytes": number;
+  /** Bytes sent on the connections of multifd. */
+  readonly "multifd-bytes": number;
+};
+
+/** How XBZRLE does, with the names that `query-migrate` has. The counters are those of XbzrleStatistics. */
+export type XbzrleInfo = {
+  /** Bytes. */
+  readonly "cache-size": number;
+  readonly bytes: number;
+  readonly pages: number;
+  readonly "cache-miss": number;
+  readonly "cache-miss-rate": number;
+  readonly "encoding-rate": number;
+  readonly overflow: number;
 };
 
 /** The answer of `query-migrate`. Which keys there are depends on the status. Times are milliseconds. */
@@ -46,6 +60,8 @@ export type ActiveInfo = {
   readonly "expected-downtime": number;
   readonly "setup-time": number;
   readonly ram: RamInfo;
+  /** Only while the capability is on. */
+  readonly "xbzrle-cache"?: XbzrleInfo;
   /** Only while the guest is throttled. */
   readonly "cpu-throttle-percentage"?: number;
 };
@@ -56,6 +72,8 @@ export type CompletedInfo = {
   readonly downtime: number;
   readonly "setup-time": number;
   readonly ram: RamInfo;
+  /** Only while the capability is on. */
+  readonly "xbzrle-cache"?: XbzrleInfo;
 };
 
 export interface MigrationInfoInput {
@@ -65,9 +83,12 @@ export interface MigrationInfoInput {
   readonly now: number;
   /** Why the migration failed. */
   readonly error?: string | undefined;
+  /** Bytes of the XBZRLE cache, while the capability is on. */
+  readonly xbzrleCacheSize?: number | undefined;
 }
 
-export function migrationInfo({ status, statistics, now, error }: MigrationInfoInput): MigrationInfo {
+export function migrationInfo(input: MigrationInfoInput): MigrationInfo {
+  const { status, statistics, now, error } = input;
   switch (status) {
     case "none":
       return {};
@@ -82,6 +103,7 @@ export function migrationInfo({ status, statistics, now, error }: MigrationInfoI
         "expected-downtime": statistics.expectedDowntime,
         "setup-time": statistics.setupTime,
         ram: ramInfo(statistics, statistics.remaining),
+        ...xbzrleInfo(input),
         ...(statistics.throttlePercentage > 0
           ? { "cpu-throttle-percentage": statistics.throttlePercentage }
           : {}),
@@ -93,6 +115,7 @@ export function migrationInfo({ status, statistics, now, error }: MigrationInfoI
         downtime: statistics.downtime,
         "setup-time": statistics.setupTime,
         ram: ramInfo(statistics, 0),
+        ...xbzrleInfo(input),
       };
     default:
       status satisfies "failed";
@@ -116,5 +139,24 @@ function ramInfo(statistics: MigrationStatistics, remaining: number): RamInfo {
     "pages-per-second": Math.round(statistics.pagesPerSecond),
     "precopy-bytes": statistics.precopyBytes,
     "downtime-bytes": statistics.downtimeBytes,
+    "multifd-bytes": statistics.multifdBytes,
+  };
+}
+
+function xbzrleInfo({ statistics, xbzrleCacheSize }: MigrationInfoInput): {
+  readonly "xbzrle-cache"?: XbzrleInfo;
+} {
+  if (xbzrleCacheSize === undefined) return {};
+  const { bytes, pages, cacheMiss, cacheMissRate, encodingRate, overflow } = statistics.xbzrle;
+  return {
+    "xbzrle-cache": {
+      "cache-size": xbzrleCacheSize,
+      bytes,
+      pages,
+      "cache-miss": cacheMiss,
+      "cache-miss-rate": cacheMissRate,
+      "encoding-rate": encodingRate,
+      overflow,
+    },
   };
 }

@@ -1,4 +1,5 @@
 import { PAGE_SIZE } from "./machine.ts";
+import { XBZRLE_COUNTERS, XbzrleStatistics } from "./xbzrle-statistics.ts";
 
 /** Where each counter is in the buffer. */
 const AT = {
@@ -26,9 +27,11 @@ const AT = {
   passBytes: 21,
   passPages: 22,
   throttlePercentage: 23,
+  multifdBytes: 24,
 } as const;
 
-const COUNTERS = Object.keys(AT).length;
+const XBZRLE_AT = Object.keys(AT).length;
+const COUNTERS = XBZRLE_AT + XBZRLE_COUNTERS;
 
 /**
  * The counters of the outgoing migration, in shared memory: the migration thread writes them, the
@@ -38,12 +41,15 @@ const COUNTERS = Object.keys(AT).length;
 export class MigrationStatistics {
   /** For opening the same counters in another thread. */
   readonly buffer: SharedArrayBuffer;
+  /** Those of XBZRLE; all 0 while the capability is off. */
+  readonly xbzrle: XbzrleStatistics;
   readonly #counters: Float64Array;
 
   /** @param buffer of another thread's MigrationStatistics; new ones are 0, and {@link mbps} -1. */
   constructor(buffer?: SharedArrayBuffer) {
     this.buffer = buffer ?? new SharedArrayBuffer(COUNTERS * Float64Array.BYTES_PER_ELEMENT);
     this.#counters = new Float64Array(this.buffer, 0, COUNTERS);
+    this.xbzrle = new XbzrleStatistics(this.#counters.subarray(XBZRLE_AT));
     if (buffer === undefined) this.mbps = -1;
   }
 
@@ -66,7 +72,7 @@ export class MigrationStatistics {
     return this.dirtyPagesRate * PAGE_SIZE;
   }
 
-  /** Bytes of the stream sent. */
+  /** Bytes of the stream sent, on all connections. */
   get transferred(): number {
     return this.#counters[AT.transferred]!;
   }
@@ -280,5 +286,14 @@ export class MigrationStatistics {
 
   set throttlePercentage(value: number) {
     this.#counters[AT.throttlePercentage] = value;
+  }
+
+  /** Bytes sent on the connections of multifd. */
+  get multifdBytes(): number {
+    return this.#counters[AT.multifdBytes]!;
+  }
+
+  set multifdBytes(value: number) {
+    this.#counters[AT.multifdBytes] = value;
   }
 }

@@ -4,12 +4,25 @@ import { MigrationParameters } from "./parameters.ts";
 
 const DOWNTIME_RANGE = "Parameter 'downtime_limit' expects an integer in the range of 0 to (2000 * 1000) ms";
 
+const CACHE_SIZE = "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size";
+
+/** What new parameters hold. */
+const DEFAULTS = {
+  "max-bandwidth": 33_554_432,
+  "downtime-limit": 30,
+  "xbzrle-cache-size": 67_108_864,
+  "multifd-channels": 2,
+  "multifd-compression": "none",
+  "multifd-zlib-level": 1,
+  "multifd-zstd-level": 1,
+};
+
 const refusal = (message: string): unknown => expect.objectContaining({ code: "BAD_PARAMETER", message });
 
 describe("the parameters", () => {
-  it("begin with 32 MiB/s and 30 ms", () => {
+  it("begin with 32 MiB/s, 30 ms, and the figures of upstream", () => {
     const parameters = new MigrationParameters();
-    expect(parameters.values()).toStrictEqual({ "max-bandwidth": 33_554_432, "downtime-limit": 30 });
+    expect(parameters.values()).toStrictEqual(DEFAULTS);
     expect(parameters.downtimeLimitNs).toBe(30_000_000);
   });
 
@@ -20,7 +33,36 @@ describe("the parameters", () => {
     expect([other.maxBandwidth, other.downtimeLimit]).toEqual([0, 2_000_000]);
     const largest = JSON.parse("18446744073709551615") as number;
     other.set({ "max-bandwidth": largest, "downtime-limit": 0 });
-    expect(parameters.values()).toEqual({ "max-bandwidth": largest, "downtime-limit": 0 });
+    expect(parameters.values()).toMatchObject({ "max-bandwidth": largest, "downtime-limit": 0 });
+  });
+
+  it("of xbzrle and multifd take values up to their limits, in every thread at once", () => {
+    const parameters = new MigrationParameters();
+    const other = new MigrationParameters(parameters.buffer);
+    for (const multifd of [
+      ["none", 1, 0, 0],
+      ["zlib", 255, 9, 0],
+      ["zstd", 2, 0, 20],
+    ] as const) {
+      const [compression, channels, zlib, zstd] = multifd;
+      parameters.set({
+        "multifd-compression": compression,
+        "multifd-channels": channels,
+        "multifd-zlib-level": zlib,
+        "multifd-zstd-level": zstd,
+      });
+      expect([
+        other.multifdCompression,
+        other.multifdChannels,
+        other.multifdZlibLevel,
+        other.multifdZstdLevel,
+      ]).toEqual(multifd);
+      expect(other.values()["multifd-compression"]).toBe(compression);
+    }
+    for (const size of [4096, 8192, 2 ** 30, 2 ** 52]) {
+      parameters.set({ "xbzrle-cache-size": size });
+      expect(other.xbzrleCacheSize).toBe(size);
+    }
   });
 
   it("refuse what is not allowed, in upstream's words, and change nothing then", () => {
@@ -35,6 +77,21 @@ describe("the parameters", () => {
       [{ "max-bandwidth": "1M" }, "Parameter 'max-bandwidth' expects uint64"],
       [{ "max-bandwidth": null }, "Parameter 'max-bandwidth' expects uint64"],
       [{ "max-bandwidth": 2 ** 65 }, "Parameter 'max-bandwidth' expects uint64"],
+      [{ "xbzrle-cache-size": 2048 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": 0 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": -4096 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": 12_288 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": 2 ** 49 + 1 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": 2 ** 64 }, CACHE_SIZE],
+      [{ "xbzrle-cache-size": "64M" }, "Parameter 'xbzrle-cache-size' expects uint64"],
+      [{ "multifd-channels": 0 }, "Parameter 'multifd_channels' expects a value between 1 and 255"],
+      [{ "multifd-channels": 256 }, "Parameter 'multifd_channels' expects a value between 1 and 255"],
+      [{ "multifd-channels": "2" }, "Parameter 'multifd-channels' expects uint8"],
+      [{ "multifd-compression": "qpl" }, "Parameter 'multifd-compression' does not accept value 'qpl'"],
+      [{ "multifd-compression": 1 }, "Invalid parameter type for 'multifd-compression', expected: string"],
+      [{ "multifd-zlib-level": 10 }, "Parameter 'multifd_zlib_level' expects a value between 0 and 9"],
+      [{ "multifd-zstd-level": 21 }, "Parameter 'multifd_zstd_level' expects a value between 0 and 20"],
+      [{ "multifd-zstd-level": -1 }, "Parameter 'multifd_zstd_level' expects a value between 0 and 20"],
       [{ "max-bandwith": 1 }, "Parameter 'max-bandwith' is unexpected"],
       [{ toString: 1 }, "Parameter 'toString' is unexpected"],
     ];
@@ -43,7 +100,34 @@ describe("the parameters", () => {
         parameters.set({ "max-bandwidth": 5, ...wrong });
       }).toThrow(refusal(message));
     }
-    expect(parameters.values()).toEqual({ "max-bandwidth": 33_554_432, "downtime-limit": 30 });
+    expect(parameters.values()).toEqual(DEFAULTS);
+  });
+
+  it("take the size of the XBZRLE cache also as the old command has it", () => {
+    const parameters = new MigrationParameters();
+    const ram = 2 ** 52;
+    for (const [asked, held] of [
+      [4096, 4096],
+      [12_287, 8192],
+      [2 ** 49, 2 ** 49],
+      [2 ** 49 - 1, 2 ** 48],
+      [2 ** 49 + 1, 2 ** 49],
+      [2 ** 52, 2 ** 52],
+    ] as const) {
+      parameters.setCacheSize(asked, ram);
+      expect(parameters.xbzrleCacheSize).toBe(held);
+    }
+    for (const [wrong, message] of [
+      [-1, "Parameter 'cache size' expects exceeding address space"],
+      [2 ** 63, "Parameter 'cache size' expects exceeding address space"],
+      [2 ** 52 + 1, "Parameter 'cache size' expects exceeds guest ram size "],
+      [4095, "Parameter 'cache size' expects is smaller than page size"],
+    ] as const) {
+      expect(() => {
+        parameters.setCacheSize(wrong, ram);
+      }).toThrow(refusal(message));
+    }
+    expect(parameters.xbzrleCacheSize).toBe(2 ** 52);
   });
 
   it("take a negative speed for 0", () => {
@@ -76,17 +160,20 @@ describe("the parameters", () => {
 });
 
 describe("the capabilities", () => {
-  it("are off at first, and are set and listed", () => {
+  it("are off at first but for the return path, and are set and listed", () => {
     const capabilities = new MigrationCapabilities();
-    expect(capabilities.list()).toEqual([{ capability: "events", state: false }]);
+    const before = capabilities.states;
+    const states = { events: false, xbzrle: false, "return-path": true, multifd: false, "mapped-ram": false };
+    expect(Object.fromEntries(capabilities.list().map((one) => [one.capability, one.state]))).toEqual(states);
     capabilities.set([{ capability: "events", state: true }], "none");
-    expect(capabilities.list()).toEqual([{ capability: "events", state: true }]);
+    expect(capabilities.list()[0]).toEqual({ capability: "events", state: true });
     expect(capabilities.isOn("events")).toBe(true);
+    expect(before).toEqual(states);
   });
 
   it("refuse one that is not built, and change nothing then", () => {
     const capabilities = new MigrationCapabilities();
-    for (const name of ["nope", "xbzrle", "constructor"]) {
+    for (const name of ["nope", "postcopy-ram", "constructor"]) {
       const changes = [
         { capability: "events", state: true },
         { capability: name, state: true },
@@ -96,6 +183,28 @@ describe("the capabilities", () => {
       }).toThrow(refusal(`Parameter 'capability' does not accept value '${name}'`));
     }
     expect(capabilities.isOn("events")).toBe(false);
+  });
+
+  it("refuse two that exclude each other, and change nothing then", () => {
+    const on = (capability: string) => ({ capability, state: true });
+    for (const [one, other, message] of [
+      ["xbzrle", "multifd", "Multifd is not compatible with xbzrle"],
+      ["mapped-ram", "xbzrle", "Mapped-ram is not compatible with xbzrle"],
+      ["multifd", "mapped-ram", "Mapped-ram is not compatible with multifd"],
+    ] as const) {
+      const together = new MigrationCapabilities();
+      expect(() => {
+        together.set([on("events"), on(one), on(other)], "none");
+      }).toThrow(refusal(message));
+      expect(together.isOn("events")).toBe(false);
+      const after = new MigrationCapabilities();
+      after.set([on(one)], "none");
+      expect(() => {
+        after.set([on(other)], "none");
+      }).toThrow(refusal(message));
+      after.set([{ capability: one, state: false }, on(other)], "none");
+      expect([after.isOn(one), after.isOn(other)]).toEqual([false, true]);
+    }
   });
 
   it("do not change in setup and active", () => {

@@ -1,11 +1,14 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MultifdCompression } from "@peregrine/protocol";
+import { PAGE_SIZE } from "./machine.ts";
 
 interface ParameterRule {
+  /** As it is held in shared memory: a choice is held as its index. */
   readonly initial: number;
-  /** Largest value allowed; the smallest is 0. */
-  readonly most: number;
-  /** What a client reads when its value is no integer from 0 to `most`. */
-  readonly refusal: (value: number) => string;
+  /** What a client's value is held as; undefined when it is refused. */
+  readonly hold: (value: unknown) => number | undefined;
+  /** What a client reads when its value is refused. */
+  readonly refusal: (value: unknown) => string;
 }
 
 /** JSON's 2^64 - 1 is 2^64 once it is a number. */
@@ -13,23 +16,49 @@ const MAX_UINT64 = 2 ** 64;
 const NS_PER_MS = 1_000_000;
 const NS_PER_SECOND = 1_000_000_000;
 
+const MULTIFD_COMPRESSIONS: readonly MultifdCompression[] = ["none", "zlib", "zstd"];
+
 /** Every parameter of a migration, in the order of their slots in shared memory. */
 const RULES = {
   /** Bytes per second; 0 is unlimited. */
   "max-bandwidth": {
     initial: 32 << 20,
-    most: MAX_UINT64,
+    hold: integerBetween(0, MAX_UINT64),
     refusal: () => "Parameter 'max-bandwidth' expects uint64",
   },
   /** Milliseconds that the guest may stand still. */
   "downtime-limit": {
     initial: 30,
-    most: 2_000_000,
+    hold: integerBetween(0, 2_000_000),
     refusal: (value) =>
       Number.isInteger(value)
         ? "Parameter 'downtime_limit' expects an integer in the range of 0 to (2000 * 1000) ms"
         : "Parameter 'downtime-limit' expects uint64",
   },
+  /** Bytes of pages that the source keeps to send deltas to them. */
+  "xbzrle-cache-size": {
+    initial: 64 << 20,
+    hold: (value) => (isCacheSize(value) ? value : undefined),
+    refusal: (value) =>
+      Number.isInteger(value)
+        ? "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size"
+        : "Parameter 'xbzrle-cache-size' expects uint64",
+  },
+  /** Connections for pages, besides the main one. */
+  "multifd-channels": rangeOfUint8("multifd-channels", 2, [1, 255]),
+  "multifd-compression": {
+    initial: 0,
+    hold: (value) => {
+      const index = MULTIFD_COMPRESSIONS.findIndex((compression) => compression === value);
+      return index < 0 ? undefined : index;
+    },
+    refusal: (value) =>
+      typeof value === "string"
+        ? `Parameter 'multifd-compression' does not accept value '${value}'`
+        : "Invalid parameter type for 'multifd-compression', expected: string",
+  },
+  "multifd-zlib-level": rangeOfUint8("multifd-zlib-level", 1, [0, 9]),
+  "multifd-zstd-level": rangeOfUint8("multifd-zstd-level", 1, [0, 20]),
 } satisfies Record<string, ParameterRule>;
 
 export type ParameterName = keyof typeof RULES;
@@ -37,11 +66,13 @@ export type ParameterName = keyof typeof RULES;
 const NAMES = Object.keys(RULES) as ParameterName[];
 
 /** The answer of `query-migrate-parameters`. */
-export type ParameterValues = { readonly [N in ParameterName]: number };
+export type ParameterValues = {
+  readonly [N in Exclude<ParameterName, "multifd-compression">]: number;
+} & { readonly "multifd-compression": MultifdCompression };
 
 /**
  * The parameters of all migrations of a process, in shared memory: a change takes effect at once, also
- * in the migration thread.
+ * in the migration thread. Those of multifd take effect with the next migration.
  */
 export class MigrationParameters {
   /** For opening the same parameters in another thread. */
@@ -71,9 +102,38 @@ export class MigrationParameters {
     return this.downtimeLimit * NS_PER_MS;
   }
 
-  /** Every parameter, as a client reads it: whole numbers. */
+  /** Bytes: a power of two, at least one page. */
+  get xbzrleCacheSize(): number {
+    return this.#read("xbzrle-cache-size");
+  }
+
+  get multifdChannels(): number {
+    return this.#read("multifd-channels");
+  }
+
+  get multifdCompression(): MultifdCompression {
+    return MULTIFD_COMPRESSIONS[this.#read("multifd-compression")]!;
+  }
+
+  get multifdZlibLevel(): number {
+    return this.#read("multifd-zlib-level");
+  }
+
+  get multifdZstdLevel(): number {
+    return this.#read("multifd-zstd-level");
+  }
+
+  /** Every parameter, as a client reads it: whole numbers, and choices by their names. */
   values(): ParameterValues {
-    return { "max-bandwidth": this.maxBandwidth, "downtime-limit": Math.round(this.downtimeLimit) };
+    return {
+      "max-bandwidth": this.maxBandwidth,
+      "downtime-limit": Math.round(this.downtimeLimit),
+      "xbzrle-cache-size": this.xbzrleCacheSize,
+      "multifd-channels": this.multifdChannels,
+      "multifd-compression": this.multifdCompression,
+      "multifd-zlib-level": this.multifdZlibLevel,
+      "multifd-zstd-level": this.multifdZstdLevel,
+    };
   }
 
   /** Sets all of `changes`, or none of them. Errors: BAD_PARAMETER. */
@@ -95,6 +155,21 @@ export class MigrationParameters {
     this.#write("downtime-limit", ns / NS_PER_MS);
   }
 
+  /**
+   * As `migrate-set-cache-size`: `bytes` is rounded down to a power of two.
+   * @param ramBytes of the guest's memory, the most that is accepted.
+   * Errors: BAD_PARAMETER, in the words that clients know.
+   */
+  setCacheSize(bytes: number, ramBytes: number): void {
+    const refuse = (why: string): MigrationError => badParameter(`Parameter 'cache size' expects ${why}`);
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw refuse("exceeding address space");
+    if (bytes > ramBytes) throw refuse("exceeds guest ram size ");
+    if (bytes < PAGE_SIZE) throw refuse("is smaller than page size");
+    const floor = 2 ** Math.floor(Math.log2(bytes));
+    // The logarithm of a number just below a power of two may be rounded up to that of the power.
+    this.#write("xbzrle-cache-size", floor > bytes ? floor / 2 : floor);
+  }
+
   #read(name: ParameterName): number {
     return this.#values[NAMES.indexOf(name)]!;
   }
@@ -104,12 +179,43 @@ export class MigrationParameters {
   }
 }
 
+function integerBetween(least: number, most: number): ParameterRule["hold"] {
+  return (value) =>
+    typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
+      ? value
+      : undefined;
+}
+
+function rangeOfUint8(
+  name: string,
+  initial: number,
+  [least, most]: readonly [number, number],
+): ParameterRule {
+  return {
+    initial,
+    hold: integerBetween(least, most),
+    refusal: (value) =>
+      Number.isInteger(value)
+        ? `Parameter '${name.replaceAll("-", "_")}' expects a value between ${least} and ${most}`
+        : `Parameter '${name}' expects uint8`,
+  };
+}
+
+function isCacheSize(value: unknown): value is number {
+  return (
+    typeof value === "number" &&
+    Number.isSafeInteger(value) &&
+    value >= PAGE_SIZE &&
+    2 ** Math.round(Math.log2(value)) === value
+  );
+}
+
 function checkParameter(name: string, value: unknown): { name: ParameterName; value: number } {
   if (!isParameter(name)) throw badParameter(`Parameter '${name}' is unexpected`);
-  const { most, refusal } = RULES[name];
-  const number = typeof value === "number" ? value : Number.NaN;
-  if (!Number.isInteger(number) || number < 0 || number > most) throw badParameter(refusal(number));
-  return { name, value: number };
+  const { hold, refusal }: ParameterRule = RULES[name];
+  const held = hold(value);
+  if (held === undefined) throw badParameter(refusal(value));
+  return { name, value: held };
 }
 
 function isParameter(name: string): name is ParameterName {

@@ -7,7 +7,7 @@ import {
   MigrationStatistics,
 } from "@peregrine/shared-state";
 import type {
-  CapabilityName,
+  CapabilityStates,
   Machine,
   MigrationInfo,
   MigrationStatus,
@@ -147,6 +147,7 @@ export class OutgoingMigration {
       statistics: this.#statistics,
       now: Math.round(now()),
       error: this.#error?.message,
+      xbzrleCacheSize: this.#capabilities.isOn("xbzrle") ? this.#parameters.xbzrleCacheSize : undefined,
     });
   }
 
@@ -164,6 +165,16 @@ export class OutgoingMigration {
   /** Tolerated downtime in seconds. Takes effect at once. Errors: BAD_PARAMETER. */
   setDowntime(seconds: number): void {
     this.#parameters.setDowntime(seconds);
+    this.#attempt?.parametersChanged();
+  }
+
+  /**
+   * Size of the XBZRLE cache, rounded down to a power of two. Takes effect at once.
+   * @param ramBytes of the guest's memory, the most that is accepted.
+   * Errors: BAD_PARAMETER.
+   */
+  setCacheSize(bytes: number, ramBytes: number): void {
+    this.#parameters.setCacheSize(bytes, ramBytes);
     this.#attempt?.parametersChanged();
   }
 
@@ -185,9 +196,8 @@ export class OutgoingMigration {
     this.#capabilities.set(changes, this.#state.get());
   }
 
-  queryCapabilities(): Record<CapabilityName, boolean> {
-    const states = this.#capabilities.list().map(({ capability, state }) => [capability, state] as const);
-    return Object.fromEntries(states) as Record<CapabilityName, boolean>;
+  queryCapabilities(): CapabilityStates {
+    return this.#capabilities.states;
   }
 
   /** Refuses every migration with these words until the reason is removed. */
