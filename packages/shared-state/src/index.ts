@@ -12,7 +12,7 @@ export type {
 } from "./carried-machine.ts";
 export { decoderFor, DeviceRegistry } from "./device-registry.ts";
 export type { Device, DeviceListing, DevicePhase, SavedDevice } from "./device-registry.ts";
-export { DirtyBitmap } from "./dirty-bitmap.ts";
+export { bitsIn, DirtyBitmap } from "./dirty-bitmap.ts";
 export { globalStateDevice } from "./global-state-device.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
