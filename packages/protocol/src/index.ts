@@ -84,6 +84,8 @@ export { readMappedBlock } from "./mapped-ram-reader.ts";
 export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
 export { MultifdChannelDecoder } from "./multifd-channel.ts";
 export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
+export { MultifdChannelEncoder } from "./multifd-encoder.ts";
+export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
 export {
   encodeMultifdDeviceState,
   encodeMultifdInit,
