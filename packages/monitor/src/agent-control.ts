@@ -63,6 +63,8 @@ export interface AgentControl {
   quit(): MaybePromise<void>;
   /** Returns as soon as the attempt is under way. */
   migrate(uri: string): MaybePromise<void>;
+  /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
+  copy(uri: string): MaybePromise<void>;
   /** Does nothing when no migration is under way. */
   cancelMigration(): MaybePromise<void>;
   queryMigrate(): MaybePromise<MigrationInfo>;

@@ -57,6 +57,7 @@ describe("the commands about the guest", () => {
       "query-version",
       "quit",
       "stop",
+      "x-peregrine-copy",
       "x-peregrine-info",
     ]);
   });
@@ -67,6 +68,13 @@ describe("the commands about the migration", () => {
     expect(await run("migrate", { uri: "tcp:[::1]:4444", blk: false, inc: false, detach: true })).toEqual({});
     expect(await run("migrate_cancel")).toEqual({});
     expect(agent.calls).toEqual([["migrate", "tcp:[::1]:4444"], ["cancelMigration"]]);
+  });
+
+  test("copy a virtual machine that is held", async () => {
+    expect(await run("x-peregrine-copy", { uri: "unix:/x" })).toEqual({});
+    expect(agent.calls).toEqual([["copy", "unix:/x"]]);
+    agent.refusal = new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
+    await expect(run("x-peregrine-copy", { uri: "unix:/x" })).rejects.toBe(agent.refusal);
   });
 
   test("answer its state as the agent tells it", async () => {

@@ -51,6 +51,7 @@ export function createCommands(agent: AgentControl, version: MonitorVersion): Co
         return agent.migrate(uri);
       },
     ),
+    defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }) => agent.copy(uri)),
     defineCommand("migrate_cancel", {}, () => agent.cancelMigration()),
     defineCommand("query-migrate", {}, () => agent.queryMigrate()),
 

@@ -62,6 +62,11 @@ export class FakeAgent implements AgentControl {
     this.emit({ name: "MIGRATION_PASS", data: { pass: 1 } });
   }
 
+  copy(uri: string): void {
+    this.calls.push(["copy", uri]);
+    if (this.refusal !== undefined) throw this.refusal;
+  }
+
   cancelMigration(): void {
     this.calls.push(["cancelMigration"]);
   }
