@@ -5,40 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { QmpClient } from "@peregrine/monitor";
+import { Output } from "./output.ts";
 
 const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
-
-/** Text that a process wrote, and waiting for more of it. */
-class Output {
-  readonly #chunks: Buffer[] = [];
-  readonly #waiting = new Set<() => void>();
-
-  constructor(stream: NodeJS.ReadableStream) {
-    stream.on("data", (chunk: Buffer) => {
-      this.#chunks.push(chunk);
-      this.#wake();
-    });
-    stream.on("close", () => this.#wake());
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-    this.#waiting.clear();
-  }
-
-  get bytes(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-
-  get text(): string {
-    return this.bytes.toString();
-  }
-
-  /** Resolves after the next chunk, or the end. */
-  change(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.add(resolve));
-  }
-}
 
 /** A process of the command line under test. */
 export class PeregrineProcess {
