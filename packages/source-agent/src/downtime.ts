@@ -8,8 +8,8 @@ export interface DowntimeBreakdown {
   readonly lastPages: number;
   /** Sending the device state and the end of the stream. */
   readonly deviceState: number;
-  /** From the last byte sent until the destination's confirmation. */
+  /** From the last byte sent until the destination's confirmation; without one, until the stream was ended. */
   readonly load: number;
-  /** All of it: from the stop request until the confirmation. */
+  /** All of it: from the stop request until the end of {@link load}. */
   readonly total: number;
 }

@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type {
+  CapabilityStates,
   GuestExit,
   Machine,
   MigrationParameters,
@@ -8,9 +9,10 @@ import type {
 } from "@peregrine/shared-state";
 import { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
-import type { DowntimeBreakdown } from "./downtime.ts";
 import { HandoverGate } from "./handover-gate.ts";
+import { StreamFrame } from "./stream-frame.ts";
 import type {
+  Handover,
   MessageToMain,
   MessageToThread,
   MigrationTimeouts,
@@ -25,6 +27,7 @@ export interface AttemptOptions {
   readonly uri: string;
   readonly machine: Machine;
   readonly run: RunControl;
+  readonly capabilities: CapabilityStates;
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
   readonly timeouts: MigrationTimeouts;
@@ -33,8 +36,8 @@ export interface AttemptOptions {
   /** The setup stage is sent. */
   readonly active: () => void;
   readonly pass: (pass: number) => void;
-  /** The destination has the guest. */
-  readonly handedOver: (downtime: DowntimeBreakdown) => void;
+  /** Everything is sent, and the destination has the guest if it was to say so. */
+  readonly handedOver: (handover: Handover) => void;
 }
 
 export type AttemptResult =
@@ -49,6 +52,7 @@ export class MigrationAttempt {
   /** Resolves when nothing of the attempt is left and the guest is where it belongs. Never rejects. */
   readonly result: Promise<AttemptResult>;
   readonly #options: AttemptOptions;
+  readonly #frame: StreamFrame;
   readonly #gate = new HandoverGate();
   readonly #worker: Worker;
   /** Settled when the channel is closed. */
@@ -63,9 +67,10 @@ export class MigrationAttempt {
 
   constructor(options: AttemptOptions) {
     this.#options = options;
+    this.#frame = new StreamFrame(options.machine);
     const workerData: ThreadData = {
       uri: options.uri,
-      machineType: options.machine.type,
+      capabilities: options.capabilities,
       parameters: options.parameters.buffer,
       statistics: options.statistics.buffer,
       gate: this.#gate.buffer,
@@ -116,7 +121,7 @@ export class MigrationAttempt {
   async #run(): Promise<AttemptResult> {
     const outcome = await this.#threadEnded.promise;
     this.#over = true;
-    if (outcome.kind === "handed-over") this.#options.handedOver(outcome.downtime);
+    if (outcome.kind === "handed-over") this.#options.handedOver(outcome.handover);
     // A step that is under way must not touch the guest after the clean-up.
     await this.#asked;
     const notes = await this.#cleanUp();
@@ -159,21 +164,20 @@ export class MigrationAttempt {
     connected();
     this.#dirtyLogTouched = true;
     await machine.startDirtyLog();
-    const early = await machine.devices.saveAll("early");
+    const opening = await this.#frame.opening();
     this.#post(
-      { kind: "begin", ram: machine.ram(), early },
-      early.map((device) => device.payload.buffer),
+      { kind: "begin", ram: machine.ram(), opening, arrived: machine.carried?.arrived },
+      this.#frame.transferable(opening.early),
     );
   }
 
   async #stopGuest(): Promise<void> {
-    const { machine, run } = this.#options;
-    await run.stop("finish-migrate");
+    await this.#options.run.stop("finish-migrate");
     const start = now();
-    const late = await machine.devices.saveAll("late");
+    const closing = await this.#frame.closing();
     this.#post(
-      { kind: "guest-stopped", late, saveTime: now() - start },
-      late.map((device) => device.payload.buffer),
+      { kind: "guest-stopped", closing, saveTime: now() - start },
+      this.#frame.transferable(closing.late),
     );
   }
 

@@ -1,20 +1,23 @@
 import { MigrationError } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
-import type { GuestRam, OpenRam, RamAccess, SavedDevice } from "@peregrine/shared-state";
+import type { CarriedOpening, GuestRam, OpenRam, RamAccess } from "@peregrine/shared-state";
 import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
+import { watchArrival } from "./arrival.ts";
 import { now } from "./clock.ts";
-import type { DowntimeBreakdown } from "./downtime.ts";
 import { HandoverGate } from "./handover-gate.ts";
 import type { LiveSection } from "./live-section.ts";
 import type { MainLink } from "./main-link.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
+import { openPageSender } from "./open-page-sender.ts";
+import type { PageSender } from "./page-sender.ts";
 import { PrecopyLoop } from "./precopy-loop.ts";
 import { RamSender } from "./ram-sender.ts";
 import { PING, ReturnPathReader } from "./return-path-reader.ts";
 import { SectionWriter } from "./section-writer.ts";
+import { SilentPeer } from "./silent-peer.ts";
 import { switchOver } from "./switchover.ts";
-import type { ThreadData } from "./thread-messages.ts";
+import type { Handover, ThreadData } from "./thread-messages.ts";
 
 /** One attempt, as the migration thread sees it: its phases in their order. */
 export class MigrationRun {
@@ -22,7 +25,8 @@ export class MigrationRun {
   readonly #link: MainLink;
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
-  /** Ends with the return path. Never rejects. */
+  #pages: PageSender | undefined;
+  /** Ends with what the destination says. Never rejects. */
   #listening: Promise<void> = Promise.resolve();
 
   constructor(data: ThreadData, link: MainLink) {
@@ -33,10 +37,11 @@ export class MigrationRun {
   }
 
   /**
-   * Resolves when the destination has confirmed that it has the guest. The channel is closed either way.
+   * Resolves when the destination has confirmed that it has the guest; if it is not to answer, when everything
+   * is sent. The channels are closed either way.
    * Errors: why the migration failed or was given up.
    */
-  async run(): Promise<DowntimeBreakdown> {
+  async run(): Promise<Handover> {
     const channel = await this.#connect();
     const giveUp = (): void => channel.destroy(MigrationError.from(this.#link.signal.reason));
     this.#link.signal.addEventListener("abort", giveUp);
@@ -49,6 +54,7 @@ export class MigrationRun {
       this.#link.check();
       throw error;
     } finally {
+      await this.#pages?.close();
       this.#link.signal.removeEventListener("abort", giveUp);
       channel.destroy();
     }
@@ -57,18 +63,25 @@ export class MigrationRun {
   async #connect(): Promise<Channel> {
     const signal = AbortSignal.any([this.#link.signal, AbortSignal.timeout(this.#data.timeouts.connect)]);
     const channel = await connect(this.#data.uri, { signal });
+    if (this.#link.signal.aborted) channel.destroy();
     this.#link.check();
     return channel;
   }
 
-  async #migrate(channel: Channel): Promise<DowntimeBreakdown> {
+  async #migrate(channel: Channel): Promise<Handover> {
     const link = this.#link;
-    const { ram: access, early } = await link.ask({ kind: "connected" }, "begin");
+    const { ram: access, opening, arrived } = await link.ask({ kind: "connected" }, "begin");
     const ram = await openRam(access);
     const stream = new OutgoingStream(channel, this.#parameters, this.#statistics, now);
-    const writer = new SectionWriter(stream);
-    const returnPath = this.#listen(channel);
-    const sections = await this.#setUp(stream, writer, ram, early);
+    const writer = new SectionWriter(stream, opening.footers);
+    const destination = this.#listen(channel);
+
+    const start = now();
+    await this.#open(writer, opening, destination);
+    const pages = await this.#openPages({ ram, access, stream, channel, opening });
+    const sections = await this.#startSections(ram, pages, stream, writer);
+    await stream.flush();
+    this.#statistics.setupTime = Math.round(now() - start);
     link.post({ kind: "active" });
 
     await new PrecopyLoop({
@@ -76,7 +89,8 @@ export class MigrationRun {
       stream,
       parameters: this.#parameters,
       statistics: this.#statistics,
-      destinationPrepared: () => returnPath.prepared,
+      destinationPrepared: () => destination.prepared,
+      arrived: watchArrival(arrived, () => link.wake()),
       check: () => link.check(),
       sleep: (ms) => link.sleep(ms),
       now,
@@ -87,7 +101,7 @@ export class MigrationRun {
       stream,
       writer,
       sections,
-      returnPath,
+      destination,
       gate: new HandoverGate(this.#data.gate),
       statistics: this.#statistics,
       timeouts: this.#data.timeouts,
@@ -97,42 +111,64 @@ export class MigrationRun {
     });
   }
 
-  #listen(channel: Channel): ReturnPathReader {
-    const returnPath = new ReturnPathReader({
-      channel,
-      failed: (error) => this.#link.fail(error),
-      prepared: () => this.#link.wake(),
-    });
-    this.#listening = returnPath.run();
-    return returnPath;
+  #listen(channel: Channel): ReturnPathReader | SilentPeer {
+    const failed = (error: MigrationError): void => this.#link.fail(error);
+    const answers = this.#data.capabilities["return-path"] && channel.file === undefined;
+    const destination = answers
+      ? new ReturnPathReader({ channel, failed, prepared: () => this.#link.wake() })
+      : new SilentPeer({ channel, failed });
+    this.#listening = destination.run();
+    return destination;
   }
 
-  /** Everything before the first page. */
-  async #setUp(
+  /** Everything in front of guest memory. */
+  async #open(
+    writer: SectionWriter,
+    { configuration, early }: CarriedOpening,
+    destination: ReturnPathReader | SilentPeer,
+  ): Promise<void> {
+    const answers = destination instanceof ReturnPathReader;
+    await writer.header(configuration);
+    if (answers) {
+      await writer.command({ kind: "open-return-path" });
+      await writer.command({ kind: "ping", value: PING.hello });
+    }
+    await writer.sections(early);
+    if (answers) await writer.command({ kind: "ping", value: PING.prepare });
+  }
+
+  async #openPages(parts: {
+    readonly ram: GuestRam;
+    readonly access: RamAccess;
+    readonly stream: OutgoingStream;
+    readonly channel: Channel;
+    readonly opening: CarriedOpening;
+  }): Promise<PageSender> {
+    const pages = await openPageSender({
+      ...parts,
+      capabilities: this.#data.capabilities,
+      parameters: this.#parameters,
+      statistics: this.#statistics,
+      connect: () => this.#connect(),
+      signal: this.#link.signal,
+      failed: (error) => this.#link.fail(error),
+      now,
+    });
+    this.#pages = pages;
+    return pages;
+  }
+
+  async #startSections(
+    ram: GuestRam,
+    pages: PageSender,
     stream: OutgoingStream,
     writer: SectionWriter,
-    ram: GuestRam,
-    early: readonly SavedDevice[],
   ): Promise<readonly LiveSection[]> {
-    const start = now();
-    await writer.header(this.#data.machineType);
-    await writer.command({ kind: "open-return-path" });
-    await writer.command({ kind: "ping", value: PING.hello });
-    await writer.devices(early);
-    await writer.command({ kind: "ping", value: PING.prepare });
-    const sections: readonly LiveSection[] = [
-      new RamSender({
-        ram,
-        stream,
-        statistics: this.#statistics,
-        sectionId: writer.takeId(),
-        now,
-        onPass: (pass) => this.#link.post({ kind: "pass", pass }),
-      }),
+    const onPass = (pass: number): void => this.#link.post({ kind: "pass", pass });
+    const sections = [
+      new RamSender({ ram, pages, stream, writer, statistics: this.#statistics, now, onPass }),
     ];
     for (const section of sections) await section.start();
-    await stream.flush();
-    this.#statistics.setupTime = Math.round(now() - start);
     return sections;
   }
 }

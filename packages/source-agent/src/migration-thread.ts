@@ -9,7 +9,7 @@ if (parentPort === null) throw new MigrationError("INTERNAL", "the migration thr
 const link = new MainLink(parentPort);
 const run = new MigrationRun(workerData as ThreadData, link);
 const outcome = await run.run().then(
-  (downtime): ThreadOutcome => ({ kind: "handed-over", downtime }),
+  (handover): ThreadOutcome => ({ kind: "handed-over", handover }),
   (error: unknown): ThreadOutcome => ({ kind: "failed", error: MigrationError.from(error).serialize() }),
 );
 link.post({ kind: "ended", outcome });

@@ -19,7 +19,7 @@ import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
-import type { MigrationTimeouts } from "./thread-messages.ts";
+import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 
 const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000 };
 
@@ -42,7 +42,10 @@ export type OutgoingMigrationEvent =
  */
 export type MigrationNotifier = (migration: MigrationState) => void;
 
-/** Whether this agent holds the guest. `undecided`: everything is sent and the destination has not answered. */
+/**
+ * Whether this agent holds the guest. `undecided`: everything is sent, and the destination has not answered or
+ * was not asked to.
+ */
 export type Ownership = "owner" | "not-owner" | "undecided";
 
 /**
@@ -66,7 +69,7 @@ export class OutgoingMigration {
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
   #attempt: MigrationAttempt | undefined;
   #error: MigrationError | undefined;
-  #downtime: DowntimeBreakdown | undefined;
+  #handover: Handover | undefined;
   #disposed = false;
 
   constructor({ machine, run, timeouts }: OutgoingMigrationOptions) {
@@ -87,12 +90,20 @@ export class OutgoingMigration {
 
   /** What the downtime of a completed migration was made of. */
   get downtimeBreakdown(): DowntimeBreakdown | undefined {
-    return this.#downtime;
+    return this.#handover?.downtime;
+  }
+
+  /**
+   * Whether the destination has said that it has the guest. False after a migration that completed without a
+   * return path, or into a file: keep what the guest was made from until somebody knows better.
+   */
+  get confirmed(): boolean {
+    return this.#handover?.confirmed ?? false;
   }
 
   get ownership(): Ownership {
-    if (this.#state.hasCompleted() || this.#run.handedOver) return "not-owner";
-    return this.#attempt?.handingOver === true ? "undecided" : "owner";
+    if (this.#run.handedOver) return "not-owner";
+    return this.#attempt?.handingOver === true || this.#run.state === "postmigrate" ? "undecided" : "owner";
   }
 
   /**
@@ -101,9 +112,9 @@ export class OutgoingMigration {
    * UNKNOWN_SCHEME, BAD_ADDRESS.
    */
   migrate(uri: string): void {
-    this.#requireMigratable();
+    this.requireMigratable();
     this.#error = undefined;
-    this.#downtime = undefined;
+    this.#handover = undefined;
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
     try {
@@ -116,16 +127,40 @@ export class OutgoingMigration {
       uri,
       machine: this.#machine,
       run: this.#run,
+      capabilities: this.#capabilities.states,
       parameters: this.#parameters,
       statistics: this.#statistics,
       timeouts: this.#timeouts,
       connected: () => this.#connected(),
       active: () => this.#state.set("setup", "active"),
       pass: (pass) => this.#publish({ kind: "migration-pass", pass }),
-      handedOver: (downtime) => this.#completed(downtime),
+      handedOver: (handover) => this.#completed(handover),
     });
     this.#attempt = attempt;
     void this.#follow(attempt);
+  }
+
+  /** Whether {@link migrate} would start an attempt. Errors: IN_PROGRESS, WRONG_STATE, BLOCKED. */
+  requireMigratable(): void {
+    if (this.#state.isRunning()) {
+      throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
+    }
+    if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
+    switch (this.#run.state) {
+      case "inmigrate":
+        throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
+      case "postmigrate":
+        throw new MigrationError(
+          "WRONG_STATE",
+          "Can't migrate the vm that was paused due to previous migration",
+        );
+      case "shutdown":
+      case "internal-error":
+        throw new MigrationError("WRONG_STATE", "The guest has ended: there is nothing to migrate");
+      default:
+    }
+    const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
+    if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
   }
 
   /**
@@ -234,28 +269,6 @@ export class OutgoingMigration {
     await attempt?.result;
   }
 
-  #requireMigratable(): void {
-    if (this.#state.isRunning()) {
-      throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
-    }
-    if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
-    switch (this.#run.state) {
-      case "inmigrate":
-        throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
-      case "postmigrate":
-        throw new MigrationError(
-          "WRONG_STATE",
-          "Can't migrate the vm that was paused due to previous migration",
-        );
-      case "shutdown":
-      case "internal-error":
-        throw new MigrationError("WRONG_STATE", "The guest has ended: there is nothing to migrate");
-      default:
-    }
-    const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
-    if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
-  }
-
   async #follow(attempt: MigrationAttempt): Promise<void> {
     const result = await attempt.result;
     this.#attempt = undefined;
@@ -271,12 +284,13 @@ export class OutgoingMigration {
     if (!this.#state.set("setup", "cancelling")) this.#state.set("active", "cancelling");
   }
 
-  #completed(downtime: DowntimeBreakdown): void {
-    this.#downtime = downtime;
+  #completed(handover: Handover): void {
+    const { downtime, confirmed } = handover;
+    this.#handover = handover;
     this.#statistics.downtime = Math.round(downtime.total);
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     this.#completeRate();
-    this.#run.handedOver = true;
+    this.#run.handedOver = confirmed;
     if (this.#run.state === "finish-migrate") this.#run.set("postmigrate");
     this.#state.set("active", "completed");
   }

@@ -61,14 +61,21 @@ export class OutgoingStream {
     this.#length = end;
   }
 
+  /** Bytes that one write may have under the present limit. */
+  get chunkBytes(): number {
+    const { limit } = this.#limiter;
+    if (limit === 0) return MAX_CHUNK;
+    return Math.min(Math.max(Math.floor(limit / CHUNKS_PER_SECOND), MIN_CHUNK), MAX_CHUNK);
+  }
+
   /** Enough is in the buffer: {@link send} it before anything is added. */
   get full(): boolean {
-    return this.#length >= this.#chunk;
+    return this.#length >= this.chunkBytes;
   }
 
   /** Whole pages that the buffer takes until it is full; at least 1, at most {@link RUN_PAGES}. */
   get pagesUntilFull(): number {
-    const pages = Math.ceil((this.#chunk - this.#length) / RECORD_BYTES);
+    const pages = Math.ceil((this.chunkBytes - this.#length) / RECORD_BYTES);
     return Math.min(Math.max(pages, 1), RUN_PAGES);
   }
 
@@ -98,7 +105,7 @@ export class OutgoingStream {
   async append(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       if (this.full) await this.send();
-      const piece = bytes.subarray(at, at + this.#chunk - this.#length);
+      const piece = bytes.subarray(at, at + this.chunkBytes - this.#length);
       this.#filling.set(piece, this.#length);
       this.#length += piece.length;
       at += piece.length;
@@ -117,11 +124,23 @@ export class OutgoingStream {
     this.#filling = this.#spare;
     this.#spare = full;
     this.#length = 0;
+    this.#writing = this.#channel.write(full.subarray(0, bytes));
+    this.count(bytes);
+  }
+
+  /**
+   * Counts bytes that go out, against the limit and in the statistics: also those that a page sender writes
+   * to other connections, or to places of its own in a file.
+   */
+  count(bytes: number): void {
     this.#applyLimit();
     this.#limiter.put(bytes);
     this.#pacer.put(bytes);
-    this.#writing = this.#channel.write(full.subarray(0, bytes));
-    this.#count(bytes);
+    const statistics = this.#statistics;
+    statistics.transferred += bytes;
+    statistics.passBytes += bytes;
+    if (statistics.stopTime === 0) statistics.precopyBytes += bytes;
+    else statistics.downtimeBytes += bytes;
   }
 
   /** Sends everything and resolves when the kernel has it. Errors: as {@link send}. */
@@ -130,24 +149,10 @@ export class OutgoingStream {
     await this.#writing;
   }
 
-  get #chunk(): number {
-    const { limit } = this.#limiter;
-    if (limit === 0) return MAX_CHUNK;
-    return Math.min(Math.max(Math.floor(limit / CHUNKS_PER_SECOND), MIN_CHUNK), MAX_CHUNK);
-  }
-
   /** A changed parameter takes effect with the next chunk. */
   #applyLimit(): void {
     const limit = this.#limited ? this.#parameters.maxBandwidth : 0;
     this.#limiter.setLimit(limit);
     this.#pacer.setLimit(limit);
-  }
-
-  #count(bytes: number): void {
-    const statistics = this.#statistics;
-    statistics.transferred += bytes;
-    statistics.passBytes += bytes;
-    if (statistics.stopTime === 0) statistics.precopyBytes += bytes;
-    else statistics.downtimeBytes += bytes;
   }
 }

@@ -75,6 +75,7 @@ class Simulation implements LiveSection {
       parameters: this.parameters,
       statistics: this.statistics,
       destinationPrepared: () => this.now >= this.#world.preparedAt,
+      arrived: () => true,
       check: () => {
         if (this.now > this.#world.patience) throw new OutOfPatience();
       },

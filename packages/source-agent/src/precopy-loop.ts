@@ -3,6 +3,9 @@ import type { LiveSection } from "./live-section.ts";
 import { ACCOUNTING_PERIOD_MS, LoopAccounting } from "./loop-accounting.ts";
 import type { LoopTotals } from "./loop-accounting.ts";
 
+/** While the guest itself is arriving, what has come is collected for this long. Milliseconds. */
+const ARRIVAL_PERIOD_MS = 10;
+
 /** What the loop needs of the outgoing stream. */
 export interface LimitedStream {
   readonly limitReached: boolean;
@@ -19,6 +22,8 @@ export interface PrecopyLoopOptions {
   readonly statistics: MigrationStatistics;
   /** Whether the destination has prepared everything that can be prepared before the last byte. */
   readonly destinationPrepared: () => boolean;
+  /** Whether all of the guest is here: one that is still arriving is sent on, and not stopped before. */
+  readonly arrived: () => boolean;
   /** Throws when the migration was given up. */
   readonly check: () => void;
   /** Waits for the milliseconds given, or until something has changed. */
@@ -47,15 +52,13 @@ export class PrecopyLoop {
 
   /** Resolves when the guest is to be stopped. Errors: those of `check`, of the sections and of the stream. */
   async run(): Promise<void> {
-    const { stream, sleep, check, destinationPrepared } = this.#options;
+    const { stream, sleep, check, arrived } = this.#options;
     for (;;) {
       check();
       this.#noticeNewLimit();
       if (!stream.limitReached) {
-        const pending = this.#pending();
-        if (pending > 0 && pending >= this.#threshold) await this.#iterate(pending);
-        else if (destinationPrepared()) return;
-        else await this.#idle();
+        if (!arrived()) await this.#forward();
+        else if (await this.#converge()) return;
       }
       this.#account();
       if (stream.limitReached) {
@@ -64,6 +67,22 @@ export class PrecopyLoop {
       }
       stream.resetPeriod();
     }
+  }
+
+  /** @returns whether so little is left that the guest can be stopped for it. */
+  async #converge(): Promise<boolean> {
+    const pending = this.#pending();
+    if (pending > 0 && pending >= this.#threshold) await this.#iterate(pending);
+    else if (this.#options.destinationPrepared()) return true;
+    else await this.#idle(ACCOUNTING_PERIOD_MS);
+    return false;
+  }
+
+  /** Sends on what has come of the guest so far, and waits for more when that was all. */
+  async #forward(): Promise<void> {
+    const pending = this.#pending();
+    if (pending > 0) await this.#iterate(pending);
+    if (pending === 0 || this.#caughtUp) await this.#idle(ARRIVAL_PERIOD_MS);
   }
 
   get #threshold(): number {
@@ -95,11 +114,11 @@ export class PrecopyLoop {
     await sleep(this.#accounting.timeLeft(now()));
   }
 
-  async #idle(): Promise<void> {
+  async #idle(ms: number): Promise<void> {
     const { stream, sleep, now } = this.#options;
     const start = now();
     await stream.flush();
-    await sleep(ACCOUNTING_PERIOD_MS);
+    await sleep(ms);
     this.#idleTime += now() - start;
   }
 

@@ -11,8 +11,10 @@ import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { InlineSender } from "./inline-sender.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { RamSender } from "./ram-sender.ts";
+import { SectionWriter } from "./section-writer.ts";
 import { FakeChannel } from "./testing/fake-channel.ts";
 
 const BLOCKS = [
@@ -48,7 +50,9 @@ async function make(limit = 0): Promise<Fixture> {
   const stream = new OutgoingStream(channel, parameters, statistics, now);
   const passes: number[] = [];
   const onPass = (pass: number): void => void passes.push(pass);
-  const sender = new RamSender({ ram, stream, statistics, sectionId: 7, now, onPass });
+  const writer = new SectionWriter(stream, true);
+  const pages = new InlineSender({ ram, stream, statistics });
+  const sender = new RamSender({ ram, pages, stream, writer, statistics, now, onPass });
   return {
     ram,
     sender,

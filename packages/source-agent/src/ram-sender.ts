@@ -1,30 +1,21 @@
-import {
-  ByteWriter,
-  encodeFooter,
-  encodeRamBlockList,
-  encodeSectionContinuation,
-  encodeSectionHeader,
-  RAM_SECTION,
-  RamPageEncoder,
-} from "@peregrine/protocol";
+import { ByteWriter, RAM_SECTION, RamPageEncoder } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
 import { DirtyRate } from "./dirty-rate.ts";
 import type { LiveSection } from "./live-section.ts";
-import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
+import type { PageSender } from "./page-sender.ts";
+import type { SectionWriter } from "./section-writer.ts";
 
 /** Longest time that one PART section takes, milliseconds. */
 const MAX_ITERATE_MS = 50;
 
-const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
-
 export interface RamSenderOptions {
   readonly ram: GuestRam;
+  readonly pages: PageSender;
   readonly stream: OutgoingStream;
+  readonly writer: SectionWriter;
   readonly statistics: MigrationStatistics;
-  /** Of the `ram` section. */
-  readonly sectionId: number;
   /** Milliseconds. */
   readonly now: () => number;
   /** Called when a harvest of the dirty log leaves something to send: the number of the pass, from 1 on. */
@@ -32,8 +23,7 @@ export interface RamSenderOptions {
 }
 
 /**
- * Sends guest memory. Runs of dirty pages are copied out of the guest, tested for zero and encoded into the
- * stream's buffer.
+ * Sends guest memory: keeps the bitmap of dirty pages, and gives runs of them to the page sender.
  *
  * Why no write of the guest is lost: a page's bit is cleared before the page is copied, and the guest's
  * own mark is taken before that. A write that comes later makes a new mark, so a torn or outdated copy is
@@ -41,26 +31,28 @@ export interface RamSenderOptions {
  */
 export class RamSender implements LiveSection {
   readonly #ram: GuestRam;
+  readonly #pages: PageSender;
   readonly #stream: OutgoingStream;
+  readonly #writer: SectionWriter;
   readonly #statistics: MigrationStatistics;
-  readonly #sectionId: number;
   readonly #now: () => number;
   readonly #onPass: (pass: number) => void;
   readonly #dirty: readonly DirtyBitmap[];
   /** Pages of each block that are or were in the bitmap because they are in use. */
   readonly #knownPages: number[];
   readonly #dirtyRate: DirtyRate;
-  readonly #encoder = new RamPageEncoder();
-  readonly #writer = new ByteWriter();
-  readonly #copy = Buffer.allocUnsafeSlow(RUN_PAGES * PAGE_SIZE);
+  #sectionId = 0;
   #block = 0;
   #page = 0;
+  /** Pages were found dirty since the last section. */
+  #harvested = false;
 
   constructor(options: RamSenderOptions) {
     this.#ram = options.ram;
+    this.#pages = options.pages;
     this.#stream = options.stream;
+    this.#writer = options.writer;
     this.#statistics = options.statistics;
-    this.#sectionId = options.sectionId;
     this.#now = options.now;
     this.#onPass = options.onPass;
     this.#dirty = this.#ram.blocks.map((block) => new DirtyBitmap(block.length / PAGE_SIZE));
@@ -76,12 +68,9 @@ export class RamSender implements LiveSection {
   async start(): Promise<void> {
     this.#addNewMemory();
     this.#beginPass();
-    const { name, instance, version } = RAM_SECTION;
-    encodeSectionHeader(this.#writer, { kind: "start", id: this.#sectionId, name, instance, version });
-    // The most that each block can hold: a block may grow while it is sent, and offsets are checked against this.
-    encodeRamBlockList(this.#writer, this.#ram.blocks);
-    await this.#appendWriter();
-    await this.#endSection();
+    this.#sectionId = await this.#writer.openSection({ kind: "start", ...RAM_SECTION });
+    await this.#pages.start();
+    await this.#endSection("start");
   }
 
   pending(maxSize: number): number {
@@ -94,10 +83,12 @@ export class RamSender implements LiveSection {
     const until = this.#now() + MAX_ITERATE_MS;
     await this.#beginSection("part");
     while (!this.#stream.limitReached && this.#now() < until) {
-      if (!this.#sendRun(this.#stream.pagesUntilFull)) break;
-      if (this.#stream.full) await this.#stream.send();
+      const count = this.#takeRun();
+      if (count === 0) break;
+      const sending = this.#sendRun(count);
+      if (sending !== undefined) await sending;
     }
-    await this.#endSection();
+    await this.#endSection("part");
     this.#statistics.remaining = this.remaining;
     return this.remaining === 0;
   }
@@ -105,15 +96,17 @@ export class RamSender implements LiveSection {
   async complete(): Promise<void> {
     this.#harvest();
     await this.#beginSection("end");
-    while (this.#sendRun(this.#stream.pagesUntilFull)) {
-      if (this.#stream.full) await this.#stream.send();
+    for (let count = this.#takeRun(); count > 0; count = this.#takeRun()) {
+      const sending = this.#sendRun(count);
+      if (sending !== undefined) await sending;
     }
-    await this.#endSection();
+    await this.#endSection("end");
     this.#statistics.remaining = 0;
   }
 
   #harvest(): void {
     const pages = this.#ram.harvest(this.#dirty) + this.#addNewMemory();
+    if (pages > 0) this.#harvested = true;
     this.#dirtyRate.harvested(pages, this.#now());
     this.#statistics.dirtyPagesRate = this.#dirtyRate.pagesPerSecond;
     this.#beginPass();
@@ -129,14 +122,18 @@ export class RamSender implements LiveSection {
     this.#onPass(statistics.pass);
   }
 
-  /** Memory that came into use since the last harvest was never sent. @returns its pages that were not dirty. */
+  /**
+   * Memory that came into use since the last harvest was never sent. It is dirty, unless its contents are in
+   * the dirty log.
+   * @returns its pages that were not dirty.
+   */
   #addNewMemory(): number {
     let added = 0;
     let total = 0;
     for (const [block, bitmap] of this.#dirty.entries()) {
       const used = this.#ram.usedBytes(block) / PAGE_SIZE;
       const known = this.#knownPages[block]!;
-      if (used > known) added += bitmap.setRange(known, used - known);
+      if (used > known && this.#ram.logsAllContents !== true) added += bitmap.setRange(known, used - known);
       this.#knownPages[block] = used;
       total += used * PAGE_SIZE;
     }
@@ -145,43 +142,15 @@ export class RamSender implements LiveSection {
   }
 
   /**
-   * Encodes the next run of dirty pages, from where the last one ended.
-   * @returns false when no page is dirty.
+   * Takes the next run of dirty pages out of the bitmap, from where the last one ended; `#block` and `#page`
+   * are where it begins.
+   * @returns its pages; 0 when no page is dirty.
    */
-  #sendRun(maxPages: number): boolean {
-    const count = this.#takeRun(maxPages);
-    if (count === 0) return false;
-    const first = this.#page;
-    const block = this.#ram.blocks[this.#block]!.name;
-    const target = this.#stream.buffer;
-    const copy = this.#copy;
-    let at = this.#stream.length;
-    let zeroPages = 0;
-    this.#ram.readPages(this.#block, first, count, copy, 0);
-    for (let n = 0; n < count; n++) {
-      const from = n * PAGE_SIZE;
-      const offset = (first + n) * PAGE_SIZE;
-      if (copy.compare(ZERO_PAGE, 0, PAGE_SIZE, from, from + PAGE_SIZE) === 0) {
-        at = this.#encoder.putZeroPage(target, at, block, offset);
-        zeroPages++;
-        continue;
-      }
-      at = this.#encoder.putPageHeader(target, at, block, offset);
-      at += copy.copy(target, at, from, from + PAGE_SIZE);
-    }
-    this.#stream.advance(at);
-    this.#page = first + count;
-    this.#statistics.duplicate += zeroPages;
-    this.#statistics.normal += count - zeroPages;
-    return true;
-  }
-
-  /** Takes the next run out of the bitmap; `#block` and `#page` are where it begins. @returns its pages, or 0. */
-  #takeRun(maxPages: number): number {
+  #takeRun(): number {
     // One turn more than there are blocks: the walk may have begun behind the only dirty pages.
     for (let visited = 0; visited <= this.#dirty.length; visited++) {
       const bitmap = this.#dirty[this.#block]!;
-      const count = bitmap.takeRun(this.#page, maxPages);
+      const count = bitmap.takeRun(this.#page, this.#pages.runPages);
       if (count > 0) {
         this.#page = bitmap.runStart;
         return count;
@@ -192,19 +161,32 @@ export class RamSender implements LiveSection {
     return 0;
   }
 
+  /** Sends the run that was taken last. @returns a promise when there is something to wait for. */
+  #sendRun(count: number): Promise<void> | undefined {
+    const sending = this.#pages.run(this.#block, this.#page, count);
+    this.#page += count;
+    this.#ram.sent?.(count);
+    return sending;
+  }
+
   async #beginSection(kind: "part" | "end"): Promise<void> {
-    encodeSectionContinuation(this.#writer, { kind, id: this.#sectionId });
-    await this.#appendWriter();
+    await this.#writer.continueSection(kind, this.#sectionId);
+    await this.#pages.beginSection(kind, this.#harvested);
+    this.#harvested = false;
   }
 
-  async #endSection(): Promise<void> {
-    this.#encoder.endOfSection(this.#writer);
-    encodeFooter(this.#writer, this.#sectionId);
-    await this.#appendWriter();
+  async #endSection(kind: "start" | "part" | "end"): Promise<void> {
+    await this.#pages.endSection(kind);
+    await this.#stream.append(END_OF_SECTION);
+    await this.#writer.closeSection(this.#sectionId);
   }
+}
 
-  async #appendWriter(): Promise<void> {
-    await this.#stream.append(this.#writer.view());
-    this.#writer.reset();
-  }
+/** The record that ends the payload of every `ram` section. */
+const END_OF_SECTION = endOfSection();
+
+function endOfSection(): Uint8Array {
+  const writer = new ByteWriter();
+  new RamPageEncoder().endOfSection(writer);
+  return writer.view().slice();
 }

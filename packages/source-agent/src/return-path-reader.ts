@@ -1,6 +1,7 @@
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { ReturnMessage } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
+import { brokenOff } from "./broken-off.ts";
 
 /** The pings of the setup stage. */
 export const PING = {
@@ -75,6 +76,9 @@ export class ReturnPathReader {
       case "shut":
         this.#onShut(message.status);
         return;
+      case "switchover-ack":
+        // A destination that has been told to acknowledge does so unasked; nothing waits for it here.
+        return;
       default:
         throw new MigrationError("BAD_RETURN_MESSAGE", `The message '${message.kind}' answers nothing`);
     }
@@ -125,7 +129,7 @@ export class ReturnPathReader {
         });
       }
       default:
-        return error;
+        return brokenOff(error, this.#channel.peer);
     }
   }
 }

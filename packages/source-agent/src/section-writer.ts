@@ -5,33 +5,32 @@ import {
   encodeEndMark,
   encodeFooter,
   encodeHeader,
+  encodeSectionContinuation,
   encodeSectionHeader,
-  encodeVmDescription,
+  encodeVmDescriptionText,
+  MigrationError,
 } from "@peregrine/protocol";
-import type { Command, VmDeviceDescription } from "@peregrine/protocol";
-import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { SavedDevice } from "@peregrine/shared-state";
+import type { Command, Configuration, SectionHeader } from "@peregrine/protocol";
+import type { CarriedClosing, OpaqueSection } from "@peregrine/shared-state";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
 /** Writes everything of the stream but the payloads of live sections. */
 export class SectionWriter {
   readonly #stream: OutgoingStream;
+  readonly #footers: boolean;
   readonly #writer = new ByteWriter();
-  readonly #described: VmDeviceDescription[] = [];
   #nextId = 0;
 
-  constructor(stream: OutgoingStream) {
+  /** @param footers whether each section ends with one. */
+  constructor(stream: OutgoingStream, footers: boolean) {
     this.#stream = stream;
+    this.#footers = footers;
   }
 
-  /** The id of one more section. */
-  takeId(): number {
-    return this.#nextId++;
-  }
-
-  async header(machineType: string): Promise<void> {
+  /** Magic and version, and the configuration section if the stream has one. */
+  async header(configuration: Configuration | undefined): Promise<void> {
     encodeHeader(this.#writer);
-    encodeConfiguration(this.#writer, { machineType });
+    if (configuration !== undefined) encodeConfiguration(this.#writer, configuration);
     await this.#append();
   }
 
@@ -40,24 +39,56 @@ export class SectionWriter {
     await this.#append();
   }
 
-  /** Each device as a FULL section, in their order. */
-  async devices(devices: readonly SavedDevice[]): Promise<void> {
-    for (const { name, instance, version, payload, description } of devices) {
-      const id = this.takeId();
-      encodeSectionHeader(this.#writer, { kind: "full", id, name, instance, version });
-      await this.#append();
-      await this.#stream.append(payload);
-      encodeFooter(this.#writer, id);
-      await this.#append();
-      this.#described.push(description);
-    }
+  /** Opens a section whose payload the caller appends to the stream. @returns its id. */
+  async openSection(
+    header: Omit<SectionHeader, "id"> & { readonly kind: "start" | "full" },
+  ): Promise<number> {
+    const id = this.#nextId++;
+    encodeSectionHeader(this.#writer, { ...header, id });
+    await this.#append();
+    return id;
   }
 
-  /** The end mark, and the vmdescription of every device that was written. */
-  async end(): Promise<void> {
-    encodeEndMark(this.#writer);
-    encodeVmDescription(this.#writer, { page_size: PAGE_SIZE, devices: this.#described });
+  /** Goes on with a live section. */
+  async continueSection(kind: "part" | "end", id: number): Promise<void> {
+    encodeSectionContinuation(this.#writer, { kind, id });
     await this.#append();
+  }
+
+  /** What follows a section's payload. */
+  async closeSection(id: number): Promise<void> {
+    if (!this.#footers) return;
+    encodeFooter(this.#writer, id);
+    await this.#append();
+  }
+
+  /** FULL sections, in their order. */
+  async sections(sections: readonly OpaqueSection[]): Promise<void> {
+    for (const section of sections) await this.closeSection(await this.#fullSection(section));
+  }
+
+  /** Everything behind guest memory but the bytes that make the stream complete. */
+  async late({ late, ending }: CarriedClosing): Promise<void> {
+    await this.sections(ending.kind === "undivided" ? late.slice(0, -1) : late);
+  }
+
+  /** The bytes that make the stream complete. */
+  async ending({ late, ending }: CarriedClosing): Promise<void> {
+    if (ending.kind === "undivided") {
+      const last = late.at(-1);
+      if (last === undefined) throw new MigrationError("INTERNAL", "an undivided stream has no last section");
+      await this.#fullSection(last);
+      return;
+    }
+    encodeEndMark(this.#writer);
+    if (ending.kind === "described") encodeVmDescriptionText(this.#writer, ending.text);
+    await this.#append();
+  }
+
+  async #fullSection({ name, instance, version, payload }: OpaqueSection): Promise<number> {
+    const id = await this.openSection({ kind: "full", name, instance, version });
+    await this.#stream.append(payload);
+    return id;
   }
 
   async #append(): Promise<void> {

@@ -1,66 +1,70 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MigrationStatistics } from "@peregrine/shared-state";
-import type { DowntimeBreakdown } from "./downtime.ts";
 import type { HandoverGate } from "./handover-gate.ts";
 import type { LiveSection } from "./live-section.ts";
 import type { MainLink } from "./main-link.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
-import type { ReturnPathReader } from "./return-path-reader.ts";
+import { ReturnPathReader } from "./return-path-reader.ts";
 import type { SectionWriter } from "./section-writer.ts";
-import type { MigrationTimeouts } from "./thread-messages.ts";
+import type { SilentPeer } from "./silent-peer.ts";
+import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 
 export interface SwitchoverOptions {
   readonly link: MainLink;
   readonly stream: OutgoingStream;
   readonly writer: SectionWriter;
   readonly sections: readonly LiveSection[];
-  readonly returnPath: ReturnPathReader;
+  readonly destination: ReturnPathReader | SilentPeer;
   readonly gate: HandoverGate;
   readonly statistics: MigrationStatistics;
   readonly timeouts: MigrationTimeouts;
   /** As error texts name the destination. */
   readonly peer: string;
-  /** Gives the stream's end to the destination without waiting for its answer. */
+  /** Gives the stream's end to the destination without waiting for an answer. */
   readonly endStream: () => Promise<void>;
   /** Milliseconds. */
   readonly now: () => number;
 }
 
 /**
- * Stops the guest, sends the rest and waits until the destination has it.
+ * Stops the guest, sends the rest and waits until the destination has it. A destination that is not to answer
+ * gets the stream's end, and that is all.
  * Errors: why the guest could not be sent; it is to go on here then.
  */
-export async function switchOver(options: SwitchoverOptions): Promise<DowntimeBreakdown> {
-  const { link, stream, writer, sections, returnPath, gate, statistics, now } = options;
+export async function switchOver(options: SwitchoverOptions): Promise<Handover> {
+  const { link, stream, writer, sections, destination, gate, statistics, now } = options;
 
   const requested = now();
   statistics.stopTime = requested;
-  const { late, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  const { closing, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
   const stopped = now();
 
   stream.liftLimit();
   for (const section of sections) await section.complete();
   const pagesSent = now();
 
-  await writer.devices(late);
+  await writer.late(closing);
   link.check();
   if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
-  returnPath.streamComplete();
-  await writer.end();
+  destination.streamComplete();
+  await writer.ending(closing);
   await stream.flush();
   const stateSent = now();
 
-  await confirmation(options);
-  const confirmed = now();
+  const answers = destination instanceof ReturnPathReader;
+  if (answers) await confirmation(options, destination);
+  else await link.orAbort(options.endStream());
+  const done = now();
 
-  return {
+  const downtime = {
     stop: stopped - requested - saveTime,
     save: saveTime,
     lastPages: pagesSent - stopped,
     deviceState: stateSent - pagesSent,
-    load: confirmed - stateSent,
-    total: confirmed - requested,
+    load: done - stateSent,
+    total: done - requested,
   };
+  return { downtime, confirmed: answers };
 }
 
 /**
@@ -68,8 +72,8 @@ export async function switchOver(options: SwitchoverOptions): Promise<DowntimeBr
  * a destination that has not accepted the guest by then gives up and closes. Only its answer tells, so
  * that the guest never runs at both ends.
  */
-async function confirmation(options: SwitchoverOptions): Promise<void> {
-  const { link, returnPath, timeouts, endStream } = options;
+async function confirmation(options: SwitchoverOptions, returnPath: ReturnPathReader): Promise<void> {
+  const { link, timeouts, endStream } = options;
   const confirmed = returnPath.confirmed.then(() => "confirmed" as const);
   const revoked = link.revoked.then(() => "revoked" as const);
 

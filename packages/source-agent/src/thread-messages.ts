@@ -1,11 +1,11 @@
 import type { SerializedError } from "@peregrine/protocol";
-import type { RamAccess, SavedDevice } from "@peregrine/shared-state";
+import type { CapabilityStates, CarriedClosing, CarriedOpening, RamAccess } from "@peregrine/shared-state";
 import type { DowntimeBreakdown } from "./downtime.ts";
 
 /** What the migration thread is started with. All of it survives structured clone. */
 export interface ThreadData {
   readonly uri: string;
-  readonly machineType: string;
+  readonly capabilities: CapabilityStates;
   /** Of the MigrationParameters. */
   readonly parameters: SharedArrayBuffer;
   /** Of the MigrationStatistics. */
@@ -28,11 +28,17 @@ export interface MigrationTimeouts {
 /** From the main thread to the migration thread. */
 export type MessageToThread =
   /** The guest logs what it writes: begin the stream. Answers `connected`. */
-  | { readonly kind: "begin"; readonly ram: RamAccess; readonly early: readonly SavedDevice[] }
+  | {
+      readonly kind: "begin";
+      readonly ram: RamAccess;
+      readonly opening: CarriedOpening;
+      /** Of a machine that may still be arriving itself. */
+      readonly arrived: SharedArrayBuffer | undefined;
+    }
   /** The guest stands still and its devices are saved. Answers `stop-guest`. */
   | {
       readonly kind: "guest-stopped";
-      readonly late: readonly SavedDevice[];
+      readonly closing: CarriedClosing;
       /** Milliseconds that saving the devices took. */
       readonly saveTime: number;
     }
@@ -54,7 +60,13 @@ export type MessageToMain =
   /** The last message: the channel is closed. */
   | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
 
+/** A migration that has completed. */
+export interface Handover {
+  readonly downtime: DowntimeBreakdown;
+  /** The destination has said that it has everything. Otherwise it was sent, and nobody was to answer. */
+  readonly confirmed: boolean;
+}
+
 export type ThreadOutcome =
-  /** The destination has confirmed that it has everything. */
-  | { readonly kind: "handed-over"; readonly downtime: DowntimeBreakdown }
+  | { readonly kind: "handed-over"; readonly handover: Handover }
   | { readonly kind: "failed"; readonly error: SerializedError };

@@ -1,0 +1,49 @@
+import type { MultifdCompression, StreamCompressor } from "@peregrine/protocol";
+import type { MigrationParameters } from "@peregrine/shared-state";
+import type { Transform } from "node:stream";
+import { constants, createDeflate, createZstdCompress } from "node:zlib";
+
+/** Room for what a packet of pages becomes at worst, so that a write never waits for a read. */
+const PACKET_BYTES = 1024 * 1024;
+
+/** Makes the compressor of one channel. Undefined: pages go as they are. */
+export function openCompressor(parameters: MigrationParameters): StreamCompressor | undefined {
+  const compression = parameters.multifdCompression;
+  const options = { chunkSize: PACKET_BYTES, readableHighWaterMark: PACKET_BYTES };
+  switch (compression) {
+    case "none":
+      return undefined;
+    case "zlib":
+      return new NodeCompressor(
+        compression,
+        createDeflate({ ...options, flush: constants.Z_SYNC_FLUSH, level: parameters.multifdZlibLevel }),
+      );
+    case "zstd":
+      return new NodeCompressor(
+        compression,
+        createZstdCompress({
+          ...options,
+          flush: constants.ZSTD_e_flush,
+          params: { [constants.ZSTD_c_compressionLevel]: parameters.multifdZstdLevel },
+        }),
+      );
+  }
+}
+
+/** One compressed stream, made by Node's zlib in its thread pool. Everything is flushed behind each write. */
+class NodeCompressor implements StreamCompressor {
+  readonly compression: Exclude<MultifdCompression, "none">;
+  readonly #stream: Transform;
+
+  constructor(compression: Exclude<MultifdCompression, "none">, stream: Transform) {
+    this.compression = compression;
+    this.#stream = stream;
+  }
+
+  async compress(data: Uint8Array): Promise<Uint8Array> {
+    await new Promise<void>((resolve, reject) => {
+      this.#stream.write(data, (error) => (error ? reject(error) : resolve()));
+    });
+    return this.#stream.read() as Buffer;
+  }
+}

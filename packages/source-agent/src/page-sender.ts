@@ -1,0 +1,75 @@
+import type { MigrationError } from "@peregrine/protocol";
+import type {
+  CapabilityStates,
+  CarriedOpening,
+  GuestRam,
+  MigrationParameters,
+  MigrationStatistics,
+  RamAccess,
+} from "@peregrine/shared-state";
+import type { Channel } from "@peregrine/transport";
+import type { OutgoingStream } from "./outgoing-stream.ts";
+
+/**
+ * How pages of guest memory go out. `RamSender` says which ones and in which order, and writes the sections'
+ * heads and ends; the page sender reads the pages and sends them.
+ *
+ * Calls come one after the other, each when the one before has ended:
+ *
+ *     start, endSection("start")
+ *     for each turn:   beginSection("part", ...), run, run, ..., endSection("part")
+ *     guest stopped:   beginSection("end", ...), run, run, ..., endSection("end")
+ *     close
+ *
+ * `close` follows whatever came last, also a call that failed, and when the stream's end was sent: the
+ * destination has confirmed, if it answers.
+ *
+ * What goes into the main stream, by `OutgoingStream.append`, lands in the payload of the section that is
+ * open. What goes elsewhere is told to `OutgoingStream.count`. A page sender counts the pages in
+ * `statistics.normal` and `statistics.duplicate`.
+ */
+export interface PageSender {
+  /** Pages that the next run may have at most; at least 1. */
+  readonly runPages: number;
+  /** Sends the payload of the START section, up to what ends it: the list of RAM blocks. */
+  start(): Promise<void>;
+  /**
+   * Begins the payload of a section.
+   * @param kind `end`: the guest stands still, and no page comes twice from now on.
+   * @param resend the dirty log was harvested since the last section, so pages that were sent may come again:
+   *   they must not overtake what was sent before.
+   */
+  beginSection(kind: "part" | "end", resend: boolean): Promise<void> | undefined;
+  /**
+   * Sends `count` pages of a block from `page` on. Their bits are clear already: read them now or later, never
+   * from before the call.
+   * @returns a promise when the caller has to wait before it goes on.
+   */
+  run(block: number, page: number, count: number): Promise<void> | undefined;
+  /** In front of the record that ends a section's payload. After `end` every page is on its way. */
+  endSection(kind: "start" | "part" | "end"): Promise<void> | undefined;
+  /** Frees what it holds. */
+  close(): Promise<void> | undefined;
+}
+
+export interface PageSenderOptions {
+  readonly ram: GuestRam;
+  /** How further threads get at the same memory. */
+  readonly access: RamAccess;
+  readonly stream: OutgoingStream;
+  /** Of the stream. Its bytes are written by the stream alone. */
+  readonly channel: Channel;
+  /** How the stream began. */
+  readonly opening: CarriedOpening;
+  readonly capabilities: CapabilityStates;
+  readonly parameters: MigrationParameters;
+  readonly statistics: MigrationStatistics;
+  /** Opens one more connection to the destination. Errors: CONNECT_FAILED, why the attempt was given up. */
+  readonly connect: () => Promise<Channel>;
+  /** Aborted when the attempt is given up. */
+  readonly signal: AbortSignal;
+  /** Gives the attempt up. */
+  readonly failed: (error: MigrationError) => void;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
