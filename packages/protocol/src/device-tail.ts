@@ -1,7 +1,7 @@
 import { cutDevices } from "./device-cut.ts";
 import { MigrationError } from "./errors.ts";
 import { FooterSearch } from "./footer-search.ts";
-import type { Limits } from "./limits.ts";
+import type { FooterSearchOptions, TailInput } from "./footer-search.ts";
 import type { SectionHeader } from "./messages.ts";
 import { limitExceeded, truncated } from "./refusals.ts";
 import { be32 } from "./section-scan.ts";
@@ -17,37 +17,32 @@ export type DeviceLengths =
   | { readonly kind: "known"; readonly by: CutBy; readonly lengths: readonly number[] }
   | { readonly kind: "unknown" };
 
-/** What will come behind the bytes at hand. */
-export type TailInput = "more" | "end-of-stream" | "end-of-package";
-
 /** End mark, type of the vmdescription, its length, and how its JSON begins. */
 const DESCRIPTION_HEAD_BYTES = 6;
 const JSON_START = [0x7b, 0x22];
 /** Places that may look like the start of a vmdescription. A real stream has one. */
 const MAX_CANDIDATES = 64;
 
+export interface DeviceTailOptions extends FooterSearchOptions {
+  /** Whether the sections may have footers. */
+  readonly footers: boolean;
+}
+
 /**
  * Finds the lengths of device sections, which the wire does not give. The sections are looked at as a whole
  * when the vmdescription behind them has come. Where there is none, their footers are searched.
  */
 export class DeviceTail {
-  readonly #first: SectionHeader;
-  readonly #footers: FooterSearch;
-  readonly #limits: Limits;
+  readonly #options: DeviceTailOptions;
+  readonly #footers: FooterSearch | undefined;
   /** Offsets of end marks with what may be a vmdescription behind them. */
   #candidates: readonly number[] = [];
   #candidatesSeen = 0;
   #scanAt = 0;
 
-  /** @param isOpen whether a START section has the id and no END yet. */
-  constructor(options: {
-    readonly first: SectionHeader;
-    readonly limits: Limits;
-    readonly isOpen: (id: number) => boolean;
-  }) {
-    this.#first = options.first;
-    this.#limits = options.limits;
-    this.#footers = new FooterSearch(options);
+  constructor(options: DeviceTailOptions) {
+    this.#options = options;
+    if (options.footers) this.#footers = new FooterSearch(options);
   }
 
   /**
@@ -56,16 +51,27 @@ export class DeviceTail {
    * Errors: TRUNCATED at the end of the stream, LIMIT_EXCEEDED.
    */
   measure(bytes: Uint8Array, behind: TailInput): DeviceLengths | undefined {
+    if (behind === "quiet") return this.#settled(bytes);
     if (behind !== "end-of-package") {
       const described = this.#byDescription(bytes);
       if (described !== undefined) return { kind: "known", by: "description", lengths: described };
     }
-    const end = this.#footers.search(bytes, behind !== "more");
-    const { lengths } = this.#footers;
+    const end = this.#footers?.search(bytes, behind);
+    const lengths = this.#footers?.lengths ?? [];
     if (end === "live-sections" || (behind !== "more" && lengths.length > 0)) {
       return { kind: "known", by: "footer", lengths };
     }
     return behind === "more" ? undefined : { kind: "unknown" };
+  }
+
+  /** Looks at everything anew, so that nothing is taken for granted when more comes after all. */
+  #settled(bytes: Uint8Array): DeviceLengths | undefined {
+    if (this.#options.footers) {
+      const footers = new FooterSearch(this.#options);
+      const end = footers.search(bytes, "quiet");
+      if (end === "end") return { kind: "known", by: "footer", lengths: footers.lengths };
+    }
+    return bytes.at(-1) === SECTION_TYPE.endMark ? { kind: "unknown" } : undefined;
   }
 
   #byDescription(bytes: Uint8Array): readonly number[] | undefined {
@@ -104,7 +110,7 @@ export class DeviceTail {
   #looksLikeDescription(bytes: Uint8Array, at: number): boolean {
     return (
       bytes[at] === SECTION_TYPE.endMark &&
-      be32(bytes, at + 2) <= this.#limits.maxVmDescriptionBytes &&
+      be32(bytes, at + 2) <= this.#options.limits.maxVmDescriptionBytes &&
       bytes[at + DESCRIPTION_HEAD_BYTES] === JSON_START[0] &&
       bytes[at + DESCRIPTION_HEAD_BYTES + 1] === JSON_START[1]
     );
@@ -114,7 +120,7 @@ export class DeviceTail {
   #cut(tail: Uint8Array, json: Uint8Array): readonly number[] | undefined {
     try {
       const description = parseVmDescription(decodeUtf8(json, "The vmdescription"));
-      return cutDevices(tail, this.#first, description).map(({ length }) => length);
+      return cutDevices(tail, this.#options.first, description).map(({ length }) => length);
     } catch (error) {
       if (MigrationError.is(error)) return undefined;
       throw error;

@@ -3,6 +3,9 @@ import type { SectionHeader } from "./messages.ts";
 import { be32, isFooter, scanItem } from "./section-scan.ts";
 import { COMMAND_CODE, SECTION_TYPE } from "./wire.ts";
 
+/** What will come behind the bytes at hand. `quiet`: nothing has for a while, though the stream has not ended. */
+export type TailInput = "more" | "quiet" | "end-of-stream" | "end-of-package";
+
 /** Why the search has stopped. */
 export type SearchEnd =
   /** More bytes are needed. */
@@ -13,9 +16,17 @@ export type SearchEnd =
   | "live-sections";
 
 const FOOTER_BYTES = 5;
-/** Type, length and the first byte of the JSON. */
-const DESCRIPTION_START_BYTES = 6;
+/** Type and length. */
+const DESCRIPTION_HEAD_BYTES = 5;
 const OPENING_BRACE = 0x7b;
+
+export interface FooterSearchOptions {
+  /** The header in front of the bytes. */
+  readonly first: SectionHeader;
+  readonly limits: Limits;
+  /** Whether a START section has the id and no END yet. */
+  readonly isOpen: (id: number) => boolean;
+}
 
 /**
  * Finds the ends of device sections by their footers: the type byte and the id of the section, with
@@ -30,12 +41,7 @@ export class FooterSearch {
   #scanAt = 0;
   #end: SearchEnd = "incomplete";
 
-  /** @param isOpen whether a START section has the id and no END yet. */
-  constructor(options: {
-    readonly first: SectionHeader;
-    readonly limits: Limits;
-    readonly isOpen: (id: number) => boolean;
-  }) {
+  constructor(options: FooterSearchOptions) {
     this.#id = options.first.id;
     this.#limits = options.limits;
     this.#isOpen = options.isOpen;
@@ -46,8 +52,11 @@ export class FooterSearch {
     return this.#lengths;
   }
 
-  /** @param complete whether `bytes`, which begin with the first payload, are all that there are. */
-  search(bytes: Uint8Array, complete: boolean): SearchEnd {
+  /**
+   * @param bytes everything on hand from the first payload on.
+   * @param behind with `quiet` only a stream that is whole has an `end`.
+   */
+  search(bytes: Uint8Array, behind: TailInput): SearchEnd {
     while (this.#end === "incomplete") {
       const at = bytes.indexOf(SECTION_TYPE.footer, this.#scanAt);
       if (at < 0) {
@@ -57,7 +66,7 @@ export class FooterSearch {
       this.#scanAt = at;
       const footer = isFooter(bytes, at, this.#id);
       if (footer === undefined) break;
-      const next = footer ? this.#behind(bytes, at + FOOTER_BYTES, complete) : "other";
+      const next = footer ? this.#behind(bytes, at + FOOTER_BYTES, behind) : "other";
       if (next === "incomplete") break;
       if (next === "other") {
         this.#scanAt = at + 1;
@@ -75,8 +84,8 @@ export class FooterSearch {
     return this.#end;
   }
 
-  #behind(bytes: Uint8Array, at: number, complete: boolean): Behind {
-    if (complete && at === bytes.length) return "end";
+  #behind(bytes: Uint8Array, at: number, behind: TailInput): Behind {
+    if (at === bytes.length) return CUT_OFF[behind];
     const next = scanItem(bytes, at);
     switch (next.item) {
       case "full":
@@ -87,25 +96,34 @@ export class FooterSearch {
         return this.#isOpen(next.id) ? "live-sections" : "other";
       case "command":
         if (next.code === COMMAND_CODE.packaged) return "live-sections";
-        return this.#behind(bytes, next.end, complete);
+        return this.#behind(bytes, next.end, behind);
       case "end-mark":
-        return this.#behindEndMark(bytes, next.end, complete);
+        return this.#behindEndMark(bytes, next.end, behind);
       case "incomplete":
-        // A stream that was cut off there: the section before is whole.
-        return complete ? "end" : "incomplete";
+        return CUT_OFF[behind];
       default:
         return "other";
     }
   }
 
-  #behindEndMark(bytes: Uint8Array, at: number, complete: boolean): Behind {
-    if (at === bytes.length) return complete ? "end" : "incomplete";
+  #behindEndMark(bytes: Uint8Array, at: number, behind: TailInput): Behind {
+    if (at === bytes.length) return behind === "quiet" ? "end" : CUT_OFF[behind];
     if (bytes[at] !== SECTION_TYPE.vmDescription) return "other";
-    if (at + DESCRIPTION_START_BYTES > bytes.length) return complete ? "end" : "incomplete";
+    const json = at + DESCRIPTION_HEAD_BYTES;
+    if (json >= bytes.length) return CUT_OFF[behind];
     const length = be32(bytes, at + 1);
-    return length <= this.#limits.maxVmDescriptionBytes && bytes[at + 5] === OPENING_BRACE ? "end" : "other";
+    if (length > this.#limits.maxVmDescriptionBytes || bytes[json] !== OPENING_BRACE) return "other";
+    return behind === "quiet" && json + length !== bytes.length ? "other" : "end";
   }
 }
 
 /** What stands behind a footer: an end, the next device section, or nothing that can stand there. */
 type Behind = SearchEnd | "other" | { readonly id: number; readonly payloadAt: number };
+
+/** What a footer with too little behind it is. In a stream that was cut off there, the section before is whole. */
+const CUT_OFF: Record<TailInput, Behind> = {
+  more: "incomplete",
+  quiet: "other",
+  "end-of-stream": "end",
+  "end-of-package": "end",
+};

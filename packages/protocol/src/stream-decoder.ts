@@ -21,8 +21,9 @@ import {
   unsupportedVersion,
 } from "./refusals.ts";
 import type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";
-import { awaitedBy, BETWEEN_SECTIONS, sectionOf } from "./stream-state.ts";
-import type { OpenSection, StreamState } from "./stream-state.ts";
+import { PackageBounds } from "./package-bounds.ts";
+import { awaitedBy, BETWEEN_SECTIONS, commandPayload, descriptionText, sectionOf } from "./stream-state.ts";
+import type { FooterUse, OpenSection, StreamState } from "./stream-state.ts";
 import { decodeUtf8 } from "./utf8.ts";
 import { SECTION_TYPE, STREAM_MAGIC, STREAM_VERSION } from "./wire.ts";
 
@@ -36,16 +37,15 @@ export class StreamDecoder {
   readonly #reader = new ByteReader();
   readonly #open = new Map<number, OpenSection>();
   readonly #deviceLengths: DeviceLengths;
+  readonly #package: PackageBounds;
   readonly #configurationRequired: boolean;
-  #footers: "undecided" | "present" | "absent";
+  #footers: FooterUse;
   #state: StreamState = { item: "magic" };
   /** Stream offset of the item in `#state`; of the whole section while its header is read. */
   #itemAt = 0;
-  /** Stream offset behind the package that is being read. */
-  #packageEnd: number | undefined;
   #lastGoodSection: string | undefined;
-  /** No more chunks will come. */
-  #ended = false;
+  /** What comes behind what is on hand. */
+  #behind: "more" | "quiet" | "end-of-stream" = "more";
   #suspended = false;
   #running = false;
   #failure: { readonly error: unknown } | undefined;
@@ -54,6 +54,7 @@ export class StreamDecoder {
     this.#limits = options.limits;
     this.#handler = options.handler;
     this.#deviceLengths = new DeviceLengths(options.limits, (id) => this.#open.has(id));
+    this.#package = new PackageBounds(options.limits);
     this.#configurationRequired = options.configuration !== "optional";
     this.#footers = options.footers === "detected" ? "undecided" : "present";
   }
@@ -68,6 +69,16 @@ export class StreamDecoder {
     return this.#state.item === "after-end" || this.#state.item === "done";
   }
 
+  /** Whether sections end with footers. */
+  get footers(): FooterUse {
+    return this.#footers;
+  }
+
+  /** Whether device sections are held because nothing on hand tells their lengths. */
+  get holds(): boolean {
+    return this.#state.item === "measuring";
+  }
+
   /**
    * Decodes what the chunk completes. When it returns true, everything on hand is consumed and the
    * chunk may be used again. When it returns false, the decoder was suspended and keeps the chunk.
@@ -75,6 +86,9 @@ export class StreamDecoder {
   push(chunk: Uint8Array): boolean {
     this.#requireIdle("push");
     this.#requireResumed("push");
+    if (this.#behind !== "more" && chunk.length > 0) {
+      throw this.#fail(unexpectedData("the end of the stream"));
+    }
     this.#reader.push(chunk);
     return this.#run();
   }
@@ -92,6 +106,26 @@ export class StreamDecoder {
   }
 
   /**
+   * Nothing more has come for a while. If the stream is whole with what is on hand, it ends here: any byte that
+   * comes after all is refused. Device sections that are held are whole when their footers tell so and the end
+   * mark is the last byte, or the vmdescription behind it; without footers, when the last byte can be the end mark.
+   * @returns whether the stream is whole. The decoder is suspended then: {@link resume} decodes what was held.
+   */
+  settle(): boolean {
+    this.#requireIdle("settle");
+    this.#requireResumed("settle");
+    const state = this.#state;
+    this.#behind = "quiet";
+    const whole =
+      state.item === "measuring"
+        ? !this.#package.isOpen && this.#measure(state, this.#reader)
+        : this.finished;
+    if (whole) this.#suspended = true;
+    else this.#behind = "more";
+    return whole;
+  }
+
+  /**
    * The stream has ended. Decodes device sections that were held until then. Errors: TRUNCATED unless the
    * stream is {@link finished}.
    * @returns as {@link push} does. After false, call it again when `resume` has returned true.
@@ -99,7 +133,7 @@ export class StreamDecoder {
   end(): boolean {
     this.#requireIdle("end");
     this.#requireResumed("end");
-    this.#ended = true;
+    this.#behind = "end-of-stream";
     if (this.#state.item === "measuring" && !this.#run()) return false;
     if (this.finished) return true;
     const awaited = awaitedBy(this.#state);
@@ -121,7 +155,7 @@ export class StreamDecoder {
   #run(): boolean {
     this.#running = true;
     try {
-      while (!this.#suspended && this.#step()) this.#requireInPackage();
+      while (!this.#suspended && this.#step()) this.#package.requireInside(this.#reader.offset);
     } catch (error) {
       throw this.#fail(error);
     } finally {
@@ -155,7 +189,7 @@ export class StreamDecoder {
         this.#lastGoodSection = "configuration";
         return this.#expect(BETWEEN_SECTIONS);
       case "type":
-        if (input.offset === this.#packageEnd) return this.#endPackage();
+        if (this.#package.remaining(input.offset) === 0) return this.#endPackage();
         if (input.available < 1) return false;
         this.#type(input.u8());
         return true;
@@ -185,7 +219,7 @@ export class StreamDecoder {
         return this.#footer(state.section, input);
       case "command-head":
         if (input.available < 4) return false;
-        this.#state = this.#commandHead(input.be16(), input.be16());
+        this.#state = commandPayload(input.be16(), input.be16(), this.#limits);
         return true;
       case "command-payload":
         if (input.available < state.length) return false;
@@ -198,7 +232,7 @@ export class StreamDecoder {
         return true;
       case "description-length":
         if (input.available < 4) return false;
-        this.#state = this.#descriptionLength(input.be32());
+        this.#state = descriptionText(input.be32(), this.#limits);
         return true;
       case "description":
         if (input.available < state.length) return false;
@@ -246,7 +280,7 @@ export class StreamDecoder {
         this.#state = { item: "command-head" };
         return;
       case SECTION_TYPE.endMark:
-        if (this.#packageEnd !== undefined) throw badPackage("has an end mark");
+        if (this.#package.isOpen) throw badPackage("has an end mark");
         this.#handler.endMark();
         this.#expect({ item: "after-end" });
         return;
@@ -278,7 +312,7 @@ export class StreamDecoder {
     const opened = this.#handler.open(header);
     if (!("decode" in opened)) {
       if (header.kind === "start") throw opaqueLiveSection(header.name);
-      this.#expect(this.#deviceLengths.begin({ header, device: opened }));
+      this.#expect(this.#deviceLengths.begin({ header, device: opened }, this.#footers));
       return;
     }
     const section = { header, decoder: opened };
@@ -289,9 +323,9 @@ export class StreamDecoder {
 
   #measure(state: StreamState & { readonly item: "measuring" }, input: ByteReader): boolean {
     const next = this.#deviceLengths.measure(state, input, {
-      remaining: this.#packageEnd === undefined ? undefined : this.#packageEnd - input.offset,
-      ended: this.#ended,
-      footers: this.#footers === "present",
+      remaining: this.#package.remaining(input.offset),
+      behind: this.#behind,
+      footers: this.#footers,
     });
     return next !== undefined && this.#expect(next);
   }
@@ -332,40 +366,15 @@ export class StreamDecoder {
     return this.#expect(BETWEEN_SECTIONS);
   }
 
-  #commandHead(code: number, length: number): StreamState {
-    const limit = this.#limits.maxCommandBytes;
-    if (length > limit) throw limitExceeded(`bytes of payload of command ${code}`, length, limit);
-    return { item: "command-payload", code, length };
-  }
-
   #command(command: Command): void {
-    if (command.kind === "packaged") this.#startPackage(command.length);
+    if (command.kind === "packaged") this.#package.start(this.#reader.offset, command.length);
     this.#handler.command(command);
   }
 
-  #startPackage(length: number): void {
-    if (this.#packageEnd !== undefined) throw badPackage("has another package in it");
-    const limit = this.#limits.maxPackageBytes;
-    if (length > limit) throw limitExceeded("bytes of a package", length, limit);
-    this.#packageEnd = this.#reader.offset + length;
-  }
-
   #endPackage(): true {
-    this.#packageEnd = undefined;
+    this.#package.end();
     this.#handler.packageEnd?.();
     return true;
-  }
-
-  #requireInPackage(): void {
-    if (this.#packageEnd !== undefined && this.#reader.offset > this.#packageEnd) {
-      throw badPackage("ends in the middle of something");
-    }
-  }
-
-  #descriptionLength(length: number): StreamState {
-    const limit = this.#limits.maxVmDescriptionBytes;
-    if (length > limit) throw limitExceeded("bytes of vmdescription", length, limit);
-    return { item: "description", length };
   }
 
   /** Remembers the error, with its place in the stream, for every later call. */

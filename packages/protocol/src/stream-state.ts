@@ -1,7 +1,9 @@
 import type { ConfigurationDecoder } from "./configuration-decoder.ts";
 import type { CutBy, DeviceTail } from "./device-tail.ts";
+import type { Limits } from "./limits.ts";
 import type { SectionHeader, SectionKind } from "./messages.ts";
 import type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
+import { limitExceeded } from "./refusals.ts";
 
 /** A section that was opened, and what reads its payload. */
 export interface OpenSection {
@@ -14,6 +16,9 @@ export interface OpaqueSection {
   readonly header: SectionHeader;
   readonly device: OpaqueDevice;
 }
+
+/** Whether sections end with footers; the first section of a stream decides. */
+export type FooterUse = "undecided" | "present" | "absent";
 
 /** The item that comes next in a stream, with what is known of it. */
 export type StreamState =
@@ -38,6 +43,20 @@ export type StreamState =
   | { readonly item: "done" };
 
 export const BETWEEN_SECTIONS: StreamState = { item: "type" };
+
+/** Behind the head of a command. Errors: LIMIT_EXCEEDED. */
+export function commandPayload(code: number, length: number, limits: Limits): StreamState {
+  const limit = limits.maxCommandBytes;
+  if (length > limit) throw limitExceeded(`bytes of payload of command ${code}`, length, limit);
+  return { item: "command-payload", code, length };
+}
+
+/** Behind the length of the vmdescription. Errors: LIMIT_EXCEEDED. */
+export function descriptionText(length: number, limits: Limits): StreamState {
+  const limit = limits.maxVmDescriptionBytes;
+  if (length > limit) throw limitExceeded("bytes of vmdescription", length, limit);
+  return { item: "description", length };
+}
 
 const AWAITING: Record<StreamState["item"], string> = {
   magic: "the magic of a migration stream",

@@ -20,9 +20,12 @@ export interface Fixture {
   readonly files: Readonly<Record<string, { readonly bytes: number; readonly sha256: string }>>;
 }
 
+export function fixtureNames(): readonly string[] {
+  return manifest().map(({ name }) => name);
+}
+
 export function fixture(name: string): Fixture {
-  const all = JSON.parse(readFileSync(path("manifest.json"), "utf8")) as Fixture[];
-  const found = all.find((one) => one.name === name);
+  const found = manifest().find((one) => one.name === name);
   if (found === undefined) throw new Error(`the manifest in ${FOLDER} has no fixture '${name}'`);
   return found;
 }
@@ -37,6 +40,10 @@ export function fixtureFile(of: Fixture, file: string): Uint8Array {
     throw new Error(`${path(file)} is not the file that its manifest describes`);
   }
   return bytes;
+}
+
+function manifest(): readonly Fixture[] {
+  return JSON.parse(readFileSync(path("manifest.json"), "utf8")) as Fixture[];
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -1,7 +1,9 @@
 import { DEFAULT_LIMITS, MultifdChannelDecoder, StreamDecoder } from "../src/index.ts";
 import type { MultifdInit, MultifdPages, MultifdSink, SectionHeader } from "../src/index.ts";
+import { Chunks } from "./chunks.ts";
+import type { ChunkSizes } from "./chunks.ts";
 import { openDecompressor } from "./decompressors.ts";
-import { FirstDevice, Memory, RamHandler } from "./rebuild.ts";
+import { WholeEcho } from "./whole-echo.ts";
 
 /** The point that the main stream and all channels have to come to before any of them goes on. */
 class Meeting {
@@ -41,15 +43,28 @@ export interface MultifdStreams {
   readonly meetAfterSections: boolean;
 }
 
-/** Memory that is filled from the main stream and from channels. */
-export class MultifdMemory extends Memory {
+/** Encodes the main stream again. Memory is filled from it and from the channels. */
+export class MultifdEcho extends WholeEcho {
   readonly inits: MultifdInit[] = [];
   readonly packets: MultifdPages[] = [];
-  flush: () => void = () => {};
+  /** Stops the decoding of the main stream until all have met. */
+  meet: () => void = () => {};
+  readonly #meetAfterSections: boolean;
 
-  multifdFlush(): boolean {
-    this.flush();
+  constructor(meetAfterSections: boolean) {
+    super(true);
+    this.#meetAfterSections = meetAfterSections;
+  }
+
+  override multifdFlush(): boolean {
+    super.multifdFlush();
+    this.meet();
     return false;
+  }
+
+  override close(header: SectionHeader): void {
+    super.close(header);
+    if (this.#meetAfterSections && header.name === "ram") this.meet();
   }
 
   channel(sync: () => Promise<void>): MultifdSink {
@@ -60,8 +75,8 @@ export class MultifdMemory extends Memory {
         const block = this.blocks[index];
         return block === undefined ? undefined : { index, length: block.length };
       },
-      page: (block, offset, bytes) => this.page(block, offset, bytes),
-      zeroPage: (block, offset, fill) => this.zeroPage(block, offset, fill),
+      page: (block, offset, bytes) => this.memory[block]!.set(bytes, offset),
+      zeroPage: (block, offset, fill) => this.memory[block]!.fill(fill, offset, offset + 4096),
       packet: (packet) => {
         if (packet.kind === "pages") this.packets.push(packet);
       },
@@ -70,55 +85,34 @@ export class MultifdMemory extends Memory {
   }
 }
 
-/** Reads the main stream up to its first device section, and the channels to their ends. */
-export async function rebuildMultifd(
-  streams: MultifdStreams,
-  memory: MultifdMemory,
-  sizes: () => number,
-): Promise<void> {
+/** Decodes the main stream and the channels side by side, to their ends. */
+export async function decodeMultifd(streams: MultifdStreams, sizes: ChunkSizes): Promise<MultifdEcho> {
+  const echo = new MultifdEcho(streams.meetAfterSections);
   const meeting = new Meeting(streams.channels.length);
   const channels = streams.channels.map(async (bytes) => {
     const decoder = new MultifdChannelDecoder({
-      sink: memory.channel(() => meeting.arrive()),
+      sink: echo.channel(() => meeting.arrive()),
       openDecompressor,
     });
-    for (const chunk of chunks(bytes, sizes)) await decoder.push(chunk);
+    const chunks = new Chunks(bytes, sizes);
+    for (let chunk = chunks.next(); chunk !== undefined; chunk = chunks.next()) await decoder.push(chunk);
     decoder.end();
   });
-  await Promise.all([rebuildMain(streams, memory, meeting, sizes), ...channels]);
+  await Promise.all([decodeMain(streams.main, echo, meeting, sizes), ...channels]);
+  return echo;
 }
 
-async function rebuildMain(
-  { main, meetAfterSections }: MultifdStreams,
-  memory: MultifdMemory,
+async function decodeMain(
+  bytes: Uint8Array,
+  echo: MultifdEcho,
   meeting: Meeting,
-  sizes: () => number,
+  sizes: ChunkSizes,
 ): Promise<void> {
-  class Handler extends RamHandler {
-    close(_header: SectionHeader): void {
-      if (meetAfterSections) decoder.suspend();
-    }
+  const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: echo });
+  echo.meet = () => decoder.suspend();
+  const chunks = new Chunks(bytes, sizes);
+  for (let chunk = chunks.next(); chunk !== undefined; chunk = chunks.next()) {
+    for (let free = decoder.push(chunk); !free; free = decoder.resume()) await meeting.meet();
   }
-  const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: new Handler(memory) });
-  memory.flush = () => decoder.suspend();
-  try {
-    for (const chunk of chunks(main, sizes)) {
-      for (let free = decoder.push(chunk); !free; free = decoder.resume()) await meeting.meet();
-    }
-  } catch (error) {
-    if (error instanceof FirstDevice) return;
-    throw error;
-  }
-  throw new Error("the main stream has no device section");
-}
-
-function* chunks(bytes: Uint8Array, sizes: () => number): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length;) {
-    const size = sizes();
-    // A copy, so that one that is used after its time shows.
-    const chunk = new Uint8Array(bytes.subarray(at, at + size));
-    yield chunk;
-    chunk.fill(0xee);
-    at += size;
-  }
+  decoder.end();
 }

@@ -43,13 +43,14 @@ export class WholeEcho implements StreamHandler, RamSink {
   undivided: Uint8Array | undefined;
   configured: Configuration | undefined;
   description: string | undefined;
+  /** Guest memory, filled with something that is in no guest so that a page left out shows. */
+  readonly memory: Uint8Array[] = [];
+  blocks: readonly RamBlockEntry[] = [];
   readonly #footers: boolean;
   #encoder = new RamPageEncoder();
   readonly #ram = new RamDecoder({ limits: DEFAULT_LIMITS, sink: this });
   /** The page that comes next was written as a delta. */
   #pageWasEncoded = false;
-  #blocks: readonly RamBlockEntry[] = [];
-  #memory: Uint8Array[] = [];
 
   constructor(footers: boolean) {
     this.#footers = footers;
@@ -103,26 +104,26 @@ export class WholeEcho implements StreamHandler, RamSink {
   }
 
   blockList(blocks: readonly RamBlockEntry[]): void {
-    this.#blocks = [...blocks];
-    this.#memory = blocks.map(({ length }) => new Uint8Array(length).fill(0xaa));
+    this.blocks = [...blocks];
+    for (const { length } of blocks) this.memory.push(new Uint8Array(length).fill(0xaa));
     encodeRamBlockList(this.w, blocks);
   }
 
   zeroPage(block: number, offset: number, fill: number): void {
     expect(fill).toBe(0);
-    this.#memory[block]!.fill(fill, offset, offset + 4096);
-    this.#encoder.zeroPage(this.w, this.#blocks[block]!.name, offset);
+    this.memory[block]!.fill(fill, offset, offset + 4096);
+    this.#encoder.zeroPage(this.w, this.blocks[block]!.name, offset);
   }
 
   encodedPage(block: number, offset: number, encoding: PageEncoding, data: Uint8Array): boolean {
     expect(encoding).toBe("xbzrle");
-    this.#encoder.delta(this.w, this.#blocks[block]!.name, offset, data);
+    this.#encoder.delta(this.w, this.blocks[block]!.name, offset, data);
     this.#pageWasEncoded = true;
     return true;
   }
 
   presentPage(block: number, offset: number): Uint8Array {
-    return this.#memory[block]!.subarray(offset, offset + 4096);
+    return this.memory[block]!.subarray(offset, offset + 4096);
   }
 
   multifdFlush(): boolean {
@@ -131,16 +132,16 @@ export class WholeEcho implements StreamHandler, RamSink {
   }
 
   page(block: number, offset: number, bytes: Uint8Array): void {
-    this.#memory[block]!.set(bytes, offset);
+    this.memory[block]!.set(bytes, offset);
     if (this.#pageWasEncoded) {
       this.#pageWasEncoded = false;
       return;
     }
-    this.#encoder.page(this.w, this.#blocks[block]!.name, offset, bytes);
+    this.#encoder.page(this.w, this.blocks[block]!.name, offset, bytes);
   }
 
   block(name: string): Uint8Array {
-    return this.#memory[this.#blocks.findIndex((one) => one.name === name)]!;
+    return this.memory[this.blocks.findIndex((one) => one.name === name)]!;
   }
 
   #device(header: SectionHeader): OpaqueDevice {
