@@ -14,9 +14,9 @@ export { cutDevices } from "./device-cut.ts";
 export type { DeviceCut } from "./device-cut.ts";
 export { deviceBytes, walkDevice } from "./device-layout.ts";
 export type { DeviceField } from "./device-layout.ts";
+export type { CutBy } from "./device-tail.ts";
 export { deviceValue } from "./device-value.ts";
 export type { DeviceValue } from "./device-value.ts";
-export type { CutBy } from "./device-tail.ts";
 export { DirtyBitmapDecoder } from "./dirty-bitmap-decoder.ts";
 export { DirtyBitmapEncoder } from "./dirty-bitmap-encoder.ts";
 export { DIRTY_BITMAP_SECTION } from "./dirty-bitmap-wire.ts";
@@ -36,6 +36,17 @@ export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
+export {
+  hasMappedPage,
+  isMapped,
+  MAPPED_RAM_HEADER_BYTES,
+  mappedBitmapBytes,
+  placeMappedBlock,
+  setMappedPage,
+} from "./mapped-ram.ts";
+export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
+export { readMappedBlock } from "./mapped-ram-reader.ts";
+export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
 export type {
   Command,
   Configuration,
@@ -46,10 +57,36 @@ export type {
   SectionHeader,
   SectionKind,
 } from "./messages.ts";
+export { MultifdChannelDecoder } from "./multifd-channel.ts";
+export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
+export { MultifdChannelEncoder } from "./multifd-encoder.ts";
+export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
+export {
+  encodeMultifdDeviceState,
+  encodeMultifdInit,
+  encodeMultifdPages,
+  MULTIFD_INIT_BYTES,
+  MULTIFD_MAGIC,
+  MULTIFD_PACKET_PAGES,
+} from "./multifd-packet.ts";
+export type {
+  MultifdCompression,
+  MultifdDeviceState,
+  MultifdInit,
+  MultifdLayout,
+  MultifdPages,
+} from "./multifd-packet.ts";
 export type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
+export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
 export { RamDecoder } from "./ram-decoder.ts";
-export type { RamSink } from "./ram-decoder.ts";
-export { encodeRamBlockList, MAX_RAM_RECORD_BYTES, RamPageEncoder } from "./ram-encoder.ts";
+export type { InflatePage, PageEncoding, RamDecoderOptions, RamSink } from "./ram-decoder.ts";
+export {
+  encodeRamBlockEntry,
+  encodeRamBlockList,
+  encodeRamTotal,
+  MAX_RAM_RECORD_BYTES,
+  RamPageEncoder,
+} from "./ram-encoder.ts";
 export {
   illegalRamOffset,
   machineTypeMismatch,
@@ -70,41 +107,7 @@ export type {
   VmStateDescription,
 } from "./vm-description.ts";
 export { parseVmDescription } from "./vm-description-parse.ts";
-export { GLOBAL_STATE_SECTION, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
-export {
-  hasMappedPage,
-  isMapped,
-  MAPPED_RAM_HEADER_BYTES,
-  mappedBitmapBytes,
-  placeMappedBlock,
-  setMappedPage,
-} from "./mapped-ram.ts";
-export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
-export { readMappedBlock } from "./mapped-ram-reader.ts";
-export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
-export { MultifdChannelDecoder } from "./multifd-channel.ts";
-export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
-export { MultifdChannelEncoder } from "./multifd-encoder.ts";
-export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
-export {
-  encodeMultifdDeviceState,
-  encodeMultifdInit,
-  encodeMultifdPages,
-  MULTIFD_INIT_BYTES,
-  MULTIFD_MAGIC,
-  MULTIFD_PACKET_PAGES,
-} from "./multifd-packet.ts";
-export type {
-  MultifdCompression,
-  MultifdDeviceState,
-  MultifdInit,
-  MultifdLayout,
-  MultifdPages,
-} from "./multifd-packet.ts";
-export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
-export type { InflatePage, PageEncoding, RamDecoderOptions } from "./ram-decoder.ts";
-export { encodeRamBlockEntry, encodeRamTotal } from "./ram-encoder.ts";
-export { MAX_COMPRESSED_PAGE_BYTES } from "./wire.ts";
+export { GLOBAL_STATE_SECTION, MAX_COMPRESSED_PAGE_BYTES, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
 export {
   applyDelta,
   checkDelta,
