@@ -1,5 +1,7 @@
+import type { ImageSummary } from "@peregrine/machine-image";
 import type { AgentInfo } from "@peregrine/monitor";
 import type { ErrorCode } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
 import * as v from "valibot";
 
@@ -27,8 +29,20 @@ export interface MigrationCounters {
   readonly bandwidthLimit: number;
 }
 
+/** What is known of a virtual machine that is held. */
+export interface ImageReport {
+  /** Bytes of memory that have contents. */
+  readonly contents: number;
+  /** Device sections; null when the stream does not tell them apart. */
+  readonly devices: number | null;
+  /** What it did at its source, for example `running`; null when the stream does not say. */
+  readonly runState: string | null;
+}
+
 /** What `x-peregrine-info` answers: the agent, and more about its outgoing migration than `query-migrate` tells. */
 export interface AgentReport extends AgentInfo {
+  /** Null for a program, and for a virtual machine that has not arrived. */
+  readonly image: ImageReport | null;
   /** Null before the first migration. */
   readonly progress: MigrationCounters | null;
   /** Why the last migration failed. */
@@ -36,6 +50,19 @@ export interface AgentReport extends AgentInfo {
   /** What the downtime of a completed migration was made of. */
   readonly downtime: DowntimeBreakdown | null;
 }
+
+export function imageReport(summary: ImageSummary | undefined): ImageReport | null {
+  if (summary?.arrived === undefined) return null;
+  const { devices, runState } = summary.arrived;
+  const contents = summary.pagesWithContents * PAGE_SIZE;
+  return { contents, devices: devices ?? null, runState: runState ?? null };
+}
+
+const Image = v.object({
+  contents: v.number(),
+  devices: v.nullable(v.number()),
+  runState: v.nullable(v.string()),
+} satisfies Record<keyof ImageReport, unknown>);
 
 const Counters = v.object({
   pass: v.number(),
@@ -70,6 +97,7 @@ export const ReceivedReport = v.looseObject({
   role: v.picklist(["source", "destination"]),
   owner: v.picklist(["owner", "not-owner", "undecided"]),
   memory: v.number(),
+  image: v.nullable(Image),
   migration: v.looseObject({
     status: v.optional(v.picklist(["setup", "active", "completed", "failed", "cancelled"])),
     "total-time": v.optional(v.number()),

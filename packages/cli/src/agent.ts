@@ -1,4 +1,5 @@
 import type { IncomingMigration } from "@peregrine/dest-agent";
+import type { ImageSummary } from "@peregrine/machine-image";
 import type {
   AgentControl,
   AgentEvent,
@@ -12,18 +13,25 @@ import type {
   CapabilityState,
   Machine,
   MigrationInfo,
+  MigrationStatus,
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
+import { MigrationError } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
+import { imageReport } from "./agent-report.ts";
 import type { AgentReport, MigrationCounters } from "./agent-report.ts";
+import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
 const OUTCOME_WAIT_MS = 2000;
+
+const UNDER_WAY: readonly MigrationStatus[] = ["setup", "active", "cancelling"];
+const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
 /** A machine that can tell what it runs. */
 export interface GuestMachine extends Machine {
@@ -31,6 +39,8 @@ export interface GuestMachine extends Machine {
   readonly program: string | undefined;
   /** Bytes of guest memory in use. */
   readonly memoryBytes: number;
+  /** Of an image. Undefined while nothing of it has arrived. */
+  readonly summary?: ImageSummary | undefined;
 }
 
 export interface AgentOptions {
@@ -71,6 +81,11 @@ export class Agent implements AgentControl {
     this.#outgoing.subscribe((event) => this.#onMigration(event));
     run.subscribe((event) => this.#publish(event));
     void this.#watchGuest();
+  }
+
+  /** Its capabilities, parameters and counters, and how the last attempt ended. */
+  get outgoing(): OutgoingMigration {
+    return this.#outgoing;
   }
 
   /** Where the guest was sent last. */
@@ -120,6 +135,25 @@ export class Agent implements AgentControl {
     this.#target = uri;
   }
 
+  /**
+   * Sends a copy of a virtual machine that is held; it stays here. Resolves when all of it is sent.
+   * Errors: WRONG_STATE for a guest that runs here or has not arrived; IN_PROGRESS; those of the sending.
+   */
+  async copy(uri: string): Promise<void> {
+    if (this.#machine.carried === undefined) {
+      throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
+    }
+    if (UNDER_WAY.includes(this.#outgoing.status)) {
+      throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
+    }
+    this.#outgoing.addBlocker(BEING_COPIED);
+    try {
+      await copyImage(this.#machine, uri);
+    } finally {
+      this.#outgoing.removeBlocker(BEING_COPIED);
+    }
+  }
+
   cancelMigration(): void {
     this.#outgoing.cancel();
   }
@@ -135,6 +169,10 @@ export class Agent implements AgentControl {
 
   setDowntime(seconds: number): void {
     this.#outgoing.setDowntime(seconds);
+  }
+
+  setCacheSize(bytes: number): void {
+    this.#outgoing.setCacheSize(bytes, this.#machine.memoryBytes);
   }
 
   setParameters(changes: Readonly<Record<string, unknown>>): void {
@@ -170,6 +208,7 @@ export class Agent implements AgentControl {
       role: this.#incoming === undefined ? "source" : "destination",
       owner: this.#ownership,
       memory: this.#machine.memoryBytes,
+      image: imageReport(this.#machine.summary),
       migration: this.#outgoing.query(),
       progress: this.#counters,
       error: error === undefined ? null : { code: error.code, message: error.message },
@@ -210,7 +249,8 @@ export class Agent implements AgentControl {
   async #watchGuest(): Promise<void> {
     if (this.#incoming !== undefined) {
       const result = await this.#incoming.done;
-      if (result.kind === "failed") {
+      // A relayed guest may have moved on although its source could not be told.
+      if (result.kind === "failed" && this.#outgoing.status !== "completed") {
         this.#end({ kind: "load-failed", error: result.error });
         return;
       }
@@ -227,8 +267,12 @@ export class Agent implements AgentControl {
     if (event.status === "completed" && !this.#keep) void this.#leave();
   }
 
-  /** Clients poll for the outcome: the agent does not take their connection away before one has read it. */
+  /**
+   * Clients poll for the outcome: the agent does not take their connection away before one has read it. The
+   * source of a relayed guest is told of it first.
+   */
   async #leave(): Promise<void> {
+    await this.#incoming?.done;
     await Promise.race([this.#outcomeRead.promise, delay(OUTCOME_WAIT_MS)]);
     this.#end({ kind: "moved" });
   }

@@ -1,7 +1,11 @@
+import { totalmem } from "node:os";
 import { expect, test } from "vitest";
 import type { CommandHandlers } from "./command-options.ts";
 import { execute } from "./command-line.ts";
 import type { ProgramName } from "./command-line.ts";
+
+const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
+const UUID_BYTES = new Uint8Array(Buffer.from("550e8400e29b41d4a716446655440000", "hex"));
 
 interface Call {
   readonly command: string;
@@ -17,7 +21,18 @@ function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandler
       calls.push({ command, args });
       return Promise.resolve(7);
     };
-  const names = ["run", "receive", "migrate", "cancel", "info", "list", "stop", "cont", "quit"] as const;
+  const names = [
+    "run",
+    "receive",
+    "relay",
+    "migrate",
+    "cancel",
+    "info",
+    "list",
+    "stop",
+    "cont",
+    "quit",
+  ] as const;
   const handlers = Object.fromEntries(
     names.map((name) => [name, record(name)]),
   ) as unknown as CommandHandlers;
@@ -101,14 +116,73 @@ test("the daemons take the same options without a command", async () => {
   });
 });
 
+const RECEIVE_DEFAULTS = { name: undefined, monitors: [], keep: false, channels: 0, maxRam: totalmem() };
+
+test("receive waits for a program unless it is told to hold a virtual machine", async () => {
+  expect((await parsed(["receive", "tcp:h:1"])).args).toEqual([
+    { ...RECEIVE_DEFAULTS, machine: "wasm", uri: "tcp:h:1", directories: [], paused: false },
+  ]);
+  expect((await parsed(["receive", "tcp:h:1", "--machine", "image"])).args).toEqual([
+    { ...RECEIVE_DEFAULTS, machine: "image", uri: "tcp:h:1", store: undefined, uuid: undefined },
+  ]);
+  const options = ["--store", "/s", "--multifd", "4", "--max-ram", "1.5G", "--uuid", UUID_TEXT];
+  expect((await parsed(["receive", "tcp:h:1", "--machine", "image", ...options])).args).toEqual([
+    {
+      ...RECEIVE_DEFAULTS,
+      machine: "image",
+      uri: "tcp:h:1",
+      store: "/s",
+      channels: 4,
+      maxRam: 1.5 * 2 ** 30,
+      uuid: UUID_BYTES,
+    },
+  ]);
+});
+
+const SEND_DEFAULTS = {
+  bandwidth: 0,
+  downtime: undefined,
+  xbzrle: false,
+  channels: 0,
+  compression: "none",
+  returnPath: true,
+  mappedRam: false,
+};
+
 test("migrate is unlimited and leaves the downtime alone unless told otherwise", async () => {
   const guest = { name: "web", uri: "tcp:h:1" };
   expect((await parsed(["migrate", "web", "tcp:h:1"])).args).toEqual([
-    { ...guest, bandwidth: 0, downtime: undefined, json: false },
+    { ...guest, send: SEND_DEFAULTS, json: false },
   ]);
   const options = ["--bandwidth", "64M", "--downtime", "300", "--json"];
   expect((await parsed(["migrate", "web", "tcp:h:1", ...options])).args).toEqual([
-    { ...guest, bandwidth: 64 * 2 ** 20, downtime: 300, json: true },
+    { ...guest, send: { ...SEND_DEFAULTS, bandwidth: 64 * 2 ** 20, downtime: 300 }, json: true },
+  ]);
+});
+
+test.each([
+  [["--xbzrle"], { xbzrle: true }],
+  [["--multifd", "3"], { channels: 3 }],
+  [["--multifd", "3", "--compression", "zstd"], { channels: 3, compression: "zstd" }],
+  [["--no-return-path"], { returnPath: false }],
+  [["--mapped-ram"], { mappedRam: true }],
+])("migrate %j", async (options, send) => {
+  const { args } = await parsed(["migrate", "web", "tcp:h:1", ...options]);
+  expect(args[0]).toMatchObject({ send: { ...SEND_DEFAULTS, ...send } });
+});
+
+test("relay takes what receive and migrate take, with a flag of its own for each direction's connections", async () => {
+  const options = ["--multifd", "2", "--intake-multifd", "5", "--uuid", UUID_TEXT, "--bandwidth", "1M"];
+  expect((await parsed(["relay", "tcp:h:1", "unix:/b", ...options])).args).toEqual([
+    {
+      ...RECEIVE_DEFAULTS,
+      from: "tcp:h:1",
+      to: "unix:/b",
+      uuid: UUID_BYTES,
+      channels: 5,
+      json: false,
+      send: { ...SEND_DEFAULTS, channels: 2, bandwidth: 2 ** 20 },
+    },
   ]);
 });
 
@@ -140,6 +214,18 @@ test.each([
   [["run", "a.wasm", "--qmp", "4444"], "'--qmp <address>'"],
   [["receive"], "'uri'"],
   [["receive", "tcp::1", "extra"], "too many arguments"],
+  [["receive", "tcp::1", "--machine", "qemu"], "'--machine <kind>'"],
+  [["receive", "tcp::1", "--store", "/s"], "'--store <directory>'"],
+  [["receive", "tcp::1", "--uuid", UUID_TEXT], "'--uuid <uuid>'"],
+  [["receive", "tcp::1", "--machine", "image", "-S"], "'-S, --paused'"],
+  [["receive", "tcp::1", "--machine", "image", "--dir", "/a::/b"], "'--dir <HOST::GUEST>'"],
+  [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
+  [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],
+  [["receive", "tcp::1", "--multifd", "256"], "'--multifd <channels>'"],
+  [["relay", "tcp::1"], "'out'"],
+  [["relay", "tcp::1", "tcp::2", "--xbzrle", "--multifd", "2"], "'--xbzrle'"],
+  [["migrate", "web", "tcp:h:1", "--compression", "zstd"], "'--compression <method>'"],
+  [["migrate", "web", "tcp:h:1", "--multifd", "2", "--compression", "gzip"], "'--compression <method>'"],
   [["migrate", "web"], "'uri'"],
   [["migrate", "../x", "tcp:h:1"], "name"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "64Q"], "'--bandwidth <bytes>'"],

@@ -1,15 +1,11 @@
-import type { Preopen } from "@peregrine/machine-wasm";
 import { MigrationError } from "@peregrine/protocol";
 import { Command, CommanderError } from "commander";
 import type { OutputConfiguration } from "commander";
-import type { AgentCommandOptions, CommandHandlers } from "./command-options.ts";
+import { defineReceive, defineRelay, defineRun } from "./agent-command-line.ts";
+import type { CommandHandlers, Finish } from "./command-options.ts";
+import { defineMigrate } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
 import { VERSION } from "./version.ts";
-
-/** MiB of stack for a guest: what it has, and the most it can have. */
-const DEFAULT_STACK_MIB = 64;
-const MOST_STACK_MIB = 1024;
-const MOST_DOWNTIME_MS = 2_000_000;
 
 /** The commands as a process offers them: all of them, or one daemon. */
 export type ProgramName = "peregrine" | "source-agent" | "dest-agent";
@@ -38,8 +34,6 @@ export async function execute(
   return status;
 }
 
-type Finish = (status: number) => void;
-
 function commandOf(
   program: ProgramName,
   handlers: CommandHandlers,
@@ -53,82 +47,14 @@ function commandOf(
     .version(`peregrine ${VERSION}`);
   if (program === "source-agent") return defineRun(root, handlers, finish);
   if (program === "dest-agent") return defineReceive(root, handlers, finish);
-  root.description("Moves running programs from one process to another.");
+  root.description("Moves running programs and virtual machines from one process to another.");
   defineRun(root.command("run"), handlers, finish);
   defineReceive(root.command("receive"), handlers, finish);
+  defineRelay(root.command("relay"), handlers, finish);
   defineMigrate(root.command("migrate"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineControls(root, handlers, finish);
   return root;
-}
-
-function defineRun(command: Command, handlers: CommandHandlers, finish: Finish): Command {
-  return agentOptions(command)
-    .description("Runs a WASI program so that it can be migrated. Its exit status is the program's.")
-    .argument("<program.wasm>", "the module")
-    .argument("[args...]", "arguments for the program, after --")
-    .option("--env <K=V>", "set an environment variable; may be repeated", value.each(value.environmentEntry))
-    .option("--stack <MiB>", "stack of the program", value.wholeNumber(1, MOST_STACK_MIB), DEFAULT_STACK_MIB)
-    .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
-    .action(async (program: string, args: string[], given: RunFlags) => {
-      const { env: environment = [], stack: stackMib, migrate: migratable } = given;
-      finish(await handlers.run({ ...common(given), program, args, environment, stackMib, migratable }));
-    });
-}
-
-function defineReceive(command: Command, handlers: CommandHandlers, finish: Finish): Command {
-  return agentOptions(command)
-    .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
-    .argument("<uri>", "where to wait: tcp:HOST:PORT, with port 0 for any, or unix:PATH")
-    .action(async (uri: string, given: AgentFlags) =>
-      finish(await handlers.receive({ ...common(given), uri })),
-    );
-}
-
-interface AgentFlags {
-  readonly name?: string;
-  readonly dir?: readonly Preopen[];
-  readonly qmp?: readonly string[];
-  readonly keep?: boolean;
-  readonly paused?: boolean;
-}
-
-interface RunFlags extends AgentFlags {
-  readonly env?: readonly string[];
-  readonly stack: number;
-  readonly migrate: boolean;
-}
-
-function agentOptions(command: Command): Command {
-  return command
-    .option("--name <name>", "name of the guest on this host", value.guestName)
-    .option("--dir <HOST::GUEST>", "give the guest a directory; may be repeated", value.each(value.directory))
-    .option("--qmp <address>", "also serve QMP there; may be repeated", value.each(value.monitorAddress))
-    .option("--keep", "stay after the guest has moved away")
-    .option("-S, --paused", "do not start the guest before `peregrine cont`");
-}
-
-function common({ name, dir = [], qmp = [], keep = false, paused = false }: AgentFlags): AgentCommandOptions {
-  return { name, directories: dir, monitors: qmp, keep, paused };
-}
-
-interface MigrateFlags {
-  readonly bandwidth: number;
-  readonly downtime?: number;
-  readonly json?: boolean;
-}
-
-function defineMigrate(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  command
-    .description("Moves a guest, and shows how it goes. Ends with status 0 when the guest has moved.")
-    .argument("<name>", "the guest", value.guestName)
-    .argument("<uri>", "where it is received: tcp:HOST:PORT or unix:PATH")
-    .option("--bandwidth <bytes>", "bytes per second, such as 64M; 0 is unlimited", value.bandwidth, 0)
-    .option("--downtime <ms>", "how long the guest may stand still", value.wholeNumber(0, MOST_DOWNTIME_MS))
-    .option("--json", "print one JSON object per line")
-    .action(async (name: string, uri: string, { bandwidth, downtime, json = false }: MigrateFlags) =>
-      finish(await handlers.migrate({ name, uri, bandwidth, downtime, json })),
-    );
 }
 
 interface FormatFlags {

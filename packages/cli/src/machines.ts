@@ -1,3 +1,4 @@
+import { ImageMachine } from "@peregrine/machine-image";
 import { FixedMachine, WasmMachine } from "@peregrine/machine-wasm";
 import type { Preopen, WasmMachineHost } from "@peregrine/machine-wasm";
 import { defaultCacheDirectory, nodeFixedHost, nodeWasmHost } from "@peregrine/node-host";
@@ -36,6 +37,12 @@ export function incomingMachine(directories: readonly Preopen[], autostart: bool
   const run = new RunControl(machine, { initial: "inmigrate", autostart });
   machine.devices.register(globalStateDevice(run));
   return { machine, run };
+}
+
+/** A machine that waits for a virtual machine of QEMU, and holds it. `uuid`: what it is not sent with. */
+export function heldImage(uuid: Uint8Array | undefined): { machine: ImageMachine; run: RunControl } {
+  const machine = new ImageMachine({ uuid });
+  return { machine, run: new RunControl(machine, { initial: "inmigrate", autostart: false }) };
 }
 
 function wasmHost(): WasmMachineHost {

@@ -11,6 +11,7 @@ const USAGE_STATUS = 2;
 const HANDLERS: CommandHandlers = {
   run: async (options) => (await import("./commands/run.ts")).runCommand(options),
   receive: async (options) => (await import("./commands/receive.ts")).receiveCommand(options),
+  relay: async (options) => (await import("./commands/relay.ts")).relayCommand(options),
   migrate: async (options) => (await import("./commands/migrate.ts")).migrateCommand(options),
   info: async (name, options) => (await import("./commands/info.ts")).infoCommand(name, options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),

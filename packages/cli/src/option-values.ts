@@ -6,6 +6,8 @@ import { resolve } from "node:path";
 import { checkGuestName } from "./guest-name.ts";
 import { parseSize } from "./size.ts";
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
+
 // What these throw, the parser reports with the name of the option.
 
 /** `HOST::GUEST`. The host's path is made absolute: it is also looked for where the guest is migrated to. */
@@ -30,6 +32,21 @@ export function guestName(text: string): string {
 export function monitorAddress(text: string): string {
   translating(() => parseUri(text, "incoming"));
   return text;
+}
+
+/** Bytes of memory. */
+export function memorySize(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new InvalidArgumentError("It has to be bytes, such as 512M or 16G.");
+}
+
+/** @returns 16 bytes. */
+export function uuid(text: string): Uint8Array {
+  if (!UUID.test(text)) {
+    throw new InvalidArgumentError("It has to be a UUID such as 550e8400-e29b-41d4-a716-446655440000.");
+  }
+  return new Uint8Array(Buffer.from(text.replaceAll("-", ""), "hex"));
 }
 
 /** Bytes per second. */

@@ -15,6 +15,14 @@ type Output = Pick<NodeJS.WriteStream, "write">;
 /** Of two lines about the same pass. Milliseconds. */
 const LINE_INTERVAL_MS = 1000;
 
+/** What suits the standard output. */
+export function progressView(json: boolean): ProgressView {
+  if (json) return jsonView(process.stdout);
+  // A terminal that does not know its size, such as a recorded one, has no room to draw in.
+  const canDraw = process.stdout.isTTY && process.stdout.columns > 0;
+  return canDraw ? terminalView(process.stdout) : linesView(process.stdout);
+}
+
 /** A bar that is drawn again and again, on a terminal that knows its size. */
 export function terminalView(output: NodeJS.WriteStream): ProgressView {
   const draw = createLogUpdate(output);

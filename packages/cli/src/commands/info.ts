@@ -1,5 +1,5 @@
 import { connectToGuest } from "../agent-client.ts";
-import type { ReceivedReport } from "../agent-report.ts";
+import type { ImageReport, ReceivedReport } from "../agent-report.ts";
 import { openRegistry } from "../open-registry.ts";
 import { formatSize } from "../size.ts";
 import { describeOutcome } from "./outcome.ts";
@@ -33,9 +33,16 @@ export function infoText(report: ReceivedReport): string {
     ["role", report.role],
     ["held by", OWNERS[report.owner]],
     ["memory", formatSize(report.memory)],
+    ...(report.image === null ? [] : [["image", imageText(report.image)] as const]),
     ["migration", migrationText(report)],
   ];
   return rows.map(([label, text]) => `${label.padEnd(10)} ${text}\n`).join("");
+}
+
+function imageText({ contents, devices, runState }: ImageReport): string {
+  const sections = devices === null ? "devices that cannot be told apart" : `${devices} device sections`;
+  const state = runState === null ? "" : `, ${runState} at its source`;
+  return `${formatSize(contents)} of contents, ${sections}${state}`;
 }
 
 /** One line about the present or last migration. */

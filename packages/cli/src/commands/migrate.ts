@@ -1,18 +1,17 @@
 import { MigrationError } from "@peregrine/protocol";
-import { formatUri, parseUri } from "@peregrine/transport";
-import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { absoluteUri } from "../absolute-uri.ts";
 import { connectToGuest } from "../agent-client.ts";
 import type { AgentClient } from "../agent-client.ts";
 import type { ReceivedReport } from "../agent-report.ts";
 import type { MigrateOptions } from "../command-options.ts";
 import { HostSignals, signalStatus } from "../host-signals.ts";
 import { openRegistry } from "../open-registry.ts";
-import { jsonView, linesView, terminalView } from "../progress-view.ts";
+import { progressView } from "../progress-view.ts";
 import type { ProgressView } from "../progress-view.ts";
-import { describeOutcome } from "./outcome.ts";
+import { settingsOf } from "../send-settings.ts";
+import { describeOutcome, printOutcome } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
-import { sayError } from "./say.ts";
 
 const POLL_MS = 100;
 
@@ -22,12 +21,12 @@ export async function migrateCommand(options: MigrateOptions): Promise<number> {
   const uri = absoluteUri(options.uri);
   const client = await connectToGuest(await openRegistry(), name);
   const signals = new HostSignals();
-  const view = viewFor(json);
+  const view = progressView(json);
   try {
     await begin(client, uri, options);
     const report = await follow(client, view, signals);
     view.close();
-    const moved = conclude(describeOutcome(report), json);
+    const moved = printOutcome(describeOutcome(report), json);
     if (moved) return 0;
     return signals.received === undefined ? 1 : signalStatus(signals.received);
   } catch (error) {
@@ -43,33 +42,17 @@ export async function migrateCommand(options: MigrateOptions): Promise<number> {
   }
 }
 
-/** The agent has another working directory than this process. */
-function absoluteUri(uri: string): string {
-  const address = parseUri(uri, "outgoing");
-  return address.kind === "unix" ? formatUri({ ...address, path: resolve(address.path) }) : uri;
-}
-
-function viewFor(json: boolean): ProgressView {
-  if (json) return jsonView(process.stdout);
-  // A terminal that does not know its size, such as a recorded one, has no room to draw in.
-  const canDraw = process.stdout.isTTY && process.stdout.columns > 0;
-  return canDraw ? terminalView(process.stdout) : linesView(process.stdout);
-}
-
-async function begin(
-  client: AgentClient,
-  uri: string,
-  { bandwidth, downtime }: MigrateOptions,
-): Promise<void> {
+async function begin(client: AgentClient, uri: string, { send }: MigrateOptions): Promise<void> {
   const { migration } = await client.report();
   // The agent refuses it, too, but the parameters of the other migration would have been changed by then.
   if (isUnderWay(migration.status)) {
     throw new MigrationError("IN_PROGRESS", `'${client.name}' is being migrated already`);
   }
-  await client.execute("migrate-set-parameters", {
-    "max-bandwidth": bandwidth,
-    ...(downtime === undefined ? {} : { "downtime-limit": downtime }),
+  const { capabilities, parameters } = settingsOf(send);
+  await client.execute("migrate-set-capabilities", {
+    capabilities: Object.entries(capabilities).map(([capability, state]) => ({ capability, state })),
   });
+  await client.execute("migrate-set-parameters", parameters);
   await client.execute("migrate", { uri });
 }
 
@@ -94,15 +77,4 @@ async function follow(
 
 function isUnderWay(status: string | undefined): boolean {
   return status === "setup" || status === "active";
-}
-
-/** Tells how it ended. @returns whether the guest has moved. */
-function conclude(outcome: Outcome, json: boolean): boolean {
-  if (json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
-  if (outcome.status !== "completed") {
-    sayError(outcome);
-    return false;
-  }
-  if (!json) process.stdout.write(`${outcome.summary}\n`);
-  return true;
 }

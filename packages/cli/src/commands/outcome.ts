@@ -1,5 +1,6 @@
-import type { ReceivedReport } from "../agent-report.ts";
+import type { DowntimeBreakdown } from "@peregrine/source-agent";
 import { formatSize, formatTime } from "../size.ts";
+import { sayError } from "./say.ts";
 
 /** How a migration ended. Times are milliseconds, sizes bytes. */
 export type Outcome =
@@ -8,15 +9,28 @@ export type Outcome =
       readonly totalTime: number;
       readonly downtime: number;
       /** What the downtime was made of. */
-      readonly downtimeParts: ReceivedReport["downtime"];
+      readonly downtimeParts: DowntimeBreakdown | null;
       readonly passes: number;
       readonly transferred: number;
       readonly summary: string;
     }
   | { readonly status: "failed" | "cancelled"; readonly code: string; readonly message: string };
 
+/** What of an agent's report tells how its migration ended. */
+export interface EndReport {
+  readonly migration: {
+    readonly status?: string | undefined;
+    readonly "total-time"?: number | undefined;
+    readonly downtime?: number | undefined;
+    readonly "error-desc"?: string | undefined;
+  };
+  readonly progress: { readonly pass: number; readonly transferred: number } | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly downtime: DowntimeBreakdown | null;
+}
+
 /** @param report of an agent whose migration has ended. */
-export function describeOutcome(report: ReceivedReport): Outcome {
+export function describeOutcome(report: EndReport): Outcome {
   const { migration, progress, error } = report;
   switch (migration.status) {
     case "completed": {
@@ -48,7 +62,7 @@ export function describeOutcome(report: ReceivedReport): Outcome {
   }
 }
 
-function partsOf(parts: ReceivedReport["downtime"]): string {
+function partsOf(parts: DowntimeBreakdown | null): string {
   if (parts === null) return "";
   const { stop, save, lastPages, deviceState, load } = parts;
   const named = [
@@ -59,4 +73,15 @@ function partsOf(parts: ReceivedReport["downtime"]): string {
     ["load", load],
   ] as const;
   return ` (${named.map(([name, ms]) => `${name} ${ms.toFixed(1)}`).join(", ")})`;
+}
+
+/** Prints it. @returns whether the guest has moved. */
+export function printOutcome(outcome: Outcome, json: boolean): boolean {
+  if (json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
+  if (outcome.status !== "completed") {
+    sayError(outcome);
+    return false;
+  }
+  if (!json) process.stdout.write(`${outcome.summary}\n`);
+  return true;
 }

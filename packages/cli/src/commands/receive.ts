@@ -1,26 +1,32 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
+import { DEFAULT_LIMITS } from "@peregrine/protocol";
 import { formatUri } from "@peregrine/transport";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
-import type { ReceiveOptions } from "../command-options.ts";
-import { HostSignals } from "../host-signals.ts";
+import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
-import { openRegistry } from "../open-registry.ts";
+import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
+import { withClaim } from "./with-claim.ts";
 
-const DEFAULT_NAME = "incoming";
+/** `peregrine receive`: waits for a guest. A program runs until it ends or has moved on, an image is held. */
+export function receiveCommand(options: ReceiveOptions): Promise<number> {
+  return options.machine === "image" ? receiveImage(options) : receiveGuest(options);
+}
 
-/** `peregrine receive`: waits for a guest, and runs it until it ends or has moved on. */
-export async function receiveCommand(options: ReceiveOptions): Promise<number> {
-  const { name, uri, directories, keep, monitors, paused } = options;
-  const signals = new HostSignals();
-  const registry = await openRegistry();
-  const claim = await (name === undefined ? registry.claimFree(DEFAULT_NAME) : registry.claim(name));
-  try {
+function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
+  const { name, uri, directories, keep, monitors, paused, channels, maxRam } = options;
+  return withClaim(name, "incoming", async ({ claim, signals }) => {
     const { machine, run } = incomingMachine(directories, !paused);
-    const incoming = new IncomingMigration({ machine, runControl: run, uri });
+    const incoming = new IncomingMigration({
+      machine,
+      runControl: run,
+      uri,
+      multifdChannels: channels,
+      limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+    });
     const agent = new Agent({ name: claim.name, machine, run, incoming, keep });
     const begin = async (): Promise<void> => {
       say(`Guest '${claim.name}' is awaited on ${formatUri(await incoming.listen())}`);
@@ -28,8 +34,5 @@ export async function receiveCommand(options: ReceiveOptions): Promise<number> {
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
-  } finally {
-    await claim.release();
-    signals.dispose();
-  }
+  });
 }

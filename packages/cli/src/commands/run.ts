@@ -3,21 +3,16 @@ import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
 import type { RunOptions } from "../command-options.ts";
 import { nameFromProgram } from "../guest-name.ts";
-import { HostSignals, signalStatus } from "../host-signals.ts";
+import { signalStatus } from "../host-signals.ts";
 import { freshMachine } from "../machines.ts";
-import { openRegistry } from "../open-registry.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
+import { withClaim } from "./with-claim.ts";
 
 /** `peregrine run`: runs a guest until it ends or has moved away. */
-export async function runCommand(options: RunOptions): Promise<number> {
+export function runCommand(options: RunOptions): Promise<number> {
   const { name, program, keep, monitors, paused } = options;
-  const signals = new HostSignals();
-  const registry = await openRegistry();
-  const claim = await (name === undefined
-    ? registry.claimFree(nameFromProgram(program))
-    : registry.claim(name));
-  try {
+  return withClaim(name, nameFromProgram(program), async ({ claim, signals }) => {
     // Preparing a large program takes seconds, which the user need not wait for.
     const made = await Promise.race([freshMachine(options), signals.first]);
     if (typeof made === "string") return signalStatus(made);
@@ -27,8 +22,5 @@ export async function runCommand(options: RunOptions): Promise<number> {
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
-  } finally {
-    await claim.release();
-    signals.dispose();
-  }
+  });
 }

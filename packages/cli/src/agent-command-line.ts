@@ -1,0 +1,153 @@
+import type { Preopen } from "@peregrine/machine-wasm";
+import { Option } from "commander";
+import type { Command } from "commander";
+import { totalmem } from "node:os";
+import type {
+  AgentCommandOptions,
+  CommandHandlers,
+  Finish,
+  GuestOptions,
+  IntakeOptions,
+  ReceiveOptions,
+} from "./command-options.ts";
+import { channels, sendOf, sendOptions } from "./migrate-command-line.ts";
+import type { SendFlags } from "./migrate-command-line.ts";
+import * as value from "./option-values.ts";
+
+/** MiB of stack for a guest: what it has, and the most it can have. */
+const DEFAULT_STACK_MIB = 64;
+const MOST_STACK_MIB = 1024;
+
+interface AgentFlags {
+  readonly name?: string;
+  readonly qmp?: readonly string[];
+  readonly keep?: boolean;
+}
+
+interface GuestFlags {
+  readonly dir?: readonly Preopen[];
+  readonly paused?: boolean;
+}
+
+interface IntakeFlags {
+  readonly multifd?: number;
+  readonly maxRam: number;
+}
+
+interface RunFlags extends AgentFlags, GuestFlags {
+  readonly env?: readonly string[];
+  readonly stack: number;
+  readonly migrate: boolean;
+}
+
+interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
+  readonly machine: ReceiveOptions["machine"];
+  readonly store?: string;
+  readonly uuid?: Uint8Array;
+}
+
+interface RelayFlags extends AgentFlags, SendFlags {
+  readonly intakeMultifd?: number;
+  readonly maxRam: number;
+  readonly uuid?: Uint8Array;
+  readonly json?: boolean;
+}
+
+/** `peregrine run`. */
+export function defineRun(command: Command, handlers: CommandHandlers, finish: Finish): Command {
+  return guestOptions(agentOptions(command))
+    .description("Runs a WASI program so that it can be migrated. Its exit status is the program's.")
+    .argument("<program.wasm>", "the module")
+    .argument("[args...]", "arguments for the program, after --")
+    .option("--env <K=V>", "set an environment variable; may be repeated", value.each(value.environmentEntry))
+    .option("--stack <MiB>", "stack of the program", value.wholeNumber(1, MOST_STACK_MIB), DEFAULT_STACK_MIB)
+    .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
+    .action(async (program: string, args: string[], given: RunFlags) => {
+      const { env: environment = [], stack: stackMib, migrate: migratable } = given;
+      const options = { ...agentOf(given), ...guestOf(given), program, args, environment };
+      finish(await handlers.run({ ...options, stackMib, migratable }));
+    });
+}
+
+/** `peregrine receive`. */
+export function defineReceive(command: Command, handlers: CommandHandlers, finish: Finish): Command {
+  return intakeOptions(guestOptions(agentOptions(command)), "--multifd <channels>")
+    .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
+    .argument(
+      "<uri>",
+      "where to wait: tcp:HOST:PORT, with port 0 for any, or unix:PATH; file:PATH reads a file",
+    )
+    .addOption(
+      new Option("--machine <kind>", "a WebAssembly program, or a virtual machine of QEMU that is held")
+        .choices(["wasm", "image"])
+        .default("wasm"),
+    )
+    .option("--store <directory>", "keep the virtual machine on disk, too; it is taken from there next time")
+    .addOption(uuidOption())
+    .action(async (uri: string, given: ReceiveFlags) => {
+      finish(await handlers.receive(receiveOf(command, uri, given)));
+    });
+}
+
+/** `peregrine relay`. */
+export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
+  sendOptions(intakeOptions(agentOptions(command), "--intake-multifd <channels>"))
+    .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
+    .argument("<in>", "where the source connects: tcp:HOST:PORT, with port 0 for any, or unix:PATH")
+    .argument("<out>", "where the destination waits: tcp:HOST:PORT or unix:PATH")
+    .addOption(uuidOption())
+    .option("--json", "print one JSON object per line")
+    .action(async (from: string, to: string, given: RelayFlags) => {
+      const { maxRam, intakeMultifd, uuid, json = false } = given;
+      const options = { ...agentOf(given), channels: intakeMultifd ?? 0, maxRam, from, to, uuid, json };
+      finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
+    });
+}
+
+function agentOptions(command: Command): Command {
+  return command
+    .option("--name <name>", "name of the guest on this host", value.guestName)
+    .option("--qmp <address>", "also serve QMP there; may be repeated", value.each(value.monitorAddress))
+    .option("--keep", "stay after the guest has moved away");
+}
+
+function guestOptions(command: Command): Command {
+  return command
+    .option("--dir <HOST::GUEST>", "give the guest a directory; may be repeated", value.each(value.directory))
+    .option("-S, --paused", "do not start the guest before `peregrine cont`");
+}
+
+/** @param multifd the flag that allows more connections: a relay has another one for sending. */
+function intakeOptions(command: Command, multifd: string): Command {
+  return command
+    .option(multifd, "take so many more connections of the source, which sends pages on them", channels)
+    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem());
+}
+
+function uuidOption(): Option {
+  return new Option(
+    "--uuid <uuid>",
+    "of the virtual machine, for a destination that checks it on multifd connections",
+  ).argParser(value.uuid);
+}
+
+function agentOf({ name, qmp = [], keep = false }: AgentFlags): AgentCommandOptions {
+  return { name, monitors: qmp, keep };
+}
+
+function guestOf({ dir = [], paused = false }: GuestFlags): GuestOptions {
+  return { directories: dir, paused };
+}
+
+function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
+  const { machine, store, uuid, multifd = 0, maxRam } = given;
+  const common: AgentCommandOptions & IntakeOptions = { ...agentOf(given), channels: multifd, maxRam };
+  if (machine === "image") {
+    if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
+    if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
+    return { ...common, machine, uri, store, uuid };
+  }
+  if (store !== undefined) command.error("error: option '--store <directory>' is for --machine image");
+  if (uuid !== undefined) command.error("error: option '--uuid <uuid>' is for --machine image");
+  return { ...common, ...guestOf(given), machine, uri };
+}

@@ -1,0 +1,51 @@
+import { IncomingMigration } from "@peregrine/dest-agent";
+import { DEFAULT_LIMITS } from "@peregrine/protocol";
+import { RunControl } from "@peregrine/shared-state";
+import { formatUri } from "@peregrine/transport";
+import { absoluteUri } from "../absolute-uri.ts";
+import { Agent } from "../agent.ts";
+import { exitStatus } from "../agent-end.ts";
+import { serveAgent } from "../agent-process.ts";
+import type { RelayOptions } from "../command-options.ts";
+import { heldImage } from "../machines.ts";
+import { Relay } from "../relay.ts";
+import { settingsOf } from "../send-settings.ts";
+import { reportEnd } from "./report-end.ts";
+import { say } from "./say.ts";
+import { watchMigration } from "./watch-migration.ts";
+import { withClaim } from "./with-claim.ts";
+
+/** `peregrine relay`: takes the migration of a virtual machine and sends it on at the same time. */
+export function relayCommand(options: RelayOptions): Promise<number> {
+  const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
+  return withClaim(name, "relay", async ({ claim, signals }) => {
+    const { machine, run: arrival } = heldImage(uuid);
+    const relay = new Relay(machine, absoluteUri(options.to), say);
+    const incoming = new IncomingMigration({
+      machine,
+      runControl: arrival,
+      uri: from,
+      multifdChannels: channels,
+      limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+      opened: (how) => relay.opened(how),
+      accept: (how) => relay.accept(how),
+    });
+    // Sending has a run state of its own: it begins while the other one is still `inmigrate`.
+    const agent = new Agent({ name: claim.name, machine, run: new RunControl(machine), incoming, keep });
+    const { capabilities, parameters } = settingsOf(options.send);
+    agent.outgoing.setCapabilities(capabilities);
+    agent.outgoing.setParameters(parameters);
+    relay.connect(agent, incoming);
+    const watch = watchMigration(agent, json);
+    const begin = async (): Promise<void> => {
+      say(`Guest '${claim.name}' is awaited on ${formatUri(await incoming.listen())}`);
+    };
+    try {
+      const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+      reportEnd(end, agent);
+      return exitStatus(end);
+    } finally {
+      watch.end();
+    }
+  });
+}

@@ -1,0 +1,30 @@
+import type { Agent } from "../agent.ts";
+import { progressView } from "../progress-view.ts";
+import { describeOutcome, printOutcome } from "./outcome.ts";
+
+const PERIOD_MS = 100;
+
+/** Shows the migrations of an agent in this process, from its beginning to {@link end}. */
+export function watchMigration(agent: Agent, json: boolean): { readonly end: () => void } {
+  const view = progressView(json);
+  const look = (): void => {
+    const { migration, progress } = agent.info();
+    if (migration.status === "active" && progress !== null) view.show(progress);
+  };
+  const timer = setInterval(look, PERIOD_MS);
+  const unsubscribe = agent.subscribe((event) => {
+    if (event.name !== "MIGRATION") return;
+    const { status } = event.data;
+    if (status === "completed" || status === "failed" || status === "cancelled") {
+      view.close();
+      printOutcome(describeOutcome(agent.info()), json);
+    }
+  });
+  return {
+    end: () => {
+      clearInterval(timer);
+      unsubscribe();
+      view.close();
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { Machine } from "@peregrine/shared-state";
+import type { Agent } from "./agent.ts";
+import type { ImageStore } from "./image-store.ts";
+
+/** Keeps the file of an image in step with the image: written before it is accepted, gone when it has moved. */
+export class StoredImage {
+  readonly #store: ImageStore;
+  readonly #machine: Machine;
+  readonly #say: (text: string) => void;
+  #released: Promise<void> = Promise.resolve();
+
+  /** @param say prints one line for the user. */
+  constructor(store: ImageStore, machine: Machine, say: (text: string) => void) {
+    this.#store = store;
+    this.#machine = machine;
+    this.#say = say;
+  }
+
+  /** The file to take the image from, if it was stored before. */
+  async file(): Promise<string | undefined> {
+    return (await this.#store.holdsImage()) ? this.#store.path : undefined;
+  }
+
+  /**
+   * Writes the image that has arrived. A source that waits for the answer keeps its guest when that fails;
+   * one that does not has given it up already, so the image is held in memory alone.
+   * Errors: STORE_FAILED, with the return path.
+   */
+  async keep({ returnPath }: { readonly returnPath: boolean }): Promise<void> {
+    try {
+      await this.#store.save(this.#machine);
+    } catch (error) {
+      if (returnPath) throw error;
+      const { code, message } = MigrationError.from(error);
+      this.#say(`${code}: ${message}; it is held in memory only, and lost when this process ends`);
+    }
+  }
+
+  /** Gives the file up as soon as the agent's guest has moved. */
+  follow(agent: Agent): void {
+    agent.subscribe((event) => {
+      if (event.name !== "MIGRATION" || event.data.status !== "completed") return;
+      this.#released = this.#release(agent.outgoing.confirmed);
+    });
+  }
+
+  /** The file says what is true. Never rejects. */
+  async settled(): Promise<void> {
+    await this.#released;
+  }
+
+  async #release(confirmed: boolean): Promise<void> {
+    try {
+      const kept = await this.#store.release(confirmed);
+      if (kept === undefined) return;
+      this.#say(
+        `The destination did not confirm that it has the guest: ${kept} is kept, remove it when it runs`,
+      );
+    } catch (error) {
+      const { code, message } = MigrationError.from(error);
+      this.#say(`${code}: ${message}; remove it, so that the guest is not held twice`);
+    }
+  }
+}
