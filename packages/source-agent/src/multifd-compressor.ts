@@ -6,28 +6,22 @@ import { constants, createDeflate, createZstdCompress } from "node:zlib";
 /** Room for what a packet of pages becomes at worst, so that a write never waits for a read. */
 const PACKET_BYTES = 1024 * 1024;
 
+const OPTIONS = { chunkSize: PACKET_BYTES, readableHighWaterMark: PACKET_BYTES };
+
 /** Makes the compressor of one channel. Undefined: pages go as they are. */
 export function openCompressor(parameters: MigrationParameters): StreamCompressor | undefined {
   const compression = parameters.multifdCompression;
-  const options = { chunkSize: PACKET_BYTES, readableHighWaterMark: PACKET_BYTES };
-  switch (compression) {
-    case "none":
-      return undefined;
-    case "zlib":
-      return new NodeCompressor(
-        compression,
-        createDeflate({ ...options, flush: constants.Z_SYNC_FLUSH, level: parameters.multifdZlibLevel }),
-      );
-    case "zstd":
-      return new NodeCompressor(
-        compression,
-        createZstdCompress({
-          ...options,
-          flush: constants.ZSTD_e_flush,
-          params: { [constants.ZSTD_c_compressionLevel]: parameters.multifdZstdLevel },
-        }),
-      );
-  }
+  if (compression === "none") return undefined;
+  return new NodeCompressor(compression, compression === "zlib" ? zlib(parameters) : zstd(parameters));
+}
+
+function zlib({ multifdZlibLevel: level }: MigrationParameters): Transform {
+  return createDeflate({ ...OPTIONS, flush: constants.Z_SYNC_FLUSH, level });
+}
+
+function zstd({ multifdZstdLevel: level }: MigrationParameters): Transform {
+  const params = { [constants.ZSTD_c_compressionLevel]: level };
+  return createZstdCompress({ ...OPTIONS, flush: constants.ZSTD_e_flush, params });
 }
 
 /** One compressed stream, made by Node's zlib in its thread pool. Everything is flushed behind each write. */
@@ -38,6 +32,8 @@ class NodeCompressor implements StreamCompressor {
   constructor(compression: Exclude<MultifdCompression, "none">, stream: Transform) {
     this.compression = compression;
     this.#stream = stream;
+    // Whoever writes is told of a failure.
+    stream.on("error", () => {});
   }
 
   async compress(data: Uint8Array): Promise<Uint8Array> {
