@@ -31,7 +31,7 @@ class ImageRamBuilder implements RamBuilder {
     }
     this.#bytes += length;
     if (this.#bytes > MAX_IMAGE_BYTES) {
-      const text = `RAM block '${name}' of ${length} bytes makes the image larger than ${MAX_IMAGE_BYTES} bytes`;
+      const text = `RAM block '${name}' of ${length} bytes makes the image larger than ${MAX_IMAGE_BYTES} bytes, the most that can be held`;
       throw new MigrationError("LIMIT_EXCEEDED", text);
     }
     const block = allocate(name, length);

@@ -81,7 +81,7 @@ export class RunControl {
 
   /**
    * Starts or continues the guest; during `inmigrate` it switches autostart on instead.
-   * Errors: WRONG_STATE when it has ended, is being sent, or runs at the destination.
+   * Errors: WRONG_STATE when it has ended, is being sent, or runs at the destination; as of the machine's start.
    */
   cont(): Promise<void> {
     return this.#serially(async () => {
@@ -89,6 +89,8 @@ export class RunControl {
         case "running":
           return;
         case "inmigrate":
+          // A machine that is passed on as it came is not started here: that is refused now, not when it has arrived.
+          if (this.#machine.carried !== undefined) break;
           this.autostart = true;
           return;
         case "finish-migrate":
@@ -119,7 +121,8 @@ export class RunControl {
 
   /**
    * After a load that succeeded: leaves `inmigrate` for the state that the source sent. A guest that ran
-   * there, or whose state was not sent, runs if autostart is on and is paused otherwise.
+   * there, or whose state was not sent, runs if autostart is on and is paused otherwise. A machine that is
+   * passed on as it came is always paused.
    * Errors: WRONG_STATE.
    */
   arrive(): Promise<void> {
@@ -127,7 +130,7 @@ export class RunControl {
       const received = this.received ?? "running";
       if (this.#state !== "inmigrate") throw this.#refusal(received);
       if (received !== "running") this.#change(received);
-      else if (this.autostart) await this.#start();
+      else if (this.autostart && this.#machine.carried === undefined) await this.#start();
       else this.#change("paused");
     });
   }

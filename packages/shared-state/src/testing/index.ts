@@ -1,3 +1,4 @@
+export { carriedCompliance } from "./carried-compliance.ts";
 export { machineCompliance } from "./machine-compliance.ts";
 export type { MachineFixture, SuiteApi } from "./machine-compliance.ts";
 export type { TestBlock } from "./test-devices.ts";
