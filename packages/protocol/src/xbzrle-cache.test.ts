@@ -67,6 +67,31 @@ test("it does what a list of slots does", () => {
   );
 });
 
+test("a cache of another size has the pages of the old one, of two in a slot the one used later", () => {
+  const cache = new XbzrleCache(8 * PAGE);
+  for (const [number, generation] of [
+    [1, 5],
+    [5, 6],
+    [2, 8],
+    [6, 7],
+    [3, 1],
+  ] as const) {
+    cache.insert(number * PAGE, page(number), generation);
+  }
+  const small = cache.resized(4 * PAGE);
+  const numbers = [1, 2, 3, 5, 6];
+  expect(numbers.filter((number) => small.find(number * PAGE, 8) !== undefined)).toEqual([2, 3, 5]);
+  for (const number of [2, 3, 5]) expect(small.find(number * PAGE, 8)).toEqual(page(number));
+  // Ages are kept: it was used in generation 8, by the search above.
+  expect(small.insert(9 * PAGE, page(9), 9)).toBe(false);
+  expect(small.insert(9 * PAGE, page(9), 10)).toBe(true);
+
+  const large = small.resized(16 * PAGE);
+  for (const number of [2, 3, 9]) expect(large.find(number * PAGE, 10)).toEqual(page(number));
+  expect(large.insert(PAGE, page(1), 10)).toBe(true);
+  expect(refusal(() => large.resized(3 * PAGE)).code).toBe("BAD_PARAMETER");
+});
+
 test("sizes and addresses that make no sense", () => {
   for (const bytes of [0, -PAGE, 2048, 3 * PAGE, PAGE + 1, Number.NaN, 2 ** 60]) {
     expect(refusal(() => new XbzrleCache(bytes)).code).toBe("BAD_PARAMETER");

@@ -68,6 +68,30 @@ export class XbzrleCache {
     return true;
   }
 
+  /**
+   * A cache of another size with the pages of this one, which must not be used any more. Where two pages meet
+   * in a slot, the one that was used later stays.
+   *
+   * Errors: BAD_PARAMETER as the constructor's.
+   */
+  resized(bytes: number): XbzrleCache {
+    const other = new XbzrleCache(bytes);
+    for (const [slot, page] of this.#pages.entries()) {
+      const address = this.#addresses[slot] ?? EMPTY;
+      if (page === undefined || address === EMPTY) continue;
+      other.#adopt(address, page, this.#generations[slot] ?? 0);
+    }
+    return other;
+  }
+
+  #adopt(address: number, page: Uint8Array, generation: number): void {
+    const slot = this.#slot(address);
+    if (this.#pages[slot] !== undefined && (this.#generations[slot] ?? 0) >= generation) return;
+    this.#addresses[slot] = address;
+    this.#generations[slot] = generation;
+    this.#pages[slot] = page;
+  }
+
   #slot(address: number): number {
     const page = address / WIRE_PAGE_SIZE;
     if (!Number.isSafeInteger(page) || page < 0) {

@@ -176,6 +176,13 @@ describe("run control of a guest that arrives", () => {
     expect(run.state).toBe("running");
   });
 
+  it("lets one arrive that was sent on meanwhile", async () => {
+    const { run, machine } = bench({ initial: "inmigrate" });
+    run.set("postmigrate");
+    await run.arrive();
+    expect([run.state, machine.running]).toEqual(["postmigrate", false]);
+  });
+
   it("cannot be sent before it has arrived", async () => {
     const { run } = bench({ initial: "inmigrate" });
     await expect(run.stop("finish-migrate")).rejects.toMatchObject({ code: "WRONG_STATE" });

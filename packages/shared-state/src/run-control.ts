@@ -128,6 +128,8 @@ export class RunControl {
   arrive(): Promise<void> {
     return this.#serially(async () => {
       const received = this.received ?? "running";
+      // It was sent on while it arrived.
+      if (this.#state === "postmigrate") return;
       if (this.#state !== "inmigrate") throw this.#refusal(received);
       if (received !== "running") this.#change(received);
       else if (this.autostart && this.#machine.carried === undefined) await this.#start();

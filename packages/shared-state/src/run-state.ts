@@ -17,7 +17,7 @@ export type RunState =
 
 /** Every change of the run state that there is. */
 export const RUN_STATE_TRANSITIONS: Readonly<Record<RunState, readonly RunState[]>> = {
-  inmigrate: ["running", "paused", "prelaunch", "shutdown", "internal-error"],
+  inmigrate: ["running", "paused", "prelaunch", "postmigrate", "shutdown", "internal-error"],
   prelaunch: ["running", "finish-migrate", "shutdown", "internal-error"],
   running: ["paused", "finish-migrate", "shutdown", "internal-error"],
   paused: ["running", "finish-migrate", "shutdown", "internal-error"],

@@ -1,6 +1,13 @@
-import { ByteWriter, encodeRamBlockList, RamPageEncoder } from "@peregrine/protocol";
+import {
+  ByteWriter,
+  DELTA_OVERFLOW,
+  DELTA_UNCHANGED,
+  encodeRamBlockList,
+  RamPageEncoder,
+} from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import { DeltaEncoder } from "./delta-encoder.ts";
 import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
@@ -9,7 +16,7 @@ const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
 
 /**
  * Sends pages in the main stream: copies a run out of the guest, tests the pages for zero and encodes them
- * into the stream's buffer.
+ * into the stream's buffer, whole or as deltas.
  */
 export class InlineSender implements PageSender {
   readonly #ram: GuestRam;
@@ -17,11 +24,33 @@ export class InlineSender implements PageSender {
   readonly #statistics: MigrationStatistics;
   readonly #encoder = new RamPageEncoder();
   readonly #copy = Buffer.allocUnsafeSlow(RUN_PAGES * PAGE_SIZE);
+  /** The pages of the copy. */
+  readonly #pages = Array.from({ length: RUN_PAGES }, (_, n) =>
+    this.#copy.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE),
+  );
+  /** Where each block begins when all are laid end to end. */
+  readonly #addresses: readonly number[];
+  readonly #deltas: DeltaEncoder | undefined;
+  /** The encoder, while its time has come. */
+  #encoding: DeltaEncoder | undefined;
 
-  constructor({ ram, stream, statistics }: Pick<PageSenderOptions, "ram" | "stream" | "statistics">) {
+  constructor({
+    ram,
+    stream,
+    capabilities,
+    parameters,
+    statistics,
+    now,
+  }: Pick<PageSenderOptions, "ram" | "stream" | "capabilities" | "parameters" | "statistics" | "now">) {
     this.#ram = ram;
     this.#stream = stream;
     this.#statistics = statistics;
+    let ramBytes = 0;
+    this.#addresses = ram.blocks.map(({ length }) => {
+      ramBytes += length;
+      return ramBytes - length;
+    });
+    if (capabilities.xbzrle) this.#deltas = new DeltaEncoder({ ramBytes, parameters, statistics, now });
   }
 
   get runPages(): number {
@@ -35,33 +64,39 @@ export class InlineSender implements PageSender {
     await this.#stream.append(writer.view());
   }
 
-  beginSection(): undefined {}
+  beginSection(kind: "part" | "end"): undefined {
+    this.#encoding = this.#deltas?.beginSection(kind) === true ? this.#deltas : undefined;
+  }
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
     const name = this.#ram.blocks[block]!.name;
-    const target = this.#stream.buffer;
-    const copy = this.#copy;
-    let at = this.#stream.length;
-    let zeroPages = 0;
-    this.#ram.readPages(block, page, count, copy, 0);
-    for (let n = 0; n < count; n++) {
-      const from = n * PAGE_SIZE;
-      const offset = (page + n) * PAGE_SIZE;
-      if (copy.compare(ZERO_PAGE, 0, PAGE_SIZE, from, from + PAGE_SIZE) === 0) {
-        at = this.#encoder.putZeroPage(target, at, name, offset);
-        zeroPages++;
-        continue;
-      }
-      at = this.#encoder.putPageHeader(target, at, name, offset);
-      at += copy.copy(target, at, from, from + PAGE_SIZE);
-    }
-    this.#stream.advance(at);
-    this.#statistics.duplicate += zeroPages;
-    this.#statistics.normal += count - zeroPages;
+    this.#ram.readPages(block, page, count, this.#copy, 0);
+    for (let n = 0; n < count; n++) this.#put(block, name, (page + n) * PAGE_SIZE, this.#pages[n]!);
     return this.#stream.full ? this.#stream.send() : undefined;
   }
 
   endSection(): undefined {}
 
   close(): undefined {}
+
+  #put(block: number, name: string, offset: number, page: Buffer): void {
+    const encoding = this.#encoding;
+    const { buffer, length } = this.#stream;
+    const address = this.#addresses[block]! + offset;
+    if (page.compare(ZERO_PAGE) === 0) {
+      encoding?.zeroPage(address);
+      this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
+      this.#statistics.duplicate++;
+      return;
+    }
+    const delta = encoding === undefined ? DELTA_OVERFLOW : encoding.encode(address, page);
+    if (delta === DELTA_UNCHANGED) return;
+    if (encoding === undefined || delta === DELTA_OVERFLOW) {
+      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page));
+      this.#statistics.normal++;
+      return;
+    }
+    const bytes = encoding.delta.subarray(0, delta);
+    this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
+  }
 }

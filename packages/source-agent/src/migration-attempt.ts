@@ -172,7 +172,9 @@ export class MigrationAttempt {
   }
 
   async #stopGuest(): Promise<void> {
-    await this.#options.run.stop("finish-migrate");
+    const { run } = this.#options;
+    // A guest that is sent on while it arrives never ran here.
+    if (run.state !== "inmigrate") await run.stop("finish-migrate");
     const start = now();
     const closing = await this.#frame.closing();
     this.#post(

@@ -173,7 +173,10 @@ describe("a migration", () => {
     await using receiver = await source.receiver({ shut: 1 });
     source.migration.migrate(receiver.uri);
     expect(await source.ended()).toBe("failed");
-    expect(source.migration.queryParameters()).toMatchObject({ "max-bandwidth": 123 * MiB, "downtime-limit": 200 });
+    expect(source.migration.queryParameters()).toMatchObject({
+      "max-bandwidth": 123 * MiB,
+      "downtime-limit": 200,
+    });
     expect(source.migration.queryCapabilities()).toMatchObject({ events: true });
     await source.expectUntouched();
     await source.expectMigrates();

@@ -20,6 +20,7 @@ import type { DowntimeBreakdown } from "./downtime.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
+import { requireFittingTransport } from "./transport-check.ts";
 
 const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000 };
 
@@ -109,7 +110,7 @@ export class OutgoingMigration {
   /**
    * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
    * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED. Errors that leave the state `failed`:
-   * UNKNOWN_SCHEME, BAD_ADDRESS.
+   * UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability that does not go with `uri`.
    */
   migrate(uri: string): void {
     this.requireMigratable();
@@ -118,7 +119,7 @@ export class OutgoingMigration {
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
     try {
-      parseUri(uri, "outgoing");
+      requireFittingTransport(this.#capabilities.states, parseUri(uri, "outgoing"));
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
@@ -148,7 +149,12 @@ export class OutgoingMigration {
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
     switch (this.#run.state) {
       case "inmigrate":
-        throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
+        if (this.#machine.carried === undefined) {
+          throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
+        }
+        // What only passes through here can be sent on while it arrives, as soon as its first part is there.
+        this.#machine.carried.opening();
+        break;
       case "postmigrate":
         throw new MigrationError(
           "WRONG_STATE",
@@ -291,7 +297,8 @@ export class OutgoingMigration {
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     this.#completeRate();
     this.#run.handedOver = confirmed;
-    if (this.#run.state === "finish-migrate") this.#run.set("postmigrate");
+    const { state } = this.#run;
+    if (state === "finish-migrate" || state === "inmigrate") this.#run.set("postmigrate");
     this.#state.set("active", "completed");
   }
 

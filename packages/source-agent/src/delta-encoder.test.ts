@@ -1,0 +1,206 @@
+import { DELTA_OVERFLOW, DELTA_UNCHANGED } from "@peregrine/protocol";
+import { MigrationParameters, MigrationStatistics, PAGE_SIZE } from "@peregrine/shared-state";
+import type { TestRam } from "@peregrine/shared-state/testing";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { DeltaEncoder } from "./delta-encoder.ts";
+import { expectSameMemory, ramFixture } from "./testing/ram-fixture.ts";
+
+const PAGES = 16;
+
+function make(cachePages = PAGES, ramPages = PAGES) {
+  const parameters = new MigrationParameters();
+  parameters.set({ "xbzrle-cache-size": cachePages * PAGE_SIZE });
+  const statistics = new MigrationStatistics();
+  const clock = { now: 0 };
+  const encoder = new DeltaEncoder({
+    ramBytes: ramPages * PAGE_SIZE,
+    parameters,
+    statistics,
+    now: () => clock.now,
+  });
+  const pass = (number: number): boolean => {
+    statistics.pass = number;
+    statistics.dirtySyncCount = number;
+    return encoder.beginSection("part");
+  };
+  return { encoder, parameters, statistics, clock, pass };
+}
+
+const filled = (value: number): Buffer => Buffer.alloc(PAGE_SIZE, value);
+
+/** A page in which no byte is as in a page of the same value. */
+const scrambled = (value: number): Buffer =>
+  Buffer.from(filled(value).map((byte, n) => byte + 1 + (n % 250)));
+
+function changed(value: number, at: number): Buffer {
+  const page = filled(value);
+  page[at] = page[at]! ^ 0xff;
+  return page;
+}
+
+/** Writes to every byte of a page. */
+function rewrite(ram: TestRam, page: number, factor: number): void {
+  for (let n = 0; n < PAGE_SIZE; n++) ram.store(0, page * PAGE_SIZE + n, (factor * n) & 0xff);
+}
+
+describe("the delta encoder", () => {
+  test("begins with the second pass", () => {
+    const { pass } = make();
+    expect([pass(1), pass(2), pass(3)]).toEqual([false, true, true]);
+  });
+
+  test("keeps a page that it does not know, then makes deltas to it and counts", () => {
+    const { encoder, statistics, pass } = make();
+    pass(2);
+    expect(encoder.encode(0, filled(1))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(0, changed(1, 100))).toBe(3);
+    expect([...encoder.delta.subarray(0, 3)]).toEqual([100, 1, 0xfe]);
+    expect(encoder.encode(0, changed(1, 100))).toBe(DELTA_UNCHANGED);
+    expect(encoder.encode(0, scrambled(1))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(0, scrambled(1))).toBe(DELTA_UNCHANGED);
+    expect(statistics.xbzrle).toMatchObject({
+      cacheMiss: 1,
+      pages: 4,
+      overflow: 1,
+      bytes: 3 + 3 + PAGE_SIZE,
+    });
+  });
+
+  test("keeps zero pages, so that what follows is a delta to zeros", () => {
+    const { encoder, statistics, pass } = make();
+    pass(2);
+    encoder.encode(0, filled(1));
+    encoder.zeroPage(0);
+    expect(encoder.encode(0, changed(0, 7))).toBe(3);
+    encoder.zeroPage(PAGE_SIZE);
+    expect(encoder.encode(PAGE_SIZE, changed(0, 7))).toBe(3);
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 1, pages: 2 });
+  });
+
+  test("gives a slot to another page when it was not used for two passes", () => {
+    const { encoder, pass } = make(4);
+    pass(2);
+    encoder.encode(0, filled(1));
+    pass(3);
+    expect(encoder.encode(4 * PAGE_SIZE, filled(2))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(0, filled(1))).toBe(DELTA_UNCHANGED);
+    pass(5);
+    expect(encoder.encode(4 * PAGE_SIZE, filled(2))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(4 * PAGE_SIZE, filled(2))).toBe(DELTA_UNCHANGED);
+  });
+
+  test("keeps nothing more once the guest stands still", () => {
+    const { encoder, statistics, pass } = make();
+    pass(2);
+    encoder.encode(0, filled(1));
+    encoder.beginSection("end");
+    expect(encoder.encode(PAGE_SIZE, filled(1))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(PAGE_SIZE, filled(1))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(0, changed(1, 5))).toBe(3);
+    expect(encoder.encode(0, changed(1, 5))).toBe(3);
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 3, pages: 2 });
+  });
+
+  test("follows a changed size with the next section, and keeps what still fits", () => {
+    const { encoder, parameters, pass } = make(4);
+    pass(2);
+    for (let page = 0; page < 4; page++) encoder.encode(page * PAGE_SIZE, filled(page));
+    parameters.set({ "xbzrle-cache-size": 8 * PAGE_SIZE });
+    pass(3);
+    for (const page of [0, 2]) expect(encoder.encode(page * PAGE_SIZE, filled(page))).toBe(DELTA_UNCHANGED);
+    parameters.set({ "xbzrle-cache-size": 2 * PAGE_SIZE });
+    pass(4);
+    // Pages 0 and 2 were used last, and both want the first slot; 1 and 3 the second.
+    const found = [0, 1, 2, 3].filter((page) => encoder.encode(page * PAGE_SIZE, filled(page)) === 0);
+    expect(found).toHaveLength(2);
+    expect(found.some((page) => page % 2 === 0)).toBe(true);
+  });
+
+  test("takes no larger table than memory has pages", () => {
+    const { encoder, pass } = make(2 ** 40, 5);
+    pass(2);
+    for (let page = 0; page < 5; page++) encoder.encode(page * PAGE_SIZE, filled(page));
+    for (let page = 0; page < 5; page++) {
+      expect(encoder.encode(page * PAGE_SIZE, filled(page))).toBe(DELTA_UNCHANGED);
+    }
+  });
+
+  test("computes the rates of each second", () => {
+    const { encoder, statistics, clock, pass } = make();
+    const { xbzrle } = statistics;
+    pass(2);
+    encoder.encode(0, filled(1));
+    encoder.zeroPage(PAGE_SIZE);
+    encoder.encode(0, changed(1, 9));
+    encoder.encode(0, changed(1, 9));
+    clock.now = 1000;
+    pass(2);
+    expect([xbzrle.cacheMissRate, xbzrle.encodingRate]).toEqual([0, 0]);
+    clock.now = 1001;
+    pass(2);
+    expect([xbzrle.cacheMissRate, xbzrle.encodingRate]).toEqual([1 / 4, (2 * PAGE_SIZE) / 6]);
+    clock.now = 2002;
+    pass(2);
+    expect([xbzrle.cacheMissRate, xbzrle.encodingRate]).toEqual([0, 0]);
+  });
+});
+
+describe("a migration with deltas", () => {
+  test("sends what changed of a page, from the second pass on", async () => {
+    const { sender, ram, statistics, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
+    await sender.start();
+    await sender.iterate();
+    for (let pass = 2; pass < 5; pass++) {
+      for (let page = 0; page < 10; page++) ram.store(0, page * PAGE_SIZE + 50, pass);
+      sender.pending(0);
+      await sender.iterate();
+    }
+    ram.store(0, 50, 9);
+    await sender.complete();
+    const everything = await received();
+    expectSameMemory(everything, ram);
+    expect(everything).toMatchObject({ pages: 153, zeroPages: 47, deltas: 21 });
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 10, pages: 21, bytes: 21 * 6 });
+    expect(statistics).toMatchObject({ normal: 153, duplicate: 47 });
+  });
+
+  test("whatever the guest writes and however small the cache, memory is the same at the end", async () => {
+    const write = fc.record({
+      block: fc.constantFrom(0, 1),
+      page: fc.integer({ min: 0, max: 7 }),
+      at: fc.constantFrom(0, 1, 2000, 4095),
+      value: fc.constantFrom(0, 1, 255),
+    });
+    const turn = fc.record({
+      writes: fc.array(write, { minLength: 5, maxLength: 30 }),
+      /** A page that is written all over, or cleared. */
+      whole: fc.option(fc.record({ page: fc.integer({ min: 0, max: 7 }), value: fc.constantFrom(0, 1, 7) })),
+      cachePages: fc.constantFrom(2, 4, 512, 512),
+    });
+    let deltas = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(turn, { minLength: 3, maxLength: 12 }), async (turns) => {
+        const { sender, ram, parameters, received } = await ramFixture({ cache: PAGE_SIZE });
+        await sender.start();
+        await sender.iterate();
+        for (const { writes, whole, cachePages } of turns) {
+          parameters.set({ "xbzrle-cache-size": cachePages * PAGE_SIZE });
+          if (whole !== null) rewrite(ram, whole.page, whole.value);
+          for (const { block, page, at, value } of writes) ram.store(block, page * PAGE_SIZE + at, value);
+          sender.pending(0);
+          await sender.iterate();
+        }
+        for (const { block, page, at, value } of turns[0]!.writes) {
+          ram.store(block, page * PAGE_SIZE + at, value);
+        }
+        await sender.complete();
+        const everything = await received();
+        expectSameMemory(everything, ram);
+        deltas += everything.deltas;
+      }),
+      { numRuns: 60 },
+    );
+    expect(deltas).toBeGreaterThan(100);
+  });
+});

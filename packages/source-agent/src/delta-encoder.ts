@@ -1,0 +1,123 @@
+import { DELTA_OVERFLOW, DELTA_UNCHANGED, encodeDelta, XbzrleCache } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+
+/** What a delta has in front of it, besides the page's word: how it is encoded, and its length. */
+const DELTA_HEAD_BYTES = 3;
+
+/** Shortest time over which the rates are computed, milliseconds. */
+const PERIOD_MS = 1000;
+
+const ZERO_PAGE = new Uint8Array(PAGE_SIZE);
+
+export interface DeltaEncoderOptions {
+  /** Bytes of all RAM blocks. */
+  readonly ramBytes: number;
+  readonly parameters: MigrationParameters;
+  readonly statistics: MigrationStatistics;
+  /** Milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Makes deltas of pages that were sent before. The first pass is not kept: most of its pages never come
+ * again, and would only displace each other.
+ *
+ * A page is named by its address, its place among all RAM blocks laid end to end.
+ */
+export class DeltaEncoder {
+  /** Holds the delta made last. */
+  readonly delta = Buffer.allocUnsafeSlow(PAGE_SIZE);
+  readonly #parameters: MigrationParameters;
+  readonly #statistics: MigrationStatistics;
+  readonly #now: () => number;
+  /** A cache that is larger holds nothing more. */
+  readonly #mostBytes: number;
+  #cacheBytes: number;
+  #cache: XbzrleCache;
+  /** No page comes again: what is kept of it now is of no use. */
+  #lastStage = false;
+  #processed = 0;
+  #periodStart: number;
+  #atPeriodStart = { processed: 0, misses: 0, pages: 0, bytes: 0 };
+
+  /** Takes the cache's table; a page's memory is taken when it is first kept. */
+  constructor({ ramBytes, parameters, statistics, now }: DeltaEncoderOptions) {
+    this.#parameters = parameters;
+    this.#statistics = statistics;
+    this.#now = now;
+    this.#mostBytes = 2 ** Math.ceil(Math.log2(Math.max(ramBytes, PAGE_SIZE)));
+    this.#cacheBytes = this.#wantedBytes;
+    this.#cache = new XbzrleCache(this.#cacheBytes);
+    this.#periodStart = now();
+  }
+
+  /** Begins a section. @returns whether its pages go through this encoder. */
+  beginSection(kind: "part" | "end"): boolean {
+    this.#lastStage = kind === "end";
+    if (this.#cacheBytes !== this.#wantedBytes) {
+      this.#cacheBytes = this.#wantedBytes;
+      this.#cache = this.#cache.resized(this.#cacheBytes);
+    }
+    this.#measure();
+    return this.#statistics.pass > 1;
+  }
+
+  /** Notes that the destination has a page of zeros here. */
+  zeroPage(address: number): void {
+    this.#processed++;
+    this.#cache.insert(address, ZERO_PAGE, this.#generation);
+  }
+
+  /**
+   * Makes the delta from what the destination has to `page`, and notes that it has `page`. The page must be a
+   * copy: the guest writes to its own.
+   * @returns the length of {@link delta}; DELTA_UNCHANGED when nothing has to be sent; DELTA_OVERFLOW when
+   *   the page has to be sent whole.
+   */
+  encode(address: number, page: Uint8Array): number {
+    const { xbzrle } = this.#statistics;
+    this.#processed++;
+    const kept = this.#cache.find(address, this.#generation);
+    if (kept === undefined) {
+      xbzrle.cacheMiss++;
+      if (!this.#lastStage) this.#cache.insert(address, page, this.#generation);
+      return DELTA_OVERFLOW;
+    }
+    xbzrle.pages++;
+    const length = encodeDelta(kept, page, this.delta);
+    if (length === DELTA_UNCHANGED) return length;
+    if (!this.#lastStage) kept.set(page);
+    if (length === DELTA_OVERFLOW) xbzrle.overflow++;
+    xbzrle.bytes += length === DELTA_OVERFLOW ? PAGE_SIZE : length + DELTA_HEAD_BYTES;
+    return length;
+  }
+
+  get #wantedBytes(): number {
+    return Math.min(this.#parameters.xbzrleCacheSize, this.#mostBytes);
+  }
+
+  /** A page keeps its slot for some passes. */
+  get #generation(): number {
+    return this.#statistics.dirtySyncCount;
+  }
+
+  #measure(): void {
+    const now = this.#now();
+    if (now - this.#periodStart <= PERIOD_MS) return;
+    const { xbzrle } = this.#statistics;
+    const before = this.#atPeriodStart;
+    const processed = this.#processed - before.processed;
+    const bytes = xbzrle.bytes - before.bytes;
+    const pageBytes = (xbzrle.pages - before.pages) * PAGE_SIZE;
+    xbzrle.cacheMissRate = processed === 0 ? 0 : (xbzrle.cacheMiss - before.misses) / processed;
+    xbzrle.encodingRate = bytes === 0 ? 0 : pageBytes / bytes;
+    this.#periodStart = now;
+    this.#atPeriodStart = {
+      processed: this.#processed,
+      misses: xbzrle.cacheMiss,
+      pages: xbzrle.pages,
+      bytes: xbzrle.bytes,
+    };
+  }
+}
