@@ -16,7 +16,7 @@ import type { ImageRamData } from "./image-ram.ts";
 import { runStateOf, summarize } from "./image-summary.ts";
 import type { Arrived, ImageSummary } from "./image-summary.ts";
 
-export interface ImageMachineOptions {
+interface ImageMachineOptions {
   /** 16 bytes: the virtual machine's UUID. Default: what the stream tells of it. */
   readonly uuid?: Uint8Array | undefined;
 }
@@ -79,11 +79,6 @@ export class ImageMachine implements Machine {
   /** Bytes of all RAM blocks. */
   get memoryBytes(): number {
     return this.#present?.ram.blocks.reduce((sum, { length }) => sum + length, 0) ?? 0;
-  }
-
-  /** Pages that have arrived and were not sent on yet, while it is sent on as it arrives. */
-  get backlogPages(): number {
-    return this.#backlog.pages;
   }
 
   /** What is known of it; undefined until its list of RAM blocks has arrived. Counts pages: not for each frame. */

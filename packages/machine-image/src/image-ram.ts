@@ -53,11 +53,6 @@ export class ImageRam implements GuestRam {
     return this.#open.reduce((sum, { log }) => sum + log.pagesWithContents, 0);
   }
 
-  /** Pages that were logged and not sent yet. */
-  get backlogPages(): number {
-    return this.#backlog.pages;
-  }
-
   addBlock({ name, length, memory, log }: ImageBlock): void {
     this.#blocks.push({ name, length });
     this.#open.push({

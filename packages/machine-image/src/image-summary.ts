@@ -14,7 +14,7 @@ export interface ImageSummary {
   readonly arrived: ImageArrival | undefined;
 }
 
-export interface ImageArrival {
+interface ImageArrival {
   /** Device sections; undefined when nothing in the stream tells them apart. */
   readonly devices: number | undefined;
   readonly vmDescription: boolean;

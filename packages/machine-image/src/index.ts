@@ -1,3 +1,2 @@
 export { ImageMachine } from "./image-machine.ts";
-export type { ImageMachineOptions } from "./image-machine.ts";
-export type { ImageArrival, ImageSummary } from "./image-summary.ts";
+export type { ImageSummary } from "./image-summary.ts";

@@ -6,6 +6,7 @@ import type { RamAccess } from "@peregrine/shared-state";
 import { afterEach, describe, expect, it } from "vitest";
 import { ASKED, DONE, WAITS } from "../test/incoming-thread.ts";
 import type { WriterTask } from "../test/incoming-thread.ts";
+import { Backlog } from "./backlog.ts";
 import { ImageMachine } from "./image-machine.ts";
 import { ImageRam } from "./image-ram.ts";
 import type { ImageRamData } from "./image-ram.ts";
@@ -17,6 +18,12 @@ const BLOCKS = [
 ];
 const PAGES = 6;
 const MAX_SENT_AT_ONCE = 4;
+
+interface Arriving {
+  readonly writer: Writer;
+  readonly ram: ImageRam;
+  readonly backlog: Backlog;
+}
 
 /** The thread that an image arrives in. */
 class Writer {
@@ -94,18 +101,19 @@ describe("an image that arrives in one thread and is sent on in another", () => 
   });
 
   /** A thread that writes so often in a round, and the memory that it has made. */
-  async function arriving(machine: ImageMachine, writes: number): Promise<{ writer: Writer; ram: ImageRam }> {
+  async function arriving(machine: ImageMachine, writes: number): Promise<Arriving> {
     const writer = new Writer(machine, writes);
     writers.push(writer);
     const [access] = (await once(writer.worker, "message")) as [RamAccess];
     machine.intake.opened({ configuration: undefined, footers: false, early: [], uuid: undefined }, access);
-    return { writer, ram: new ImageRam(access.data as ImageRamData) };
+    const data = access.data as ImageRamData;
+    return { writer, ram: new ImageRam(data), backlog: new Backlog(data.backlog) };
   }
 
   // Rounds are short, as a write that was lost is found only if its page is not written again.
   it("loses no write", async () => {
     const machine = new ImageMachine();
-    const { writer, ram } = await arriving(machine, 3);
+    const { writer, ram, backlog } = await arriving(machine, 3);
     const sender = new Sender(ram);
     await machine.startDirtyLog();
     for (let round = 0; round < 3000; round++) {
@@ -115,7 +123,7 @@ describe("an image that arrives in one thread and is sent on in another", () => 
         sender.send();
       }
       sender.finish();
-      if (machine.backlogPages !== 0) throw new Error(`${machine.backlogPages} pages are left over`);
+      if (backlog.pages !== 0) throw new Error(`${backlog.pages} pages are left over`);
     }
     expect(writer.idle).toBe(true);
   });
@@ -124,19 +132,19 @@ describe("an image that arrives in one thread and is sent on in another", () => 
     const limit = 20;
     const machine = new ImageMachine();
     machine.setBacklogLimit(limit);
-    const { writer, ram } = await arriving(machine, 5000);
+    const { writer, ram, backlog } = await arriving(machine, 5000);
     const sender = new Sender(ram);
     let most = 0;
     await machine.startDirtyLog();
     writer.ask();
     while (!writer.idle) {
       sender.harvest();
-      most = Math.max(most, machine.backlogPages);
+      most = Math.max(most, backlog.pages);
       sender.send();
       await setImmediate();
     }
     sender.finish();
-    expect(machine.backlogPages).toBe(0);
+    expect(backlog.pages).toBe(0);
     expect(writer.waits).toBeGreaterThan(100);
     expect(most).toBeGreaterThan((limit * 3) / 4);
     // One write begins when there is room. Its marks are counted before those are found that were there already.
@@ -145,7 +153,7 @@ describe("an image that arrives in one thread and is sent on in another", () => 
 
   it("is sent whole by each migration that begins while it arrives", async () => {
     const machine = new ImageMachine();
-    const { writer, ram } = await arriving(machine, 50);
+    const { writer, ram, backlog } = await arriving(machine, 50);
     for (let round = 0; round < 300; round++) {
       await machine.startDirtyLog();
       const given = new Sender(ram);
@@ -160,7 +168,7 @@ describe("an image that arrives in one thread and is sent on in another", () => 
         sender.send();
       }
       sender.finish();
-      if (machine.backlogPages !== 0) throw new Error(`${machine.backlogPages} pages are left over`);
+      if (backlog.pages !== 0) throw new Error(`${backlog.pages} pages are left over`);
       await machine.stopDirtyLog();
     }
     expect(writer.idle).toBe(true);
