@@ -19,7 +19,8 @@ export class SectionWriter {
   readonly #stream: OutgoingStream;
   readonly #footers: boolean;
   readonly #writer = new ByteWriter();
-  #nextId = 0;
+  /** Not 0: real destinations take that for the id of every section that they have not seen the start of. */
+  #nextId = 1;
 
   /** @param footers whether each section ends with one. */
   constructor(stream: OutgoingStream, footers: boolean) {
