@@ -16,6 +16,7 @@ import { RamSender } from "./ram-sender.ts";
 import { PING, ReturnPathReader } from "./return-path-reader.ts";
 import { SectionWriter } from "./section-writer.ts";
 import { SilentPeer } from "./silent-peer.ts";
+import { outgoingConfiguration } from "./stream-configuration.ts";
 import { switchOver } from "./switchover.ts";
 import type { Handover, ThreadData } from "./thread-messages.ts";
 
@@ -128,7 +129,7 @@ export class MigrationRun {
     destination: ReturnPathReader | SilentPeer,
   ): Promise<void> {
     const answers = destination instanceof ReturnPathReader;
-    await writer.header(configuration);
+    await writer.header(outgoingConfiguration(configuration, this.#data.capabilities));
     if (answers) {
       await writer.command({ kind: "open-return-path" });
       await writer.command({ kind: "ping", value: PING.hello });
