@@ -104,7 +104,8 @@ export class ByteReader {
     this.#need(8);
     const value = this.#view.getUint32(this.#at) * 2 ** 32 + this.#view.getUint32(this.#at + 4);
     if (value > Number.MAX_SAFE_INTEGER) {
-      throw new MigrationError("LIMIT_EXCEEDED", `the 64-bit number 0x${value.toString(16)} is too large`, {
+      const text = this.#view.getBigUint64(this.#at).toString(16);
+      throw new MigrationError("LIMIT_EXCEEDED", `the 64-bit number 0x${text} is too large`, {
         offset: this.offset,
       });
     }

@@ -12,7 +12,7 @@ function roundTrip(command: Command): Command {
   expect(bytes[0]).toBe(8);
   expect(view.getUint16(1)).toBe(commandCode(command));
   expect(view.getUint16(3)).toBe(bytes.length - 5);
-  return decodeCommand(view.getUint16(1), bytes.subarray(5));
+  return decodeCommand(view.getUint16(1), bytes.subarray(5), 5);
 }
 
 describe("every command has these bytes", () => {
@@ -81,9 +81,17 @@ describe("refused", () => {
     [10, "016d00", "Command RECV_BITMAP is malformed: something follows the block name"],
     [11, "00", "Command SWITCHOVER_START has a payload of 1 bytes instead of 0"],
   ])("command %i with payload '%s'", (code, hex, message) => {
-    expect(refusal(() => decodeCommand(code, fromHex(hex)))).toMatchObject({
+    expect(refusal(() => decodeCommand(code, fromHex(hex), 5))).toMatchObject({
       code: "BAD_STREAM_COMMAND",
       message,
     });
+  });
+
+  test.each([
+    [3, `${"00".repeat(8)}ffffffffffffffff`, 13, "the 64-bit number 0xffffffffffffffff is too large"],
+    [6, "0001ff00", 6, "the name of a RAM block is not valid UTF-8"],
+    [10, "01ff", 5, "the name of a RAM block is not valid UTF-8"],
+  ])("what is in the payload of command %i, with its place in the stream", (code, hex, offset, message) => {
+    expect(refusal(() => decodeCommand(code, fromHex(hex), 5))).toMatchObject({ message, offset });
   });
 });

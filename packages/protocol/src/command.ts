@@ -8,18 +8,23 @@ const RANGE_BYTES = 16;
 
 /**
  * Gives a command its shape. Codes without one keep a copy of their payload.
+ *
+ * @param offset stream offset of the payload, for errors.
+ *
  * Errors: BAD_STREAM_COMMAND when the payload does not have the form of the code.
  */
-export function decodeCommand(code: number, payload: Uint8Array): Command {
+export function decodeCommand(code: number, payload: Uint8Array, offset: number): Command {
+  const input = new ByteReader(offset);
+  input.push(payload);
   switch (code) {
     case COMMAND_CODE.openReturnPath:
       requireLength("OPEN_RETURN_PATH", payload, 0);
       return { kind: "open-return-path" };
     case COMMAND_CODE.ping:
       requireLength("PING", payload, 4);
-      return { kind: "ping", value: readerOf(payload).be32() };
+      return { kind: "ping", value: input.be32() };
     case COMMAND_CODE.postcopyAdvise:
-      return decodeAdvise(payload);
+      return decodeAdvise(payload, input);
     case COMMAND_CODE.postcopyListen:
       requireLength("POSTCOPY_LISTEN", payload, 0);
       return { kind: "postcopy-listen" };
@@ -27,10 +32,10 @@ export function decodeCommand(code: number, payload: Uint8Array): Command {
       requireLength("POSTCOPY_RUN", payload, 0);
       return { kind: "postcopy-run" };
     case COMMAND_CODE.postcopyRamDiscard:
-      return decodeDiscard(payload);
+      return decodeDiscard(input);
     case COMMAND_CODE.packaged:
       requireLength("PACKAGED", payload, 4);
-      return { kind: "packaged", length: readerOf(payload).be32() };
+      return { kind: "packaged", length: input.be32() };
     case COMMAND_CODE.enableColo:
       requireLength("ENABLE_COLO", payload, 0);
       return { kind: "enable-colo" };
@@ -38,7 +43,7 @@ export function decodeCommand(code: number, payload: Uint8Array): Command {
       requireLength("POSTCOPY_RESUME", payload, 0);
       return { kind: "postcopy-resume" };
     case COMMAND_CODE.recvBitmap:
-      return decodeRecvBitmap(payload);
+      return decodeRecvBitmap(input);
     case COMMAND_CODE.switchoverStart:
       requireLength("SWITCHOVER_START", payload, 0);
       return { kind: "switchover-start" };
@@ -47,16 +52,14 @@ export function decodeCommand(code: number, payload: Uint8Array): Command {
   }
 }
 
-function decodeAdvise(payload: Uint8Array): Command {
+function decodeAdvise(payload: Uint8Array, input: ByteReader): Command {
   if (payload.length === 0) return { kind: "postcopy-advise" };
   requireLength("POSTCOPY_ADVISE", payload, PAGE_SIZES_BYTES);
-  const input = readerOf(payload);
   return { kind: "postcopy-advise", pageSizes: { summary: input.be64(), target: input.be64() } };
 }
 
 /** Version, counted block name, a NUL, then pairs of be64 start and length. */
-function decodeDiscard(payload: Uint8Array): Command {
-  const input = readerOf(payload);
+function decodeDiscard(input: ByteReader): Command {
   if (input.available < 2) throw malformed("POSTCOPY_RAM_DISCARD", "it has no block name");
   const version = input.u8();
   if (version !== RAM_DISCARD_VERSION) {
@@ -73,18 +76,11 @@ function decodeDiscard(payload: Uint8Array): Command {
   return { kind: "postcopy-ram-discard", block, ranges };
 }
 
-function decodeRecvBitmap(payload: Uint8Array): Command {
-  const input = readerOf(payload);
+function decodeRecvBitmap(input: ByteReader): Command {
   if (!input.hasCounted()) throw malformed("RECV_BITMAP", "its block name is cut short");
   const block = input.counted("the name of a RAM block");
   if (input.available > 0) throw malformed("RECV_BITMAP", "something follows the block name");
   return { kind: "recv-bitmap", block };
-}
-
-function readerOf(payload: Uint8Array): ByteReader {
-  const input = new ByteReader();
-  input.push(payload);
-  return input;
 }
 
 function requireLength(name: string, payload: Uint8Array, expected: number): void {

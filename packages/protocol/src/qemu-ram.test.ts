@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { fixture, noRecordings, sha256 } from "../test/fixtures.ts";
+import { fixture, mainStream, noRecordings, sha256 } from "../test/fixtures.ts";
 import { MappedEcho } from "../test/mapped-echo.ts";
-import { decodeWhole, mainStream } from "../test/recordings.ts";
+import { decodeWhole } from "../test/recordings.ts";
 import { toHex } from "../test/support.ts";
 import { WholeEcho } from "../test/whole-echo.ts";
 import { applyDelta, DEFAULT_LIMITS, encodeDelta, readMappedBlock } from "./index.ts";

@@ -30,9 +30,12 @@ export function requireReturnLength(type: number, length: number): void {
   );
 }
 
-/** @param type any but RECV_BITMAP; the payload has passed {@link requireReturnLength}. */
-export function decodeReturnPayload(type: number, payload: Uint8Array): ReturnMessage {
-  const input = readerOf(payload);
+/**
+ * @param type any but RECV_BITMAP; the payload has passed {@link requireReturnLength}.
+ * @param offset of the payload in the return path, for errors.
+ */
+export function decodeReturnPayload(type: number, payload: Uint8Array, offset: number): ReturnMessage {
+  const input = readerOf(payload, offset);
   switch (type) {
     case RETURN_MESSAGE_TYPE.shut:
       return { kind: "shut", status: input.be32() };
@@ -55,8 +58,8 @@ export function decodeReturnPayload(type: number, payload: Uint8Array): ReturnMe
 }
 
 /** The payload of RECV_BITMAP. The bitmap itself comes behind it. */
-export function decodeBitmapBlock(payload: Uint8Array): string {
-  return lastName(readerOf(payload), "RECV_BITMAP");
+export function decodeBitmapBlock(payload: Uint8Array, offset: number): string {
+  return lastName(readerOf(payload, offset), "RECV_BITMAP");
 }
 
 function lastName(input: ByteReader, message: string): string {
@@ -70,8 +73,8 @@ function malformed(message: string): MigrationError {
   return new MigrationError("BAD_RETURN_MESSAGE", `Message ${message} does not end with a block name`);
 }
 
-function readerOf(payload: Uint8Array): ByteReader {
-  const input = new ByteReader();
+function readerOf(payload: Uint8Array, offset: number): ByteReader {
+  const input = new ByteReader(offset);
   input.push(payload);
   return input;
 }

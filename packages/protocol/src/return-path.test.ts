@@ -152,6 +152,20 @@ describe("refused, with the offset of the message", () => {
     expect(refusal(() => decode([fromHex(good + hex)]))).toMatchObject({ code, message, offset: 8 });
   });
 
+  test.each([
+    [
+      "0003000e0020000000000000000010000161",
+      "LIMIT_EXCEEDED",
+      12,
+      "the 64-bit number 0x20000000000000 is too large",
+    ],
+    ["0003000e00000000000000000000100001ff", "BAD_SECTION", 24, "the name of a RAM block is not valid UTF-8"],
+    ["0005000201ff", "BAD_SECTION", 12, "the name of a RAM block is not valid UTF-8"],
+  ])("what is in the payload of %s, with its place in the stream", (hex, code, offset, text) => {
+    const message = `${text} (byte ${offset})`;
+    expect(refusal(() => decode([fromHex(good + hex)]))).toMatchObject({ code, message, offset });
+  });
+
   test("a message cut short", () => {
     const message =
       "The stream ended where the rest of a return path message was expected: Input/output error (byte 11)";

@@ -86,12 +86,13 @@ export class ReturnPathDecoder {
   }
 
   #payload(type: number, payload: Uint8Array): void {
+    const offset = this.#reader.offset - payload.length;
     if (type === RETURN_MESSAGE_TYPE.recvBitmap) {
-      this.#next = { item: "bitmap-length", block: decodeBitmapBlock(payload) };
+      this.#next = { item: "bitmap-length", block: decodeBitmapBlock(payload, offset) };
       return;
     }
     this.#next = { item: "head" };
-    this.#message(decodeReturnPayload(type, payload));
+    this.#message(decodeReturnPayload(type, payload, offset));
   }
 
   #bitmap(block: string, bitmap: Uint8Array): void {

@@ -84,8 +84,7 @@ export class StreamDecoder {
    * chunk may be used again. When it returns false, the decoder was suspended and keeps the chunk.
    */
   push(chunk: Uint8Array): boolean {
-    this.#requireIdle("push");
-    this.#requireResumed("push");
+    this.#requireReady("push");
     if (this.#behind !== "more" && chunk.length > 0) {
       throw this.#fail(unexpectedData("the end of the stream"));
     }
@@ -112,8 +111,7 @@ export class StreamDecoder {
    * @returns whether the stream is whole. The decoder is suspended then: {@link resume} decodes what was held.
    */
   settle(): boolean {
-    this.#requireIdle("settle");
-    this.#requireResumed("settle");
+    this.#requireReady("settle");
     const state = this.#state;
     this.#behind = "quiet";
     const whole =
@@ -131,8 +129,7 @@ export class StreamDecoder {
    * @returns as {@link push} does. After false, call it again when `resume` has returned true.
    */
   end(): boolean {
-    this.#requireIdle("end");
-    this.#requireResumed("end");
+    this.#requireReady("end");
     this.#behind = "end-of-stream";
     if (this.#state.item === "measuring" && !this.#run()) return false;
     if (this.finished) return true;
@@ -147,7 +144,8 @@ export class StreamDecoder {
     }
   }
 
-  #requireResumed(what: string): void {
+  #requireReady(what: string): void {
+    this.#requireIdle(what);
     if (!this.#suspended) return;
     throw new MigrationError("INTERNAL", `the stream decoder is suspended: resume it before ${what}`);
   }
@@ -223,7 +221,7 @@ export class StreamDecoder {
         return true;
       case "command-payload":
         if (input.available < state.length) return false;
-        this.#command(decodeCommand(state.code, input.view(state.length)));
+        this.#command(decodeCommand(state.code, input.view(state.length), input.offset - state.length));
         return this.#expect(BETWEEN_SECTIONS);
       case "after-end":
         if (input.available < 1) return false;
@@ -339,8 +337,9 @@ export class StreamDecoder {
   #payload(section: OpenSection, input: ByteReader): boolean {
     if (section.decoder.decode(input)) return this.#expect({ item: "footer", section });
     const limit = this.#limits.maxItemBytes;
-    if (input.available > limit) throw limitExceeded("bytes of one item", input.available, limit);
-    return false;
+    // What is on hand while the handler waits is not held for the item.
+    if (this.#suspended || input.available <= limit) return false;
+    throw limitExceeded("bytes of one item", input.available, limit);
   }
 
   #footer({ header }: { readonly header: SectionHeader }, input: ByteReader): boolean {

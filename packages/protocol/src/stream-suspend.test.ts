@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { smallStream } from "../test/streams.ts";
-import { decodeAll, Recorder, refusal } from "../test/support.ts";
+import { SMALL_BLOCKS, smallStream, writeHead, writeRamSection, writeRamStart } from "../test/streams.ts";
+import { decodeAll, Recorder, refusal, written } from "../test/support.ts";
 import type { Event } from "../test/support.ts";
-import { DEFAULT_LIMITS, StreamDecoder } from "./index.ts";
+import { DEFAULT_LIMITS, encodeEndMark, RamPageEncoder, StreamDecoder, WIRE_PAGE_SIZE } from "./index.ts";
+import type { StreamHandler } from "./index.ts";
 
 const STREAM = smallStream();
 const ALL = decodeAll([STREAM.slice()]);
@@ -71,6 +72,32 @@ describe("a suspended decoder", () => {
     decoder.push(STREAM.slice());
     expect(refusal(() => decoder.push(STREAM)).code).toBe("INTERNAL");
     expect(refusal(() => decoder.end()).code).toBe("INTERNAL");
+  });
+
+  test("may have more on hand than an item may have", () => {
+    const stream = written((w) => {
+      const encoder = new RamPageEncoder();
+      writeHead(w);
+      writeRamStart(w, encoder, SMALL_BLOCKS);
+      writeRamSection(w, encoder, "end", () => {
+        encoder.multifdFlush(w);
+        encoder.page(w, "memory", 0, new Uint8Array(WIRE_PAGE_SIZE));
+        encoder.page(w, "memory", WIRE_PAGE_SIZE, new Uint8Array(WIRE_PAGE_SIZE));
+      });
+      encodeEndMark(w);
+    });
+    const limits = { ...DEFAULT_LIMITS, maxItemBytes: WIRE_PAGE_SIZE };
+    const waiting = {
+      multifdFlush: () => {
+        decoder.suspend();
+        return false;
+      },
+    };
+    const handler: StreamHandler = Object.assign(new Recorder(limits), waiting);
+    const decoder: StreamDecoder = new StreamDecoder({ limits, handler });
+    expect(decoder.push(stream)).toBe(false);
+    expect(decoder.resume()).toBe(true);
+    expect(decoder.finished).toBe(true);
   });
 
   test("can be suspended between two chunks", () => {

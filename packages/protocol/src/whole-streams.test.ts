@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { DiskEcho } from "../test/disk-echo.ts";
-import { fixture, fixtureFile, noRecordings, sha256 } from "../test/fixtures.ts";
-import { decodeWhole, mainStream } from "../test/recordings.ts";
+import { fixture, fixtureFile, mainStream, noRecordings, sha256 } from "../test/fixtures.ts";
+import { decodeWhole } from "../test/recordings.ts";
 import { WholeEcho } from "../test/whole-echo.ts";
 import { BLOCK_CHUNK_BYTES } from "./index.ts";
 

@@ -42,6 +42,15 @@ export function fixtureFile(of: Fixture, file: string): Uint8Array {
   return bytes;
 }
 
+/** The one stream of a recording, or the main one of several. */
+export function mainStream(name: string): Uint8Array {
+  const of = fixture(name);
+  const file = Object.keys(of.files).find(
+    (one) => one.endsWith(".stream.zst") || one.endsWith(".mapped.zst"),
+  );
+  return fixtureFile(of, file!);
+}
+
 function manifest(): readonly Fixture[] {
   return JSON.parse(readFileSync(path("manifest.json"), "utf8")) as Fixture[];
 }

@@ -3,20 +3,11 @@ import { DEFAULT_LIMITS, parseVmDescription, StreamDecoder, walkDevice } from ".
 import { Chunks } from "./chunks.ts";
 import type { ChunkSizes } from "./chunks.ts";
 import { DiskEcho } from "./disk-echo.ts";
-import { fixture, fixtureFile } from "./fixtures.ts";
+import { fixture, fixtureFile, mainStream } from "./fixtures.ts";
 import { MappedEcho } from "./mapped-echo.ts";
 import { decodeMultifd } from "./multifd.ts";
 import type { MultifdStreams } from "./multifd.ts";
 import { WholeEcho } from "./whole-echo.ts";
-
-/** The one stream of a recording, or the main one of several. */
-export function mainStream(name: string): Uint8Array {
-  const of = fixture(name);
-  const file = Object.keys(of.files).find(
-    (one) => one.endsWith(".stream.zst") || one.endsWith(".mapped.zst"),
-  );
-  return fixtureFile(of, file!);
-}
 
 export function multifdStreams(name: string): MultifdStreams {
   const of = fixture(name);
