@@ -42,7 +42,7 @@ export function incomingMachine(directories: readonly Preopen[], autostart: bool
 /** A machine that waits for a virtual machine of QEMU, and holds it. `uuid`: what it is not sent with. */
 export function heldImage(uuid: Uint8Array | undefined): { machine: ImageMachine; run: RunControl } {
   const machine = new ImageMachine({ uuid });
-  return { machine, run: new RunControl(machine, { initial: "inmigrate", autostart: false }) };
+  return { machine, run: new RunControl(machine, { initial: "inmigrate" }) };
 }
 
 function wasmHost(): WasmMachineHost {

@@ -1,6 +1,5 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
 import { DEFAULT_LIMITS } from "@peregrine/protocol";
-import { RunControl } from "@peregrine/shared-state";
 import { formatUri } from "@peregrine/transport";
 import { absoluteUri } from "../absolute-uri.ts";
 import { Agent } from "../agent.ts";
@@ -19,19 +18,18 @@ import { withClaim } from "./with-claim.ts";
 export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
   return withClaim(name, "relay", async ({ claim, signals }) => {
-    const { machine, run: arrival } = heldImage(uuid);
+    const { machine, run } = heldImage(uuid);
     const relay = new Relay(machine, absoluteUri(options.to), say);
     const incoming = new IncomingMigration({
       machine,
-      runControl: arrival,
+      runControl: run,
       uri: from,
       multifdChannels: channels,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });
-    // Sending has a run state of its own: it begins while the other one is still `inmigrate`.
-    const agent = new Agent({ name: claim.name, machine, run: new RunControl(machine), incoming, keep });
+    const agent = new Agent({ name: claim.name, machine, run, incoming, keep });
     const { capabilities, parameters } = settingsOf(options.send);
     agent.outgoing.setCapabilities(capabilities);
     agent.outgoing.setParameters(parameters);
