@@ -1,17 +1,38 @@
 import type { Limits, SerializedError } from "@peregrine/protocol";
-import type { DeviceListing, RamAccess, StateValue } from "@peregrine/shared-state";
+import type {
+  CarriedClosing,
+  CarriedOpening,
+  DeviceListing,
+  RamAccess,
+  StateValue,
+} from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 
 /** What the incoming thread is started with. */
 export interface IncomingTask {
   readonly uri: string;
   readonly channelOptions: ChannelOptions;
-  readonly machineType: string;
-  readonly devices: readonly DeviceListing[];
+  readonly machine: AwaitedMachine;
+  /** Multifd channels that the source opens; 0: it has none. */
+  readonly multifdChannels: number;
   readonly limits: Limits;
   /** The buffer of the IncomingStatistics. */
   readonly statistics: SharedArrayBuffer;
 }
+
+/** The machine that a stream is awaited for. */
+export type AwaitedMachine =
+  | {
+      readonly kind: "described";
+      /** What the configuration section has to name. */
+      readonly machineType: string;
+      readonly devices: readonly DeviceListing[];
+    }
+  | {
+      readonly kind: "carried";
+      /** The module that makes its memory; see MachineIntake. */
+      readonly memory: RamAccess;
+    };
 
 /** What the incoming thread asks. The next question comes after the answer to the one before. */
 export type ThreadQuestion =
@@ -23,8 +44,17 @@ export type ThreadQuestion =
     }
   /** The early devices are loaded: guest memory exists now. */
   | { readonly kind: "open-ram" }
-  /** Everything is loaded: may the source be told so? */
-  | { readonly kind: "commit" };
+  /** Of a carried machine: the list of RAM blocks was read. */
+  | {
+      readonly kind: "opened";
+      readonly opening: CarriedOpening;
+      readonly ram: RamAccess;
+      readonly returnPath: boolean;
+    }
+  /** Of a carried machine: everything has arrived. */
+  | { readonly kind: "closed"; readonly closing: CarriedClosing }
+  /** Everything is loaded: may the source be told so? `returnPath`: it waits for that. */
+  | { readonly kind: "commit"; readonly returnPath: boolean };
 
 /** What the incoming thread tells. */
 export type ThreadMessage =
@@ -38,7 +68,7 @@ export type ThreadMessage =
 
 /** What the main thread answers and tells. */
 export type MainMessage =
-  /** The answer to `load-device` and `commit`. */
+  /** The answer to every question but `open-ram`. */
   | { readonly kind: "done" }
   /** The answer to `open-ram`. */
   | { readonly kind: "ram"; readonly access: RamAccess }

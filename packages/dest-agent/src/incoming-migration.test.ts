@@ -142,7 +142,7 @@ function turn(): Promise<void> {
 }
 
 describe("listening", () => {
-  test("resolves with the real address, which ends with the first connection", async () => {
+  test("resolves with the real address, which is free when the guest has arrived", async () => {
     const { incoming, address, connect } = await listening();
     expect(address).toMatchObject({ kind: "tcp", host: "127.0.0.1" });
     expect(incoming.query()).toMatchObject({ kind: "listening", address });
@@ -150,7 +150,25 @@ describe("listening", () => {
     await sender.channel.write(stream.upTo("ram-start"));
     await sender.received(2);
     expect(incoming.query()).toMatchObject({ kind: "active", progress: { pages: 0 } });
+    await sender.send(stream.bytes.subarray(stream.offsetOf("ram-start")));
+    await incoming.done;
     expect((await refusal(connect())).code).toBe("CONNECT_FAILED");
+  });
+
+  test("closes a second connection without disturbing the first", async () => {
+    const { incoming, connect } = await listening();
+    const sender = await connect();
+    const half = stream.offsetOf("ram-end");
+    await sender.channel.write(stream.bytes.subarray(0, half));
+    await sender.received(2);
+    const stranger = await connect();
+    await stranger.channel.write(stream.bytes.subarray(0, half));
+    await stranger.ended;
+    expect(stranger.messages).toEqual([]);
+    const silent = await connect();
+    await sender.send(stream.bytes.subarray(half));
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+    await silent.ended;
   });
 
   test("is refused a second time", async () => {

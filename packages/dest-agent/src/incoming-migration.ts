@@ -3,24 +3,47 @@ import type { Limits } from "@peregrine/protocol";
 import type { Machine, RunControl } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
-import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
+import type { AwaitedMachine, IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 
 const THREAD_ENTRY = new URL("incoming-thread.ts", import.meta.url);
+const MAX_MULTIFD_CHANNELS = 255;
+
+/** What a source expects. */
+export interface SourceExpectation {
+  /**
+   * Whether it waits to be told that the guest is loaded, and keeps it until then. If not, it has given the guest up
+   * when it has sent everything.
+   */
+  readonly returnPath: boolean;
+}
 
 export interface IncomingMigrationOptions {
-  /** The machine that the guest arrives in. It is disposed of when the load fails. */
+  /** The machine that the guest arrives in. With an `intake` it may be any. It is disposed of when the load fails. */
   readonly machine: Machine;
   /** The machine's run state, which is `inmigrate`. */
   readonly runControl: RunControl;
-  /** Where to listen: `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. */
+  /** Where to listen: `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. `file:PATH` is read at once. */
   readonly uri: string;
   /** Whether a guest that ran at the source is started here. Default: as it is set in `runControl`. */
   readonly autostart?: boolean;
+  /** How many multifd channels the source opens, at most 255. Default: 0, it has none. */
+  readonly multifdChannels?: number;
   /** Default: DEFAULT_LIMITS. */
   readonly limits?: Limits;
   readonly channelOptions?: ChannelOptions;
+  /** Called when the machine's intake was opened: it can be sent on from now on. */
+  readonly opened?: (source: SourceExpectation) => void;
+  /**
+   * Called when everything is loaded, before the source is told so; it may take as long as it likes. When it rejects,
+   * the load fails with that error. Then a source with a return path goes on with its guest, and without one the
+   * guest is lost: so without one it had better not reject.
+   *
+   * The load can still be called off meanwhile: by {@link IncomingMigration.close}, and by a source with a return path
+   * that takes its guest back. Then `done` resolves, and what this comes to is ignored.
+   */
+  readonly accept?: (source: SourceExpectation) => Promise<void>;
 }
 
 type Phase =
@@ -46,6 +69,8 @@ export class IncomingMigration {
   readonly done: Promise<IncomingResult>;
   readonly #machine: Machine;
   readonly #runControl: RunControl;
+  readonly #opened: IncomingMigrationOptions["opened"];
+  readonly #accept: IncomingMigrationOptions["accept"];
   readonly #task: IncomingTask;
   readonly #statistics = new IncomingStatistics();
   readonly #end = Promise.withResolvers<IncomingResult>();
@@ -53,7 +78,7 @@ export class IncomingMigration {
   #phase: Phase = { kind: "setup" };
   #worker: Worker | undefined;
 
-  /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
+  /** Errors: WRONG_STATE unless the run state is `inmigrate`; BAD_PARAMETER for the number of channels. */
   constructor(options: IncomingMigrationOptions) {
     const { machine, runControl, uri, autostart, limits, channelOptions } = options;
     if (runControl.state !== "inmigrate") {
@@ -63,11 +88,13 @@ export class IncomingMigration {
     this.done = this.#end.promise;
     this.#machine = machine;
     this.#runControl = runControl;
+    this.#opened = options.opened;
+    this.#accept = options.accept;
     this.#task = {
       uri,
       channelOptions: channelOptions ?? {},
-      machineType: machine.type,
-      devices: machine.devices.descriptions(),
+      machine: awaited(machine),
+      multifdChannels: requireChannels(options.multifdChannels ?? 0),
       limits: limits ?? DEFAULT_LIMITS,
       statistics: this.#statistics.buffer,
     };
@@ -111,9 +138,11 @@ export class IncomingMigration {
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
    * late once the source is being told that everything is loaded: the guest is started then all the same.
+   *
+   * @param reason what the load fails with. Default: CANCELLED.
    */
-  async close(): Promise<void> {
-    this.#abort(new MigrationError("CANCELLED", "The incoming migration was closed"));
+  async close(reason?: MigrationError): Promise<void> {
+    this.#abort(reason ?? new MigrationError("CANCELLED", "The incoming migration was closed"));
     await this.done;
   }
 
@@ -164,10 +193,24 @@ export class IncomingMigration {
           return { kind: "prepared" };
         });
         return;
+      case "opened":
+        void this.#answer(() => {
+          this.#machine.intake?.opened(message.opening, message.ram);
+          this.#opened?.({ returnPath: message.returnPath });
+          return { kind: "done" };
+        });
+        return;
+      case "closed":
+        void this.#answer(() => {
+          this.#machine.intake?.closed(message.closing);
+          return { kind: "done" };
+        });
+        return;
       case "commit":
-        if (this.#phase.kind !== "active") return;
-        this.#phase = { kind: "committed", peer: this.#phase.peer };
-        this.#post({ kind: "done" });
+        void this.#answer(async () => {
+          await this.#accept?.({ returnPath: message.returnPath });
+          return this.#commit();
+        });
         return;
       case "loaded":
         void this.#succeed();
@@ -178,15 +221,23 @@ export class IncomingMigration {
     }
   }
 
-  /** Posts what `work` comes to. When it fails, the load fails. */
-  async #answer(work: () => MainMessage | Promise<MainMessage>): Promise<void> {
+  /** Posts what `work` comes to, if it is anything. When it fails, the load fails. */
+  async #answer(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): Promise<void> {
     // The load may have been called off while the question was on its way.
     if (this.#phase.kind !== "active") return;
     try {
-      this.#post(await work());
+      const answer = await work();
+      if (answer !== undefined) this.#post(answer);
     } catch (error) {
       this.#abort(MigrationError.from(error, "LOAD_FAILED"));
     }
+  }
+
+  /** The last moment to call the load off has passed, unless it was. */
+  #commit(): MainMessage | undefined {
+    if (this.#phase.kind !== "active") return undefined;
+    this.#phase = { kind: "committed", peer: this.#phase.peer };
+    return { kind: "done" };
   }
 
   #post(message: MainMessage): void {
@@ -258,4 +309,15 @@ export class IncomingMigration {
     if (result.kind === "failed") this.#listening.reject(result.error);
     this.#end.resolve(result);
   }
+}
+
+function awaited({ type, devices, intake }: Machine): AwaitedMachine {
+  if (intake !== undefined) return { kind: "carried", memory: intake.memory };
+  return { kind: "described", machineType: type, devices: devices.descriptions() };
+}
+
+function requireChannels(channels: number): number {
+  if (Number.isInteger(channels) && channels >= 0 && channels <= MAX_MULTIFD_CHANNELS) return channels;
+  const text = `Parameter 'multifd_channels' expects a value between 1 and ${MAX_MULTIFD_CHANNELS}`;
+  throw new MigrationError("BAD_PARAMETER", text);
 }

@@ -1,74 +1,108 @@
-/** The entry of the incoming thread: it owns the listening socket and the channel, and loads one stream. */
+/** The entry of the incoming thread: it owns the listening socket and the channels, and loads one stream. */
 import { MigrationError } from "@peregrine/protocol";
+import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
-import type { Channel } from "@peregrine/transport";
+import type { Address, Channel } from "@peregrine/transport";
 import { parentPort, workerData } from "node:worker_threads";
+import { CarriedLoader } from "./carried-loader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
+import { Connections } from "./connections.ts";
+import type { Connection } from "./connections.ts";
+import { DescribedLoader } from "./described-loader.ts";
 import type { IncomingTask } from "./incoming-messages.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { Interruption } from "./interruption.ts";
 import { loadStream } from "./load-stream.ts";
+import type { MachineLoader } from "./machine-loader.ts";
 import { MainLink } from "./main-link.ts";
+import { MultifdReceiver } from "./multifd-receiver.ts";
 import { ReturnPath } from "./return-path.ts";
+import { multifdIsOff } from "./stream-loader.ts";
 
 /** Milliseconds that the source has for reading the last message and closing its end. */
 const LINGER_AFTER_LOAD = 5000;
 const LINGER_AFTER_FAILURE = 1000;
 
 const task = workerData as IncomingTask;
+const { limits, multifdChannels } = task;
 const interruption = new Interruption();
+const statistics = new IncomingStatistics(task.statistics);
 if (parentPort === null)
   throw new MigrationError("INTERNAL", "incoming-thread.ts was not started as a thread");
 const main = new MainLink(parentPort, interruption);
+const multifd =
+  multifdChannels === 0
+    ? undefined
+    : new MultifdReceiver({ channels: multifdChannels, statistics, interruption });
+/** Those of multifd. */
+const channels: Channel[] = [];
 
 try {
-  await receive(await acceptOne());
+  await serve();
 } catch (error) {
   main.tell({ kind: "failed", error: MigrationError.from(error).serialize() });
 } finally {
+  for (const channel of channels) channel.destroy();
   main.close();
 }
 
-/** Listens until the first connection, and no longer. */
-async function acceptOne(): Promise<Channel> {
+async function serve(): Promise<void> {
   const listener = await listen(task.uri, task.channelOptions);
+  const connections = new Connections({ listener, interruption, multifd: takeMultifd });
   try {
     main.tell({ kind: "listening", address: listener.address });
-    return await interruption.wait(listener.accept());
+    const connection = await interruption.wait(connections.main);
+    await receive(connection, connections, listener.address);
   } finally {
-    await listener.close();
+    await connections.close();
   }
 }
 
-async function receive(channel: Channel): Promise<void> {
+function takeMultifd({ channel, chunks }: Connection): void {
+  channels.push(channel);
+  if (multifd === undefined) interruption.interrupt(multifdIsOff());
+  else multifd.add(chunks);
+}
+
+async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
+  const { channel } = connection;
   main.tell({ kind: "connected", peer: channel.peer });
-  const returnPath = new ReturnPath((bytes) => channel.write(bytes), interruption);
-  const chunks = new ChunkReader(channel.read());
-  void watch(channel);
+  const inFile = address.kind === "file";
+  const returnPath = new ReturnPath(inFile ? undefined : (bytes) => channel.write(bytes), interruption);
+  const chunks = new ChunkReader(connection.chunks);
   try {
     await loadStream({
-      machineType: task.machineType,
-      devices: task.devices,
-      limits: task.limits,
-      statistics: new IncomingStatistics(task.statistics),
+      machine: await machineLoader(),
+      limits,
+      statistics,
       target: main,
       returnPath,
       interruption,
+      multifd,
+      fileOffset: inFile ? address.offset : undefined,
       chunks,
+      broken: channel.closed.then(() => channel.error),
+      identified: () => connections.identified(),
     });
   } catch (error) {
     await refuse(channel, returnPath, chunks);
     throw error;
   }
+  await connections.close();
   main.tell({ kind: "loaded" });
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
 }
 
-/** A channel that breaks while nothing is read from it would not be noticed otherwise. */
-async function watch(channel: Channel): Promise<void> {
-  await channel.closed;
-  if (channel.error !== undefined) interruption.interrupt(channel.error);
+async function machineLoader(): Promise<MachineLoader> {
+  const { machine } = task;
+  if (machine.kind === "described") {
+    const { machineType, devices } = machine;
+    return new DescribedLoader({ machineType, devices, target: main, statistics, interruption });
+  }
+  const { module, data } = machine.memory;
+  const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
+  return new CarriedLoader({ builder: buildRam(data), limits, target: main, interruption });
 }
 
 /** Tells the source of the failure, as far as it can be told. */

@@ -1,3 +1,3 @@
 export { IncomingMigration } from "./incoming-migration.ts";
-export type { IncomingMigrationOptions } from "./incoming-migration.ts";
+export type { IncomingMigrationOptions, SourceExpectation } from "./incoming-migration.ts";
 export type { IncomingProgress, IncomingResult, IncomingStatus } from "./incoming-result.ts";

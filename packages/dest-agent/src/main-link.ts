@@ -1,14 +1,22 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { GuestRam, OpenRam, StateValue } from "@peregrine/shared-state";
+import type {
+  CarriedClosing,
+  CarriedOpening,
+  GuestRam,
+  OpaqueSection,
+  OpenRam,
+  RamAccess,
+  StateValue,
+} from "@peregrine/shared-state";
 import type { MessagePort } from "node:worker_threads";
 import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
 import type { Interruption } from "./interruption.ts";
-import type { LoadTarget } from "./load-target.ts";
+import type { CarriedTarget, DescribedTarget, LoadTarget } from "./load-target.ts";
 
 type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" }>;
 
 /** The machine as the incoming thread sees it: through messages to the thread that holds it. */
-export class MainLink implements LoadTarget {
+export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   readonly #port: MessagePort;
   readonly #interruption: Interruption;
   readonly #prepared = Promise.withResolvers<void>();
@@ -49,8 +57,16 @@ export class MainLink implements LoadTarget {
     return this.#prepared.promise;
   }
 
-  async commit(): Promise<void> {
-    await this.#ask({ kind: "commit" });
+  async opened(opening: CarriedOpening, ram: RamAccess, returnPath: boolean): Promise<void> {
+    await this.#ask({ kind: "opened", opening, ram, returnPath }, opening.early);
+  }
+
+  async closed(closing: CarriedClosing): Promise<void> {
+    await this.#ask({ kind: "closed", closing }, closing.late);
+  }
+
+  async commit(returnPath: boolean): Promise<void> {
+    await this.#ask({ kind: "commit", returnPath });
   }
 
   /** Nothing more is told or heard; lets the thread end. */
@@ -58,10 +74,14 @@ export class MainLink implements LoadTarget {
     this.#port.close();
   }
 
-  #ask(question: ThreadQuestion): Promise<Answer> {
+  /** @param given sections in the question whose payloads go to the main thread without a copy. */
+  #ask(question: ThreadQuestion, given: readonly OpaqueSection[] = []): Promise<Answer> {
     return new Promise((resolve) => {
       this.#answer = resolve;
-      this.tell(question);
+      this.#port.postMessage(
+        question,
+        given.map(({ payload }) => payload.buffer),
+      );
     });
   }
 

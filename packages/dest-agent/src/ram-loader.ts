@@ -1,58 +1,97 @@
-import { MigrationError, ramBlockSizeMismatch, unknownRamBlock } from "@peregrine/protocol";
-import type { RamBlockEntry, RamSink } from "@peregrine/protocol";
-import type { GuestRam } from "@peregrine/shared-state";
+import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
+import type { ListedRamBlock, RamSink } from "@peregrine/protocol";
+import type { GuestBlocks } from "./guest-blocks.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 
-/** Writes decoded pages straight into guest memory. */
+interface PlacedBlock {
+  readonly name: string;
+  readonly length: number;
+  /** Its index in guest memory. */
+  readonly index: number;
+}
+
+/** Writes decoded pages straight into guest memory. Blocks are named by their index in the stream's list. */
 export class RamLoader implements RamSink {
-  readonly #ram: GuestRam;
+  readonly #guest: GuestBlocks;
   readonly #statistics: IncomingStatistics;
-  /** The machine's index of each block, by its index in the stream's list. */
-  #blocks: readonly number[] | undefined;
+  readonly #flush: () => void;
+  readonly #placed: PlacedBlock[] = [];
+  readonly #present = new Uint8Array(WIRE_PAGE_SIZE);
+  #listed = false;
 
-  constructor(ram: GuestRam, statistics: IncomingStatistics) {
-    this.#ram = ram;
+  /** @param flush told of a multifd flush record; the decoding stops there. */
+  constructor(guest: GuestBlocks, statistics: IncomingStatistics, flush: () => void) {
+    this.#guest = guest;
     this.#statistics = statistics;
+    this.#flush = flush;
   }
 
-  /** Errors: BAD_RAM_BLOCK unless the stream has exactly the machine's blocks, in any order. */
-  blockList(entries: readonly RamBlockEntry[]): void {
-    const { blocks } = this.#ram;
-    this.#blocks = entries.map(({ name, length }) => {
-      const index = blocks.findIndex((block) => block.name === name);
-      const block = blocks[index];
-      if (block === undefined) throw unknownRamBlock(name);
-      if (length !== block.length) throw ramBlockSizeMismatch(name, length, block.length);
-      return index;
-    });
-    const missing = blocks.find((block) => !entries.some((entry) => entry.name === block.name));
-    if (missing !== undefined) {
-      throw new MigrationError(
-        "BAD_RAM_BLOCK",
-        `RAM block "${missing.name}" is missing in the stream, cannot accept migration`,
-      );
+  /** Errors: BAD_RAM_BLOCK when the block's pages are not in the file, and those of {@link GuestBlocks.place}. */
+  mappedBlock(_block: number, entry: ListedRamBlock): void {
+    if (entry.mapped === undefined || !isMapped(entry.mapped)) {
+      const text = `RAM block "${entry.name}" is not in the file, cannot accept migration`;
+      throw new MigrationError("BAD_RAM_BLOCK", text);
     }
+    this.#place(entry);
   }
 
-  /** Errors: BAD_RAM_BLOCK when the payload of `ram` is over without a list of blocks. */
+  /** Errors: those of {@link GuestBlocks}. */
+  blockList(entries: readonly ListedRamBlock[]): void {
+    for (const entry of entries.slice(this.#placed.length)) this.#place(entry);
+    this.#guest.complete();
+    this.#listed = true;
+  }
+
+  /** Errors: BAD_RAM_BLOCK when START of `ram` is over without a list of blocks. */
   requireBlockList(): void {
-    if (this.#blocks !== undefined) return;
+    if (this.#listed) return;
     throw new MigrationError("BAD_RAM_BLOCK", "Section 'ram' has no list of RAM blocks");
   }
 
+  /** A block of the list, once that is complete. */
+  find(name: string): { readonly index: number; readonly length: number } | undefined {
+    if (!this.#listed) return undefined;
+    const index = this.#placed.findIndex((block) => block.name === name);
+    const block = this.#placed[index];
+    return block === undefined ? undefined : { index, length: block.length };
+  }
+
   zeroPage(block: number, offset: number, fill: number): void {
-    this.#ram.fillPage(this.#indexOf(block), offset, fill);
+    this.#guest.ram.fillPage(this.#indexOf(block), offset, fill);
     this.#statistics.addZeroPage();
   }
 
   page(block: number, offset: number, bytes: Uint8Array): void {
-    this.#ram.writePages(this.#indexOf(block), offset, bytes);
+    this.#guest.ram.writePages(this.#indexOf(block), offset, bytes);
     this.#statistics.addPage();
   }
 
+  presentPage(block: number, offset: number): Uint8Array {
+    const { ram } = this.#guest;
+    const index = this.#indexOf(block);
+    if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, this.#present, 0);
+    else this.#present.fill(0);
+    return this.#present;
+  }
+
+  multifdFlush(): boolean {
+    this.#flush();
+    return false;
+  }
+
+  /** Undefined when more may be loaded at once, otherwise a promise for that. */
+  room(): Promise<void> | undefined {
+    return this.#guest.room();
+  }
+
+  #place(entry: ListedRamBlock): void {
+    const { name, length } = entry;
+    this.#placed.push({ name, length, index: this.#guest.place(entry) });
+  }
+
   #indexOf(block: number): number {
-    const index = this.#blocks?.[block];
-    if (index === undefined) throw new MigrationError("INTERNAL", `RAM block ${block} is not in the list`);
-    return index;
+    const placed = this.#placed[block];
+    if (placed === undefined) throw new MigrationError("INTERNAL", `RAM block ${block} is not in the list`);
+    return placed.index;
   }
 }

@@ -50,17 +50,17 @@ describe("guest memory", () => {
       },
     ],
     [
-      "a page before the list of blocks",
+      "a page of an unknown block",
       () =>
-        stream.with("ram-start", ramStart(undefined)).with(
+        stream.with(
           "ram-part",
           ramPart("part", (w) => {
-            page(w, "test.ram", 0);
+            page(w, "pc.ram", 0);
           }),
         ),
       {
         code: "BAD_RAM_BLOCK",
-        text: 'Unknown ramblock "test.ram", cannot accept migration',
+        text: 'Unknown ramblock "pc.ram", cannot accept migration',
         at: ["ram-part", 5],
       },
     ],
@@ -124,12 +124,17 @@ describe("commands", () => {
     [
       "POSTCOPY_ADVISE",
       () => stream.before("ram-start", other(3)),
-      "Command POSTCOPY_ADVISE (3) is not supported here",
+      "Postcopy is not supported here: switch the capability postcopy-ram off at the source",
     ],
     [
-      "SWITCHOVER_START",
-      () => stream.before("ram-end", other(11)),
-      "Command SWITCHOVER_START (11) is not supported here",
+      "POSTCOPY_ADVISE for bitmaps alone",
+      () => stream.before("ram-start", command({ kind: "postcopy-advise" })),
+      "Postcopy is not supported here: switch the capability dirty-bitmaps off at the source",
+    ],
+    [
+      "ENABLE_COLO",
+      () => stream.before("ram-end", other(8)),
+      "Command ENABLE_COLO (8) is not supported here",
     ],
     ["a number without a name", () => stream.before("ram-start", other(4711)), "Unknown command 4711"],
     [

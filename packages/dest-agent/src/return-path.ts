@@ -7,15 +7,18 @@ const MAX_WAITING_PONGS = 16;
 
 /** The messages to the source, in order. None is sent before the source has opened the path. */
 export class ReturnPath {
-  readonly #write: (bytes: Uint8Array) => Promise<void>;
+  readonly #write: ((bytes: Uint8Array) => Promise<void>) | undefined;
   readonly #interruption: Interruption;
   #state: "closed" | "open" | "shut" = "closed";
   #waitingPongs = 0;
   /** Settles with the last answer asked for. */
   #lastPong: Promise<void> = Promise.resolve();
 
-  /** @param interruption told when an answer cannot be sent. */
-  constructor(write: (bytes: Uint8Array) => Promise<void>, interruption: Interruption) {
+  /**
+   * @param write undefined when nobody is there to be answered: the path never opens then.
+   * @param interruption told when an answer cannot be sent.
+   */
+  constructor(write: ((bytes: Uint8Array) => Promise<void>) | undefined, interruption: Interruption) {
     this.#write = write;
     this.#interruption = interruption;
   }
@@ -27,6 +30,7 @@ export class ReturnPath {
 
   /** Errors: BAD_STREAM_COMMAND the second time. */
   open(): void {
+    if (this.#write === undefined) return;
     if (this.#state !== "closed") {
       throw new MigrationError("BAD_STREAM_COMMAND", "Command OPEN_RETURN_PATH came twice");
     }
@@ -38,6 +42,7 @@ export class ReturnPath {
    * Errors: BAD_STREAM_COMMAND when the path is not open, LIMIT_EXCEEDED when too many answers wait.
    */
   pong(value: number, ready: Promise<void> | undefined): void {
+    if (this.#write === undefined) return;
     if (this.#state !== "open") {
       throw new MigrationError("BAD_STREAM_COMMAND", "Command PING came before OPEN_RETURN_PATH");
     }
@@ -76,9 +81,9 @@ export class ReturnPath {
     return true;
   }
 
-  #send(message: ReturnMessage): Promise<void> {
+  async #send(message: ReturnMessage): Promise<void> {
     const writer = new ByteWriter();
     encodeReturnMessage(writer, message);
-    return this.#write(writer.view());
+    await this.#write?.(writer.view());
   }
 }

@@ -1,195 +1,196 @@
-import {
-  commandCode,
-  machineTypeMismatch,
-  MigrationError,
-  RAM_SECTION,
-  RamDecoder,
-  StreamDecoder,
-  WIRE_PAGE_SIZE,
-} from "@peregrine/protocol";
+import { MigrationError, RAM_SECTION, RamDecoder, StreamDecoder } from "@peregrine/protocol";
 import type {
   Command,
   Configuration,
   Limits,
+  OpaqueDevice,
   PayloadDecoder,
   SectionHeader,
   StreamHandler,
 } from "@peregrine/protocol";
-import { decoderFor } from "@peregrine/shared-state";
-import type { DeviceListing, StateDecoder } from "@peregrine/shared-state";
-import { unsupportedCommand } from "./command-names.ts";
-import { processClock } from "./incoming-statistics.ts";
+import { unsupportedCommand } from "./command-refusals.ts";
+import { isMappedRam, requireLoadable } from "./configuration-check.ts";
+import { inflatePage } from "./decompressors.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
-import type { LoadTarget } from "./load-target.ts";
+import type { MachineLoader, Step } from "./machine-loader.ts";
+import type { MultifdReceiver } from "./multifd-receiver.ts";
 import { RamLoader } from "./ram-loader.ts";
 import type { ReturnPath } from "./return-path.ts";
-import { SectionOrder } from "./section-order.ts";
-
-const PAGE_BITS = Math.log2(WIRE_PAGE_SIZE);
 
 export interface StreamLoaderOptions {
-  /** What the configuration section has to name. */
-  readonly machineType: string;
-  readonly devices: readonly DeviceListing[];
+  readonly machine: MachineLoader;
   readonly limits: Limits;
-  readonly target: LoadTarget;
   readonly returnPath: ReturnPath;
   readonly statistics: IncomingStatistics;
   readonly interruption: Interruption;
+  /** The channels beside this stream. Default: there are none. */
+  readonly multifd?: MultifdReceiver | undefined;
+  /** Offset in its file of the stream's first byte. Default: the stream does not come from a file. */
+  readonly fileOffset?: number | undefined;
 }
 
-interface OpenDevice {
-  readonly device: DeviceListing;
-  readonly decoder: StateDecoder;
-}
+/** How far a stream is. */
+export type StreamProgress =
+  /** Bytes are missing. */
+  | "to-come"
+  /** Device sections are held; their footers, or nothing, will tell them apart if no vmdescription follows. */
+  | "held"
+  | "held-without-footers"
+  /** Behind the end mark, where a vmdescription may follow. */
+  | "end-mark"
+  | "description";
 
-/**
- * Loads a stream into a machine as it is decoded. Pages are written at once. A device is loaded while the
- * decoder is suspended, so one section at most is held in memory.
- */
+/** Loads a stream into a machine as it is decoded. Pages are written at once. */
 export class StreamLoader implements StreamHandler {
   readonly #options: StreamLoaderOptions;
-  readonly #order: SectionOrder;
   readonly #decoder: StreamDecoder;
   #ram: RamLoader | undefined;
-  #openDevice: OpenDevice | undefined;
+  #mapped = false;
+  /** Whether `ram` says by flush records where the multifd channels meet; if not, they do after each of its sections. */
+  #flushRecords = false;
   /** What has to be done before decoding goes on. */
-  #step: (() => Promise<void>) | undefined;
-  #prepared: Promise<void> | undefined;
+  #step: Step | undefined;
   #end: "to-come" | "end-mark" | "description" = "to-come";
 
   constructor(options: StreamLoaderOptions) {
     this.#options = options;
-    this.#order = new SectionOrder(options.devices);
-    this.#decoder = new StreamDecoder({ limits: options.limits, handler: this });
+    const { limits, machine } = options;
+    this.#decoder = new StreamDecoder({ limits, handler: this, ...machine.leaves });
   }
 
-  /** How far the stream is: not at its end mark, at it, or behind the vmdescription that follows it. */
-  get end(): "to-come" | "end-mark" | "description" {
-    return this.#end;
+  get progress(): StreamProgress {
+    if (!this.#decoder.holds) return this.#end;
+    return this.#decoder.footers === "present" ? "held" : "held-without-footers";
   }
 
-  /** Loads what the chunk completes; resolves when the chunk is consumed and all that it asked for is done. */
+  /** Loads what the chunk completes; resolves when the chunk is consumed and there is room for the next one. */
   async push(chunk: Uint8Array): Promise<void> {
-    let consumed = this.#decoder.push(chunk);
-    while (!consumed) {
-      const step = this.#step;
-      this.#step = undefined;
-      if (step !== undefined) await this.#options.interruption.wait(step());
-      consumed = this.#decoder.resume();
-    }
+    if (!this.#decoder.push(chunk)) await this.#goOn();
+    const room = this.#ram?.room();
+    if (room !== undefined) await this.#options.interruption.wait(room);
+  }
+
+  /** Nothing has come for a while. @returns whether the stream is complete without more; it ends here then. */
+  async quiet(): Promise<boolean> {
+    if (!this.#options.machine.holdsDevices) return this.#end !== "to-come";
+    if (!this.#decoder.settle()) return false;
+    await this.#goOn();
+    return true;
   }
 
   /** The stream has ended. Errors: TRUNCATED. */
-  streamEnded(): void {
-    this.#decoder.end();
+  async streamEnded(): Promise<void> {
+    while (!this.#decoder.end()) await this.#goOn();
   }
 
-  /** The machine has everything that it needs to be started. After the end mark. */
-  async prepared(): Promise<void> {
-    if (this.#prepared !== undefined) await this.#options.interruption.wait(this.#prepared);
+  configuration(configuration: Configuration): void {
+    const { machine, fileOffset } = this.#options;
+    requireLoadable(configuration, fileOffset !== undefined);
+    this.#mapped = isMappedRam(configuration);
+    this.#suspendFor(machine.configuration(configuration));
   }
 
-  configuration({ machineType, targetPageBits, capabilities }: Configuration): void {
-    if (machineType !== this.#options.machineType) {
-      throw machineTypeMismatch(machineType, this.#options.machineType);
-    }
-    if (targetPageBits !== undefined && targetPageBits !== PAGE_BITS) {
-      const text = `Page size received is 2^${targetPageBits} bytes and local is 2^${PAGE_BITS}`;
-      throw new MigrationError("BAD_SECTION", text);
-    }
-    const [capability] = capabilities ?? [];
-    if (capability !== undefined) {
-      throw new MigrationError("BAD_SECTION", `Capability '${capability}' is on at the source, but not here`);
-    }
-    if (this.#order.ramExists) this.#suspendFor(() => this.#openRam());
+  open(header: SectionHeader): PayloadDecoder | OpaqueDevice {
+    if (!isRam(header)) return this.#options.machine.openDevice(header);
+    const { limits, machine, statistics, multifd, fileOffset } = this.#options;
+    const ram = new RamLoader(machine.startRam(header), statistics, () => {
+      this.#flush();
+    });
+    this.#ram = ram;
+    multifd?.attach(ram);
+    return new RamDecoder({
+      limits,
+      sink: ram,
+      blockListForm: { mapped: this.#mapped },
+      ...(fileOffset === undefined ? {} : { fileOffset }),
+      inflate: inflatePage,
+    });
   }
 
-  open(header: SectionHeader): PayloadDecoder {
-    const { name, instance, version, kind } = header;
-    if (name === RAM_SECTION.name && instance === RAM_SECTION.instance) {
-      this.#order.startRam(header);
-      return new RamDecoder({ limits: this.#options.limits, sink: this.#loadedRam() });
-    }
-    const { devices } = this.#options;
-    const decoder = decoderFor(devices, name, instance, version);
-    const device = deviceOf(devices, header);
-    this.#order.startDevice(device, kind);
-    this.#openDevice = { device, decoder };
-    return decoder;
-  }
-
-  close({ kind }: SectionHeader): void {
-    const open = this.#openDevice;
-    this.#openDevice = undefined;
-    if (open !== undefined) {
-      this.#suspendFor(() => this.#loadDevice(open));
-    } else if (kind === "end") {
-      this.#loadedRam().requireBlockList();
-      this.#order.endRam();
-    }
+  close(header: SectionHeader): void {
+    if (isRam(header)) this.#closeRam(header.kind);
+    else this.#suspendFor(this.#options.machine.closeDevice());
   }
 
   command(command: Command): void {
-    const { returnPath } = this.#options;
+    const { returnPath, machine } = this.#options;
     switch (command.kind) {
       case "open-return-path":
         returnPath.open();
         return;
       case "ping":
-        // Before the early devices there is nothing to be prepared, behind them the answer waits for it.
-        returnPath.pong(command.value, this.#prepared);
+        returnPath.pong(command.value, machine.prepared);
+        return;
+      case "switchover-start":
+        // The guest stands still at the source. Nothing here has to know.
         return;
       default:
-        throw unsupportedCommand(commandCode(command));
+        throw unsupportedCommand(command);
     }
   }
 
   endMark(): void {
-    this.#order.endMark();
+    this.#options.machine.endMark();
     this.#options.statistics.endMark();
     this.#end = "end-mark";
   }
 
-  vmDescription(): void {
-    // For tools that look at streams. A loader knows its machine.
+  vmDescription(text: string): void {
+    this.#options.machine.vmDescription(text);
     this.#end = "description";
   }
 
-  #suspendFor(step: () => Promise<void>): void {
+  #suspendFor(step: Step | undefined): void {
+    if (step === undefined) return;
     this.#step = step;
     this.#decoder.suspend();
   }
 
-  async #loadDevice({ device, decoder }: OpenDevice): Promise<void> {
-    const { target, statistics } = this.#options;
-    const { description, instance, early } = device;
-    if (!early) await this.#prepared;
-    const start = processClock();
-    await target.loadDevice(description.name, instance, decoder.value);
-    if (!early) statistics.addLateDevice(processClock() - start);
-    this.#order.deviceLoaded(device);
-    if (early && this.#order.ramExists) await this.#openRam();
+  /** Does what the decoder was suspended for, until it has consumed what is on hand. */
+  async #goOn(): Promise<void> {
+    do {
+      const step = this.#step;
+      this.#step = undefined;
+      if (step !== undefined) await this.#options.interruption.wait(step());
+    } while (!this.#decoder.resume());
   }
 
-  async #openRam(): Promise<void> {
-    const { target, statistics, interruption } = this.#options;
-    this.#ram = new RamLoader(await target.openRam(), statistics);
-    this.#prepared = target.prepared();
-    this.#prepared.catch((error: unknown) => {
-      interruption.interrupt(MigrationError.from(error));
+  #flush(): void {
+    const { multifd } = this.#options;
+    if (multifd === undefined) throw multifdIsOff();
+    this.#flushRecords = true;
+    this.#suspendFor(() => multifd.meet());
+  }
+
+  #closeRam(kind: SectionHeader["kind"]): void {
+    const { machine } = this.#options;
+    if (kind === "start") this.#ram?.requireBlockList();
+    if (kind === "end") machine.endRam();
+    this.#suspendFor(() => this.#afterRam(kind));
+  }
+
+  async #afterRam(kind: SectionHeader["kind"]): Promise<void> {
+    const { machine, multifd, returnPath } = this.#options;
+    if (!this.#flushRecords) await multifd?.meet();
+    if (kind === "end") multifd?.memoryComplete();
+    if (kind !== "start") return;
+    await machine.ramStarted({
+      footers: this.#decoder.footers === "present",
+      returnPath: returnPath.isOpen,
+      uuid: multifd?.uuid,
     });
-  }
-
-  #loadedRam(): RamLoader {
-    if (this.#ram === undefined) throw new MigrationError("INTERNAL", "guest memory is not open");
-    return this.#ram;
   }
 }
 
-function deviceOf(devices: readonly DeviceListing[], { name, instance }: SectionHeader): DeviceListing {
-  const device = devices.find((entry) => entry.description.name === name && entry.instance === instance);
-  if (device === undefined) throw new MigrationError("INTERNAL", `the device '${name}' has no listing`);
-  return device;
+function isRam({ name, instance }: SectionHeader): boolean {
+  return name === RAM_SECTION.name && instance === RAM_SECTION.instance;
+}
+
+/** Most of memory would come on channels that nobody reads. */
+export function multifdIsOff(): MigrationError {
+  return new MigrationError(
+    "LOAD_FAILED",
+    "The source sends memory over multifd channels, which are off here: set multifd-channels as at the source",
+  );
 }

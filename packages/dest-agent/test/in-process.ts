@@ -1,45 +1,105 @@
+import { ImageMachine } from "@peregrine/machine-image";
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
-import type { ReturnMessage } from "@peregrine/protocol";
+import type { Limits, ReturnMessage } from "@peregrine/protocol";
+import type { BuildRam } from "@peregrine/shared-state";
 import { openRam } from "@peregrine/shared-state/testing";
+import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
+import { DescribedLoader } from "../src/described-loader.ts";
 import { IncomingStatistics } from "../src/incoming-statistics.ts";
 import { Interruption } from "../src/interruption.ts";
 import { loadStream } from "../src/load-stream.ts";
-import type { LoadTarget } from "../src/load-target.ts";
+import type { Patience } from "../src/load-stream.ts";
+import type { CarriedTarget, DescribedTarget, LoadTarget } from "../src/load-target.ts";
+import type { MachineLoader } from "../src/machine-loader.ts";
+import { MultifdReceiver } from "../src/multifd-receiver.ts";
 import { ReturnPath } from "../src/return-path.ts";
 import { destination } from "./machines.ts";
 import type { Guest } from "./machines.ts";
 
 export interface Feeding {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  readonly guest?: Guest;
   /** What the loader does with the machine, where it is not what a machine does by itself. */
-  readonly target?: Partial<LoadTarget>;
+  readonly target?: Partial<LoadTarget & DescribedTarget & CarriedTarget>;
   readonly write?: (bytes: Uint8Array) => Promise<void>;
   readonly interruption?: Interruption;
+  readonly patience?: Patience;
+  readonly limits?: Limits;
+  /** The stream comes from a file, from this byte on. Nobody is there to be answered then. */
+  readonly fileOffset?: number;
+  /** Channels beside the stream, each in chunks. */
+  readonly multifd?: readonly (AsyncIterable<Uint8Array> | Iterable<Uint8Array>)[];
+  /** How many channels are expected. Default: as many as there are. */
+  readonly multifdChannels?: number;
 }
 
-export interface Fed {
+export interface Loading {
   /** Why the load failed. */
   readonly error: MigrationError | undefined;
   readonly sent: readonly ReturnMessage[];
   /** Whether the loader asked for leave to tell the source that everything is loaded. */
   readonly committed: boolean;
-  /** Names of the devices that were loaded. */
-  readonly loaded: readonly string[];
-  readonly guest: Guest;
   readonly statistics: IncomingStatistics;
 }
 
-/** Loads a stream without a socket and without a thread. The stream ends where `chunks` ends. */
-export async function feed(options: Feeding): Promise<Fed> {
+export interface Fed extends Loading {
+  /** Names of the devices that were loaded. */
+  readonly loaded: readonly string[];
+  readonly guest: Guest;
+}
+
+/** Loads a stream of the test machine without a socket and without a thread. It ends where `chunks` ends. */
+export async function feed(options: Feeding & { readonly guest?: Guest }): Promise<Fed> {
   const guest = options.guest ?? destination();
   const { machine } = guest;
+  const loaded: string[] = [];
+  const target: DescribedTarget = {
+    loadDevice: async (name, instance, value) => {
+      await machine.devices.load(name, instance, value);
+      loaded.push(name);
+    },
+    openRam: async () => openRam(machine.ram().data),
+    prepared: () => machine.prepared(),
+    ...options.target,
+  };
+  const devices = structuredClone(machine.devices.descriptions());
+  const loading = await load(options, (statistics, interruption) => {
+    const machineType = machine.type;
+    return new DescribedLoader({ machineType, devices, target, statistics, interruption });
+  });
+  return { ...loading, loaded, guest };
+}
+
+/** Loads a stream of any machine in the same way. */
+export async function feedImage(options: Feeding): Promise<Loading & { readonly image: ImageMachine }> {
+  const image = new ImageMachine();
+  const { module, data } = image.intake.memory;
+  const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
+  const target: CarriedTarget = {
+    opened: async (opening, ram) => {
+      image.intake.opened(opening, ram);
+    },
+    closed: async (closing) => {
+      image.intake.closed(closing);
+    },
+    ...options.target,
+  };
+  const limits = options.limits ?? DEFAULT_LIMITS;
+  const loading = await load(options, (_, interruption) => {
+    return new CarriedLoader({ builder: buildRam(data), limits, target, interruption });
+  });
+  return { ...loading, image };
+}
+
+async function load(
+  options: Feeding,
+  open: (statistics: IncomingStatistics, interruption: Interruption) => MachineLoader,
+): Promise<Loading> {
   const interruption = options.interruption ?? new Interruption();
   const statistics = new IncomingStatistics();
   const sent: ReturnMessage[] = [];
-  const loaded: string[] = [];
   let committed = false;
+  let error: MigrationError | undefined;
   const decoder = new ReturnPathDecoder({
     limits: DEFAULT_LIMITS,
     message: (message) => {
@@ -50,36 +110,37 @@ export async function feed(options: Feeding): Promise<Fed> {
     await options.write?.(bytes);
     decoder.push(bytes);
   };
-  const target: LoadTarget = {
-    loadDevice: async (name, instance, value) => {
-      await machine.devices.load(name, instance, value);
-      loaded.push(name);
-    },
-    openRam: async () => openRam(machine.ram().data),
-    prepared: () => machine.prepared(),
-    commit: async () => {
-      committed = true;
-    },
-    ...options.target,
-  };
-  let error: MigrationError | undefined;
+  const channels = options.multifd?.map(generate) ?? [];
+  const expected = options.multifdChannels ?? channels.length;
+  const multifd =
+    expected === 0
+      ? undefined
+      : new MultifdReceiver({ channels: expected, statistics, interruption, channelsWait: 50 });
+  for (const channel of channels) multifd?.add(channel);
+  const { fileOffset } = options;
   try {
     await loadStream({
-      machineType: machine.type,
-      devices: structuredClone(machine.devices.descriptions()),
-      limits: DEFAULT_LIMITS,
-      target,
-      returnPath: new ReturnPath(write, interruption),
+      machine: open(statistics, interruption),
+      limits: options.limits ?? DEFAULT_LIMITS,
+      target: {
+        commit: async () => {
+          committed = true;
+        },
+        ...options.target,
+      },
+      returnPath: new ReturnPath(fileOffset === undefined ? write : undefined, interruption),
       statistics,
       interruption,
+      multifd,
+      fileOffset,
       chunks: new ChunkReader(generate(options.chunks)),
-      descriptionWait: 5,
+      patience: options.patience ?? { description: 5 },
     });
   } catch (cause) {
     if (!MigrationError.is(cause)) throw cause;
     error = cause;
   }
-  return { error, sent, committed, loaded, guest, statistics };
+  return { error, sent, committed, statistics };
 }
 
 async function* generate(

@@ -1,0 +1,121 @@
+import { MigrationError, MULTIFD_MAGIC } from "@peregrine/protocol";
+import type { Channel, Listener } from "@peregrine/transport";
+import type { Interruption } from "./interruption.ts";
+
+/** A channel, and everything that comes on it. */
+export interface Connection {
+  readonly channel: Channel;
+  readonly chunks: AsyncGenerator<Uint8Array, void, void>;
+}
+
+/** Bytes that tell what a connection is. */
+const HEAD_BYTES = 4;
+/** Connections that may wait for their first bytes at once; more are closed. */
+const MAX_STRANGERS = 256;
+/** Milliseconds that a connection has for saying what it is once the stream is complete. */
+const STRANGERS_WAIT = 500;
+
+export interface ConnectionsOptions {
+  readonly listener: Listener;
+  readonly interruption: Interruption;
+  /** Takes a connection that begins as a multifd channel does. */
+  readonly multifd: (connection: Connection) => void;
+}
+
+/**
+ * Takes connections until it is closed, and tells by their first bytes what they are. The first one that is no
+ * multifd channel has the stream; another one after it is closed.
+ */
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #main = Promise.withResolvers<Connection>();
+  readonly #strangers = new Map<Channel, Promise<void>>();
+  #hasMain = false;
+  #closed = false;
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+    void this.#acceptAll();
+  }
+
+  /** The connection that has the stream. */
+  get main(): Promise<Connection> {
+    return this.#main.promise;
+  }
+
+  /** Every connection that came has said what it is; one that says nothing is waited for a moment only. */
+  async identified(): Promise<void> {
+    // What the kernel has accepted is here after a turn.
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve);
+    });
+    if (this.#strangers.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, STRANGERS_WAIT);
+    await Promise.race([promise, Promise.all(this.#strangers.values())]);
+    clearTimeout(timer);
+  }
+
+  /** Listens no longer, and drops the connections that have not said what they are. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const channel of this.#strangers.keys()) channel.destroy();
+    await this.#options.listener.close();
+  }
+
+  async #acceptAll(): Promise<void> {
+    const { listener, interruption } = this.#options;
+    try {
+      for (;;) {
+        const channel = await listener.accept();
+        if (this.#closed || this.#strangers.size >= MAX_STRANGERS) channel.destroy();
+        else this.#strangers.set(channel, this.#meet(channel));
+      }
+    } catch (error) {
+      if (!this.#closed) interruption.interrupt(MigrationError.from(error));
+    }
+  }
+
+  /** Never rejects. */
+  async #meet(channel: Channel): Promise<void> {
+    const rest = channel.read();
+    const head = await readHead(rest);
+    this.#strangers.delete(channel);
+    const connection = { channel, chunks: continued(head, rest) };
+    if (this.#closed) channel.destroy();
+    else if (isMultifd(head)) this.#options.multifd(connection);
+    else if (this.#hasMain) channel.destroy();
+    else {
+      this.#hasMain = true;
+      this.#main.resolve(connection);
+    }
+  }
+}
+
+/** Fewer bytes when the channel ends or breaks; whoever reads on finds that out. */
+async function readHead(chunks: AsyncGenerator<Uint8Array, void, void>): Promise<Uint8Array> {
+  let head = new Uint8Array(0);
+  try {
+    while (head.length < HEAD_BYTES) {
+      const { done, value } = await chunks.next();
+      if (done === true) break;
+      head = Buffer.concat([head, value]);
+    }
+  } catch {
+    // The channel knows why.
+  }
+  return head;
+}
+
+function isMultifd(head: Uint8Array): boolean {
+  if (head.length < HEAD_BYTES) return false;
+  return new DataView(head.buffer, head.byteOffset).getUint32(0) === MULTIFD_MAGIC;
+}
+
+async function* continued(
+  head: Uint8Array,
+  rest: AsyncGenerator<Uint8Array, void, void>,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (head.length > 0) yield head;
+  yield* rest;
+}

@@ -1,0 +1,124 @@
+import { machineTypeMismatch, MigrationError } from "@peregrine/protocol";
+import type { Configuration, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
+import { decoderFor } from "@peregrine/shared-state";
+import type { DeviceListing, StateDecoder } from "@peregrine/shared-state";
+import { KnownBlocks } from "./guest-blocks.ts";
+import { processClock } from "./incoming-statistics.ts";
+import type { IncomingStatistics } from "./incoming-statistics.ts";
+import type { Interruption } from "./interruption.ts";
+import type { DescribedTarget } from "./load-target.ts";
+import type { MachineLoader, Step } from "./machine-loader.ts";
+import { SectionOrder } from "./section-order.ts";
+
+export interface DescribedLoaderOptions {
+  /** What the configuration section has to name. */
+  readonly machineType: string;
+  readonly devices: readonly DeviceListing[];
+  readonly target: DescribedTarget;
+  readonly statistics: IncomingStatistics;
+  readonly interruption: Interruption;
+}
+
+interface OpenDevice {
+  readonly device: DeviceListing;
+  readonly decoder: StateDecoder;
+}
+
+/**
+ * Loads a machine that is known before its stream comes: every section has to fit it. A device is loaded while
+ * the decoder is suspended, so one section at most is held in memory.
+ */
+export class DescribedLoader implements MachineLoader {
+  readonly leaves = {};
+  readonly holdsDevices = false;
+  readonly #options: DescribedLoaderOptions;
+  readonly #order: SectionOrder;
+  #blocks: KnownBlocks | undefined;
+  #openDevice: OpenDevice | undefined;
+  #prepared: Promise<void> | undefined;
+
+  constructor(options: DescribedLoaderOptions) {
+    this.#options = options;
+    this.#order = new SectionOrder(options.devices);
+  }
+
+  /** Before the early devices there is nothing to be prepared. */
+  get prepared(): Promise<void> | undefined {
+    return this.#prepared;
+  }
+
+  configuration({ machineType }: Configuration): Step | undefined {
+    if (machineType !== this.#options.machineType) {
+      throw machineTypeMismatch(machineType, this.#options.machineType);
+    }
+    return this.#order.ramExists ? () => this.#openRam() : undefined;
+  }
+
+  openDevice(header: SectionHeader): PayloadDecoder {
+    const { devices } = this.#options;
+    const { name, instance, version, kind } = header;
+    const decoder = decoderFor(devices, name, instance, version);
+    const device = deviceOf(devices, header);
+    this.#order.startDevice(device, kind);
+    this.#openDevice = { device, decoder };
+    return decoder;
+  }
+
+  closeDevice(): Step | undefined {
+    const open = this.#openDevice;
+    this.#openDevice = undefined;
+    return open && (() => this.#loadDevice(open));
+  }
+
+  startRam(header: SectionHeader): KnownBlocks {
+    this.#order.startRam(header);
+    if (this.#blocks === undefined) throw new MigrationError("INTERNAL", "guest memory is not open");
+    return this.#blocks;
+  }
+
+  async ramStarted(): Promise<void> {
+    // A machine that is known needs nothing of it.
+  }
+
+  endRam(): void {
+    this.#order.endRam();
+  }
+
+  endMark(): void {
+    this.#order.endMark();
+  }
+
+  vmDescription(): void {
+    // For tools that look at streams. A loader knows its machine.
+  }
+
+  async complete(): Promise<void> {
+    if (this.#prepared !== undefined) await this.#options.interruption.wait(this.#prepared);
+  }
+
+  async #loadDevice({ device, decoder }: OpenDevice): Promise<void> {
+    const { target, statistics } = this.#options;
+    const { description, instance, early } = device;
+    if (!early) await this.#prepared;
+    const start = processClock();
+    await target.loadDevice(description.name, instance, decoder.value);
+    if (!early) statistics.addLateDevice(processClock() - start);
+    this.#order.deviceLoaded(device);
+    if (early && this.#order.ramExists) await this.#openRam();
+  }
+
+  async #openRam(): Promise<void> {
+    const { target, interruption } = this.#options;
+    this.#blocks = new KnownBlocks(await target.openRam());
+    this.#prepared = target.prepared();
+    this.#prepared.catch((error: unknown) => {
+      interruption.interrupt(MigrationError.from(error));
+    });
+  }
+}
+
+function deviceOf(devices: readonly DeviceListing[], { name, instance }: SectionHeader): DeviceListing {
+  const device = devices.find((entry) => entry.description.name === name && entry.instance === instance);
+  if (device === undefined) throw new MigrationError("INTERNAL", `the device '${name}' has no listing`);
+  return device;
+}
