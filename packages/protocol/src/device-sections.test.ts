@@ -8,7 +8,10 @@ import { chunked, fromHex, refusal, toHex, written } from "../test/support.ts";
 import {
   cutDevices,
   DEFAULT_LIMITS,
+  encodeCommand,
   encodeEndMark,
+  encodeFooter,
+  encodeSectionHeader,
   encodeVmDescription,
   MigrationError,
   RamPageEncoder,
@@ -74,6 +77,25 @@ describe("what looks like the end of a device inside it", () => {
     const uart = uartWith("7e00000006ff");
     const { log } = decodeDevices([describedStream({ description: undefined, uart })]);
     expect(log[0]).toBe(`uart ${toHex(uart)}`);
+  });
+
+  test("a footer with more commands behind it than a stream has is no end", () => {
+    const devices = (commands: number) =>
+      written((w) => {
+        writeHead(w);
+        encodeSectionHeader(w, { kind: "full", id: 6, name: "uart", instance: 0, version: 3 });
+        encodeFooter(w, 6);
+        for (let left = commands; left > 0; left -= 1) encodeCommand(w, { kind: "postcopy-run" });
+        encodeSectionHeader(w, { kind: "full", id: 9, name: "rtc", instance: 1, version: 1 });
+        encodeFooter(w, 9);
+        encodeEndMark(w);
+      });
+    const { log } = decodeDevices([devices(64)]);
+    expect([log[0], log.at(-2), log.length]).toEqual(["uart ", "rtc ", 67]);
+    for (const commands of [65, 100_000]) {
+      const decode = () => decodeDevices([devices(commands)], new DeviceRecorder(), { footers: "required" });
+      expect(refusal(decode)).toMatchObject({ code: "TRUNCATED", section: "uart" });
+    }
   });
 
   test("the vmdescription decides against a whole section that was made up", () => {

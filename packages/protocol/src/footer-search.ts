@@ -19,6 +19,8 @@ const FOOTER_BYTES = 5;
 /** Type and length. */
 const DESCRIPTION_HEAD_BYTES = 5;
 const OPENING_BRACE = 0x7b;
+/** Commands that may stand between two sections. Real streams have three; more are read anew with every footer tried. */
+const MAX_COMMANDS = 64;
 
 export interface FooterSearchOptions {
   /** The header in front of the bytes. */
@@ -84,7 +86,7 @@ export class FooterSearch {
     return this.#end;
   }
 
-  #behind(bytes: Uint8Array, at: number, behind: TailInput): Behind {
+  #behind(bytes: Uint8Array, at: number, behind: TailInput, commands = 0): Behind {
     if (at === bytes.length) return CUT_OFF[behind];
     const next = scanItem(bytes, at);
     switch (next.item) {
@@ -96,7 +98,8 @@ export class FooterSearch {
         return this.#isOpen(next.id) ? "live-sections" : "other";
       case "command":
         if (next.code === COMMAND_CODE.packaged) return "live-sections";
-        return this.#behind(bytes, next.end, behind);
+        if (commands === MAX_COMMANDS) return "other";
+        return this.#behind(bytes, next.end, behind, commands + 1);
       case "end-mark":
         return this.#behindEndMark(bytes, next.end, behind);
       case "incomplete":
