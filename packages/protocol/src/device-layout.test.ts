@@ -62,6 +62,23 @@ describe("a payload that the description does not fit", () => {
     });
   });
 
+  test("fields without bytes in every element of an array", () => {
+    const nothing = { name: "n", type: "buffer", size: 0 };
+    const fields = [...Array.from({ length: 100 }, () => nothing), { name: "a", type: "uint8", size: 1 }];
+    const struct = { vmsd_name: "s", version: 1, fields };
+    const device = (elements: number): VmDeviceDescription => ({
+      name: "d",
+      instance_id: 0,
+      vmsd_name: "d",
+      version: 1,
+      fields: [{ name: "s", type: "struct", size: 1, array_len: elements, struct }],
+    });
+    expect([...walkDevice(device(655), new Uint8Array(655))]).toHaveLength(655 * 101);
+    expect(walk(new Uint8Array(1_000_000), device(1_000_000)).message).toBe(
+      "The vmdescription does not fit: 's[655].n' is one of more than 65536 fields without bytes",
+    );
+  });
+
   test("a structure of another size than its field", () => {
     const device: VmDeviceDescription = {
       name: "d",

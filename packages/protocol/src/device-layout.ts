@@ -13,6 +13,8 @@ export interface DeviceField {
   readonly type: string;
 }
 
+/** Fields without bytes in a payload. Real devices have none; a forged description repeats them for every byte of an array. */
+const MAX_EMPTY_FIELDS = 65_536;
 /** Type byte, name length and version; the name comes on top. */
 const SUBSECTION_HEAD_BYTES = 6;
 
@@ -37,7 +39,7 @@ function layoutBytes({ fields, subsections = [] }: Layout): number {
  * Errors: BAD_SECTION when the entry does not describe the bytes exactly, to the last one.
  */
 export function* walkDevice(device: VmDeviceDescription, payload: Uint8Array): Generator<DeviceField> {
-  const walk: Walk = { payload, device: device.name };
+  const walk: Walk = { payload, device: device.name, emptyFields: 0 };
   const end = yield* walkLayout(walk, device, 0, "");
   if (end !== payload.length) throw misfit(walk, device.name, `leaves ${payload.length - end} bytes`);
 }
@@ -45,6 +47,8 @@ export function* walkDevice(device: VmDeviceDescription, payload: Uint8Array): G
 interface Walk {
   readonly payload: Uint8Array;
   readonly device: string;
+  /** Fields without bytes that were met. */
+  emptyFields: number;
 }
 
 /** @returns the offset behind what was walked. */
@@ -83,6 +87,7 @@ function* walkField(
   at: number,
   path: string,
 ): Generator<DeviceField, number> {
+  if (field.size === 0) countEmptyField(walk, path);
   const end = at + field.size;
   if (end > walk.payload.length) {
     throw misfit(walk, path, `has ${field.size} bytes where ${walk.payload.length - at} are left`);
@@ -94,6 +99,13 @@ function* walkField(
   const structEnd = yield* walkLayout(walk, field.struct, at, `${path}.`);
   if (structEnd === end) return end;
   throw misfit(walk, path, `has ${field.size} bytes and a structure of ${structEnd - at}`);
+}
+
+function countEmptyField(walk: Walk, path: string): void {
+  walk.emptyFields += 1;
+  if (walk.emptyFields > MAX_EMPTY_FIELDS) {
+    throw misfit(walk, path, `is one of more than ${MAX_EMPTY_FIELDS} fields without bytes`);
+  }
 }
 
 /** @returns the bytes of the subsection's head. */
