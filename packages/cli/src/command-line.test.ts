@@ -26,6 +26,7 @@ function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandler
     "receive",
     "relay",
     "migrate",
+    "inspect",
     "cancel",
     "info",
     "list",

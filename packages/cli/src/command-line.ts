@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import type { OutputConfiguration } from "commander";
 import { defineReceive, defineRelay, defineRun } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish } from "./command-options.ts";
+import { defineInspect } from "./inspect-command-line.ts";
 import { defineMigrate } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
 import { VERSION } from "./version.ts";
@@ -52,6 +53,7 @@ function commandOf(
   defineReceive(root.command("receive"), handlers, finish);
   defineRelay(root.command("relay"), handlers, finish);
   defineMigrate(root.command("migrate"), handlers, finish);
+  defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineControls(root, handlers, finish);
   return root;

@@ -1,5 +1,6 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import type { MultifdCompression } from "@peregrine/protocol";
+import type { InspectOptions } from "./inspect-options.ts";
 
 /** What every command that becomes an agent has. */
 export interface AgentCommandOptions {
@@ -89,6 +90,7 @@ export interface CommandHandlers {
   relay(options: RelayOptions): Promise<number>;
   migrate(options: MigrateOptions): Promise<number>;
   cancel(name: string): Promise<number>;
+  inspect(options: InspectOptions): Promise<number>;
   info(name: string, options: { readonly json: boolean }): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
   stop(name: string): Promise<number>;

@@ -37,6 +37,7 @@ export const ERROR_CODES = {
   DEVICE_STATE: "a device could not save or load its state",
   // The guest
   NO_SUCH_FILE: "a file that was named does not exist or cannot be read",
+  WRITE_FAILED: "a file that was asked for could not be written",
   NOT_WASM: "the file is not a WebAssembly module",
   UNSUPPORTED_FEATURE: "the module uses something that cannot be migrated",
   GUEST_TRAP: "the guest program trapped",

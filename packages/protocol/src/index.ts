@@ -89,6 +89,8 @@ export {
 } from "./ram-encoder.ts";
 export {
   illegalRamOffset,
+  limitExceeded,
+  locateError,
   machineTypeMismatch,
   ramBlockSizeMismatch,
   truncated,

@@ -1,0 +1,36 @@
+import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
+import { StrictCheck } from "@peregrine/stream-inspector";
+import type { StreamSummary } from "@peregrine/stream-inspector";
+import { inspectInputs } from "./inspect-input.ts";
+import type { Output } from "./output.ts";
+import { counted } from "./table.ts";
+
+/** Checks everything. @returns the exit status. Errors: the first fault. */
+export async function verify(paths: readonly string[], output: Output): Promise<number> {
+  const listener = new StrictCheck(DEFAULT_LIMITS);
+  const { summary, fault } = await inspectInputs(paths, { listener }, ({ main }) => {
+    if (main.libvirt?.complete === false) {
+      throw new MigrationError("TRUNCATED", "libvirt had not finished this save image");
+    }
+  });
+  if (fault !== undefined) throw fault;
+  listener.requireComplete(summary);
+  if (output.json) output.object({ item: "valid", ...validity(summary) });
+  else output.line(validText(summary));
+  return 0;
+}
+
+function validity({ bytes, machineType, sections, devices, footers, vmDescription }: StreamSummary): object {
+  return { bytes, machineType, sections, devices, footers, vmDescription };
+}
+
+function validText({ bytes, machineType, sections, devices, blocks }: StreamSummary): string {
+  const facts = [
+    ...(machineType === undefined ? [] : [machineType]),
+    counted(bytes, "byte"),
+    counted(sections, "section"),
+    devices === 0 ? "devices that cannot be told apart" : counted(devices, "device"),
+    `every page of ${counted(blocks.length, "RAM block")}`,
+  ];
+  return `valid: ${facts.join(", ")}`;
+}
