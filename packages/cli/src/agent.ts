@@ -198,6 +198,11 @@ export class Agent implements AgentControl {
 
   info(): AgentReport {
     this.#readOutcome();
+    return this.report();
+  }
+
+  /** The same for this process itself. */
+  report(): AgentReport {
     const { error } = this.#outgoing;
     return {
       name: this.#name,

@@ -55,7 +55,8 @@ export class ImageStore {
       await copyImage(machine, `file:${part}`);
       await this.#rename(part, this.path);
     } catch (error) {
-      await rm(part, { force: true });
+      // What went wrong first is the reason; what cannot be removed is in the way of the next image, which says so.
+      await rm(part, { force: true }).catch(() => undefined);
       throw storeError(`The image '${this.#name}' cannot be kept in ${this.#directory}`, error);
     }
   }

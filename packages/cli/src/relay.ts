@@ -90,7 +90,6 @@ export class Relay {
     this.#sent.reject(error);
     // A source that does not wait for an answer may have given its guest up already: take all of it.
     if (this.#answersSource) void this.#incoming?.close(error);
-    else this.#say(`${error.code}: ${error.message}`);
   }
 
   #tune(): void {

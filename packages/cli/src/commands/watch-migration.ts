@@ -8,7 +8,7 @@ const PERIOD_MS = 100;
 export function watchMigration(agent: Agent, json: boolean): { readonly end: () => void } {
   const view = progressView(json);
   const look = (): void => {
-    const { migration, progress } = agent.info();
+    const { migration, progress } = agent.report();
     if (migration.status === "active" && progress !== null) view.show(progress);
   };
   const timer = setInterval(look, PERIOD_MS);
@@ -17,7 +17,7 @@ export function watchMigration(agent: Agent, json: boolean): { readonly end: () 
     const { status } = event.data;
     if (status === "completed" || status === "failed" || status === "cancelled") {
       view.close();
-      printOutcome(describeOutcome(agent.info()), json);
+      printOutcome(describeOutcome(agent.report()), json);
     }
   });
   return {

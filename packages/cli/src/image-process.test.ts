@@ -1,0 +1,189 @@
+import { ByteWriter, encodeReturnMessage } from "@peregrine/protocol";
+import type { ReturnMessage } from "@peregrine/protocol";
+import { once } from "node:events";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { usePeregrine } from "./testing/peregrine-process.ts";
+import type { TestProcess } from "./testing/peregrine-process.ts";
+import { virtualMachineStream, VM_BLOCK } from "./testing/virtual-machine-stream.ts";
+
+const peregrine = usePeregrine();
+
+/** What a destination answers a source that has sent one ping. */
+const ACCEPTED = answers({ kind: "pong", value: 1 }, { kind: "shut", status: 0 });
+const REFUSED = answers({ kind: "pong", value: 1 }, { kind: "shut", status: 1 });
+
+function answers(...messages: readonly ReturnMessage[]): Buffer {
+  const writer = new ByteWriter();
+  for (const message of messages) encodeReturnMessage(writer, message);
+  return Buffer.from(writer.view());
+}
+
+function inDirectory(name: string): string {
+  return join(peregrine.directory, name);
+}
+
+function socketOf(name: string): string {
+  return `unix:${inDirectory(`${name}.in`)}`;
+}
+
+/** Migrates a virtual machine into an agent that waits, as a QEMU does. @returns all that is answered. */
+async function migrateFromQemu(
+  name: string,
+  { returnPath }: { readonly returnPath: boolean },
+): Promise<Buffer> {
+  const socket = connect({ path: inDirectory(`${name}.in`), allowHalfOpen: true });
+  const answered: Buffer[] = [];
+  socket.on("data", (chunk: Buffer) => answered.push(chunk));
+  socket.write(virtualMachineStream({ returnPath }));
+  if (!returnPath) socket.end();
+  await once(socket, "end");
+  socket.destroy();
+  return Buffer.concat(answered);
+}
+
+async function receiveImage(name: string, ...options: readonly string[]): Promise<TestProcess> {
+  const [agent] = await peregrine.receive(socketOf(name), name, "--machine", "image", ...options);
+  return agent;
+}
+
+async function holdImage(name: string, ...options: readonly string[]): Promise<TestProcess> {
+  const agent = await receiveImage(name, ...options);
+  expect(await migrateFromQemu(name, { returnPath: true })).toEqual(ACCEPTED);
+  await agent.printed("stderr", /is held here/u);
+  return agent;
+}
+
+/** All that the agent `name` holds, as a stream. */
+async function contentsOf(name: string): Promise<Buffer> {
+  const file = inDirectory(`${name}.copy`);
+  const monitor = await peregrine.connect(name);
+  await monitor.execute("x-peregrine-copy", { uri: `file:${file}` });
+  await monitor.close();
+  return readFileSync(file);
+}
+
+test("a virtual machine is held, and shown", async () => {
+  await holdImage("vm");
+  expect(await peregrine.report("vm")).toMatchObject({
+    machine: "pc-test-1",
+    program: "QEMU virtual machine",
+    status: "paused",
+    owner: "owner",
+    memory: VM_BLOCK.length,
+    image: { contents: VM_BLOCK.length, devices: 2, runState: "running" },
+  });
+  const info = await peregrine.run("info", "vm");
+  expect(info.stdout).toMatch(/^image +1 MiB of contents, 2 device sections, running at its source$/mu);
+  expect((await peregrine.run("list")).stdout).toMatch(/^vm .*QEMU virtual machine$/mu);
+  const cont = await peregrine.run("cont", "vm");
+  expect(cont.status).toBe(1);
+  expect(cont.stderr).toContain("does not run here");
+});
+
+test.each([
+  { send: [], take: [] },
+  { send: ["--xbzrle"], take: [] },
+  { send: ["--multifd", "2"], take: ["--multifd", "2"] },
+  { send: ["--multifd", "3", "--compression", "zlib"], take: ["--multifd", "3"] },
+  { send: ["--multifd", "1", "--compression", "zstd"], take: ["--multifd", "1"] },
+])("a virtual machine that was sent on with $send is the same", async ({ send, take }) => {
+  const agent = await holdImage("vm");
+  const before = await contentsOf("vm");
+  await receiveImage("vm-2", ...take);
+  expect(await peregrine.run("migrate", "vm", socketOf("vm-2"), ...send)).toMatchObject({
+    status: 0,
+    stderr: "",
+  });
+  expect(await agent.finished()).toMatchObject({ status: 0 });
+  expect(await contentsOf("vm-2")).toEqual(before);
+});
+
+test("a stored virtual machine survives its agent, and its file goes when it has moved", async () => {
+  const store = inDirectory("store");
+  const agent = await holdImage("vm", "--store", store);
+  const before = await contentsOf("vm");
+  expect(readFileSync(join(store, "vm.qemu"))).toEqual(before);
+
+  await agent.kill();
+  const options = ["--name", "vm", "--machine", "image", "--store", store];
+  const again = peregrine.start("receive", socketOf("vm"), ...options);
+  await again.printed("stderr", /is taken from file:.*vm\.qemu/u);
+  await again.printed("stderr", /is held here/u);
+
+  await receiveImage("vm-2");
+  expect(await peregrine.run("migrate", "vm", socketOf("vm-2"))).toMatchObject({ status: 0, stderr: "" });
+  expect(await again.finished()).toMatchObject({ status: 0 });
+  expect(readdirSync(store)).toEqual([]);
+  expect(await contentsOf("vm-2")).toEqual(before);
+});
+
+test("a stored virtual machine that was sent without a confirmation is kept under another name", async () => {
+  const store = inDirectory("store");
+  const agent = await holdImage("vm", "--store", store);
+  await receiveImage("vm-2");
+  const migrate = await peregrine.run("migrate", "vm", socketOf("vm-2"), "--no-return-path");
+  expect(migrate.status).toBe(0);
+  const { status, stderr } = await agent.finished();
+  expect(status).toBe(0);
+  expect(stderr).toContain("vm.qemu.sent is kept");
+  expect(readdirSync(store)).toEqual(["vm.qemu.sent"]);
+});
+
+test("a source that waits for the answer keeps its guest when it cannot be stored", async () => {
+  const store = inDirectory("store");
+  // In the place of the file that is to be written.
+  mkdirSync(join(store, "vm.qemu.part"), { recursive: true });
+  const agent = await receiveImage("vm", "--store", store);
+  expect(await migrateFromQemu("vm", { returnPath: true })).toEqual(REFUSED);
+  const { status, stderr } = await agent.finished();
+  expect(status).toBe(1);
+  expect(stderr).toContain("STORE_FAILED");
+});
+
+test("a source that does not wait loses nothing when its guest cannot be stored", async () => {
+  const store = inDirectory("store");
+  mkdirSync(join(store, "vm.qemu.part"), { recursive: true });
+  const agent = await receiveImage("vm", "--store", store);
+  expect(await migrateFromQemu("vm", { returnPath: false })).toEqual(Buffer.alloc(0));
+  await agent.printed("stderr", /STORE_FAILED.*held in memory only/u);
+  await agent.printed("stderr", /is held here/u);
+});
+
+test.each([{ options: [] }, { options: ["--xbzrle", "--bandwidth", "4M"] }, { options: ["--multifd", "2"] }])(
+  "a relay with $options hands on what it gets, and answers the source when the destination has it",
+  async ({ options }) => {
+    await holdImage("vm");
+    await receiveImage("vm-2", ...(options.includes("--multifd") ? ["--multifd", "2"] : []));
+    const relay = peregrine.start("relay", socketOf("r"), socketOf("vm-2"), "--name", "r", ...options);
+    await relay.printed("stderr", /is awaited on/u);
+    expect(await migrateFromQemu("r", { returnPath: true })).toEqual(ACCEPTED);
+    const { status, stdout } = await relay.finished();
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^moved in /mu);
+    expect(await contentsOf("vm-2")).toEqual(await contentsOf("vm"));
+  },
+);
+
+test("a relay without a destination leaves the guest at the source", async () => {
+  const relay = peregrine.start("relay", socketOf("r"), socketOf("nobody"), "--name", "r");
+  await relay.printed("stderr", /is awaited on/u);
+  expect(await migrateFromQemu("r", { returnPath: true })).toEqual(REFUSED);
+  const { status, stderr } = await relay.finished();
+  expect(status).toBe(1);
+  expect(stderr).toContain("CONNECT_FAILED");
+});
+
+test("a relay without a destination holds what the source has given up", async () => {
+  const relay = peregrine.start("relay", socketOf("r"), socketOf("nobody"), "--name", "r");
+  await relay.printed("stderr", /is awaited on/u);
+  await migrateFromQemu("r", { returnPath: false });
+  await relay.printed("stderr", /it is held here/u);
+  await receiveImage("vm-2");
+  expect(await peregrine.run("migrate", "r", socketOf("vm-2"))).toMatchObject({ status: 0, stderr: "" });
+  expect(await relay.finished()).toMatchObject({ status: 0 });
+  await holdImage("vm");
+  expect(await contentsOf("vm-2")).toEqual(await contentsOf("vm"));
+});
