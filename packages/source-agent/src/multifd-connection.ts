@@ -1,4 +1,5 @@
-import type { MigrationError, MultifdChannelEncoder, MultifdInit, MultifdPacket } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol";
+import type { MultifdChannelEncoder, MultifdInit, MultifdPacket } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
 import { PageBatch } from "./page-batch.ts";
 
@@ -7,6 +8,8 @@ const NOTHING = new Uint8Array(0);
 
 export interface MultifdConnectionOptions {
   readonly channel: Channel;
+  /** Which of the connections this is, for error texts. */
+  readonly which: string;
   readonly encoder: MultifdChannelEncoder;
   /** Told of the bytes that go out, packet by packet. */
   readonly count: (bytes: number) => void;
@@ -15,14 +18,16 @@ export interface MultifdConnectionOptions {
 /** One of the connections of multifd. It has one packet under way at a time, and the memory for it. */
 export class MultifdConnection {
   readonly #channel: Channel;
+  readonly #which: string;
   readonly #encoder: MultifdChannelEncoder;
   readonly #count: (bytes: number) => void;
   #spare = new PageBatch();
   #free = true;
   #sent: Promise<void> = Promise.resolve();
 
-  constructor({ channel, encoder, count }: MultifdConnectionOptions) {
+  constructor({ channel, which, encoder, count }: MultifdConnectionOptions) {
     this.#channel = channel;
+    this.#which = which;
     this.#encoder = encoder;
     this.#count = count;
   }
@@ -37,16 +42,17 @@ export class MultifdConnection {
     return this.#sent;
   }
 
-  /** Why the connection is of no use any more. */
-  get error(): MigrationError | undefined {
-    return this.#channel.error;
+  /** Errors: CHANNEL_FAILED when the connection is of no use any more. */
+  check(): void {
+    const { error } = this.#channel;
+    if (error !== undefined) throw explain(error, this.#which);
   }
 
   /** Sends the first message. */
   async open(init: MultifdInit): Promise<void> {
     const bytes = this.#encoder.init(init);
     this.#count(bytes.length);
-    await this.#channel.write(bytes);
+    await this.#write(bytes);
   }
 
   /**
@@ -88,7 +94,22 @@ export class MultifdConnection {
   async #send(packet: MultifdPacket, pages: Uint8Array): Promise<void> {
     const [header, payload] = await this.#encoder.packet(packet, pages);
     this.#count(header.length + payload.length);
-    await Promise.all([this.#channel.write(header), this.#channel.write(payload)]);
+    await Promise.all([this.#write(header), this.#write(payload)]);
     this.#free = true;
   }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    try {
+      await this.#channel.write(bytes);
+    } catch (error) {
+      throw explain(MigrationError.from(error), this.#which);
+    }
+  }
+}
+
+/** A destination that expects no connections but the main one closes the others. Other errors stay as they are. */
+export function explain(error: MigrationError, which: string): MigrationError {
+  if (error.code !== "CONNECT_FAILED" && error.code !== "CHANNEL_FAILED") return error;
+  const text = `${error.message} (${which}: the destination has to have multifd switched on, with as many channels)`;
+  return new MigrationError(error.code, text, { cause: error });
 }

@@ -38,13 +38,12 @@ export class MultifdConnections {
   /** Resolves when the kernel has everything. Errors: CHANNEL_FAILED. */
   async flush(): Promise<void> {
     for (const connection of this.#connections) await connection.sent;
+    this.check();
   }
 
   /** Errors: CHANNEL_FAILED when a connection broke while nothing was under way. */
   check(): void {
-    for (const { error } of this.#connections) {
-      if (error !== undefined) throw error;
-    }
+    for (const connection of this.#connections) connection.check();
   }
 
   /** Says on each that nothing more comes, and closes it. A destination that has everything may have closed it first. */

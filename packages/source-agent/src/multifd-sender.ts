@@ -9,7 +9,7 @@ import {
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
 import { openCompressor } from "./multifd-compressor.ts";
-import { MultifdConnection } from "./multifd-connection.ts";
+import { explain, MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
 import { multifdSyncMode } from "./multifd-sync-mode.ts";
 import type { MultifdSyncMode } from "./multifd-sync-mode.ts";
@@ -177,15 +177,13 @@ async function connect(
   { connect: open, parameters, stream, statistics }: PageSenderOptions,
   channel: number,
 ): Promise<MultifdConnection> {
+  const which = `connection ${channel + 1} of the ${parameters.multifdChannels} for multifd`;
   const opened = await open().catch((cause: unknown) => {
-    const error = MigrationError.from(cause);
-    if (error.code !== "CONNECT_FAILED") throw error;
-    const which = `connection ${channel + 1} of the ${parameters.multifdChannels} for multifd`;
-    const message = `${error.message} (${which}: the destination has to have multifd switched on, too)`;
-    throw new MigrationError("CONNECT_FAILED", message, { cause });
+    throw explain(MigrationError.from(cause), which);
   });
   return new MultifdConnection({
     channel: opened,
+    which,
     // Understood by every release that has multifd since 5.0.
     encoder: new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(parameters) }),
     count: (bytes) => {

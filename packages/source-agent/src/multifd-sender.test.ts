@@ -1,0 +1,276 @@
+import { MigrationError } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { RamSender } from "./ram-sender.ts";
+import { MultifdLink } from "./testing/multifd-link.ts";
+
+const SECTIONS = "pc-i440fx-7.2";
+const RECORDS = "pc-i440fx-10.0";
+const UUID = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
+
+describe.each([
+  ["none", RECORDS],
+  ["zlib", RECORDS],
+  ["zstd", RECORDS],
+  ["none", SECTIONS],
+  ["zlib", SECTIONS],
+  ["zstd", SECTIONS],
+] as const)(
+  "pages over connections of their own, compression %s, machine type %s",
+  (compression, machineType) => {
+    test("every page in use arrives once, zero pages on the main stream", async () => {
+      const { link, sender } = await MultifdLink.make({ compression, machineType, channels: 3, uuid: UUID });
+      await using _ = link;
+      await sender.start();
+      while (!(await sender.iterate()));
+      await sender.complete();
+      await link.finish();
+      link.expectSame();
+      const { receiver, statistics } = link;
+      expect(receiver.inits).toEqual([0, 1, 2].map((channel) => ({ uuid: UUID, channel })));
+      // Every fourth page of the test guest is zero.
+      expect(receiver.items.filter((item) => item === "zero")).toHaveLength(47);
+      expect(statistics).toMatchObject({ normal: 143, duplicate: 47, multifdBytes: link.channelBytes });
+      const used = receiver.packets.flat().filter(({ offsets }) => offsets.length > 0);
+      expect(used.map((packet) => packet.compression)).toEqual(used.map(() => compression));
+      expect(used.map(({ zeroOffsets }) => zeroOffsets)).toEqual(used.map(() => []));
+    });
+
+    test("whatever the guest writes between the turns, memory is the same at the end", async () => {
+      const write = fc.record({
+        block: fc.constantFrom(0, 1),
+        page: fc.integer({ min: 0, max: 39 }),
+        value: fc.constantFrom(0, 1, 255),
+      });
+      const turn = fc.record({
+        writes: fc.array(write, { maxLength: 20 }),
+        grow: fc.integer({ min: 0, max: 12 }),
+        maxSize: fc.integer({ min: 0, max: 100 * PAGE_SIZE }),
+      });
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(turn, { maxLength: 8 }),
+          fc.integer({ min: 1, max: 5 }),
+          fc.constantFrom(0, 400_000),
+          async (turns, channels, limit) => {
+            const { link, sender } = await MultifdLink.make({ compression, machineType, channels, limit });
+            await using _ = link;
+            await sender.start();
+            for (const { writes, grow, maxSize } of turns) {
+              for (const { block, page, value } of writes) {
+                // A page with a single byte becomes zero with it.
+                for (let at = 0; at < 12; at++) link.ram.store(block, page * PAGE_SIZE + at, value);
+              }
+              link.ram.use(0, link.ram.usedPages(0) + grow);
+              link.pass(30);
+              sender.pending(maxSize);
+              await sender.iterate();
+            }
+            await sender.complete();
+            await link.finish();
+            link.expectSame();
+            expect(sender.remaining).toBe(0);
+            const numbers = link.receiver.packets.map((packets) =>
+              packets.map(({ packetNumber }) => packetNumber),
+            );
+            for (const ofChannel of numbers) expect(ofChannel).toEqual(ofChannel.toSorted((a, b) => a - b));
+            const all = numbers.flat().toSorted((a, b) => a - b);
+            expect(all).toEqual(all.map((_number, index) => index));
+          },
+        ),
+        { numRuns: 12 },
+      );
+    });
+  },
+);
+
+describe("syncs", () => {
+  test("of newer machine types are at records: with START, in front of pages that may come again, with END", async () => {
+    const { link, sender } = await MultifdLink.make({ machineType: RECORDS });
+    await using _ = link;
+    await sender.start();
+    await sender.iterate();
+    await sender.iterate();
+    link.ram.store(0, 0, 1);
+    sender.pending(PAGE_SIZE);
+    await sender.iterate();
+    await sender.complete();
+    await link.finish();
+    const items = link.receiver.items.filter((item) => item !== "zero");
+    expect(items).toEqual(["flush", "start", "part", "part", "flush", "part", "flush", "end"]);
+    for (const packets of link.receiver.packets) {
+      expect(packets.filter(({ sync }) => sync)).toHaveLength(3);
+      expect(packets.at(-1)?.sync).toBe(true);
+    }
+  });
+
+  test("of older machine types are at the ends of the sections", async () => {
+    const { link, sender } = await MultifdLink.make({ machineType: SECTIONS });
+    await using _ = link;
+    await sender.start();
+    await sender.iterate();
+    await sender.iterate();
+    await sender.complete();
+    await link.finish();
+    const items = link.receiver.items.filter((item) => item !== "zero");
+    expect(items).toEqual(["start", "part", "part", "end"]);
+    for (const packets of link.receiver.packets) {
+      expect(packets.filter(({ sync }) => sync)).toHaveLength(4);
+      expect(packets[0]?.sync).toBe(true);
+      expect(packets.at(-1)?.sync).toBe(true);
+    }
+  });
+
+  test("separate a page from the same one sent before, also when it has become zero", async () => {
+    const { link, sender } = await MultifdLink.make({ machineType: RECORDS });
+    await using _ = link;
+    await sender.start();
+    await sender.iterate();
+    for (const value of [0, 7]) {
+      for (let page = 0; page < 40; page++) {
+        for (let at = 0; at < 12; at++) link.ram.store(1, page * PAGE_SIZE + at, value);
+      }
+      sender.pending(40 * PAGE_SIZE);
+      await sender.iterate();
+    }
+    await sender.complete();
+    // The receiver refuses a page that comes twice between two syncs.
+    await link.finish();
+    link.expectSame();
+  });
+});
+
+describe("packets", () => {
+  test("have up to 128 pages of one block, and go to all connections", async () => {
+    const { link, sender } = await MultifdLink.make({
+      machineType: RECORDS,
+      channels: 2,
+      pages: [2000, 300],
+    });
+    await using _ = link;
+    for (let page = 0; page < 1000; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
+    await sender.start();
+    // Everything is dirty already, so that nothing of it is sent twice.
+    sender.pending(Infinity);
+    await sendAll(sender);
+    await link.finish();
+    link.expectSame();
+    const used = link.receiver.packets.map((packets) => packets.filter(({ offsets }) => offsets.length > 0));
+    for (const ofChannel of used) expect(ofChannel.length).toBeGreaterThan(1);
+    // A thousand pages of one block, and of the other those that are not zero.
+    const sizes = used.flat().map(({ block, offsets }) => `${block} ${offsets.length}`);
+    expect(sizes.toSorted()).toEqual(
+      [...Array<string>(7).fill("a 128"), "a 104", "b 128", "b 97"].toSorted(),
+    );
+  });
+
+  test("are smaller under a limit, and all that is sent counts against it", async () => {
+    // A hundredth of a second's bytes are ten pages.
+    const { link, sender } = await MultifdLink.make({ machineType: RECORDS, limit: 4_100_000 });
+    await using _ = link;
+    await sender.start();
+    link.pass(10);
+    const { transferred } = link.statistics;
+    expect(await sender.iterate()).toBe(false);
+    const sent = link.statistics.transferred - transferred;
+    expect(sent).toBeGreaterThan(10 * PAGE_SIZE);
+    expect(sent).toBeLessThan(25 * PAGE_SIZE);
+    while (!(await sender.iterate())) link.pass(10);
+    await sender.complete();
+    await link.finish();
+    link.expectSame();
+    const most = Math.max(...link.receiver.packets.flat().map(({ offsets }) => offsets.length));
+    expect(most).toBe(10);
+    const { multifdBytes, transferred: all } = link.statistics;
+    expect(multifdBytes).toBe(link.channelBytes);
+    expect(all).toBe(link.channelBytes + link.mainBytes);
+  });
+});
+
+describe("a connection", () => {
+  test("that breaks fails what is sent next", async () => {
+    const { link, sender } = await MultifdLink.make({ machineType: RECORDS, channels: 3, pages: [4000, 40] });
+    await using _ = link;
+    await sender.start();
+    await link.receiver.accepted;
+    link.receiver.connections[2]!.destroy();
+    const error = await failure(sendAll(sender));
+    expect(error.code).toBe("CHANNEL_FAILED");
+    expect(error.message).toMatch(
+      / \(connection 2 of the 3 for multifd: the destination has to have multifd switched on, with as many channels\)$/u,
+    );
+  });
+
+  test("that takes nothing holds the sender back, and what is held is bounded", async () => {
+    const gate = Promise.withResolvers<void>();
+    const mayRead = (connection: number): Promise<void> =>
+      connection === 1 ? gate.promise : Promise.resolve();
+    // More than any kernel keeps for two connections.
+    const pages = 16_384;
+    const { link, sender } = await MultifdLink.make({ machineType: RECORDS, pages: [2 * pages, 4], mayRead });
+    await using _ = link;
+    for (let page = 0; page < pages; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
+    await sender.start();
+    const sending = sendAll(sender);
+    await untilStill(() => link.channelBytes);
+    // The other connection has taken what it got. Behind the sync with START nothing is read from the first one.
+    const held = link.statistics.multifdBytes - link.channelBytes;
+    expect(held).toBeLessThan(3 * 128 * (PAGE_SIZE + 20));
+    expect(sender.remaining).toBeGreaterThan(0);
+    gate.resolve();
+    await sending;
+    await link.finish();
+    link.expectSame();
+  });
+
+  test("that cannot be made fails the migration, and closes the others", async () => {
+    const error = await failure(MultifdLink.make({ machineType: RECORDS, connections: 2, channels: 3 }));
+    expect(error.code).toBe("CONNECT_FAILED");
+    expect(error.message).toMatch(
+      /^Failed to connect to '.+': Connection refused \(connection 2 of the 3 for multifd: the destination has to have/u,
+    );
+  });
+
+  test("is dropped when the migration is given up", async () => {
+    const gate = Promise.withResolvers<void>();
+    const { link, sender } = await MultifdLink.make({
+      machineType: RECORDS,
+      pages: [32_768, 4],
+      mayRead: () => gate.promise,
+    });
+    await using _ = link;
+    for (let page = 0; page < 16_384; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
+    await sender.start();
+    const sending = failure(sendAll(sender));
+    await untilStill(() => link.channelBytes);
+    const reason = new MigrationError("CANCELLED", "enough");
+    link.abort.abort(reason);
+    expect(await sending).toBe(reason);
+    gate.resolve();
+  });
+});
+
+async function sendAll(sender: RamSender): Promise<void> {
+  while (!(await sender.iterate()));
+  await sender.complete();
+}
+
+async function failure(promise: Promise<unknown>): Promise<MigrationError> {
+  const outcome: unknown = await promise.then(
+    () => new Error("it did not fail"),
+    (error: unknown) => error,
+  );
+  if (!MigrationError.is(outcome)) throw outcome;
+  return outcome;
+}
+
+/** Waits until a counter has stopped. One that stops too early only makes the bounds harder to miss. */
+async function untilStill(counter: () => number): Promise<void> {
+  for (let last = -1; last !== counter();) {
+    last = counter();
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+  }
+}

@@ -1,0 +1,199 @@
+import { DEFAULT_LIMITS, MultifdChannelDecoder, RamDecoder, StreamDecoder } from "@peregrine/protocol";
+import type { MultifdInit, MultifdPages, MultifdSink, RamBlockEntry, RamSink } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import { formatUri, listen } from "@peregrine/transport";
+import type { Channel, Listener } from "@peregrine/transport";
+import type { MultifdSyncMode } from "../multifd-sync-mode.ts";
+import { openDecompressor } from "./stream-decompressor.ts";
+
+export interface MultifdReceiverOptions {
+  readonly channels: number;
+  readonly mode: MultifdSyncMode;
+  /** Waited for before anything is read from a connection; the first one is the main one. */
+  readonly mayRead?: (connection: number) => Promise<void>;
+}
+
+/** The point that the main stream and all channels have to come to before any of them goes on. */
+class Meeting {
+  readonly #channels: number;
+  readonly #met: () => void;
+  #waiting: (() => void)[] = [];
+  #complete: (() => void) | undefined;
+
+  /** @param met called when all are there, before any goes on. */
+  constructor(channels: number, met: () => void) {
+    this.#channels = channels;
+    this.#met = met;
+  }
+
+  /** A channel is there. Resolves when it may go on. */
+  arrive(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length === this.#channels) this.#complete?.();
+    });
+  }
+
+  /** The main stream is there. Lets all go on when they have come. */
+  async meet(): Promise<void> {
+    if (this.#waiting.length < this.#channels) {
+      await new Promise<void>((resolve) => {
+        this.#complete = resolve;
+      });
+    }
+    const all = this.#waiting;
+    this.#waiting = [];
+    this.#met();
+    for (const goOn of all) goOn();
+  }
+}
+
+/**
+ * A destination for guest memory that comes over several connections, made of the protocol's decoders alone. It refuses
+ * a page that comes twice between two syncs, because nothing would say which of them is the newer one.
+ */
+export class MultifdReceiver implements AsyncDisposable {
+  readonly uri: string;
+  /** The main connection and then the channels, in the order in which they came. */
+  readonly connections: Channel[] = [];
+  readonly inits: MultifdInit[] = [];
+  /** The packets of each channel. */
+  readonly packets: MultifdPages[][] = [];
+  /** What came on the main stream: `start`, `flush`, `part`, `zero` ... */
+  readonly items: string[] = [];
+  readonly blocks: RamBlockEntry[] = [];
+  readonly ram: Uint8Array[] = [];
+  /** Resolves when all connections are there. */
+  readonly accepted: Promise<void>;
+  /** Resolves when the END section is complete. */
+  readonly complete: Promise<void>;
+  readonly #accepted = Promise.withResolvers<void>();
+  readonly #options: MultifdReceiverOptions;
+  readonly #listener: Listener;
+  readonly #meeting: Meeting;
+  readonly #sinceSync = new Set<string>();
+
+  private constructor(listener: Listener, options: MultifdReceiverOptions) {
+    this.#listener = listener;
+    this.#options = options;
+    this.uri = formatUri(listener.address);
+    this.#meeting = new Meeting(options.channels, () => this.#sinceSync.clear());
+    this.accepted = this.#accepted.promise;
+    this.complete = this.#receive();
+    this.complete.catch(() => {});
+  }
+
+  static async listen(options: MultifdReceiverOptions): Promise<MultifdReceiver> {
+    return new MultifdReceiver(await listen("tcp:127.0.0.1:0"), options);
+  }
+
+  /** Takes no more connections. */
+  stopListening(): Promise<void> {
+    return this.#listener.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const connection of this.connections) connection.destroy();
+    await this.stopListening();
+  }
+
+  async #receive(): Promise<void> {
+    const main = await this.#accept();
+    const channels: Promise<void>[] = [];
+    for (let channel = 0; channel < this.#options.channels; channel++) {
+      const reading = this.#readChannel(await this.#accept(), channel);
+      reading.catch(() => {});
+      channels.push(reading);
+    }
+    await this.stopListening();
+    this.#accepted.resolve();
+    // A channel ends in order when everything is there; one that fails before is the reason.
+    await Promise.race([this.#readMain(main), Promise.all(channels).then(() => new Promise(() => {}))]);
+  }
+
+  async #accept(): Promise<Channel> {
+    const connection = await this.#listener.accept();
+    this.connections.push(connection);
+    return connection;
+  }
+
+  async #readMain(main: Channel): Promise<void> {
+    const meetAtSections = this.#options.mode === "section";
+    let over = false;
+    const ram = new RamDecoder({ limits: DEFAULT_LIMITS, sink: this.#sink(() => decoder.suspend()) });
+    const decoder = new StreamDecoder({
+      limits: DEFAULT_LIMITS,
+      handler: {
+        configuration: () => {},
+        open: () => ram,
+        close: ({ kind }) => {
+          this.items.push(kind);
+          over = kind === "end";
+          if (meetAtSections) decoder.suspend();
+        },
+        command: () => {},
+        endMark: () => {},
+        vmDescription: () => {},
+      },
+    });
+    await this.#options.mayRead?.(0);
+    for await (const chunk of main.read()) {
+      for (let free = decoder.push(chunk); !free; free = decoder.resume()) await this.#meeting.meet();
+      if (over) return;
+    }
+    throw new Error("the main stream ended before the END section");
+  }
+
+  async #readChannel(connection: Channel, channel: number): Promise<void> {
+    const packets: MultifdPages[] = [];
+    this.packets.push(packets);
+    const decoder = new MultifdChannelDecoder({ sink: this.#channelSink(packets), openDecompressor });
+    await this.#options.mayRead?.(1 + channel);
+    for await (const chunk of connection.read()) await decoder.push(chunk);
+    decoder.end();
+  }
+
+  #sink(suspend: () => void): RamSink {
+    return {
+      blockList: (blocks) => {
+        this.blocks.push(...blocks);
+        this.ram.push(...blocks.map(({ length }) => new Uint8Array(length)));
+      },
+      zeroPage: (block, offset) => {
+        this.items.push("zero");
+        this.#page(block, offset, new Uint8Array(PAGE_SIZE));
+      },
+      page: () => {
+        throw new Error("a page came on the main stream");
+      },
+      multifdFlush: () => {
+        this.items.push("flush");
+        suspend();
+        return false;
+      },
+    };
+  }
+
+  #channelSink(packets: MultifdPages[]): MultifdSink {
+    return {
+      init: (init) => this.inits.push(init),
+      findBlock: (name) => {
+        const index = this.blocks.findIndex((block) => block.name === name);
+        return index < 0 ? undefined : { index, length: this.blocks[index]!.length };
+      },
+      page: (block, offset, bytes) => this.#page(block, offset, bytes),
+      zeroPage: (block, offset) => this.#page(block, offset, new Uint8Array(PAGE_SIZE)),
+      sync: () => this.#meeting.arrive(),
+      packet: (packet) => {
+        if (packet.kind === "pages") packets.push(packet);
+      },
+    };
+  }
+
+  #page(block: number, offset: number, bytes: Uint8Array): void {
+    const page = `${block}:${offset}`;
+    if (this.#sinceSync.has(page)) throw new Error(`page ${page} came twice between two syncs`);
+    this.#sinceSync.add(page);
+    this.ram[block]!.set(bytes, offset);
+  }
+}
