@@ -13,7 +13,7 @@ export interface DeviceField {
   readonly type: string;
 }
 
-/** Fields without bytes in a payload. Real devices have none; a forged description repeats them for every byte of an array. */
+/** Fields without bytes in a payload. Real devices have none; a forged description has them for every byte. */
 const MAX_EMPTY_FIELDS = 65_536;
 /** Type byte, name length and version; the name comes on top. */
 const SUBSECTION_HEAD_BYTES = 6;
