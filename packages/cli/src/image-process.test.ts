@@ -83,6 +83,25 @@ test("a virtual machine is held, and shown", async () => {
   expect(cont.stderr).toContain("does not run here");
 });
 
+test("a virtual machine that is held can be inspected as often as one likes", async () => {
+  await holdImage("vm");
+  expect((await peregrine.run("inspect", "vm")).stdout).toContain("pc-test-1");
+  expect(await peregrine.run("inspect", "vm", "--verify")).toMatchObject({ status: 0, stderr: "" });
+  const device = await peregrine.run("inspect", "vm", "--device", "dev", "--json");
+  expect(JSON.parse(device.stdout)).toMatchObject({ name: "dev", bytes: 4, cutBy: "description" });
+  expect(await peregrine.run("inspect", "vm", "--diff", "vm")).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("only a virtual machine can be inspected by its name", async () => {
+  const nobody = await peregrine.run("inspect", "nobody");
+  expect(nobody.status).toBe(1);
+  expect(nobody.stderr).toContain("There is no file 'nobody' here and no guest of that name");
+  await receiveImage("vm");
+  const empty = await peregrine.run("inspect", "vm");
+  expect(empty.status).toBe(1);
+  expect(empty.stderr).toContain("The virtual machine is not here yet");
+});
+
 test.each([
   { send: [], take: [] },
   { send: ["--xbzrle"], take: [] },

@@ -40,15 +40,19 @@ const STREAM_MAGIC = 0x5145564d;
 /**
  * Opens the files of one migration in any order; their first bytes tell what they are.
  * @param paths at least one; `-` is the standard input.
+ * @param openSource opens one of them. Default: {@link openByteSource}.
  * Errors: NO_SUCH_FILE, NOT_A_STREAM, BAD_PARAMETER, and those of a libvirt header.
  */
-export async function openStreamFiles(paths: readonly string[]): Promise<StreamFiles> {
+export async function openStreamFiles(
+  paths: readonly string[],
+  openSource: (path: string) => Promise<ByteSource> = openByteSource,
+): Promise<StreamFiles> {
   const opened: StreamFile[] = [];
   const close = async (): Promise<void> => {
     await Promise.all(opened.map((file) => file.close()));
   };
   try {
-    for (const path of paths) opened.push(await openStreamFile(await openByteSource(path)));
+    for (const path of paths) opened.push(await openStreamFile(await openSource(path)));
     return { ...arrange(opened), close };
   } catch (error) {
     await close();
