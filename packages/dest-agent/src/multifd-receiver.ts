@@ -53,7 +53,7 @@ export class MultifdReceiver {
 
   /**
    * The main stream is at a point that all channels have to come to; resolves when they have.
-   * Errors: LOAD_FAILED when there are not enough channels after a while, which the interruption is told.
+   * Errors: TRUNCATED when one of them has ended; LOAD_FAILED when there are not enough after a while.
    */
   async meet(): Promise<void> {
     const { channels, channelsWait, interruption } = this.#options;
@@ -76,7 +76,12 @@ export class MultifdReceiver {
     const { channels, statistics, interruption } = this.#options;
     this.#opened++;
     if (this.#opened > channels) throw this.#tooMany();
-    const decoder = new MultifdChannelDecoder({ sink: this.#sink(), openDecompressor });
+    let id = -1;
+    const sink = this.#sink((init) => {
+      this.#init(init);
+      id = init.channel;
+    });
+    const decoder = new MultifdChannelDecoder({ sink, openDecompressor });
     try {
       for await (const chunk of chunks) {
         statistics.addBytes(chunk.length);
@@ -90,14 +95,14 @@ export class MultifdReceiver {
       if (this.#memoryComplete && !isBadPacket(error)) return;
       throw error;
     }
-    if (!this.#memoryComplete) {
-      throw new MigrationError("TRUNCATED", "A multifd channel ended before the end of section 'ram'");
-    }
+    // Its work may be done, though the main stream is not there yet.
+    const text = `Multifd channel ${id} ended before the end of section 'ram'`;
+    this.#meeting.leave(new MigrationError("TRUNCATED", text));
   }
 
-  #sink(): MultifdSink {
+  #sink(init: MultifdSink["init"]): MultifdSink {
     return {
-      init: (init) => this.#init(init),
+      init,
       findBlock: (name) => this.#ram?.find(name),
       page: (block, offset, bytes) => this.#loadedRam().page(block, offset, bytes),
       zeroPage: (block, offset, fill) => this.#loadedRam().zeroPage(block, offset, fill),

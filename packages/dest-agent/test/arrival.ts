@@ -1,4 +1,6 @@
+import { ImageMachine } from "@peregrine/machine-image";
 import { MigrationError } from "@peregrine/protocol";
+import { RunControl } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 import { expect } from "vitest";
 import { IncomingMigration } from "../src/index.ts";
@@ -10,11 +12,20 @@ import { Sender } from "./sender.ts";
 export const TCP = "tcp:127.0.0.1:0";
 
 /** A destination that listens. */
-export interface Arrival {
-  readonly guest: Guest;
+export interface Listening {
   readonly incoming: IncomingMigration;
   readonly address: Address;
   readonly connect: () => Promise<Sender>;
+}
+
+export interface Arrival extends Listening {
+  readonly guest: Guest;
+}
+
+/** A destination that takes in any machine. */
+export interface ImageArrival extends Listening {
+  readonly image: ImageMachine;
+  readonly run: RunControl;
 }
 
 export interface Preparation extends Partial<IncomingMigrationOptions> {
@@ -35,25 +46,29 @@ export async function closeAll(): Promise<void> {
 export async function listening({ prepare, ...options }: Preparation = {}): Promise<Arrival> {
   const guest = destination();
   prepare?.(guest);
-  const incoming = new IncomingMigration({
-    machine: guest.machine,
-    runControl: guest.run,
-    uri: TCP,
-    ...options,
-  });
+  return {
+    guest,
+    ...(await listen({ machine: guest.machine, runControl: guest.run, uri: TCP, ...options })),
+  };
+}
+
+export async function imageListening(options: Partial<IncomingMigrationOptions> = {}): Promise<ImageArrival> {
+  const image = new ImageMachine();
+  const run = new RunControl(image, { initial: "inmigrate", autostart: false });
+  return { image, run, ...(await listen({ machine: image, runControl: run, uri: TCP, ...options })) };
+}
+
+async function listen(options: IncomingMigrationOptions): Promise<Listening> {
+  const incoming = new IncomingMigration(options);
   const senders: Sender[] = [];
   opened.push({ incoming, senders });
   const address = await incoming.listen();
-  return {
-    guest,
-    incoming,
-    address,
-    connect: async () => {
-      const sender = await Sender.connect(address);
-      senders.push(sender);
-      return sender;
-    },
+  const connect = async (): Promise<Sender> => {
+    const sender = await Sender.connect(address);
+    senders.push(sender);
+    return sender;
   };
+  return { incoming, address, connect };
 }
 
 export async function refusal(promise: Promise<unknown>): Promise<MigrationError> {

@@ -71,8 +71,10 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
 }
 
 /** Loads a stream of any machine in the same way. */
-export async function feedImage(options: Feeding): Promise<Loading & { readonly image: ImageMachine }> {
-  const image = new ImageMachine();
+export async function feedImage(
+  options: Feeding & { readonly image?: ImageMachine },
+): Promise<Loading & { readonly image: ImageMachine }> {
+  const image = options.image ?? new ImageMachine();
   const { module, data } = image.intake.memory;
   const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
   const target: CarriedTarget = {
@@ -123,10 +125,10 @@ async function load(
       machine: open(statistics, interruption),
       limits: options.limits ?? DEFAULT_LIMITS,
       target: {
-        commit: async () => {
+        commit: async (returnPath) => {
           committed = true;
+          await options.target?.commit?.(returnPath);
         },
-        ...options.target,
       },
       returnPath: new ReturnPath(fileOffset === undefined ? write : undefined, interruption),
       statistics,

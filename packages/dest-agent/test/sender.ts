@@ -35,6 +35,15 @@ export class Sender {
     await this.channel.end();
   }
 
+  /** Writes a whole stream in pieces of the sizes that `sizes` gives. */
+  async write(stream: Uint8Array, sizes: () => number): Promise<void> {
+    for (let at = 0; at < stream.length;) {
+      const end = at + sizes();
+      await this.channel.write(stream.subarray(at, end));
+      at = end;
+    }
+  }
+
   /** Resolves when the destination has sent its last message. */
   async shut(): Promise<void> {
     while (this.messages.at(-1)?.kind !== "shut") await this.received(this.messages.length + 1);
