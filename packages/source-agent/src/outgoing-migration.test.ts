@@ -41,6 +41,34 @@ describe("a migration", () => {
     expect(source.migration.ownership).toBe("not-owner");
   });
 
+  test("sends what changed of the pages that it sent before, with xbzrle", async () => {
+    await using source = await Source.make({ dirtyRate: 40 * MiB });
+    const prepared = Promise.withResolvers<void>();
+    await using receiver = await source.receiver({ prepared: prepared.promise });
+    source.migration.setCapabilities({ xbzrle: true });
+    source.migration.setCacheSize(3 * MiB, 4 * MiB);
+    source.migration.setDowntime(0);
+    source.migration.migrate(receiver.uri);
+    while (receiver.deltas < 200) await source.progress();
+    source.migration.setDowntime(1);
+    prepared.resolve();
+    expect(await source.ended()).toBe("completed");
+    source.machine.verify();
+    source.expectSame(receiver);
+    const info = source.migration.query();
+    expect(info).toMatchObject({
+      status: "completed",
+      "xbzrle-cache": { "cache-size": 2 * MiB, overflow: 0 },
+    });
+    const { pages, bytes, cacheMiss } = source.migration.statistics.xbzrle;
+    expect(pages).toBeGreaterThanOrEqual(receiver.deltas);
+    // One byte of each page changes: two lengths and the byte, behind three bytes of head.
+    expect(bytes).toBe(6 * receiver.deltas);
+    expect(cacheMiss).toBeGreaterThan(0);
+    source.migration.setCapabilities({ xbzrle: false });
+    expect(source.migration.query()).not.toHaveProperty("xbzrle-cache");
+  });
+
   test("goes over a unix socket", async () => {
     const folder = await mkdtemp(path.join(tmpdir(), "peregrine-"));
     await using source = await Source.make();

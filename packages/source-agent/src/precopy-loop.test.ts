@@ -197,6 +197,35 @@ describe("the loop", () => {
     expect(simulation.iterations).toBeLessThan(110);
   });
 
+  test("sends on a guest that is still arriving, however little there is, and does not spin", async () => {
+    const simulation = new Simulation({ memory: MiB, dirtyRate: 100 });
+    await simulation.run({ arrived: () => simulation.now >= 10_000 });
+    expect(simulation.now).toBeGreaterThanOrEqual(10_000);
+    expect(simulation.now).toBeLessThan(10_100);
+    // Far below the threshold, and yet all of it was sent within two periods.
+    expect(simulation.statistics.threshold).toBeGreaterThan(MiB);
+    expect(simulation.iterations).toBeGreaterThan(450);
+    expect(simulation.sleeps).toBeLessThan(1100);
+  });
+
+  test("waits for a guest to arrive and for the destination, whichever comes last", async () => {
+    for (const [arrivedAt, preparedAt] of [
+      [3000, 5000],
+      [5000, 3000],
+    ] as const) {
+      const simulation = new Simulation({ memory: MiB, dirtyRate: 0, preparedAt });
+      await simulation.run({ arrived: () => simulation.now >= arrivedAt });
+      expect(simulation.now).toBeGreaterThanOrEqual(5000);
+      expect(simulation.now).toBeLessThan(5200);
+    }
+  });
+
+  test("an arriving guest that is held back now and then does not make the link slow", async () => {
+    const simulation = new Simulation({ memory: 64 * MiB, dirtyRate: 5000 });
+    await simulation.run({ arrived: () => simulation.now >= 3000 });
+    expect(simulation.statistics.retireRate).toBeGreaterThan(WORLD.sendRate / 2);
+  });
+
   test("does not chase single pages before it has an estimate", async () => {
     const simulation = new Simulation({ memory: MiB, dirtyRate: 5000 });
     await simulation.run();

@@ -72,9 +72,14 @@ export class PrecopyLoop {
   /** @returns whether so little is left that the guest can be stopped for it. */
   async #converge(): Promise<boolean> {
     const pending = this.#pending();
-    if (pending > 0 && pending >= this.#threshold) await this.#iterate(pending);
-    else if (this.#options.destinationPrepared()) return true;
-    else await this.#idle(ACCOUNTING_PERIOD_MS);
+    if (pending > 0 && pending >= this.#threshold) {
+      // Until there is an estimate the threshold is 0, and each page would be sent as soon as it is dirtied.
+      if (this.#caughtUp && this.#accounting.retireRate === 0) await this.#endPeriod();
+      await this.#iterate(pending);
+      return false;
+    }
+    if (this.#options.destinationPrepared()) return true;
+    await this.#idle(ACCOUNTING_PERIOD_MS);
     return false;
   }
 
@@ -98,8 +103,6 @@ export class PrecopyLoop {
    * is not sent over and over.
    */
   async #iterate(pending: number): Promise<void> {
-    // Until there is an estimate the threshold is 0, and each page would be sent as soon as it is dirtied.
-    if (this.#caughtUp && this.#accounting.retireRate === 0) await this.#endPeriod();
     for (const section of this.#options.sections) {
       if (!(await section.iterate())) break;
     }

@@ -99,6 +99,35 @@ describe("the return path", () => {
     expect(log).toEqual([]);
   });
 
+  test("a destination that acknowledges the switchover unasked", async () => {
+    const { errors, log } = await read([bytes({ kind: "switchover-ack" }, pong(2)), bytes(SHUT)], {
+      complete: true,
+    });
+    expect({ errors, log }).toEqual({ errors: [], log: ["prepared", "confirmed"] });
+  });
+
+  test("a destination whose process ends, as QEMU's does when it refuses", async () => {
+    for (const code of ["ECONNRESET", "EPIPE"]) {
+      const cause = Object.assign(new Error(code), { code });
+      const error = new MigrationError("CHANNEL_FAILED", "Connection to 'x' failed: Broken pipe", { cause });
+      const { errors } = await read([bytes(pong(1))], { error });
+      expect(errors.map((one) => [one.code, one.message])).toEqual([
+        [
+          "CHANNEL_FAILED",
+          "The destination '127.0.0.1:4444' broke off the migration, and its own log may say why: " +
+            "Connection to 'x' failed: Broken pipe",
+        ],
+      ]);
+    }
+  });
+
+  test("a destination that refuses in words and then ends", async () => {
+    const cause = Object.assign(new Error("gone"), { code: "ECONNRESET" });
+    const error = new MigrationError("CHANNEL_FAILED", "Connection to 'x' failed", { cause });
+    const { errors } = await read([bytes({ kind: "shut", status: 1 })], { error });
+    expect(errors.map(({ code }) => code)).toEqual(["PEER_REFUSED"]);
+  });
+
   test("a channel that breaks keeps its own words", async () => {
     const error = new MigrationError("CHANNEL_FAILED", "Connection to 'x' failed: Connection reset by peer");
     expect((await read([], { error })).errors).toEqual([error]);

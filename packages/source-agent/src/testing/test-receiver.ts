@@ -45,6 +45,8 @@ export class TestReceiver implements AsyncDisposable {
   readonly arrivals: { readonly at: number; readonly bytes: number }[] = [];
   description: unknown;
   bytes = 0;
+  /** Pages that came as deltas. */
+  deltas = 0;
   /** Resolves, never rejects, when the connection is over: with why it ended early, or undefined. */
   readonly over: Promise<MigrationError | undefined>;
   readonly #listener: Listener;
@@ -116,6 +118,10 @@ export class TestReceiver implements AsyncDisposable {
         page: (block, offset, bytes) => {
           this.ram[block]!.set(bytes, offset);
           this.#behaviour.onItem?.("page");
+        },
+        presentPage: (block, offset) => {
+          this.deltas++;
+          return this.ram[block]!.subarray(offset, offset + 4096);
         },
       },
     });
