@@ -35,6 +35,30 @@ test("every field, with its place and value", () => {
   ]);
 });
 
+test("elements of one name that are listed one after the other are numbered on", () => {
+  const element = { name: "bus", type: "uint8", size: 1 };
+  const device: VmDeviceDescription = {
+    name: "ide",
+    instance_id: 0,
+    size: 6,
+    fields: [
+      { ...element, index: 4 },
+      element,
+      { ...element, array_len: 2 },
+      element,
+      { ...element, name: "bus2" },
+    ],
+  };
+  expect([...walkDevice(device, new Uint8Array(6))].map(({ path }) => path)).toEqual([
+    "bus[4]",
+    "bus[5]",
+    "bus[6]",
+    "bus[7]",
+    "bus[8]",
+    "bus2",
+  ]);
+});
+
 describe("a payload that the description does not fit", () => {
   const walk = (payload: Uint8Array, device = uart) => refusal(() => [...walkDevice(device, payload)]);
 

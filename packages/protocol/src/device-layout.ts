@@ -54,7 +54,13 @@ interface Walk {
 /** @returns the offset behind what was walked. */
 function* walkLayout(walk: Walk, layout: Layout, at: number, prefix: string): Generator<DeviceField, number> {
   let offset = at;
-  for (const field of layout.fields) offset = yield* walkRun(walk, field, offset, prefix);
+  let before: { readonly name: string; readonly next: number } | undefined;
+  for (const field of layout.fields) {
+    // QEMU 10.0 gives no index to the last of several elements that it lists singly.
+    const index = field.index ?? (field.name === before?.name ? before.next : undefined);
+    offset = yield* walkRun(walk, field, index, offset, prefix);
+    before = { name: field.name, next: (index ?? 0) + (field.array_len ?? 1) };
+  }
   for (const subsection of layout.subsections ?? []) {
     offset += requireSubsection(walk, subsection, offset);
     offset = yield* walkLayout(walk, subsection, offset, `${prefix}{${subsection.vmsd_name}}.`);
@@ -62,21 +68,23 @@ function* walkLayout(walk: Walk, layout: Layout, at: number, prefix: string): Ge
   return offset;
 }
 
+/** @param first index of the element, or of the first one in a run; undefined: it is none of several. */
 function* walkRun(
   walk: Walk,
   field: VmFieldDescription,
+  first: number | undefined,
   at: number,
   prefix: string,
 ): Generator<DeviceField, number> {
   const path = prefix + field.name;
   if (field.array_len === undefined) {
-    return yield* walkField(walk, field, at, field.index === undefined ? path : `${path}[${field.index}]`);
+    return yield* walkField(walk, field, at, first === undefined ? path : `${path}[${first}]`);
   }
   // Elements without bytes are nothing to show, and a forged count of them would never end.
   if (field.size === 0) return at;
   let offset = at;
   for (let index = 0; index < field.array_len; index += 1) {
-    offset = yield* walkField(walk, field, offset, `${path}[${index}]`);
+    offset = yield* walkField(walk, field, offset, `${path}[${(first ?? 0) + index}]`);
   }
   return offset;
 }
