@@ -3,6 +3,7 @@ import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-stat
 import type { CarriedOpening, GuestRam, OpenRam, RamAccess } from "@peregrine/shared-state";
 import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
+import { setTimeout } from "node:timers/promises";
 import { watchArrival } from "./arrival.ts";
 import { now } from "./clock.ts";
 import { HandoverGate } from "./handover-gate.ts";
@@ -19,6 +20,9 @@ import { SilentPeer } from "./silent-peer.ts";
 import { outgoingConfiguration } from "./stream-configuration.ts";
 import { switchOver } from "./switchover.ts";
 import type { Handover, ThreadData } from "./thread-messages.ts";
+
+/** How long a destination that has broken one connection may take to end the main one, milliseconds. */
+const LAST_WORDS_MS = 1000;
 
 /** One attempt, as the migration thread sees it: its phases in their order. */
 export class MigrationRun {
@@ -51,6 +55,8 @@ export class MigrationRun {
     } catch (error) {
       // A write to a destination that has refused and closed fails; the refusal may still be unread.
       if (channel.error !== undefined) await this.#listening;
+      // It comes on the main connection, which may end a moment after another one has failed.
+      else if (this.#data.capabilities.multifd) await Promise.race([this.#listening, lastWordsMissed()]);
       // What gave up the attempt is the reason, whatever failed in consequence.
       this.#link.check();
       throw error;
@@ -58,6 +64,7 @@ export class MigrationRun {
       await this.#pages?.close();
       this.#link.signal.removeEventListener("abort", giveUp);
       channel.destroy();
+      await channel.closed;
     }
   }
 
@@ -172,6 +179,10 @@ export class MigrationRun {
     for (const section of sections) await section.start();
     return sections;
   }
+}
+
+async function lastWordsMissed(): Promise<void> {
+  await setTimeout(LAST_WORDS_MS, undefined, { ref: false });
 }
 
 /** Opens guest memory. Errors: INTERNAL when the module is not what it should be. */
