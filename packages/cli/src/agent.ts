@@ -203,7 +203,7 @@ export class Agent implements AgentControl {
 
   /** The same for this process itself. */
   report(): AgentReport {
-    const { error } = this.#outgoing;
+    const { confirmed, error } = this.#outgoing;
     return {
       name: this.#name,
       pid: process.pid,
@@ -216,6 +216,7 @@ export class Agent implements AgentControl {
       image: imageReport(this.#machine.summary),
       migration: this.#outgoing.query(),
       progress: this.#counters,
+      confirmed,
       error: error === undefined ? null : { code: error.code, message: error.message },
       downtime: this.#outgoing.downtimeBreakdown ?? null,
     };

@@ -145,6 +145,7 @@ test("a stored virtual machine that was sent without a confirmation is kept unde
   await receiveImage("vm-2");
   const migrate = await peregrine.run("migrate", "vm", socketOf("vm-2"), "--no-return-path");
   expect(migrate.status).toBe(0);
+  expect(migrate.stdout).toMatch(/^sent, without a confirmation, in /mu);
   const { status, stderr } = await agent.finished();
   expect(status).toBe(0);
   expect(stderr).toContain("vm.qemu.sent is kept");

@@ -12,6 +12,8 @@ export type Outcome =
       readonly downtimeParts: DowntimeBreakdown | null;
       readonly passes: number;
       readonly transferred: number;
+      /** Whether the destination has said that it has the guest. */
+      readonly confirmed: boolean;
       readonly summary: string;
     }
   | { readonly status: "failed" | "cancelled"; readonly code: string; readonly message: string };
@@ -25,6 +27,7 @@ export interface EndReport {
     readonly "error-desc"?: string | undefined;
   };
   readonly progress: { readonly pass: number; readonly transferred: number } | null;
+  readonly confirmed: boolean;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly downtime: DowntimeBreakdown | null;
 }
@@ -36,8 +39,9 @@ export function describeOutcome(report: EndReport): Outcome {
     case "completed": {
       const { "total-time": totalTime = 0, downtime = 0 } = migration;
       const { pass: passes = 0, transferred = 0 } = progress ?? {};
+      const how = report.confirmed ? "moved" : "sent, without a confirmation,";
       const summary =
-        `moved in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
+        `${how} in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
         `${formatSize(transferred)} sent, downtime ${formatTime(downtime)}${partsOf(report.downtime)}`;
       return {
         status: "completed",
@@ -46,6 +50,7 @@ export function describeOutcome(report: EndReport): Outcome {
         downtimeParts: report.downtime,
         passes,
         transferred,
+        confirmed: report.confirmed,
         summary,
       };
     }

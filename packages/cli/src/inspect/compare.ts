@@ -1,7 +1,7 @@
 import { differences, readStreamContents } from "@peregrine/stream-inspector";
-import type { StreamDifference } from "@peregrine/stream-inspector";
+import type { StreamDifference, Values } from "@peregrine/stream-inspector";
 import { formatSize } from "../size.ts";
-import { valueText } from "./field-text.ts";
+import { SHOWN_DIGITS, valueText } from "./field-text.ts";
 import { CODECS } from "./inspect-input.ts";
 import { openInputs } from "./inputs.ts";
 import type { Output } from "./output.ts";
@@ -45,10 +45,28 @@ function differenceText(difference: StreamDifference): string {
     }
     default: {
       const { device, path, type, values } = difference;
-      const [a, b] = values.map((value) => (value === null ? "none" : valueText(value, type)));
-      return `device '${device}': ${path === "" ? "its bytes" : path}: ${a} | ${b}`;
+      return `device '${device}': ${path === "" ? "its bytes" : path}${valuesText(values, type)}`;
     }
   }
+}
+
+/** Both values; of long ones what stands where they begin to differ. */
+function valuesText(values: Values, type: string): string {
+  const at = firstDifference(values);
+  const [a, b] = values.map((value) => {
+    if (value === null) return "none";
+    return valueText(typeof value === "string" ? value.slice(at) : value, type);
+  });
+  return `${at === 0 ? "" : `, from byte ${at / 2} on`}: ${a} | ${b}`;
+}
+
+/** Digits of hex, a whole byte's, that two long values have in common. */
+function firstDifference([a, b]: Values): number {
+  if (typeof a !== "string" || typeof b !== "string" || Math.max(a.length, b.length) <= SHOWN_DIGITS)
+    return 0;
+  let at = 0;
+  while (a[at] === b[at]) at += 1;
+  return at - (at % 2);
 }
 
 function pagesText(difference: StreamDifference & { readonly item: "pages" }): string {

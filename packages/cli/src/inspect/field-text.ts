@@ -1,7 +1,7 @@
 import type { NamedField } from "@peregrine/stream-inspector";
 
 /** Digits of hex that are shown of a long value. */
-const SHOWN_DIGITS = 64;
+export const SHOWN_DIGITS = 64;
 /** From here on the hexadecimal form of a number tells something. */
 const SMALLEST_HEX = 10;
 
