@@ -99,7 +99,7 @@ describe("a payload that the description does not fit", () => {
     });
     expect([...walkDevice(device(655), new Uint8Array(655))]).toHaveLength(655 * 101);
     expect(walk(new Uint8Array(1_000_000), device(1_000_000)).message).toBe(
-      "The vmdescription does not fit: 's[655].n' is one of more than 65536 fields without bytes",
+      "The vmdescription does not fit: 's[655].n[36]' is one of more than 65536 fields without bytes",
     );
   });
 

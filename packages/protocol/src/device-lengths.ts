@@ -64,7 +64,7 @@ export class DeviceLengths {
     const footers = place.footers === "present";
     if (footers || place.remaining !== undefined || section.device.undivided === undefined) {
       if (place.behind === "quiet") return undefined;
-      throw unmeasuredDevice(section.header, footers);
+      throw unmeasuredDevice(section.header, footers, input.offset + available);
     }
     return { item: "undivided", section, length: Math.max(0, available - 1) };
   }

@@ -187,7 +187,8 @@ test("a truncated stream: every device that is whole, then what is missing", () 
     const end = () => decodeDevices([bytes.slice(0, length)], recorder);
     const ended = length === describedStream({ description: undefined }).length;
     if (ended) end();
-    else expect(refusal(end)).toMatchObject({ code: length < uartEnd ? "BAD_SECTION" : "TRUNCATED" });
+    else if (length < uartEnd) expect(refusal(end)).toMatchObject({ code: "BAD_SECTION" });
+    else expect(refusal(end)).toMatchObject({ code: "TRUNCATED", offset: length });
     expect(recorder.log.includes(DEVICES[0]!)).toBe(length >= uartEnd);
   }
 });

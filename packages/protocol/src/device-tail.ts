@@ -128,9 +128,12 @@ export class DeviceTail {
   }
 }
 
-/** The stream ended in or behind a device section, and nothing in it tells where that ends. */
-export function unmeasuredDevice(header: SectionHeader, footers: boolean): MigrationError {
-  if (footers) return truncated(`the rest of the section '${header.name}' and its footer`);
+/**
+ * The stream, or the package, ended in or behind a device section, and nothing in it tells where that ends.
+ * @param end offset in the stream where it did.
+ */
+export function unmeasuredDevice(header: SectionHeader, footers: boolean, end: number): MigrationError {
+  if (footers) return truncated(`the rest of the section '${header.name}' and its footer`, { offset: end });
   return new MigrationError(
     "BAD_SECTION",
     `The device sections from '${header.name}' on cannot be told apart: the stream has neither section ` +
