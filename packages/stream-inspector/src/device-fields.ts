@@ -48,20 +48,26 @@ function layoutTree(
 ): FieldTree {
   // Names are a peer's: none of them may be that of something inherited.
   const tree = Object.create(null) as { [name: string]: FieldTree };
-  for (const field of described) {
-    const name = field.index === undefined ? field.name : `${field.name}[${field.index}]`;
-    tree[name] = field.array_len === undefined ? elementTree(field, fields) : arrayTree(field, fields);
+  const unique = uniqueNames();
+  for (let at = 0; at < described.length;) {
+    const { name, array_len: length, index } = described[at]!;
+    const elements: FieldTree[] = [];
+    const first = at;
+    // Elements of one name that follow each other are one array, however they are described.
+    for (; described[at]?.name === name; at += 1) pushElements(elements, described[at]!, fields);
+    const isArray = length !== undefined || index !== undefined || at - first > 1;
+    tree[unique(name)] = isArray ? elements : elements[0]!;
   }
-  for (const subsection of subsections) tree[`{${subsection.vmsd_name}}`] = layoutTree(subsection, fields);
+  for (const subsection of subsections) {
+    tree[unique(`{${subsection.vmsd_name}}`)] = layoutTree(subsection, fields);
+  }
   return tree;
 }
 
-function arrayTree(field: VmFieldDescription, fields: Iterator<NamedField>): FieldTree {
-  // Elements without bytes are not walked.
-  const length = field.size === 0 ? 0 : (field.array_len ?? 0);
-  const elements: FieldTree[] = [];
-  for (let index = 0; index < length; index++) elements.push(elementTree(field, fields));
-  return elements;
+function pushElements(elements: FieldTree[], field: VmFieldDescription, fields: Iterator<NamedField>): void {
+  // Of a run of elements without bytes none is walked.
+  const count = field.array_len === undefined ? 1 : field.size === 0 ? 0 : field.array_len;
+  for (let index = 0; index < count; index++) elements.push(elementTree(field, fields));
 }
 
 function elementTree(field: VmFieldDescription, fields: Iterator<NamedField>): FieldTree {
@@ -77,4 +83,14 @@ function plainValue(field: DeviceField, payload: Uint8Array): NamedField["value"
   const value = deviceValue(field, payload);
   if (typeof value === "bigint") return value.toString();
   return value instanceof Uint8Array ? hexOf(value) : value;
+}
+
+/** Numbers names from the second time on that they come. */
+export function uniqueNames(): (name: string) => string {
+  const times = new Map<string, number>();
+  return (name) => {
+    const time = (times.get(name) ?? 0) + 1;
+    times.set(name, time);
+    return time === 1 ? name : `${name} (${time})`;
+  };
 }

@@ -18,7 +18,7 @@ export type { PageCounts } from "./page-counts.ts";
 export type { PassSummary } from "./pass-counter.ts";
 export type { BlockSummary } from "./ram-statistics.ts";
 export { differences } from "./stream-diff.ts";
-export type { StreamDifference } from "./stream-diff.ts";
+export type { StreamDifference, Values } from "./stream-diff.ts";
 export type { InspectListener } from "./stream-inspector.ts";
 export { missingPages } from "./stream-summary.ts";
 export type { ChannelSummary, StreamSummary } from "./stream-summary.ts";

@@ -1,6 +1,6 @@
 import { WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { CutBy, Limits, SectionHeader, VmDescription } from "@peregrine/protocol";
-import { namedFields } from "./device-fields.ts";
+import { namedFields, uniqueNames } from "./device-fields.ts";
 import type { NamedField } from "./device-fields.ts";
 import { DeviceStore, sectionName } from "./device-store.ts";
 import type { StoredDevice } from "./device-store.ts";
@@ -125,11 +125,15 @@ function fieldsOf(store: DeviceStore, { header, payload }: StoredDevice): Map<st
   if (described === undefined) {
     return new Map([["", { path: "", type: "buffer", value: hexOf(payload) }]]);
   }
-  return new Map([...namedFields(described, payload)].map((field) => [field.path, field]));
+  const unique = uniqueNames();
+  const fields = new Map<string, Field>();
+  for (const field of namedFields(described, payload)) fields.set(unique(field.path), field);
+  return fields;
 }
 
 function byName({ devices }: DeviceStore): Map<string, StoredDevice> {
-  return new Map(devices.map((device) => [sectionName(device.header), device]));
+  const unique = uniqueNames();
+  return new Map(devices.map((device) => [unique(sectionName(device.header)), device]));
 }
 
 /** Every key with its values, in the order of the first map; then those that only the second one has. */

@@ -155,6 +155,7 @@ export class StreamInspector {
       vmDescription: this.#described,
       sections: this.#sections,
       devices: this.#devices,
+      undivided: this.#undivided !== undefined,
       blocks: this.statistics.blocks(),
       passes: this.statistics.passes(),
       discardedPages: this.statistics.discardedPages,

@@ -19,6 +19,8 @@ export interface StreamSummary {
   readonly vmDescription: boolean;
   readonly sections: number;
   readonly devices: number;
+  /** Nothing tells the device sections apart, so they are not counted. */
+  readonly undivided: boolean;
   readonly blocks: readonly BlockSummary[];
   readonly passes: readonly PassSummary[];
   readonly discardedPages: number;

@@ -43,17 +43,22 @@ export function summaryLines(summary: StreamSummary): string[] {
     ...memoryLines(summary),
     ...channelLines(summary),
     ...diskLines(summary),
+    ...(summary.undivided
+      ? ["", "Nothing tells the device sections apart, nor whether the last of them is complete."]
+      : []),
   ];
 }
 
 function framing({ configuration, footers, vmDescription, complete }: StreamSummary): string {
+  if (footers === undefined) return "not known: no section is complete";
+  const has = (part: string, there: boolean): string => (there ? part : `no ${part}`);
   const parts = [
-    `${configuration ? "" : "no "}configuration`,
-    `${footers === true ? "" : "no "}footers`,
-    ...(complete || vmDescription ? [`${vmDescription ? "" : "no "}vmdescription`] : []),
+    has("configuration", configuration),
+    has("footers", footers),
+    // It comes last, so one that is cut off may have had it.
+    ...(complete || vmDescription ? [has("vmdescription", vmDescription)] : []),
   ].join(", ");
-  if (configuration || footers === true) return parts;
-  return `${parts}: as machine types up to 2.3 have it`;
+  return configuration || footers ? parts : `${parts}: as machine types up to 2.3 have it`;
 }
 
 const COUNT_TITLES = ["PAGES", "ZERO", "DELTAS", "DELTA BYTES", "COMPRESSED", "REPEATS", "BYTES"];

@@ -24,12 +24,12 @@ function validity({ bytes, machineType, sections, devices, footers, vmDescriptio
   return { bytes, machineType, sections, devices, footers, vmDescription };
 }
 
-function validText({ bytes, machineType, sections, devices, blocks }: StreamSummary): string {
+function validText({ bytes, machineType, sections, devices, undivided, blocks }: StreamSummary): string {
   const facts = [
     ...(machineType === undefined ? [] : [machineType]),
     counted(bytes, "byte"),
     counted(sections, "section"),
-    devices === 0 ? "devices that cannot be told apart" : counted(devices, "device"),
+    undivided ? "devices that cannot be told apart" : counted(devices, "device"),
     `every page of ${counted(blocks.length, "RAM block")}`,
   ];
   return `valid: ${facts.join(", ")}`;
