@@ -12,7 +12,7 @@ export interface Connection {
 const HEAD_BYTES = 4;
 /** Connections that may wait for their first bytes at once; more are closed. */
 const MAX_STRANGERS = 256;
-/** Milliseconds that a connection has for saying what it is once the stream is complete. */
+/** Milliseconds that connections have for saying what they are once the stream is complete. */
 const STRANGERS_WAIT = 500;
 
 export interface ConnectionsOptions {
@@ -20,6 +20,8 @@ export interface ConnectionsOptions {
   readonly interruption: Interruption;
   /** Takes a connection that begins as a multifd channel does. */
   readonly multifd: (connection: Connection) => void;
+  /** Milliseconds that a connection may keep {@link Connections.identified} waiting. Default: 500. */
+  readonly strangersWait?: number;
 }
 
 /**
@@ -45,13 +47,12 @@ export class Connections {
 
   /** Every connection that came has said what it is; one that says nothing is waited for a moment only. */
   async identified(): Promise<void> {
-    // What the kernel has accepted is here after a turn.
-    await new Promise<void>((resolve) => {
-      setImmediate(resolve);
-    });
+    // Between two turns the kernel is asked for the connections that it has accepted.
+    await turn();
+    await turn();
     if (this.#strangers.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, STRANGERS_WAIT);
+    const timer = setTimeout(resolve, this.#options.strangersWait ?? STRANGERS_WAIT);
     await Promise.race([promise, Promise.all(this.#strangers.values())]);
     clearTimeout(timer);
   }
@@ -90,6 +91,12 @@ export class Connections {
       this.#main.resolve(connection);
     }
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }
 
 /** Fewer bytes when the channel ends or breaks; whoever reads on finds that out. */

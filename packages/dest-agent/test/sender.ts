@@ -44,9 +44,15 @@ export class Sender {
     }
   }
 
-  /** Resolves when the destination has sent its last message. */
+  /** Resolves when the destination has sent its last message. Rejects when it ends without one. */
   async shut(): Promise<void> {
-    while (this.messages.at(-1)?.kind !== "shut") await this.received(this.messages.length + 1);
+    const ended = this.ended.then(() => true);
+    while (this.messages.at(-1)?.kind !== "shut") {
+      const next = this.received(this.messages.length + 1).then(() => false);
+      if ((await Promise.race([next, ended])) && this.messages.at(-1)?.kind !== "shut") {
+        throw new Error("the destination has ended the connection without a word");
+      }
+    }
   }
 
   async #listen(): Promise<MigrationError | undefined> {

@@ -1,0 +1,44 @@
+import { deflateSync, zstdCompressSync } from "node:zlib";
+import { describe, expect, test } from "vitest";
+import { openCompressor } from "../../protocol/test/compressors.ts";
+import { inflatePage, openDecompressor } from "./decompressors.ts";
+
+/** Bytes that are made at once. */
+const CHUNK = 64 * 1024;
+
+function pattern(length: number, seed: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => seed * index + (index >> 8));
+}
+
+describe.each(["zlib", "zstd"] as const)("a channel of %s", (compression) => {
+  const compressed = (bytes: Uint8Array): Uint8Array =>
+    compression === "zlib" ? deflateSync(bytes) : zstdCompressSync(bytes);
+
+  test("is decompressed packet by packet", async () => {
+    const compressor = openCompressor(compression);
+    const decompressor = openDecompressor(compression);
+    for (const [seed, length] of [4096, 128 * 4096, 4096, 16 * 4096, 17 * 4096].entries()) {
+      const bytes = pattern(length, seed);
+      const data = (await compressor.compress(bytes)).slice();
+      const result = await decompressor.decompress(data, length);
+      expect(Buffer.compare(result, bytes)).toBe(0);
+    }
+  });
+
+  test.each([1, CHUNK, 256 * CHUNK])("never makes more than it is told to: %i bytes more", async (more) => {
+    const data = compressed(new Uint8Array(CHUNK + more));
+    await expect(openDecompressor(compression).decompress(data, CHUNK)).rejects.toThrow();
+  });
+
+  test("fails for good on damaged data", async () => {
+    const decompressor = openDecompressor(compression);
+    await expect(decompressor.decompress(pattern(100, 7), 4096)).rejects.toThrow();
+    await expect(decompressor.decompress(compressed(new Uint8Array(4096)), 4096)).rejects.toThrow();
+  });
+});
+
+test("a page is never larger than it may be", () => {
+  const page = pattern(4096, 3);
+  expect(Buffer.compare(inflatePage(deflateSync(page), 4096), page)).toBe(0);
+  expect(() => inflatePage(deflateSync(new Uint8Array(2 ** 25)), 4096)).toThrow();
+});
