@@ -200,6 +200,7 @@ describe("a connection", () => {
     expect(error.message).toMatch(
       / \(connection 2 of the 3 for multifd: the destination has to have multifd switched on, with as many channels\)$/u,
     );
+    await link.close();
   });
 
   test("that takes nothing holds the sender back, and what is held is bounded", async () => {
@@ -247,6 +248,7 @@ describe("a connection", () => {
     const reason = new MigrationError("CANCELLED", "enough");
     link.abort.abort(reason);
     expect(await sending).toBe(reason);
+    await link.close();
     gate.resolve();
   });
 });

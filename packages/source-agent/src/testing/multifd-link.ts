@@ -88,11 +88,17 @@ export class MultifdLink implements AsyncDisposable {
     this.#stream!.resetPeriod();
   }
 
+  /** Closes the sender. Resolves when the channels are closed, too. */
+  async close(): Promise<void> {
+    await this.#pages!.close();
+    await Promise.all(this.#connections.slice(1).map(({ closed }) => closed));
+  }
+
   /** The receiver comes to the end of the memory, and the sender is closed. */
   async finish(): Promise<void> {
     await this.#stream!.flush();
     await this.receiver.complete;
-    await this.#pages!.close();
+    await this.close();
   }
 
   /** Checks that the receiver's memory is the guest's. */

@@ -1,5 +1,19 @@
-import { DEFAULT_LIMITS, MultifdChannelDecoder, RamDecoder, StreamDecoder } from "@peregrine/protocol";
-import type { MultifdInit, MultifdPages, MultifdSink, RamBlockEntry, RamSink } from "@peregrine/protocol";
+import {
+  ByteWriter,
+  DEFAULT_LIMITS,
+  encodeReturnMessage,
+  MultifdChannelDecoder,
+  RamDecoder,
+  StreamDecoder,
+} from "@peregrine/protocol";
+import type {
+  MultifdInit,
+  MultifdPages,
+  MultifdSink,
+  RamBlockEntry,
+  RamSink,
+  ReturnMessage,
+} from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import { formatUri, listen } from "@peregrine/transport";
 import type { Channel, Listener } from "@peregrine/transport";
@@ -9,6 +23,8 @@ import { openDecompressor } from "./stream-decompressor.ts";
 export interface MultifdReceiverOptions {
   readonly channels: number;
   readonly mode: MultifdSyncMode;
+  /** What it answers when everything is there: 0 accepts it. Without it nothing is answered. */
+  readonly shut?: number;
   /** Waited for before anything is read from a connection; the first one is the main one. */
   readonly mayRead?: (connection: number) => Promise<void>;
 }
@@ -118,30 +134,44 @@ export class MultifdReceiver implements AsyncDisposable {
   }
 
   async #readMain(main: Channel): Promise<void> {
-    const meetAtSections = this.#options.mode === "section";
-    let over = false;
+    const { mode, shut } = this.#options;
+    let end: "memory" | "stream" | undefined;
     const ram = new RamDecoder({ limits: DEFAULT_LIMITS, sink: this.#sink(() => decoder.suspend()) });
     const decoder = new StreamDecoder({
       limits: DEFAULT_LIMITS,
       handler: {
         configuration: () => {},
-        open: () => ram,
-        close: ({ kind }) => {
+        open: ({ name }) => (name === "ram" ? ram : { payload: () => {} }),
+        close: ({ name, kind }) => {
+          if (name !== "ram") return;
           this.items.push(kind);
-          over = kind === "end";
-          if (meetAtSections) decoder.suspend();
+          if (kind === "end") end = "memory";
+          if (mode === "section") decoder.suspend();
         },
-        command: () => {},
+        command: (command) => {
+          if (command.kind === "ping") void this.#answer(main, { kind: "pong", value: command.value });
+        },
         endMark: () => {},
-        vmDescription: () => {},
+        vmDescription: () => {
+          end = "stream";
+        },
       },
     });
     await this.#options.mayRead?.(0);
     for await (const chunk of main.read()) {
       for (let free = decoder.push(chunk); !free; free = decoder.resume()) await this.#meeting.meet();
-      if (over) return;
+      if (end === "stream") break;
+      if (end === "memory" && shut === undefined) return;
     }
-    throw new Error("the main stream ended before the END section");
+    if (end === undefined) throw new Error("the main stream ended before the END section");
+    if (shut !== undefined) await this.#answer(main, { kind: "shut", status: shut });
+  }
+
+  async #answer(main: Channel, message: ReturnMessage): Promise<void> {
+    const writer = new ByteWriter();
+    encodeReturnMessage(writer, message);
+    // A source that has gone is noticed by the reader.
+    await main.write(writer.view()).catch(() => {});
   }
 
   async #readChannel(connection: Channel, channel: number): Promise<void> {
