@@ -1,4 +1,4 @@
-import { ByteWriter, encodeMultifdDeviceState, MigrationError } from "@peregrine/protocol";
+import { ByteWriter, encodeFooter, encodeMultifdDeviceState, MigrationError } from "@peregrine/protocol";
 import { openMachineRam } from "@peregrine/shared-state/testing";
 import { describe, expect, test } from "vitest";
 import { openCompressor } from "../../protocol/test/compressors.ts";
@@ -6,7 +6,8 @@ import { feedImage, keptOpen } from "../test/in-process.ts";
 import { memoryOf } from "../test/machines.ts";
 import { channelPieces, mainStream, UUID } from "../test/multifd-stream.ts";
 import type { ChannelItem, Meetings } from "../test/multifd-stream.ts";
-import { pageOf, qemuStream, TODAY } from "../test/qemu-stream.ts";
+import { pageOf, qemuStream, RAM_ID, TODAY } from "../test/qemu-stream.ts";
+import { bytesOf } from "../test/stream-maker.ts";
 
 const SYNCS: readonly ChannelItem[] = ["sync", "sync", "sync"];
 const MAIN = mainStream(qemuStream(), "flush records");
@@ -55,6 +56,26 @@ describe.each<Meetings>(["flush records", "section ends"])("channels that meet a
     expect(Buffer.compare(ram!, expected)).toBe(0);
     expect(statistics.progress().pages).toBe(5);
     expect(image.carried.opening().uuid).toEqual(UUID);
+  });
+
+  test("go on though the footer is not there: it comes with what the source sends next", async () => {
+    const main = Buffer.from(mainStream(qemuStream(), meetings).bytes);
+    const footer = main.indexOf(Buffer.from(bytesOf((w) => encodeFooter(w, RAM_ID))));
+    const channel = await channelPieces(["sync", page(0, 1), "sync", "sync"]);
+    const taken = Promise.withResolvers<void>();
+    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+      yield main.subarray(0, footer);
+      await taken.promise;
+      yield* keptOpen(main.subarray(footer));
+    }
+    async function* pieces(): AsyncGenerator<Uint8Array, void, void> {
+      yield* channel.slice(0, 3);
+      taken.resolve();
+      yield* keptOpen(...channel.slice(3));
+    }
+    const { error, statistics } = await feedImage({ chunks: chunks(), multifd: [pieces()] });
+    expect(error).toBeUndefined();
+    expect(statistics.progress().pages).toBe(1);
   });
 
   test("hold the main stream back until they are there", async () => {

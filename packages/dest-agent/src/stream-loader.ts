@@ -108,6 +108,12 @@ export class StreamLoader implements StreamHandler {
     });
   }
 
+  payloadEnd(header: SectionHeader): void {
+    if (!isRam(header)) return;
+    if (header.kind === "start") this.#ram?.requireBlockList();
+    this.#suspendFor(() => this.#meetChannels(header.kind));
+  }
+
   close(header: SectionHeader): void {
     if (isRam(header)) this.#closeRam(header.kind);
     else this.#suspendFor(this.#options.machine.closeDevice());
@@ -163,23 +169,24 @@ export class StreamLoader implements StreamHandler {
     this.#suspendFor(() => multifd.meet());
   }
 
-  #closeRam(kind: SectionHeader["kind"]): void {
-    const { machine } = this.#options;
-    if (kind === "start") this.#ram?.requireBlockList();
-    if (kind === "end") machine.endRam();
-    this.#suspendFor(() => this.#afterRam(kind));
-  }
-
-  async #afterRam(kind: SectionHeader["kind"]): Promise<void> {
-    const { machine, multifd, returnPath } = this.#options;
+  /** Channels meet here, not behind the footer: it comes with the next section, for which the source may need them. */
+  async #meetChannels(kind: SectionHeader["kind"]): Promise<void> {
+    const { multifd } = this.#options;
     if (!this.#flushRecords) await multifd?.meet();
     if (kind === "end") multifd?.memoryComplete();
+  }
+
+  #closeRam(kind: SectionHeader["kind"]): void {
+    const { machine, multifd, returnPath } = this.#options;
+    if (kind === "end") machine.endRam();
     if (kind !== "start") return;
-    await machine.ramStarted({
-      footers: this.#decoder.footers === "present",
-      returnPath: returnPath.isOpen,
-      uuid: multifd?.uuid,
-    });
+    this.#suspendFor(() =>
+      machine.ramStarted({
+        footers: this.#decoder.footers === "present",
+        returnPath: returnPath.isOpen,
+        uuid: multifd?.uuid,
+      }),
+    );
   }
 }
 

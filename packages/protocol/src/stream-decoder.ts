@@ -335,7 +335,10 @@ export class StreamDecoder {
   }
 
   #payload(section: OpenSection, input: ByteReader): boolean {
-    if (section.decoder.decode(input)) return this.#expect({ item: "footer", section });
+    if (section.decoder.decode(input)) {
+      this.#handler.payloadEnd?.(section.header);
+      return this.#expect({ item: "footer", section });
+    }
     const limit = this.#limits.maxItemBytes;
     // What is on hand while the handler waits is not held for the item.
     if (this.#suspended || input.available <= limit) return false;

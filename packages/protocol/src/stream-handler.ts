@@ -19,6 +19,11 @@ export interface StreamHandler {
   open(header: SectionHeader): PayloadDecoder | OpaqueDevice;
   /** A PART or END section begins. Its payload goes to the decoder of its START. */
   part?(header: SectionHeader): void;
+  /**
+   * The payload of a section is complete. Its footer may be a long time in coming: a source sends on what it has
+   * written at the end of a payload, and the footer with what follows.
+   */
+  payloadEnd?(header: SectionHeader): void;
   /** A section of any kind is complete, its footer included. */
   close?(header: SectionHeader): void;
   /** After `packaged` the contents of the package follow as calls like any others. */

@@ -3,7 +3,7 @@ import { SMALL_BLOCKS, smallStream, writeHead, writeRamSection, writeRamStart } 
 import { decodeAll, Recorder, refusal, written } from "../test/support.ts";
 import type { Event } from "../test/support.ts";
 import { DEFAULT_LIMITS, encodeEndMark, RamPageEncoder, StreamDecoder, WIRE_PAGE_SIZE } from "./index.ts";
-import type { StreamHandler } from "./index.ts";
+import type { SectionHeader, StreamHandler } from "./index.ts";
 
 const STREAM = smallStream();
 const ALL = decodeAll([STREAM.slice()]);
@@ -98,6 +98,32 @@ describe("a suspended decoder", () => {
     expect(decoder.push(stream)).toBe(false);
     expect(decoder.resume()).toBe(true);
     expect(decoder.finished).toBe(true);
+  });
+
+  test("is told of the end of each payload before its footer", () => {
+    const handler = new Recorder(DEFAULT_LIMITS);
+    const sections: string[] = [];
+    const waiting = {
+      payloadEnd: ({ kind, name }: SectionHeader) => {
+        // Of the section that follows, and of the footer, nothing has been pushed yet.
+        sections.push(`${kind} ${name} ends at ${decoder.offset} of ${pushed}`);
+        decoder.suspend();
+      },
+      close: ({ kind, name }: SectionHeader) => sections.push(`${kind} ${name} is closed`),
+    };
+    const decoder: StreamDecoder = new StreamDecoder({
+      limits: DEFAULT_LIMITS,
+      handler: Object.assign(handler, waiting),
+    });
+    let pushed = 0;
+    for (const byte of STREAM) {
+      pushed++;
+      if (!decoder.push(Uint8Array.of(byte))) expect(decoder.resume()).toBe(true);
+    }
+    const ends = sections.filter((_, index) => index % 2 === 0);
+    const closes = sections.filter((_, index) => index % 2 === 1);
+    expect(ends.length).toBeGreaterThan(3);
+    expect(ends.map((end) => end.replace(/ ends at (\d+) of \1$/, " is closed"))).toEqual(closes);
   });
 
   test("can be suspended between two chunks", () => {
