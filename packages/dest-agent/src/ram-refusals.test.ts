@@ -2,7 +2,7 @@ import { RamPageEncoder } from "@peregrine/protocol";
 import type { ByteWriter } from "@peregrine/protocol";
 import { beforeAll, describe, expect, test } from "vitest";
 import { feed, keptOpen } from "../test/in-process.ts";
-import { SMALL, stoppedSource } from "../test/machines.ts";
+import { memoryOf, SMALL, stoppedSource } from "../test/machines.ts";
 import { expectRefusal } from "../test/refusal.ts";
 import type { Refusal } from "../test/refusal.ts";
 import { command, ramPart, ramStart, TestStream } from "../test/stream-maker.ts";
@@ -17,6 +17,13 @@ const BLOCKS = [
   { name: "test.ram", length: 8 * 4096 },
   { name: "test.rom", length: 4096 },
 ];
+
+/** The reason, and what follows the block's name. */
+const DELTAS = [
+  ["wrong compression", [2, 0, 0]],
+  ["len overflow", [1, 0x10, 1]],
+  ["decode error", [1, 0, 2, 0, 0]],
+] as const;
 
 const page = (w: ByteWriter, name: string, offset: number): void => {
   new RamPageEncoder().page(w, name, offset, new Uint8Array(4096));
@@ -107,8 +114,52 @@ describe("guest memory", () => {
         ),
       { code: "BAD_RAM_PAGE", text: "Ack, bad migration stream!", at: ["ram-part", 5] },
     ],
+    ...DELTAS.map(([why, bytes]): [string, () => TestStream, Refusal] => [
+      `a delta with a ${why}`,
+      () =>
+        stream.with(
+          "ram-part",
+          ramPart("part", (w) => {
+            w.be64(0x40);
+            w.counted("test.ram");
+            w.bytes(Uint8Array.from(bytes));
+          }),
+        ),
+      { code: "BAD_RAM_PAGE", text: `Failed to load XBZRLE page - ${why}!`, at: ["ram-part", 5] },
+    ]),
+    [
+      "pages on channels that nobody reads",
+      () =>
+        stream.with(
+          "ram-part",
+          ramPart("part", (w) => {
+            w.be64(0x200);
+          }),
+        ),
+      { code: "LOAD_FAILED", text: "The source sends memory over multifd channels, which are off here" },
+    ],
   ])("%s", async (_, changed, refusal) => {
     await expectRefusal(changed(), refusal);
+  });
+
+  test("may come as deltas", async () => {
+    const { machine } = await stoppedSource(SMALL);
+    const known = await TestStream.of(machine);
+    const [before] = memoryOf(machine.guest.ram);
+    const encoder = new RamPageEncoder();
+    const deltas = ramPart("part", (w) => {
+      encoder.delta(w, "test.ram", 4096, Uint8Array.of(7, 2, 0xaa, 0xbb));
+      // A page that the guest has not used so far.
+      encoder.delta(w, "test.ram", 6 * 4096, Uint8Array.of(0, 1, 0xcc));
+    });
+    const fed = await feed({ chunks: keptOpen(known.before("ram-end", deltas).bytes) });
+    expect(fed.error).toBeUndefined();
+    const [after] = memoryOf(fed.guest.machine.guest.ram);
+    const expected = new Uint8Array(7 * 4096);
+    expected.set(before!);
+    expected.set([0xaa, 0xbb], 4096 + 7);
+    expected[6 * 4096] = 0xcc;
+    expect(Buffer.compare(after!, expected)).toBe(0);
   });
 
   test("blocks in another order are no difference", async () => {
