@@ -86,7 +86,7 @@ export class MigrationRun {
 
     const start = now();
     await this.#open(writer, opening, destination);
-    const pages = await this.#openPages({ ram, access, stream, channel, opening });
+    const pages = await this.#openPages({ ram, stream, channel, opening });
     const sections = await this.#startSections(ram, pages, stream, writer);
     await stream.flush();
     this.#statistics.setupTime = Math.round(now() - start);
@@ -147,7 +147,6 @@ export class MigrationRun {
 
   async #openPages(parts: {
     readonly ram: GuestRam;
-    readonly access: RamAccess;
     readonly stream: OutgoingStream;
     readonly channel: Channel;
     readonly opening: CarriedOpening;
@@ -159,7 +158,6 @@ export class MigrationRun {
       statistics: this.#statistics,
       connect: () => this.#connect(),
       signal: this.#link.signal,
-      failed: (error) => this.#link.fail(error),
       now,
     });
     this.#pages = pages;

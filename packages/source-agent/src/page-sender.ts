@@ -1,11 +1,9 @@
-import type { MigrationError } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   CarriedOpening,
   GuestRam,
   MigrationParameters,
   MigrationStatistics,
-  RamAccess,
 } from "@peregrine/shared-state";
 import type { Channel } from "@peregrine/transport";
 import type { OutgoingStream } from "./outgoing-stream.ts";
@@ -54,8 +52,6 @@ export interface PageSender {
 
 export interface PageSenderOptions {
   readonly ram: GuestRam;
-  /** How further threads get at the same memory. */
-  readonly access: RamAccess;
   readonly stream: OutgoingStream;
   /** Of the stream. Its bytes are written by the stream alone. */
   readonly channel: Channel;
@@ -68,8 +64,6 @@ export interface PageSenderOptions {
   readonly connect: () => Promise<Channel>;
   /** Aborted when the attempt is given up. */
   readonly signal: AbortSignal;
-  /** Gives the attempt up. */
-  readonly failed: (error: MigrationError) => void;
   /** Milliseconds. */
   readonly now: () => number;
 }

@@ -65,7 +65,7 @@ export class MultifdLink implements AsyncDisposable {
     const receiver = await MultifdReceiver.listen({ channels, mode, ...(mayRead && { mayRead }) });
     const link = new MultifdLink(openRam(machine.ram().data), receiver, options);
     try {
-      return { link, sender: await link.#open(machine) };
+      return { link, sender: await link.#open() };
     } catch (error) {
       await link[Symbol.asyncDispose]();
       throw error;
@@ -117,7 +117,7 @@ export class MultifdLink implements AsyncDisposable {
     await this.receiver[Symbol.asyncDispose]();
   }
 
-  async #open(machine: TestMachine): Promise<RamSender> {
+  async #open(): Promise<RamSender> {
     const { ram, statistics } = this;
     const { machineType, channels = 2, compression = "none", limit = 0, uuid } = this.#options;
     const now = (): number => this.#now;
@@ -136,7 +136,6 @@ export class MultifdLink implements AsyncDisposable {
     await writer.header(configuration);
     const pages = await openPageSender({
       ram,
-      access: machine.ram(),
       stream,
       channel,
       opening: { configuration, footers: true, early: [], uuid },
@@ -145,7 +144,6 @@ export class MultifdLink implements AsyncDisposable {
       statistics,
       connect: () => this.#connect(),
       signal: this.abort.signal,
-      failed: () => {},
       now,
     });
     this.#stream = stream;
