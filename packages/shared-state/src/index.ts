@@ -51,6 +51,5 @@ export type {
   StructField,
 } from "./state-description.ts";
 export { describeState, encodeState } from "./state-encode.ts";
-export type { XbzrleStatistics } from "./xbzrle-statistics.ts";
 export { walkState } from "./state-walk.ts";
 export type { WalkedState, WalkedValue } from "./state-walk.ts";
