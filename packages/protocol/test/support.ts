@@ -27,16 +27,16 @@ export function fromHex(text: string): Uint8Array {
   return Uint8Array.from(Buffer.from(text, "hex"));
 }
 
-/** Cuts the bytes after each of the given lengths; what is left is the last chunk. */
+/** Copies of the bytes, cut after each of the given lengths; what is left is the last chunk. */
 export function chunked(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   let at = 0;
   for (const length of lengths) {
     if (at >= bytes.length) break;
-    chunks.push(bytes.slice(at, at + length));
+    chunks.push(new Uint8Array(bytes.subarray(at, at + length)));
     at += length;
   }
-  if (at < bytes.length) chunks.push(bytes.slice(at));
+  if (at < bytes.length) chunks.push(new Uint8Array(bytes.subarray(at)));
   return chunks;
 }
 
