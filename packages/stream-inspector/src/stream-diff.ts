@@ -1,5 +1,5 @@
 import { WIRE_PAGE_SIZE } from "@peregrine/protocol";
-import type { CutBy, Limits, SectionHeader, VmDescription } from "@peregrine/protocol";
+import type { CutBy, Limits, SectionHeader, VmDescription, VmDeviceDescription } from "@peregrine/protocol";
 import { namedFields, uniqueNames } from "./device-fields.ts";
 import type { NamedField } from "./device-fields.ts";
 import { DeviceStore, sectionName } from "./device-store.ts";
@@ -109,7 +109,11 @@ function* deviceDifferences(device: string, a: Side, b: Side): Generator<StreamD
   const versions: Values = [inA?.header.version ?? null, inB?.header.version ?? null];
   if (versions[0] !== versions[1]) yield { item: "device", device, values: versions };
   if (inA === null || inB === null) return;
-  const [fieldsOfA, fieldsOfB] = [fieldsOf(a[0], inA), fieldsOf(b[0], inB)];
+  const [describedInA, describedInB] = [a[0].describedAs(inA.header), b[0].describedAs(inB.header)];
+  // Fields can be compared with fields only.
+  const described = describedInA !== undefined && describedInB !== undefined;
+  const fieldsOfA = described ? fieldsOf(describedInA, inA.payload) : wholeOf(inA.payload);
+  const fieldsOfB = described ? fieldsOf(describedInB, inB.payload) : wholeOf(inB.payload);
   for (const [path, fieldOfA, fieldOfB] of paired(fieldsOfA, fieldsOfB)) {
     const values: Values = [fieldOfA?.value ?? null, fieldOfB?.value ?? null];
     if (values[0] === values[1]) continue;
@@ -117,18 +121,18 @@ function* deviceDifferences(device: string, a: Side, b: Side): Generator<StreamD
   }
 }
 
-type Field = Pick<NamedField, "path" | "type" | "value">;
+type Field = Pick<NamedField, "type" | "value">;
 
-/** By path. The whole payload where nothing describes it. */
-function fieldsOf(store: DeviceStore, { header, payload }: StoredDevice): Map<string, Field> {
-  const described = store.describedAs(header);
-  if (described === undefined) {
-    return new Map([["", { path: "", type: "buffer", value: hexOf(payload) }]]);
-  }
+/** By path. */
+function fieldsOf(device: VmDeviceDescription, payload: Uint8Array): Map<string, Field> {
   const unique = uniqueNames();
   const fields = new Map<string, Field>();
-  for (const field of namedFields(described, payload)) fields.set(unique(field.path), field);
+  for (const field of namedFields(device, payload)) fields.set(unique(field.path), field);
   return fields;
+}
+
+function wholeOf(payload: Uint8Array): Map<string, Field> {
+  return new Map([["", { type: "buffer", value: hexOf(payload) }]]);
 }
 
 function byName({ devices }: DeviceStore): Map<string, StoredDevice> {

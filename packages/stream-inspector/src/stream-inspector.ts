@@ -79,6 +79,7 @@ export class StreamInspector {
   #section: SectionExtent | undefined;
   #inPackage = false;
   #undivided: SectionHeader | undefined;
+  #endMarkAwaited = false;
   #footers: boolean | undefined;
   #sections = 0;
   #devices = 0;
@@ -124,15 +125,16 @@ export class StreamInspector {
     try {
       return this.#decoder.end();
     } catch (error) {
-      if (this.#undivided === undefined || this.#ended || !MigrationError.is(error)) throw error;
-      // Nothing tells where such sections end, so the last byte was taken for the end mark.
-      const { name: section } = this.#undivided;
+      if (!this.#endMarkAwaited || this.#ended || !MigrationError.is(error)) throw error;
+      // Nothing tells where undivided sections end, so the last byte was taken for the end mark.
+      const section = this.#undivided!.name;
       throw locateError(truncated("the end mark"), { offset: this.#bytes, section });
     }
   }
 
   /** The reading has ended before its time: tells what was being read. */
   abandon(): void {
+    this.#tellHeader();
     const size = Math.max(0, this.#bytes - this.#told);
     const section = this.#section?.header.name;
     this.#tell({
@@ -228,6 +230,8 @@ export class StreamInspector {
 
   #ramDecoder({ name, version }: SectionHeader): PayloadDecoder {
     if (version > RAM_SECTION.version) throw unsupportedSectionVersion(name, version, RAM_SECTION.version);
+    if (this.statistics.blockCount > 0)
+      throw new MigrationError("BAD_SECTION_ORDER", `The section '${name}' came twice`);
     return this.#ram.decoder(this.#configuration, this.#options.fileOffset);
   }
 
@@ -251,6 +255,7 @@ export class StreamInspector {
         const { name, instance } = header;
         this.#tell({ item: "undivided", ...this.#extent(), name, instance });
         examineUndivided(bytes, header);
+        this.#endMarkAwaited = true;
       },
     };
   }
