@@ -45,8 +45,8 @@ export interface AgentReport extends AgentInfo {
   readonly image: ImageReport | null;
   /** Null before the first migration. */
   readonly progress: MigrationCounters | null;
-  /** Whether the destination of the last migration has said that it has the guest. */
-  readonly confirmed: boolean;
+  /** Whether the guest is known to be elsewhere: at a destination that has said so, or in a file. */
+  readonly moved: boolean;
   /** Why the last migration failed. */
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
   /** What the downtime of a completed migration was made of. */
@@ -107,7 +107,7 @@ export const ReceivedReport = v.looseObject({
     "error-desc": v.optional(v.string()),
   }),
   progress: v.nullable(Counters),
-  confirmed: v.boolean(),
+  moved: v.boolean(),
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
   downtime: v.nullable(Downtime),
 });

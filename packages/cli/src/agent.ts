@@ -21,6 +21,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
+import { parseUri } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import { imageReport } from "./agent-report.ts";
@@ -49,7 +50,7 @@ export interface AgentOptions {
   readonly run: RunControl;
   /** The guest is to arrive by this; without it, it was made here. */
   readonly incoming?: IncomingMigration;
-  /** Stays in run state `postmigrate` after the guest has moved away. */
+  /** Stays after the guest has moved away. */
   readonly keep: boolean;
 }
 
@@ -65,7 +66,8 @@ export class Agent implements AgentControl {
   readonly #outgoing: OutgoingMigration;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   readonly #end: (end: AgentEnd) => void;
-  readonly #outcomeRead = Promise.withResolvers<void>();
+  /** Of the last migration. */
+  #outcomeRead = Promise.withResolvers<void>();
   #target: string | undefined;
 
   constructor({ name, machine, run, incoming, keep }: AgentOptions) {
@@ -91,6 +93,12 @@ export class Agent implements AgentControl {
   /** Where the guest was sent last. */
   get target(): string | undefined {
     return this.#target;
+  }
+
+  /** Whether the guest is known to be elsewhere: at a destination that has said so, or in a file on the disk. */
+  get hasMoved(): boolean {
+    if (this.#outgoing.status !== "completed") return false;
+    return this.#outgoing.confirmed || (this.#target !== undefined && parseUri(this.#target).kind === "file");
   }
 
   /** Asks the agent to end. The first reason counts. */
@@ -132,7 +140,9 @@ export class Agent implements AgentControl {
 
   migrate(uri: string): void {
     this.#outgoing.migrate(uri);
+    // Connecting happens afterwards, so nothing has ended yet.
     this.#target = uri;
+    this.#outcomeRead = Promise.withResolvers();
   }
 
   /**
@@ -203,7 +213,7 @@ export class Agent implements AgentControl {
 
   /** The same for this process itself. */
   report(): AgentReport {
-    const { confirmed, error } = this.#outgoing;
+    const { error } = this.#outgoing;
     return {
       name: this.#name,
       pid: process.pid,
@@ -216,7 +226,7 @@ export class Agent implements AgentControl {
       image: imageReport(this.#machine.summary),
       migration: this.#outgoing.query(),
       progress: this.#counters,
-      confirmed,
+      moved: this.hasMoved,
       error: error === undefined ? null : { code: error.code, message: error.message },
       downtime: this.#outgoing.downtimeBreakdown ?? null,
     };
@@ -270,7 +280,7 @@ export class Agent implements AgentControl {
       return;
     }
     this.#publish({ name: "MIGRATION", data: { status: event.status } });
-    if (event.status === "completed" && !this.#keep) void this.#leave();
+    if (this.hasMoved && !this.#keep) void this.#leave();
   }
 
   /**

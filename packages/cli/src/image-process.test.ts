@@ -139,17 +139,30 @@ test("a stored virtual machine survives its agent, and its file goes when it has
   expect(await contentsOf("vm-2")).toEqual(before);
 });
 
-test("a stored virtual machine that was sent without a confirmation is kept under another name", async () => {
+test("a virtual machine that was sent without a confirmation is held until somebody knows better", async () => {
   const store = inDirectory("store");
   const agent = await holdImage("vm", "--store", store);
   await receiveImage("vm-2");
-  const migrate = await peregrine.run("migrate", "vm", socketOf("vm-2"), "--no-return-path");
-  expect(migrate.status).toBe(0);
-  expect(migrate.stdout).toMatch(/^sent, without a confirmation, in /mu);
-  const { status, stderr } = await agent.finished();
-  expect(status).toBe(0);
-  expect(stderr).toContain("vm.qemu.sent is kept");
-  expect(readdirSync(store)).toEqual(["vm.qemu.sent"]);
+  const sent = await peregrine.run("migrate", "vm", socketOf("vm-2"), "--no-return-path");
+  expect(sent).toMatchObject({ status: 0, stderr: "" });
+  expect(sent.stdout).toMatch(/^sent in .*; nobody was asked .* until peregrine quit vm$/mu);
+  expect(await peregrine.report("vm")).toMatchObject({ owner: "undecided", status: "paused", moved: false });
+  expect(readdirSync(store)).toEqual(["vm.qemu"]);
+
+  await receiveImage("vm-3");
+  expect(await peregrine.run("migrate", "vm", socketOf("vm-3"))).toMatchObject({ status: 0, stderr: "" });
+  expect(await agent.finished()).toMatchObject({ status: 0 });
+  expect(readdirSync(store)).toEqual([]);
+  expect(await contentsOf("vm-3")).toEqual(await contentsOf("vm-2"));
+});
+
+test("a virtual machine that was written into a file has moved there", async () => {
+  const agent = await holdImage("vm");
+  const file = inDirectory("vm.file");
+  const before = await contentsOf("vm");
+  expect(await peregrine.run("migrate", "vm", `file:${file}`)).toMatchObject({ status: 0, stderr: "" });
+  expect(await agent.finished()).toMatchObject({ status: 0 });
+  expect(readFileSync(file)).toEqual(before);
 });
 
 test("a source that waits for the answer keeps its guest when it cannot be stored", async () => {

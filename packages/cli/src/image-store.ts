@@ -8,8 +8,6 @@ import { copyImage } from "./image-copy.ts";
 const SUFFIX = ".qemu";
 /** Being written: of no use until it is complete. */
 const PART_SUFFIX = ".qemu.part";
-/** Sent away, and nobody said that it arrived. */
-const UNCONFIRMED_SUFFIX = ".qemu.sent";
 
 /** The place of one image in a directory. */
 export class ImageStore {
@@ -61,20 +59,11 @@ export class ImageStore {
     }
   }
 
-  /**
-   * The image was sent away. If nobody confirmed that it arrived, the file stays under another name.
-   * @returns its path then.
-   */
-  async release(confirmed: boolean): Promise<string | undefined> {
-    const unconfirmed = this.#pathWith(UNCONFIRMED_SUFFIX);
+  /** The image is elsewhere now. Errors: STORE_FAILED. */
+  async remove(): Promise<void> {
     try {
-      if (!confirmed) {
-        await this.#rename(this.path, unconfirmed);
-        return unconfirmed;
-      }
       await rm(this.path, { force: true });
       await this.#sync();
-      return undefined;
     } catch (cause) {
       throw storeError(`The image '${this.#name}' has moved, and ${this.path} could not be removed`, cause);
     }

@@ -8,7 +8,7 @@ export class StoredImage {
   readonly #store: ImageStore;
   readonly #machine: Machine;
   readonly #say: (text: string) => void;
-  #released: Promise<void> = Promise.resolve();
+  #released: Promise<void> | undefined;
 
   /** @param say prints one line for the user. */
   constructor(store: ImageStore, machine: Machine, say: (text: string) => void) {
@@ -39,24 +39,19 @@ export class StoredImage {
 
   /** Gives the file up as soon as the agent's guest has moved. */
   follow(agent: Agent): void {
-    agent.subscribe((event) => {
-      if (event.name !== "MIGRATION" || event.data.status !== "completed") return;
-      this.#released = this.#release(agent.outgoing.confirmed);
+    agent.subscribe(() => {
+      if (agent.hasMoved) this.#released ??= this.#release();
     });
   }
 
-  /** The file says what is true. Never rejects. */
+  /** The file is gone if the guest has moved. Never rejects. */
   async settled(): Promise<void> {
     await this.#released;
   }
 
-  async #release(confirmed: boolean): Promise<void> {
+  async #release(): Promise<void> {
     try {
-      const kept = await this.#store.release(confirmed);
-      if (kept === undefined) return;
-      this.#say(
-        `The destination did not confirm that it has the guest: ${kept} is kept, remove it when it runs`,
-      );
+      await this.#store.remove();
     } catch (error) {
       const { code, message } = MigrationError.from(error);
       this.#say(`${code}: ${message}; remove it, so that the guest is not held twice`);

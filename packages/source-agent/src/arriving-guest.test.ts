@@ -67,7 +67,8 @@ describe("a guest that is still arriving", () => {
     const expected = Buffer.alloc(PAGES * PAGE_SIZE, 3);
     for (let n = 1; n <= 20; n++) expected[n * PAGE_SIZE] = n === 5 ? 99 : n;
     expect(expected.equals(received!.memory[0]!)).toBe(true);
-    expect(source.run.state).toBe("postmigrate");
+    // Nobody has confirmed it, so it stays to be sent again.
+    expect([source.run.state, source.migration.ownership]).toEqual(["inmigrate", "undecided"]);
   });
 
   test("is not sent on any more when that is cancelled, and arrives here", async () => {

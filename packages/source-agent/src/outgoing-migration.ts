@@ -104,7 +104,9 @@ export class OutgoingMigration {
 
   get ownership(): Ownership {
     if (this.#run.handedOver) return "not-owner";
-    return this.#attempt?.handingOver === true || this.#run.state === "postmigrate" ? "undecided" : "owner";
+    // Who continues it here has decided.
+    const isSent = this.#handover?.confirmed === false && this.#run.state !== "running";
+    return this.#attempt?.handingOver === true || isSent ? "undecided" : "owner";
   }
 
   /**
@@ -297,9 +299,22 @@ export class OutgoingMigration {
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     this.#completeRate();
     this.#run.handedOver = confirmed;
-    const { state } = this.#run;
-    if (state === "finish-migrate" || state === "inmigrate") this.#run.set("postmigrate");
+    this.#leaveRunState();
     this.#state.set("active", "completed");
+  }
+
+  /** A machine that only passes through can be sent again until it is confirmed; it does not run here meanwhile. */
+  #leaveRunState(): void {
+    const staysHere = this.#machine.carried !== undefined && !this.confirmed;
+    switch (this.#run.state) {
+      case "finish-migrate":
+        this.#run.set(staysHere ? "paused" : "postmigrate");
+        return;
+      case "inmigrate":
+        if (!staysHere) this.#run.set("postmigrate");
+        return;
+      default:
+    }
   }
 
   /** A migration that was over before the first accounting has the rate of the whole. */

@@ -12,8 +12,8 @@ export type Outcome =
       readonly downtimeParts: DowntimeBreakdown | null;
       readonly passes: number;
       readonly transferred: number;
-      /** Whether the destination has said that it has the guest. */
-      readonly confirmed: boolean;
+      /** Whether the guest is known to be elsewhere. */
+      readonly moved: boolean;
       readonly summary: string;
     }
   | { readonly status: "failed" | "cancelled"; readonly code: string; readonly message: string };
@@ -27,7 +27,8 @@ export interface EndReport {
     readonly "error-desc"?: string | undefined;
   };
   readonly progress: { readonly pass: number; readonly transferred: number } | null;
-  readonly confirmed: boolean;
+  readonly name: string | null;
+  readonly moved: boolean;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly downtime: DowntimeBreakdown | null;
 }
@@ -39,10 +40,9 @@ export function describeOutcome(report: EndReport): Outcome {
     case "completed": {
       const { "total-time": totalTime = 0, downtime = 0 } = migration;
       const { pass: passes = 0, transferred = 0 } = progress ?? {};
-      const how = report.confirmed ? "moved" : "sent, without a confirmation,";
       const summary =
-        `${how} in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
-        `${formatSize(transferred)} sent, downtime ${formatTime(downtime)}${partsOf(report.downtime)}`;
+        `${report.moved ? "moved" : "sent"} in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
+        `${formatSize(transferred)} sent, downtime ${formatTime(downtime)}${partsOf(report.downtime)}${report.moved ? "" : unconfirmed(report.name)}`;
       return {
         status: "completed",
         totalTime,
@@ -50,7 +50,7 @@ export function describeOutcome(report: EndReport): Outcome {
         downtimeParts: report.downtime,
         passes,
         transferred,
-        confirmed: report.confirmed,
+        moved: report.moved,
         summary,
       };
     }
@@ -65,6 +65,10 @@ export function describeOutcome(report: EndReport): Outcome {
       return { status: "failed", code: error?.code ?? "COMMAND_FAILED", message };
     }
   }
+}
+
+function unconfirmed(name: string | null): string {
+  return `; nobody was asked whether it has arrived, so it is kept here until peregrine quit ${name ?? ""}`;
 }
 
 function partsOf(parts: DowntimeBreakdown | null): string {
