@@ -94,7 +94,7 @@ export class MigrationAttempt {
 
   /** Everything is sent, and the destination has not answered. */
   get handingOver(): boolean {
-    return this.#gate.passed;
+    return !this.#over && this.#gate.passed;
   }
 
   /**
