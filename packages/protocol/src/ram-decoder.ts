@@ -9,6 +9,7 @@ import {
   illegalRamOffset,
   limitExceeded,
   noBlockToContinue,
+  placeError,
   unknownRamBlock,
   unknownRamFlags,
 } from "./refusals.ts";
@@ -167,7 +168,7 @@ export class RamDecoder implements PayloadDecoder {
         case "block-list":
           if (!this.#list.decode(input)) return false;
           this.#next = "word";
-          this.#sink.blockList(this.#list.blocks);
+          this.#blockList();
           break;
       }
     }
@@ -201,6 +202,14 @@ export class RamDecoder implements PayloadDecoder {
         break;
     }
     throw unknownRamFlags(flags, this.#place());
+  }
+
+  #blockList(): void {
+    try {
+      this.#sink.blockList(this.#list.blocks);
+    } catch (error) {
+      throw placeError(error, this.#place());
+    }
   }
 
   #startRecord(offset: number, body: Body, continued: boolean): void {

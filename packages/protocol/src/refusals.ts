@@ -130,6 +130,12 @@ export function limitExceeded(what: string, value: number, limit: number, detail
   return new MigrationError("LIMIT_EXCEEDED", `${value} ${what} are more than the limit of ${limit}`, detail);
 }
 
+/** What a handler threw, with the place that it does not know. */
+export function placeError(error: unknown, place: MigrationErrorDetail): unknown {
+  if (!MigrationError.is(error) || error.offset !== undefined) return error;
+  return new MigrationError(error.code, error.message, { ...place, cause: error });
+}
+
 /** The same error, with the place added to its detail and, in words, to its message. */
 export function locateError(error: MigrationError, place: MigrationErrorDetail): MigrationError {
   const offset = error.offset ?? place.offset;

@@ -147,6 +147,18 @@ test("a handler cannot call back into the decoder that calls it", () => {
   expect(refusal(() => decoder.push(STREAM.slice())).code).toBe("INTERNAL");
 });
 
+test("an error that is not a MigrationError passes as it is, and again on every later call", () => {
+  const marker = new Error("a defect");
+  const handler = new Recorder(DEFAULT_LIMITS);
+  handler.endMark = () => {
+    throw marker;
+  };
+  const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler });
+  expect(() => decoder.push(STREAM.slice())).toThrow(marker);
+  expect(() => decoder.push(STREAM.slice())).toThrow(marker);
+  expect(() => decoder.end()).toThrow(marker);
+});
+
 test("finished says whether the stream may end", () => {
   const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: new Recorder(DEFAULT_LIMITS) });
   const changes: number[] = [];

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { DEFAULT_LIMITS } from "../src/index.ts";
 import type { ByteWriter, Limits, MigrationError } from "../src/index.ts";
-import { decodeAll, refusal, written } from "./support.ts";
+import { decodeAll, Recorder, refusal, written } from "./support.ts";
 
 /** A stream that is wrong in one place. `mark` notes the offset at which the mistake begins. */
 export interface Refusal {
@@ -12,6 +12,8 @@ export interface Refusal {
   readonly section?: string;
   readonly lastGood?: string;
   readonly limits?: Partial<Limits>;
+  /** What the stream is handed to. Default: one that takes everything. */
+  readonly recorder?: (limits: Limits) => Recorder;
 }
 
 /** Decodes the stream and checks every part of the error: code, text, place in words and in numbers; in one chunk and byte by byte. */
@@ -36,6 +38,8 @@ export function expectRefusal(one: Refusal): void {
     ...(one.lastGood === undefined ? {} : { lastGoodSection: one.lastGood }),
   };
   const byteByByte = Array.from(bytes, (byte) => Uint8Array.of(byte));
-  expect(refusal(() => decodeAll([bytes], { limits })).serialize()).toEqual(expected);
-  expect(refusal(() => decodeAll(byteByByte, { limits })).serialize()).toEqual(expected);
+  for (const chunks of [[bytes], byteByByte]) {
+    const recorder = one.recorder?.(limits) ?? new Recorder(limits);
+    expect(refusal(() => decodeAll(chunks, { limits }, recorder)).serialize()).toEqual(expected);
+  }
 }

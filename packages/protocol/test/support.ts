@@ -144,9 +144,9 @@ export class Recorder implements StreamHandler, RamSink {
 export function decodeAll(
   chunks: readonly Uint8Array[],
   options: Partial<Omit<StreamDecoderOptions, "handler">> = {},
+  recorder = new Recorder(options.limits ?? DEFAULT_LIMITS),
 ): Event[] {
   const limits = options.limits ?? DEFAULT_LIMITS;
-  const recorder = new Recorder(limits);
   const decoder = new StreamDecoder({ ...options, limits, handler: recorder });
   for (const chunk of chunks) {
     const free = decoder.push(chunk);
