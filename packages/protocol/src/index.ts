@@ -109,7 +109,14 @@ export type {
   VmStateDescription,
 } from "./vm-description.ts";
 export { parseVmDescription } from "./vm-description-parse.ts";
-export { GLOBAL_STATE_SECTION, MAX_COMPRESSED_PAGE_BYTES, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
+export {
+  GLOBAL_STATE_SECTION,
+  MAX_COMPRESSED_PAGE_BYTES,
+  RAM_SECTION,
+  STREAM_MAGIC,
+  STREAM_VERSION,
+  WIRE_PAGE_SIZE,
+} from "./wire.ts";
 export {
   applyDelta,
   checkDelta,

@@ -6,6 +6,7 @@ import {
   MigrationError,
   parseVmDescription,
   RAM_SECTION,
+  STREAM_VERSION,
   StreamDecoder,
   truncated,
   unknownRamBlock,
@@ -35,7 +36,6 @@ import { examineUndivided } from "./undivided-tail.ts";
 
 /** Magic and version. */
 const HEADER_BYTES = 8;
-const STREAM_VERSION = 3;
 /** Machine types whose memory grows: pages behind the last one that was sent do not exist yet. */
 const GROWING_MACHINE = /^wasm-\d+$/u;
 

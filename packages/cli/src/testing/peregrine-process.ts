@@ -59,8 +59,8 @@ export class TestProcess {
     }
   }
 
-  write(text: string): void {
-    this.#child.stdin!.write(text);
+  write(input: string | Uint8Array): void {
+    this.#child.stdin!.write(input);
   }
 
   endInput(): void {

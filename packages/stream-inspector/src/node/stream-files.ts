@@ -1,4 +1,4 @@
-import { MigrationError, MULTIFD_MAGIC } from "@peregrine/protocol";
+import { MigrationError, MULTIFD_MAGIC, STREAM_MAGIC } from "@peregrine/protocol";
 import {
   decodeLibvirtHeader,
   describeLibvirtImage,
@@ -35,8 +35,6 @@ export interface StreamFiles {
   close(): Promise<void>;
 }
 
-const STREAM_MAGIC = 0x5145564d;
-
 /**
  * Opens the files of one migration in any order; their first bytes tell what they are.
  * @param paths at least one; `-` is the standard input.
@@ -60,8 +58,8 @@ export async function openStreamFiles(
   }
 }
 
-/** Finds out what a source holds. Errors: as {@link openStreamFiles}; the source is closed then. */
-export async function openStreamFile(source: ByteSource): Promise<StreamFile> {
+/** Finds out what a source holds; closes it if that cannot be read. */
+async function openStreamFile(source: ByteSource): Promise<StreamFile> {
   try {
     return await recognise(source);
   } catch (error) {
