@@ -135,7 +135,11 @@ const ROWS: Record<string, Row> = {
     lastGood: "ram",
   },
   "footer of another section": {
-    changed: () => stream.with("ram-end", stream.bytesOf("ram-end").with(-1, 0x63)),
+    changed: () => {
+      const bytes = stream.bytesOf("ram-end").slice();
+      bytes[bytes.length - 1] = 0x63;
+      return stream.with("ram-end", bytes);
+    },
     code: "BAD_FOOTER",
     text: "Mismatched section id in footer for ram - read 0x63 expected 0x1",
     at: ["ram-end", PART_HEADER_BYTES + 8],
