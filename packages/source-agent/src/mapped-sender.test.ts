@@ -4,7 +4,7 @@ import { MigrationParameters, MigrationStatistics, PAGE_SIZE } from "@peregrine/
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import { connect } from "@peregrine/transport";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, SeekableOutput } from "@peregrine/transport";
 import * as fc from "fast-check";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -40,6 +40,8 @@ interface Fixture {
   readonly statistics: MigrationStatistics;
   readonly channel: Channel;
   readonly clock: { now: number };
+  /** Bytes of each write to a place of its own. */
+  readonly writes: readonly number[];
 }
 
 interface Options {
@@ -60,7 +62,9 @@ async function make({ offset = 0, limit = 0, configuration = true }: Options = {
   const now = (): number => clock.now;
   const stream = new OutgoingStream(channel, parameters, statistics, now);
   const writer = new SectionWriter(stream, configuration);
-  const pages = new MappedSender({ ram, stream, statistics }, channel.file!);
+  const writes: number[] = [];
+  const file = watched(channel.file!, writes);
+  const pages = new MappedSender({ ram, stream, statistics }, file);
   const sender = new RamSender({ ram, pages, stream, writer, statistics, now, onPass: () => {} });
   const machineType = { machineType: "pc-i440fx-9.0", capabilities: ["x-ignore-shared"] };
   const capabilities = {
@@ -71,7 +75,20 @@ async function make({ offset = 0, limit = 0, configuration = true }: Options = {
     "mapped-ram": true,
   };
   await writer.header(outgoingConfiguration(configuration ? machineType : undefined, capabilities));
-  return { ram, sender, stream, statistics, channel, clock };
+  return { ram, sender, stream, statistics, channel, clock, writes };
+}
+
+function watched(file: SeekableOutput, writes: number[]): SeekableOutput {
+  return {
+    get position() {
+      return file.position;
+    },
+    seek: (position) => file.seek(position),
+    writeAt: (bytes, position) => {
+      writes.push(bytes.length);
+      return file.writeAt(bytes, position);
+    },
+  };
 }
 
 async function finish({ sender, stream, channel }: Fixture): Promise<Buffer> {
@@ -211,6 +228,15 @@ describe("memory in a file with a place for each page", () => {
     expect(size).toBeLessThanOrEqual(bytes.length);
     expect(memoryEnd).toBe(blocks[2]!.mapped!.pagesOffset + PAGE_SIZE);
     expect(presentPages(bytes, blocks[0]!)[0]).toBe(20);
+  });
+
+  test("is written in runs, without the zero pages at their ends", async () => {
+    const fixture = await make();
+    await fixture.sender.start();
+    await finish(fixture);
+    // Runs have 128 pages, and every fourth page is zero, also the last one of a run. Then come the bitmaps.
+    const pages = [127, 127, 127, 15, 65, 1].map((count) => count * PAGE_SIZE);
+    expect(fixture.writes).toEqual([...pages, 88, 16, 8]);
   });
 
   test("counts everything that is written", async () => {

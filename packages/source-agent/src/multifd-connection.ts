@@ -75,11 +75,6 @@ export class MultifdConnection {
     this.#begin({ ...NO_PAGES, sync: true, packetNumber }, NOTHING);
   }
 
-  /** Says that nothing more comes. */
-  end(): Promise<void> {
-    return this.#channel.end();
-  }
-
   destroy(error?: MigrationError): void {
     this.#channel.destroy(error);
   }

@@ -46,12 +46,6 @@ export class MultifdConnections {
     for (const connection of this.#connections) connection.check();
   }
 
-  /** Says on each that nothing more comes, and closes it. A destination that has everything may have closed it first. */
-  async end(): Promise<void> {
-    for (const connection of this.#connections) await connection.end().catch(() => {});
-    this.destroy();
-  }
-
   destroy(error?: MigrationError): void {
     for (const connection of this.#connections) connection.destroy(error);
   }

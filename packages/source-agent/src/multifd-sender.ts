@@ -39,8 +39,6 @@ export class MultifdSender implements PageSender {
   readonly #encoder = new RamPageEncoder();
   /** What is being filled. */
   #batch = new PageBatch();
-  /** Nothing more will be sent. */
-  #complete = false;
 
   private constructor(
     { ram, stream, statistics, parameters, opening, signal }: PageSenderOptions,
@@ -71,7 +69,7 @@ export class MultifdSender implements PageSender {
       }
       return sender;
     } catch (error) {
-      await sender.close();
+      sender.close();
       throw error;
     }
   }
@@ -101,15 +99,13 @@ export class MultifdSender implements PageSender {
   async endSection(kind: "start" | "part" | "end"): Promise<void> {
     if (this.#mode === "section") await this.#sync();
     else if (kind !== "part") await this.#syncByRecord();
-    if (kind !== "end") return;
-    await this.#connections.flush();
-    this.#complete = true;
+    if (kind === "end") await this.#connections.flush();
   }
 
-  async close(): Promise<void> {
+  close(): undefined {
     this.#signal.removeEventListener("abort", this.#giveUp);
-    if (this.#complete) await this.#connections.end();
-    else this.#connections.destroy();
+    // After the END section the kernel has everything, and ends the connections behind it.
+    this.#connections.destroy();
   }
 
   readonly #giveUp = (): void => {

@@ -25,7 +25,7 @@ export interface MultifdReceiverOptions {
   readonly mode: MultifdSyncMode;
   /** What it answers when everything is there: 0 accepts it. Without it nothing is answered. */
   readonly shut?: number;
-  /** Waited for before anything is read from a connection; the first one is the main one. */
+  /** Waited for before each read from a connection; the first one is the main one. */
   readonly mayRead?: (connection: number) => Promise<void>;
 }
 
@@ -83,6 +83,9 @@ export class MultifdReceiver implements AsyncDisposable {
   readonly accepted: Promise<void>;
   /** Resolves when the END section is complete. */
   readonly complete: Promise<void>;
+  /** Resolves when every channel has ended behind a whole packet. */
+  readonly channelsEnded: Promise<void>;
+  readonly #channelsEnded = Promise.withResolvers<void>();
   readonly #accepted = Promise.withResolvers<void>();
   readonly #options: MultifdReceiverOptions;
   readonly #listener: Listener;
@@ -95,6 +98,7 @@ export class MultifdReceiver implements AsyncDisposable {
     this.uri = formatUri(listener.address);
     this.#meeting = new Meeting(options.channels, () => this.#sinceSync.clear());
     this.accepted = this.#accepted.promise;
+    this.channelsEnded = this.#channelsEnded.promise;
     this.complete = this.#receive();
     this.complete.catch(() => {});
   }
@@ -124,7 +128,11 @@ export class MultifdReceiver implements AsyncDisposable {
     await this.stopListening();
     this.#accepted.resolve();
     // A channel ends in order when everything is there; one that fails before is the reason.
-    await Promise.race([this.#readMain(main), Promise.all(channels).then(() => new Promise(() => {}))]);
+    const ended = Promise.all(channels).then(() => {
+      this.#channelsEnded.resolve();
+      return new Promise<never>(() => {});
+    });
+    await Promise.race([this.#readMain(main), ended]);
   }
 
   async #accept(): Promise<Channel> {
@@ -157,8 +165,7 @@ export class MultifdReceiver implements AsyncDisposable {
         },
       },
     });
-    await this.#options.mayRead?.(0);
-    for await (const chunk of main.read()) {
+    for await (const chunk of this.#read(main, 0)) {
       for (let free = decoder.push(chunk); !free; free = decoder.resume()) await this.#meeting.meet();
       if (end === "stream") break;
       if (end === "memory" && shut === undefined) return;
@@ -178,9 +185,16 @@ export class MultifdReceiver implements AsyncDisposable {
     const packets: MultifdPages[] = [];
     this.packets.push(packets);
     const decoder = new MultifdChannelDecoder({ sink: this.#channelSink(packets), openDecompressor });
-    await this.#options.mayRead?.(1 + channel);
-    for await (const chunk of connection.read()) await decoder.push(chunk);
+    for await (const chunk of this.#read(connection, 1 + channel)) await decoder.push(chunk);
     decoder.end();
+  }
+
+  async *#read(connection: Channel, index: number): AsyncGenerator<Uint8Array, void, void> {
+    await this.#options.mayRead?.(index);
+    for await (const chunk of connection.read()) {
+      yield chunk;
+      await this.#options.mayRead?.(index);
+    }
   }
 
   #sink(suspend: () => void): RamSink {
