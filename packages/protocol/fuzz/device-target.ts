@@ -104,6 +104,8 @@ function edited(text: string, changes: readonly Edit[]): string {
   const root: unknown = JSON.parse(text);
   for (const { value, action, to, other } of changes) {
     const places = placesIn(root);
+    // Everything may have been removed.
+    if (places.length === 0) break;
     const [parent, key] = places[value % places.length]!;
     const [otherParent, otherKey] = places[other % places.length]!;
     if (action === "set") parent[key] = to;
