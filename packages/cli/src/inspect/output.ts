@@ -5,9 +5,13 @@ import { constants } from "node:os";
 /** How a shell reports a process that wrote to a pipe nobody reads any more. */
 const PIPE_STATUS = 128 + constants.signals.SIGPIPE;
 
+/** Characters that are written together. */
+const MOST_HELD = 64 * 1024;
+
 /** Lines for the standard output, which may be read more slowly than they are made. */
 export class Output {
   readonly #json: boolean;
+  #held = "";
 
   /** @param json whether {@link object} prints. */
   constructor(json: boolean) {
@@ -21,7 +25,8 @@ export class Output {
   }
 
   line(text: string): void {
-    process.stdout.write(`${text}\n`);
+    this.#held += `${text}\n`;
+    if (this.#held.length > MOST_HELD) this.#write();
   }
 
   object(value: object): void {
@@ -34,16 +39,23 @@ export class Output {
     this.object({ item: "fault", code, message, offset, section, lastGoodSection });
   }
 
-  /** Resolves when more may be printed. */
+  /** Prints what is held back. Resolves when more may be printed. */
   async ready(): Promise<void> {
+    this.#write();
     if (process.stdout.writableNeedDrain) await once(process.stdout, "drain");
   }
 
   /** Resolves when everything is out of this process, which may end then. */
   async flushed(): Promise<void> {
+    this.#write();
     await new Promise<void>((resolve) => {
       process.stdout.write("", () => resolve());
     });
+  }
+
+  #write(): void {
+    if (this.#held !== "") process.stdout.write(this.#held);
+    this.#held = "";
   }
 }
 
