@@ -1,5 +1,5 @@
 import type { MultifdCompression, StreamCompressor } from "@peregrine/protocol";
-import type { MigrationParameters } from "@peregrine/shared-state";
+import type { ParameterValues } from "@peregrine/shared-state";
 import type { Transform } from "node:stream";
 import { constants, createDeflate, createZstdCompress } from "node:zlib";
 
@@ -9,17 +9,19 @@ const PACKET_BYTES = 1024 * 1024;
 const OPTIONS = { chunkSize: PACKET_BYTES, readableHighWaterMark: PACKET_BYTES };
 
 /** Makes the compressor of one channel. Undefined: pages go as they are. */
-export function openCompressor(parameters: MigrationParameters): StreamCompressor | undefined {
-  const compression = parameters.multifdCompression;
+export function openCompressor(settings: ParameterValues): StreamCompressor | undefined {
+  const compression = settings["multifd-compression"];
   if (compression === "none") return undefined;
-  return new NodeCompressor(compression, compression === "zlib" ? zlib(parameters) : zstd(parameters));
+  const stream =
+    compression === "zlib" ? zlib(settings["multifd-zlib-level"]) : zstd(settings["multifd-zstd-level"]);
+  return new NodeCompressor(compression, stream);
 }
 
-function zlib({ multifdZlibLevel: level }: MigrationParameters): Transform {
+function zlib(level: number): Transform {
   return createDeflate({ ...OPTIONS, flush: constants.Z_SYNC_FLUSH, level });
 }
 
-function zstd({ multifdZstdLevel: level }: MigrationParameters): Transform {
+function zstd(level: number): Transform {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
   return createZstdCompress({ ...OPTIONS, flush: constants.ZSTD_e_flush, params });
 }

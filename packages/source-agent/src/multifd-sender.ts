@@ -7,7 +7,7 @@ import {
   RamPageEncoder,
 } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import type { GuestRam, MigrationStatistics, ParameterValues } from "@peregrine/shared-state";
 import { openCompressor } from "./multifd-compressor.ts";
 import { explain, MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
@@ -41,29 +41,33 @@ export class MultifdSender implements PageSender {
   #batch = new PageBatch();
 
   private constructor(
-    { ram, stream, statistics, parameters, opening, signal }: PageSenderOptions,
+    { ram, stream, statistics, opening, signal }: PageSenderOptions,
     connections: MultifdConnections,
+    compressed: boolean,
   ) {
     this.#ram = ram;
     this.#stream = stream;
     this.#statistics = statistics;
     this.#connections = connections;
     this.#mode = multifdSyncMode(opening.configuration?.machineType);
-    this.#compressed = parameters.multifdCompression !== "none";
+    this.#compressed = compressed;
     this.#signal = signal;
     signal.addEventListener("abort", this.#giveUp);
   }
 
   /** Opens the connections and says on each which one it is. Errors: CONNECT_FAILED, CHANNEL_FAILED. */
   static async open(options: PageSenderOptions): Promise<MultifdSender> {
+    // As they are now: a change takes effect with the next migration.
+    const settings = options.parameters.values();
     const connections: MultifdConnection[] = [];
-    const sender = new MultifdSender(options, new MultifdConnections(connections));
+    const compressed = settings["multifd-compression"] !== "none";
+    const sender = new MultifdSender(options, new MultifdConnections(connections), compressed);
     try {
       // The main connection is the first, and says at once that it is the main one.
       await options.stream.flush();
       const uuid = options.opening.uuid ?? new Uint8Array(UUID_BYTES);
-      for (let channel = 0; channel < options.parameters.multifdChannels; channel++) {
-        const connection = await connect(options, channel);
+      for (let channel = 0; channel < settings["multifd-channels"]; channel++) {
+        const connection = await connect(options, settings, channel);
         connections.push(connection);
         await connection.open({ uuid, channel });
       }
@@ -170,10 +174,11 @@ export class MultifdSender implements PageSender {
 }
 
 async function connect(
-  { connect: open, parameters, stream, statistics }: PageSenderOptions,
+  { connect: open, stream, statistics }: PageSenderOptions,
+  settings: ParameterValues,
   channel: number,
 ): Promise<MultifdConnection> {
-  const which = `connection ${channel + 1} of the ${parameters.multifdChannels} for multifd`;
+  const which = `connection ${channel + 1} of the ${settings["multifd-channels"]} for multifd`;
   const opened = await open().catch((cause: unknown) => {
     throw explain(MigrationError.from(cause), which);
   });
@@ -181,7 +186,7 @@ async function connect(
     channel: opened,
     which,
     // Understood by every release that has multifd since 5.0.
-    encoder: new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(parameters) }),
+    encoder: new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(settings) }),
     count: (bytes) => {
       stream.count(bytes);
       statistics.multifdBytes += bytes;
