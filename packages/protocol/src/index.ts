@@ -60,7 +60,7 @@ export type {
 export { MultifdChannelDecoder } from "./multifd-channel.ts";
 export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
 export { MultifdChannelEncoder } from "./multifd-encoder.ts";
-export type { MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
+export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
 export {
   encodeMultifdDeviceState,
   encodeMultifdInit,
