@@ -1,9 +1,10 @@
-import { encodeMultifdInit, encodeMultifdPages } from "@peregrine/protocol";
+import { DEFAULT_LIMITS, encodeMultifdInit, encodeMultifdPages } from "@peregrine/protocol";
 import type { ByteWriter, MultifdPages, RamPageEncoder } from "@peregrine/protocol";
 import { deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { inspected } from "../test/inspected.ts";
+import { chunksOf, CODECS, inspected } from "../test/inspected.ts";
 import { PAGE, pageOf, smallStream, written } from "../test/small-stream.ts";
+import { inspectStream } from "./index.ts";
 
 type Packet = Partial<MultifdPages> & { readonly payload?: Uint8Array };
 
@@ -135,4 +136,28 @@ test("a fault of the main stream does not wait for the channels", async () => {
   const cut = UNFLUSHED.subarray(0, 60);
   const { fault } = await inspected(cut, { channels: [channel(0, SYNC, SYNC, SYNC)] });
   expect(fault).toMatchObject({ code: "TRUNCATED", section: "ram" });
+});
+
+test("no channel is read any more when the reading has ended, wherever each of them was", async () => {
+  let open = 0;
+  async function* counted(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+    open += 1;
+    try {
+      yield* chunksOf(bytes, 700);
+    } finally {
+      open -= 1;
+    }
+  }
+  const channels = [
+    channel(0, SYNC, pages(0), SYNC, SYNC),
+    channel(1, pages(PAGE, 2 * PAGE), pages(0), SYNC),
+  ];
+  for (const length of [0, 60, UNFLUSHED.length]) {
+    const { fault } = await inspectStream(
+      { main: chunksOf(UNFLUSHED.subarray(0, length), 10), channels: channels.map(counted), fileOffset: 0 },
+      { limits: DEFAULT_LIMITS, codecs: CODECS },
+    );
+    expect(fault).toBeDefined();
+    expect(open).toBe(0);
+  }
 });

@@ -14,8 +14,8 @@ export interface ChannelGroupOptions {
 
 interface Channel {
   state: "reading" | "syncing" | "ended";
-  /** Lets it go on behind its sync. */
-  goOn: () => void;
+  /** Ends its sync. */
+  sync: PromiseWithResolvers<void>;
   readonly summary: { -readonly [Key in keyof ChannelSummary]: ChannelSummary[Key] };
 }
 
@@ -26,12 +26,17 @@ interface Channel {
 export class ChannelGroup {
   readonly #options: ChannelGroupOptions;
   readonly #channels: readonly Channel[];
+  readonly #reading: Promise<unknown>;
   #changed = Promise.withResolvers<void>();
+  #abandoned = false;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: ChannelGroupOptions) {
     this.#options = options;
-    this.#channels = options.channels.map((bytes) => this.#start(bytes));
+    this.#channels = options.channels.map(() => idle());
+    this.#reading = Promise.all(
+      options.channels.map((bytes, index) => this.#read(this.#channels[index]!, bytes)),
+    );
   }
 
   get summaries(): readonly ChannelSummary[] {
@@ -56,7 +61,7 @@ export class ChannelGroup {
     this.#options.statistics.sync();
     for (const channel of this.#channels) {
       channel.state = "reading";
-      channel.goOn();
+      channel.sync.resolve();
     }
   }
 
@@ -78,23 +83,11 @@ export class ChannelGroup {
     this.#options.statistics.sync();
   }
 
-  #start(bytes: AsyncIterable<Uint8Array>): Channel {
-    const channel: Channel = {
-      state: "reading",
-      goOn: () => undefined,
-      summary: {
-        channel: -1,
-        compression: "none",
-        packets: 0,
-        pages: 0,
-        zeroPages: 0,
-        syncs: 0,
-        deviceStateBytes: 0,
-        bytes: 0,
-      },
-    };
-    void this.#read(channel, bytes);
-    return channel;
+  /** Nothing more is wanted of the channels. Resolves when none of them is being read. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    for (const { sync } of this.#channels) sync.reject(new Abandoned());
+    await this.#reading;
   }
 
   async #read(channel: Channel, bytes: AsyncIterable<Uint8Array>): Promise<void> {
@@ -104,6 +97,7 @@ export class ChannelGroup {
         openDecompressor: this.#options.openDecompressor,
       });
       for await (const chunk of bytes) {
+        if (this.#abandoned) return;
         channel.summary.bytes += chunk.length;
         await decoder.push(chunk);
       }
@@ -151,11 +145,11 @@ export class ChannelGroup {
       },
       sync: () => {
         summary.syncs += 1;
+        if (this.#abandoned) return Promise.reject(new Abandoned());
         channel.state = "syncing";
-        const going = Promise.withResolvers<void>();
-        channel.goOn = going.resolve;
+        channel.sync = Promise.withResolvers();
         this.#notify();
-        return going.promise;
+        return channel.sync.promise;
       },
     };
   }
@@ -170,3 +164,22 @@ export class ChannelGroup {
     channel.summary.channel = number;
   }
 }
+
+function idle(): Channel {
+  const summary = {
+    channel: -1,
+    compression: "none",
+    packets: 0,
+    pages: 0,
+    zeroPages: 0,
+    syncs: 0,
+    deviceStateBytes: 0,
+    bytes: 0,
+  };
+  const sync = Promise.withResolvers<void>();
+  sync.resolve();
+  return { state: "reading", sync, summary };
+}
+
+/** Ends the reading of a channel that waits. */
+class Abandoned extends Error {}

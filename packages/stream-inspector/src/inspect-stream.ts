@@ -52,19 +52,30 @@ export async function inspectStream(input: StreamInput, options: InspectOptions)
     memory,
     openDecompressor: codecs.openDecompressor,
   });
-  const fault = await faultOf(async () => {
-    for await (const chunk of input.main) {
-      for (let free = inspector.push(chunk); !free; free = inspector.resume()) await channels.meet();
-      await listener.caughtUp?.();
-    }
-    while (!inspector.end()) {
-      do await channels.meet();
-      while (!inspector.resume());
-    }
-    await channels.finish();
-  });
-  if (fault !== undefined) inspector.abandon();
-  return { summary: inspector.summary(channels.summaries), fault };
+  try {
+    const fault = await faultOf(() => readAll(input.main, inspector, channels, listener));
+    if (fault !== undefined) inspector.abandon();
+    return { summary: inspector.summary(channels.summaries), fault };
+  } finally {
+    await channels.abandon();
+  }
+}
+
+async function readAll(
+  main: AsyncIterable<Uint8Array>,
+  inspector: StreamInspector,
+  channels: ChannelGroup,
+  listener: InspectListener,
+): Promise<void> {
+  for await (const chunk of main) {
+    for (let free = inspector.push(chunk); !free; free = inspector.resume()) await channels.meet();
+    await listener.caughtUp?.();
+  }
+  while (!inspector.end()) {
+    do await channels.meet();
+    while (!inspector.resume());
+  }
+  await channels.finish();
 }
 
 async function faultOf(read: () => Promise<void>): Promise<MigrationError | undefined> {

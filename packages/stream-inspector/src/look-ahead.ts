@@ -29,13 +29,17 @@ export class LookAhead {
 
   /** Everything from here on. Each chunk is valid until the next one is asked for. */
   async *rest(): AsyncGenerator<Uint8Array> {
-    const held = this.#held;
-    this.#held = NOTHING;
-    if (held.length > 0) yield held;
-    while (!this.#ended) {
-      const next = await this.#chunks.next();
-      if (next.done === true) return;
-      yield next.value;
+    try {
+      const held = this.#held;
+      this.#held = NOTHING;
+      if (held.length > 0) yield held;
+      while (!this.#ended) {
+        const next = await this.#chunks.next();
+        if (next.done === true) return;
+        yield next.value;
+      }
+    } finally {
+      await this.#chunks.return?.();
     }
   }
 

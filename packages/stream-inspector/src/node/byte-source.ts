@@ -43,7 +43,7 @@ async function fileSource(path: string): Promise<ByteSource> {
   return {
     name,
     repeatable: stats.isFile(),
-    chunks: readChunks(name, file.fd, stats),
+    chunks: readChunks(name, chunkBytes(stats), (buffer) => file.read(buffer, 0, buffer.length, null)),
     close: () => file.close(),
   };
 }
@@ -54,18 +54,32 @@ async function standardInput(): Promise<ByteSource> {
     throw unreadable(name, error);
   });
   const common = { name, repeatable: false };
-  if (!stats.isFIFO() && !stats.isSocket()) {
-    return { ...common, chunks: readChunks(name, STANDARD_INPUT, stats), close: () => Promise.resolve() };
+  // Whoever made a pipe may have made it non-blocking, which only the event loop can read.
+  if (stats.isFIFO() || stats.isSocket()) {
+    const pipe = new PipeReader(name);
+    return { ...common, chunks: pipe.chunks(), close: () => pipe.close() };
   }
-  // Whoever made the pipe may have made it non-blocking, which only the event loop can read.
-  const pipe = new PipeReader(name);
-  return { ...common, chunks: pipe.chunks(), close: () => pipe.close() };
+  return {
+    ...common,
+    chunks: readChunks(name, chunkBytes(stats), (buffer) =>
+      readInto(STANDARD_INPUT, buffer, 0, buffer.length, null),
+    ),
+    close: () => Promise.resolve(),
+  };
 }
 
-async function* readChunks(name: string, fd: number, stats: Stats): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(stats.isFile() ? FILE_CHUNK_BYTES : PIPE_CHUNK_BYTES);
+function chunkBytes(stats: Stats): number {
+  return stats.isFile() ? FILE_CHUNK_BYTES : PIPE_CHUNK_BYTES;
+}
+
+async function* readChunks(
+  name: string,
+  bytes: number,
+  fill: (buffer: Uint8Array) => Promise<{ readonly bytesRead: number }>,
+): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(bytes);
   for (;;) {
-    const { bytesRead } = await readInto(fd, buffer, 0, buffer.length, null).catch((error: unknown) => {
+    const { bytesRead } = await fill(buffer).catch((error: unknown) => {
       throw unreadable(name, error);
     });
     if (bytesRead === 0) return;
@@ -75,14 +89,11 @@ async function* readChunks(name: string, fd: number, stats: Stats): AsyncGenerat
 
 /** Reads the standard input, a pipe or a socket, a buffer at a time. */
 class PipeReader {
-  readonly #name: string;
   readonly #buffer = new Uint8Array(PIPE_CHUNK_BYTES);
   readonly #socket: Socket;
-  /** Bytes in the buffer; 0 at the end. */
-  #filled = Promise.withResolvers<number>();
+  #filled = fillOf();
 
   constructor(name: string) {
-    this.#name = name;
     this.#socket = new Socket({
       fd: STANDARD_INPUT,
       readable: true,
@@ -97,8 +108,7 @@ class PipeReader {
       },
     });
     this.#socket.on("end", () => this.#filled.resolve(0));
-    this.#socket.on("error", (error) => this.#filled.reject(unreadable(this.#name, error)));
-    this.#filled.promise.catch(() => {});
+    this.#socket.on("error", (error) => this.#filled.reject(unreadable(name, error)));
   }
 
   async *chunks(): AsyncGenerator<Uint8Array> {
@@ -106,7 +116,7 @@ class PipeReader {
       this.#socket.resume();
       const count = await this.#filled.promise;
       if (count === 0) return;
-      this.#filled = Promise.withResolvers();
+      this.#filled = fillOf();
       yield this.#buffer.subarray(0, count);
     }
   }
@@ -115,6 +125,13 @@ class PipeReader {
     this.#socket.destroy();
     return Promise.resolve();
   }
+}
+
+/** A promise of the number of bytes in a buffer, 0 at the end. It may fail before anybody waits for it. */
+function fillOf(): PromiseWithResolvers<number> {
+  const filled = Promise.withResolvers<number>();
+  filled.promise.catch(() => {});
+  return filled;
 }
 
 function unreadable(name: string, cause: unknown): MigrationError {

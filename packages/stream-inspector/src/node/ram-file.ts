@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { ListedRamBlock } from "@peregrine/protocol";
-import { lstatSync, renameSync, rmSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import type { MemoryTarget } from "../memory-target.ts";
 import { SparseFile } from "./sparse-file.ts";
 
@@ -67,10 +67,9 @@ export class RamFile implements MemoryTarget {
     const file = this.#file;
     if (file === undefined) return false;
     this.#requireReplaceable();
-    file.flush();
-    file.close();
-    renameSync(file.path, this.#options.path);
+    file.finish(this.#options.path);
     this.#file = undefined;
+    file.close();
     return true;
   }
 

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { MemoryContents } from "../page-digests.ts";
 import { SparseFile } from "./sparse-file.ts";
+import { attemptWrite } from "./write-error.ts";
 
 /** Guest memory in a file in the directory for temporary ones, which has no name any more. */
 export class ScratchMemory implements MemoryContents, Disposable {
@@ -13,7 +14,8 @@ export class ScratchMemory implements MemoryContents, Disposable {
   #bytes = 0;
 
   constructor() {
-    const directory = mkdtempSync(join(tmpdir(), "peregrine-inspect-"));
+    const prefix = join(tmpdir(), "peregrine-inspect-");
+    const directory = attemptWrite(prefix, () => mkdtempSync(prefix));
     try {
       this.#file = new SparseFile(join(directory, "memory"));
     } finally {

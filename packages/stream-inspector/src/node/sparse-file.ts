@@ -1,6 +1,7 @@
-import { MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
-import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { WIRE_PAGE_SIZE } from "@peregrine/protocol";
+import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import { PageSet } from "../page-set.ts";
+import { attemptWrite } from "./write-error.ts";
 
 /** Pages that follow each other are written together, up to so many bytes. */
 const RUN_BYTES = 1024 * 1024;
@@ -22,12 +23,12 @@ export class SparseFile {
   /** Makes the file, readable by this user only. Errors: WRITE_FAILED, also when it exists. */
   constructor(path: string) {
     this.path = path;
-    this.#fd = attempt(path, () => openSync(path, "wx+", 0o600));
+    this.#fd = attemptWrite(path, () => openSync(path, "wx+", 0o600));
   }
 
   /** Gives the file its length without writing anything. */
   resize(bytes: number): void {
-    attempt(this.path, () => ftruncateSync(this.#fd, bytes));
+    attemptWrite(this.path, () => ftruncateSync(this.#fd, bytes));
   }
 
   write(offset: number, page: Uint8Array): void {
@@ -46,7 +47,7 @@ export class SparseFile {
   /** @returns the page as it is now, valid until the next call. */
   read(offset: number): Uint8Array {
     this.flush();
-    attempt(this.path, () => {
+    attemptWrite(this.path, () => {
       const count = readSync(this.#fd, this.#page, 0, WIRE_PAGE_SIZE, offset);
       this.#page.fill(0, count);
     });
@@ -57,8 +58,14 @@ export class SparseFile {
     const [at, bytes] = [this.#runAt, this.#runBytes];
     this.#runBytes = 0;
     for (let done = 0; done < bytes;) {
-      done += attempt(this.path, () => writeSync(this.#fd, this.#run, done, bytes - done, at + done));
+      done += attemptWrite(this.path, () => writeSync(this.#fd, this.#run, done, bytes - done, at + done));
     }
+  }
+
+  /** Writes everything and gives the file another name, whatever has that name. It can be closed then. */
+  finish(path: string): void {
+    this.flush();
+    attemptWrite(path, () => renameSync(this.path, path));
   }
 
   close(): void {
@@ -68,14 +75,5 @@ export class SparseFile {
   #startRun(offset: number): void {
     this.flush();
     this.#runAt = offset;
-  }
-}
-
-function attempt<T>(path: string, action: () => T): T {
-  try {
-    return action();
-  } catch (cause) {
-    const { code = "an unknown error" } = cause as NodeJS.ErrnoException;
-    throw new MigrationError("WRITE_FAILED", `'${path}' cannot be written: ${code}`, { cause });
   }
 }

@@ -1,14 +1,17 @@
-import { encodeMultifdInit } from "@peregrine/protocol";
+import { DEFAULT_LIMITS, encodeMultifdInit } from "@peregrine/protocol";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { useDirectory } from "../../test/directory.ts";
-import { inspected } from "../../test/inspected.ts";
+import { CODECS, inspected } from "../../test/inspected.ts";
 import { libvirtFile } from "../../test/libvirt-file.ts";
-import { smallStream, written } from "../../test/small-stream.ts";
+import { mappedStream } from "../../test/mapped-stream.ts";
+import { PAGE, pageOf, smallStream, written } from "../../test/small-stream.ts";
+import { inspectStream } from "../inspect-stream.ts";
+import { RamFile } from "./ram-file.ts";
 import { openStreamFiles } from "./stream-files.ts";
 import type { StreamFile } from "./stream-files.ts";
 
@@ -151,4 +154,22 @@ test("nothing is left open when one of several files is refused", async () => {
   const { main } = files;
   expect((await inspected(await contentsOf(main))).fault).toBeUndefined();
   await files.close();
+});
+
+test("the pages of a sparse save image lie where they do in the file, not in the stream", async () => {
+  const offset = libvirtFile({ stream: new Uint8Array(0) }).length;
+  const stream = mappedStream(offset);
+  const path = file("a", libvirtFile({ stream, format: 6 }));
+  const files = await openStreamFiles([path]);
+  const { main } = files;
+  const memory = new RamFile({ block: "pc.ram", path: inDirectory("ram"), force: false });
+  const { fault } = await inspectStream(
+    { main: main.chunks, channels: [], fileOffset: main.fileOffset },
+    { limits: DEFAULT_LIMITS, codecs: CODECS, memory },
+  );
+  expect(fault).toBeUndefined();
+  memory.keep();
+  await files.close();
+  const expected = Buffer.concat([new Uint8Array(PAGE), pageOf(1)]);
+  expect(Buffer.compare(readFileSync(inDirectory("ram")), expected)).toBe(0);
 });
