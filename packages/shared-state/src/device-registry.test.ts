@@ -4,7 +4,7 @@ import { decoderFor, DeviceRegistry } from "./device-registry.ts";
 import type { Device } from "./device-registry.ts";
 import { defineState } from "./state-description.ts";
 import type { StateValue } from "./state-description.ts";
-import { walkState } from "./state-walk.ts";
+import { describedFields } from "./testing/fields.ts";
 
 const clock = defineState({ name: "clock", version: 2, fields: [{ name: "ticks", type: "uint32" }] });
 
@@ -42,7 +42,7 @@ describe("the device registry", () => {
     ]);
     expect(late[0]!.payload).toEqual(Uint8Array.of(0, 0, 0, 5));
     expect(late[0]!.payload.buffer.byteLength).toBe(4);
-    expect(walkState(late[1]!.description, late[1]!.payload)).toEqual({ ticks: 3 });
+    expect(describedFields(late[1]!.description, late[1]!.payload)).toEqual([["ticks", 3]]);
     expect((await devices.saveAll("early")).map((saved) => saved.instance)).toEqual([1]);
   });
 

@@ -51,5 +51,3 @@ export type {
   StructField,
 } from "./state-description.ts";
 export { describeState, encodeState } from "./state-encode.ts";
-export { walkState } from "./state-walk.ts";
-export type { WalkedState, WalkedValue } from "./state-walk.ts";

@@ -7,9 +7,9 @@ import { everything, everythingValue } from "../test/everything.ts";
 import { stateWithValue } from "../test/state-arbitrary.ts";
 import { StateDecoder } from "./state-decode.ts";
 import { defineState } from "./state-description.ts";
-import type { FieldValue, StateDescription, StateValue } from "./state-description.ts";
+import type { StateDescription, StateValue } from "./state-description.ts";
 import { describeState, encodeState } from "./state-encode.ts";
-import { walkState } from "./state-walk.ts";
+import { describedFields, stateFields } from "./testing/fields.ts";
 
 interface Golden {
   readonly hex: string;
@@ -43,25 +43,6 @@ function decode(description: StateDescription, pieces: readonly Uint8Array[]): S
   return decoder;
 }
 
-/** What {@link walkState} finds: the same, but an empty array has no entry in the vmdescription. */
-function walked(value: FieldValue): FieldValue {
-  if (value instanceof Uint8Array || typeof value !== "object") return value;
-  if (Array.isArray(value)) return value.map(walked) as FieldValue;
-  const entries = Object.entries(value as StateValue).filter(
-    ([, item]) => !Array.isArray(item) || item.length > 0,
-  );
-  return Object.fromEntries(entries.map(([name, item]) => [name, walked(item)]));
-}
-
-/** An entry of the vmdescription. */
-const entryOf = (fields: VmDeviceDescription["fields"]): VmDeviceDescription => ({
-  name: "x",
-  instance_id: 0,
-  vmsd_name: "x",
-  version: 1,
-  fields,
-});
-
 const define = (...fields: StateDescription["fields"]) => {
   return () => defineState({ name: "wrong", version: 1, fields });
 };
@@ -83,7 +64,9 @@ describe("a state description", () => {
   });
 
   it("is described exactly by the vmdescription of the golden vector", () => {
-    expect(walkState(golden["everything"]!.entry, everythingBytes)).toEqual(everythingValue);
+    expect(describedFields(golden["everything"]!.entry, everythingBytes)).toEqual(
+      stateFields(everythingValue),
+    );
   });
 
   it("comes back the same, whatever it is and wherever it is cut, and its JSON describes its bytes", () => {
@@ -96,7 +79,7 @@ describe("a state description", () => {
         const pieces = ends.map((end, n) => bytes.subarray(ends[n - 1] ?? 0, end));
         expect(decode(description, pieces).value).toEqual(value);
         const entry = JSON.parse(JSON.stringify(describeState(description, value, 0))) as VmDeviceDescription;
-        expect(walkState(entry, bytes)).toEqual(walked(value));
+        expect(describedFields(entry, bytes)).toEqual(stateFields(value));
       }),
       { numRuns: 300 },
     );
@@ -196,45 +179,6 @@ describe("the state encoder", () => {
         }),
       );
     }
-  });
-});
-
-describe("walking by the vmdescription", () => {
-  it("refuses bytes that are not described and descriptions without bytes", () => {
-    const described = describeState(everything, everythingValue, 0);
-    const refusal = expect.objectContaining({ code: "BAD_SECTION" });
-    expect(() => walkState(described, everythingBytes.subarray(1))).toThrow(refusal);
-    expect(() => walkState(described, Uint8Array.of(...everythingBytes, 0))).toThrow(refusal);
-    for (const fields of [
-      [{ name: "a", type: "uint8", size: 1, array_len: 1e9 }],
-      [{ name: "a", type: "buffer", size: 0, array_len: 1e9 }],
-      [{ name: "a", type: "uint8", size: -1 }],
-      [{ name: "a", type: "uint8", size: 0.5 }],
-      [{ name: "a", type: "uint8", size: 1, index: 1 }],
-      [{ name: "a", type: "struct", size: 2, struct: { vmsd_name: "s", version: 1, fields: [] } }],
-    ]) {
-      expect(() => walkState(entryOf(fields), Uint8Array.of(1, 2))).toThrow(refusal);
-    }
-  });
-
-  it("knows upstream's other spellings of integers and keeps the rest as bytes", () => {
-    const fields = [
-      { name: "a", type: "int32 equal", size: 4 },
-      { name: "b", type: "int32 le", size: 4 },
-      { name: "c", type: "timer", size: 2 },
-    ];
-    const bytes = Uint8Array.of(0xff, 0xff, 0xff, 0xfe, 1, 0, 0, 0, 9, 8);
-    expect(walkState(entryOf(fields), bytes)).toEqual({ a: -2, b: 1, c: Uint8Array.of(9, 8) });
-  });
-
-  it("takes a section that is described as one opaque buffer", () => {
-    const device = {
-      name: "x",
-      instance_id: 0,
-      size: 2,
-      fields: [{ name: "data", type: "buffer", size: 2 }],
-    };
-    expect(walkState(device, Uint8Array.of(1, 2))).toEqual({ data: Uint8Array.of(1, 2) });
   });
 });
 

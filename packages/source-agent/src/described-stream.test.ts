@@ -1,14 +1,12 @@
 import {
   cutDevices,
   DEFAULT_LIMITS,
-  deviceValue,
   parseVmDescription,
   RamDecoder,
   StreamDecoder,
-  walkDevice,
 } from "@peregrine/protocol";
-import type { DeviceValue, SectionHeader, VmDescription } from "@peregrine/protocol";
-import type { FieldValue, StateValue } from "@peregrine/shared-state";
+import type { SectionHeader, VmDescription } from "@peregrine/protocol";
+import { describedFields, stateFields } from "@peregrine/shared-state/testing";
 import { connect, formatUri, listen } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import { expect, test, vi } from "vitest";
@@ -81,24 +79,6 @@ function takeApart(bytes: Uint8Array): Parts {
   return { sections, end, description };
 }
 
-/** What the vmdescription makes of a payload: a value for each path. */
-function walk(device: VmDescription["devices"][number], payload: Uint8Array): [string, DeviceValue][] {
-  return [...walkDevice(device, payload)].map((field) => [field.path, deviceValue(field, payload)]);
-}
-
-/** The same of a state that was saved. */
-function* flatten(value: FieldValue, path: string): Generator<[string, FieldValue]> {
-  if (Array.isArray(value)) {
-    for (const [index, element] of value.entries()) yield* flatten(element, `${path}[${index}]`);
-  } else if (typeof value === "object" && !(value instanceof Uint8Array)) {
-    for (const [name, field] of Object.entries(value as StateValue)) {
-      yield* flatten(field, path === "" ? name : `${path}.${name}`);
-    }
-  } else {
-    yield [path, value];
-  }
-}
-
 test("the devices in a stream can be walked with its vmdescription alone, and are what was saved", async () => {
   await using source = await Source.make();
   const names = ["test-layout", "test-guest", "globalstate"];
@@ -108,9 +88,9 @@ test("the devices in a stream can be walked with its vmdescription alone, and ar
   expect(sections.map(({ header }) => header.name)).toEqual(names);
   expect(description.devices.map(({ name }) => name)).toEqual(names);
   for (const [index, { payload }] of sections.entries()) {
-    const saved = [...flatten(await saves[index]!.mock.results[0]!.value, "")];
+    const saved = stateFields(await saves[index]!.mock.results[0]!.value);
     expect(saved.length).toBeGreaterThan(0);
-    expect(walk(description.devices[index]!, payload)).toEqual(saved);
+    expect(describedFields(description.devices[index]!, payload)).toEqual(saved);
   }
   const [, late] = sections;
   const cuts = cutDevices(bytes.subarray(late!.at, end), late!.header, description);

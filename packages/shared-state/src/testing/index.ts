@@ -1,4 +1,5 @@
 export { carriedCompliance } from "./carried-compliance.ts";
+export { describedFields, stateFields } from "./fields.ts";
 export { machineCompliance } from "./machine-compliance.ts";
 export type { MachineFixture, SuiteApi } from "./machine-compliance.ts";
 export type { TestBlock } from "./test-devices.ts";
