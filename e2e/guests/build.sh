@@ -8,5 +8,6 @@ for source in *.s; do
   name=${source%.s}
   as --32 -o "$work/$name.o" "$source"
   ld -m elf_i386 -Ttext 0x7c00 -o "$work/$name.elf" "$work/$name.o"
-  objcopy -O binary -j .text "$work/$name.elf" "$name.bin"
+  objcopy -O binary -j .text "$work/$name.elf" "$work/$name.bin"
+  install -m 644 "$work/$name.bin" .
 done

@@ -12,6 +12,7 @@ const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts
 /** A process of the command line under test. */
 export class PeregrineProcess {
   readonly name: string;
+  readonly args: readonly string[];
   readonly child: ChildProcess;
   readonly stdout: Output;
   readonly stderr: Output;
@@ -21,6 +22,7 @@ export class PeregrineProcess {
 
   constructor(runtimeDirectory: string, name: string, args: readonly string[]) {
     this.name = name;
+    this.args = args;
     this.#socket = join(runtimeDirectory, `${name}.sock`);
     this.child = spawn(process.execPath, [PEREGRINE, ...args], {
       env: { ...process.env, PEREGRINE_RUNTIME_DIR: runtimeDirectory },

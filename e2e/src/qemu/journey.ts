@@ -1,6 +1,13 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect } from "vitest";
+import type { PeregrineProcess } from "../agent-process.ts";
 import { type Edge, edgeIn, printedSweeps } from "./edge-guest.ts";
-import type { MigrationInfo, MigrationSettings, VirtualMachine } from "./virtual-machine.ts";
+import {
+  LOOK_MS,
+  type MigrationInfo,
+  type MigrationSettings,
+  type VirtualMachine,
+} from "./virtual-machine.ts";
 
 /** Slower than the guest dirties its memory, bytes per second. */
 const SLOW = 40 << 20;
@@ -11,7 +18,10 @@ const SWEEPS = 2;
 const HOLD_BACK = { "max-bandwidth": SLOW, "downtime-limit": 1 };
 const LET_GO = { "max-bandwidth": 0, "downtime-limit": 2000 };
 
-/** Begins a migration that does not come to its end before {@link letGo}; resolves when it has sent pages for the third time. */
+/**
+ * Begins a migration that is held back until {@link letGo}. Resolves when it has sent pages for the third time at
+ * least, or has ended: deltas are so small that nothing holds them back for long.
+ */
 export async function sendSlowly(
   source: VirtualMachine,
   uri: string,
@@ -19,31 +29,41 @@ export async function sendSlowly(
 ): Promise<void> {
   await source.configure({ capabilities, parameters: { ...HOLD_BACK, ...parameters } });
   await source.execute("migrate", { uri });
-  const info = await source.migration(
-    ({ status, ram }) => status === "failed" || (ram?.["dirty-sync-count"] ?? 0) > 3,
-  );
-  expect(info).toMatchObject({ status: "active" });
+  await source.migration((info) => hasEnded(info) || (info.ram?.["dirty-sync-count"] ?? 0) > 3);
 }
 
 /** Lets a migration come to its end, and waits for it. */
 export async function letGo(source: VirtualMachine): Promise<MigrationInfo> {
   await source.configure({ parameters: LET_GO });
-  return source.migrationEnd();
+  return source.migration(hasEnded);
 }
 
-/** Moves a running guest whose memory changes faster than it is sent at first. Errors: when the migration fails. */
-export async function send(source: VirtualMachine, uri: string, settings?: MigrationSettings): Promise<void> {
+/** Waits until a relay has sent on so many pages that are not zero. */
+export async function untilSentOn(relay: PeregrineProcess, pages: number): Promise<void> {
+  for (;;) {
+    const { ram } = await relay.execute<MigrationInfo>("query-migrate");
+    if ((ram?.["normal"] ?? 0) >= pages) return;
+    await delay(LOOK_MS);
+  }
+}
+
+/** Moves a running guest whose memory changes faster than it is sent at first. @returns how it ended. */
+export async function send(
+  source: VirtualMachine,
+  uri: string,
+  settings?: MigrationSettings,
+): Promise<MigrationInfo> {
   await sendSlowly(source, uri, settings);
-  expect(await letGo(source)).toMatchObject({ status: "completed" });
+  return letGo(source);
 }
 
-/** The guest of `destination` stands still, and its memory is that which `source` has left, to the byte. */
-export async function expectSameMemory(source: VirtualMachine, destination: VirtualMachine): Promise<void> {
-  await destination.untilStatus("paused");
-  const [left, arrived] = await Promise.all([source.memory(), destination.memory()]);
-  if (left.equals(arrived)) return;
-  const address = left.findIndex((byte, at) => byte !== arrived[at]);
-  throw new Error(`memory differs from address 0x${address.toString(16)} on`);
+function hasEnded({ status }: MigrationInfo): boolean {
+  return ["completed", "failed", "cancelled"].includes(status ?? "");
+}
+
+/** @returns a check that a migration has completed, which otherwise tells what the agent that took part in it said. */
+export function expectCompleted(agent: PeregrineProcess): (info: MigrationInfo) => void {
+  return (info) => expect(info, agent.stderr.text).toMatchObject({ status: "completed" });
 }
 
 /** A guest runs: it goes on counting, and its memory shows one edge. */
@@ -71,4 +91,23 @@ export async function expectGoesOn(...machines: readonly VirtualMachine[]): Prom
   // A sweep is complete a moment before its number is.
   const unprinted = edge.sweeps - (printed.length % 256);
   expect(edge.page === 0 ? [0, 1] : [0]).toContain(unprinted);
+}
+
+/**
+ * The guest of `source` is at `destination` and goes on there. If it stands still at first, its memory is that which
+ * the source has left, to the byte. It ends both machines.
+ */
+export async function expectArrived(source: VirtualMachine, destination: VirtualMachine): Promise<void> {
+  if (destination.held) {
+    await destination.untilStatus("paused");
+    expectSame(await source.memory(), await destination.memory());
+    await destination.execute("cont");
+  }
+  await expectGoesOn(source, destination);
+}
+
+function expectSame(left: Buffer, arrived: Buffer): void {
+  if (left.equals(arrived)) return;
+  const address = left.findIndex((byte, at) => byte !== arrived[at]);
+  throw new Error(`memory differs from address 0x${address.toString(16)} on`);
 }

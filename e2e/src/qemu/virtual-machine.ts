@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { QmpClient } from "@peregrine/monitor";
 import { Output } from "../output.ts";
 import type { QemuRelease } from "./releases.ts";
@@ -10,7 +11,9 @@ import type { QemuRelease } from "./releases.ts";
 const MEMORY_MIB = 16;
 
 /** How often a condition is looked at that nobody reports, ms. */
-const LOOK_MS = 10;
+export const LOOK_MS = 10;
+
+export type Transport = "unix" | "tcp";
 
 export interface MachineOptions {
   readonly release: QemuRelease;
@@ -20,7 +23,7 @@ export interface MachineOptions {
   readonly disk: string;
   /** More options, for devices. */
   readonly devices: readonly string[];
-  /** `incoming`: it waits for `migrate-incoming`. `held`: also, and its guest stands still when it has arrived. */
+  /** `incoming`: a migration is to come. `held`: also, and the guest stands still when it has arrived. */
   readonly mode: "boot" | "incoming" | "held";
 }
 
@@ -30,6 +33,8 @@ export interface MigrationInfo {
   readonly "error-desc"?: string;
   readonly ram?: Readonly<Record<string, number>>;
   readonly "xbzrle-cache"?: Readonly<Record<string, number>>;
+  /** Where a migration is awaited. */
+  readonly "socket-address"?: readonly { readonly port?: string }[];
 }
 
 /** Capabilities and parameters of a migration, in QEMU's names. */
@@ -41,6 +46,8 @@ export interface MigrationSettings {
 /** A running `qemu-system-x86_64`. Its serial port is its standard output, its memory a file. */
 export class VirtualMachine {
   readonly name: string;
+  /** Whether its guest stands still when it has arrived. */
+  readonly held: boolean;
   readonly serial: Output;
   readonly stderr: Output;
   readonly ended: Promise<unknown>;
@@ -53,11 +60,12 @@ export class VirtualMachine {
 
   constructor(directory: string, name: string, options: MachineOptions) {
     this.name = name;
+    this.held = options.mode === "held";
     this.#memory = join(directory, `${name}.ram`);
     this.#socket = join(directory, `${name}.qmp`);
-    this.#child = spawn(options.release.binary, this.#arguments(options), {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
+    // It ends with this process, also when that is killed.
+    const command = ["--pdeathsig", "KILL", options.release.binary, ...this.#arguments(options)];
+    this.#child = spawn("setpriv", command, { stdio: ["ignore", "pipe", "pipe"] });
     this.serial = new Output(this.#child.stdout!);
     this.stderr = new Output(this.#child.stderr!);
     this.ended = once(this.#child, "close").catch((error: Error) => {
@@ -113,6 +121,15 @@ export class VirtualMachine {
     if (Object.keys(parameters).length > 0) await this.execute("migrate-set-parameters", parameters);
   }
 
+  /** Waits for a migration. @returns where. */
+  async listen(transport: Transport = "unix"): Promise<string> {
+    const uri = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${this.#memory}.in`;
+    await this.execute("migrate-incoming", { uri });
+    if (transport === "unix") return uri;
+    const info = await this.migration((one) => one["socket-address"] !== undefined);
+    return `tcp:127.0.0.1:${info["socket-address"]![0]!.port}`;
+  }
+
   /** Looks at the migration until `accept` says so. @returns what it saw. Errors: when the process ends before. */
   async migration(accept: (info: MigrationInfo) => boolean): Promise<MigrationInfo> {
     for (;;) {
@@ -122,11 +139,6 @@ export class VirtualMachine {
       if (accept(info)) return info;
       await delay(LOOK_MS);
     }
-  }
-
-  /** Waits for the migration's end, however it ends. */
-  migrationEnd(): Promise<MigrationInfo> {
-    return this.migration(({ status }) => ["completed", "failed", "cancelled"].includes(status ?? ""));
   }
 
   async status(): Promise<string> {
@@ -167,8 +179,4 @@ export class VirtualMachine {
   #gone(cause?: unknown): Error {
     return new Error(`QEMU '${this.name}': ${this.#notStarted ?? this.stderr.text.trim()}`, { cause });
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,0 +1,126 @@
+import { describe, expect, it } from "vitest";
+import type { PeregrineProcess } from "../agent-process.ts";
+import { expectArrived, expectCompleted, expectRunning, letGo, send, sendSlowly } from "./journey.ts";
+import { Lab } from "./lab.ts";
+import { noQemu, qemu100, qemu72, type QemuRelease } from "./releases.ts";
+import { intake } from "./settings.ts";
+import type { VirtualMachine } from "./virtual-machine.ts";
+
+const { plain, returnPath } = intake;
+
+/** The source has its guest, and a relay to a new destination works. */
+async function expectRunsOn(lab: Lab, source: VirtualMachine, release: QemuRelease): Promise<void> {
+  await expectRunning(source);
+  const destination = await lab.start("held", { release, type: "pc", devices: true });
+  const { agent, uri } = await lab.relay(await destination.listen(), {});
+  await send(source, uri, returnPath.source).then(expectCompleted(agent));
+  await expectArrived(source, destination);
+}
+
+interface Parts {
+  readonly lab: Lab;
+  readonly source: VirtualMachine;
+  readonly relay: PeregrineProcess;
+  readonly destination: VirtualMachine;
+}
+
+/** What ends a relay, and how its source sees that. */
+const interruptions: readonly {
+  readonly what: string;
+  readonly act: (parts: Parts) => Promise<unknown>;
+  readonly status: string;
+}[] = [
+  { what: "the destination dies", act: ({ destination }) => destination.end(), status: "failed" },
+  { what: "the relay dies", act: ({ relay }) => relay.end(), status: "failed" },
+  { what: "it is cancelled", act: ({ lab, relay }) => lab.peregrine("cancel", relay.name), status: "failed" },
+  {
+    what: "the source cancels it",
+    act: ({ source }) => source.execute("migrate_cancel"),
+    status: "cancelled",
+  },
+];
+
+/** Destinations that do not fit: one says so at once, the other one when the guest stands still. */
+const misfits = [
+  { what: "machine type", options: { type: "q35", devices: true } },
+  { what: "devices", options: { type: "pc" } },
+];
+
+describe.skipIf(noQemu).concurrent("a relay that fails leaves the guest running at the source:", () => {
+  for (const release of [qemu100, qemu72]) {
+    for (const { what, act, status } of interruptions) {
+      it(`${what}, ${release.version}`, async ({ onTestFinished }) => {
+        const lab = await Lab.create(onTestFinished);
+        const [source, destination] = await Promise.all([
+          lab.start("boot", { release, type: "pc", devices: true }),
+          lab.start("incoming", { release, type: "pc", devices: true }),
+        ]);
+        const { agent: relay, uri } = await lab.relay(await destination.listen(), {});
+        await source.untilPrinted(1);
+        await sendSlowly(source, uri, returnPath.source);
+        await act({ lab, source, relay, destination });
+        expect(await letGo(source)).toMatchObject({ status });
+        await Promise.all([relay.ended, destination.ended]);
+        await expectRunsOn(lab, source, release);
+      });
+    }
+
+    for (const { what, options } of misfits) {
+      it(`the destination refuses its ${what}, ${release.version}`, async ({ onTestFinished }) => {
+        const lab = await Lab.create(onTestFinished);
+        const [source, destination] = await Promise.all([
+          lab.start("boot", { release, type: "pc", devices: true }),
+          lab.start("incoming", { release, ...options }),
+        ]);
+        const relay = await lab.relay(await destination.listen(), {});
+        await source.untilPrinted(1);
+        expect(await send(source, relay.uri, returnPath.source)).toMatchObject({ status: "failed" });
+        expect(await relay.agent.ended).toMatchObject({ status: 1 });
+        expect(relay.agent.stderr.text).toMatch(/^peregrine: (PEER_REFUSED|CHANNEL_FAILED): .*its own log/m);
+        await expectRunsOn(lab, source, release);
+      });
+    }
+  }
+});
+
+describe.skipIf(noQemu)("a relay whose source waits for no answer", () => {
+  it("holds a guest that its destination does not take", async ({ onTestFinished }) => {
+    const lab = await Lab.create(onTestFinished);
+    const options = { release: qemu100, type: "pc" };
+    const [source, dying, destination] = await Promise.all([
+      lab.start("boot", options),
+      lab.start("incoming", options),
+      lab.start("held", options),
+    ]);
+    const relay = await lab.relay(await dying.listen(), {});
+    await source.untilPrinted(1);
+    await sendSlowly(source, relay.uri, plain.source);
+    await dying.end();
+    await letGo(source).then(expectCompleted(relay.agent));
+    await relay.agent.until("stderr", /it is held here/);
+    await lab.migrate(relay.agent, await destination.listen());
+    await expectArrived(source, destination);
+  });
+});
+
+const MIB = 1 << 20;
+
+describe.skipIf(noQemu)("a relay over a thin link", () => {
+  it("sends deltas of the pages that the source sends again", async ({ onTestFinished }) => {
+    const lab = await Lab.create(onTestFinished);
+    const options = { release: qemu100, type: "pc" };
+    const [source, destination] = await Promise.all([lab.start("boot", options), lab.start("held", options)]);
+    const thin = ["--xbzrle", "--bandwidth", "8M", "--json"];
+    const relay = await lab.relay(await destination.listen(), {}, thin);
+    await source.untilPrinted(1);
+    const info = await send(source, relay.uri, returnPath.source);
+    expectCompleted(relay.agent)(info);
+    await expectArrived(source, destination);
+    expect(await relay.agent.ended).toMatchObject({ status: 0 });
+    const outcome = relay.agent.stdout.text.trim().split("\n").at(-1)!;
+    const { transferred } = JSON.parse(outcome) as { transferred: number };
+    // The guest changes 11 MiB, which the source has sent three times at least.
+    expect(transferred).toBeLessThan(20 * MIB);
+    expect(info.ram!["transferred"]).toBeGreaterThan(30 * MIB);
+  });
+});
