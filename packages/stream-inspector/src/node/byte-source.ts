@@ -3,6 +3,7 @@ import { fstat, read } from "node:fs";
 import type { Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { Socket } from "node:net";
+import { isatty } from "node:tty";
 import { promisify } from "node:util";
 
 /** Read at once of a file: enough for its speed, and few enough things for what is told of them. */
@@ -25,7 +26,7 @@ export interface ByteSource {
   close(): Promise<void>;
 }
 
-/** @param path `-` is the standard input. Errors: NO_SUCH_FILE. */
+/** @param path `-` is the standard input. Errors: NO_SUCH_FILE; BAD_PARAMETER for a terminal. */
 export async function openByteSource(path: string): Promise<ByteSource> {
   return path === "-" ? standardInput() : fileSource(path);
 }
@@ -53,6 +54,9 @@ async function standardInput(): Promise<ByteSource> {
   const stats = await statOf(STANDARD_INPUT).catch((error: unknown) => {
     throw unreadable(name, error);
   });
+  if (isatty(STANDARD_INPUT)) {
+    throw new MigrationError("BAD_PARAMETER", "The standard input is a terminal; pipe a stream into it");
+  }
   const common = { name, repeatable: false };
   // Whoever made a pipe may have made it non-blocking, which only the event loop can read.
   if (stats.isFIFO() || stats.isSocket()) {
