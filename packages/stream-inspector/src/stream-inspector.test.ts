@@ -241,6 +241,18 @@ test("a newer section ram ends the reading", async () => {
   });
 });
 
+test("how much was read of a stream with a fault does not depend on its chunks", async () => {
+  const whole = smallStream();
+  const at = Buffer.from(whole).indexOf("pc.rom", 4200);
+  whole[at] = 0x50;
+  for (const chunkBytes of [1, 700, 65_536]) {
+    const { events, summary, fault } = await inspected(whole, { chunkBytes });
+    expect(fault).toMatchObject({ code: "BAD_RAM_BLOCK", section: "ram" });
+    expect(summary.bytes).toBe(at + "pc.rom".length);
+    requireGapless(events, summary.bytes);
+  }
+});
+
 test("an error of the listener is a fault at its place", async () => {
   const listener = {
     event: (event: InspectEvent) => {

@@ -74,6 +74,7 @@ export class StreamInspector {
   readonly #payloads = new Map<number, MeasuredPayload>();
   #configuration: Configuration | undefined;
   #bytes = 0;
+  #allCame = false;
   /** Offset behind what was told last. Items follow each other without gaps. */
   #told = 0;
   #section: SectionExtent | undefined;
@@ -122,6 +123,7 @@ export class StreamInspector {
 
   /** The stream has ended. Errors: TRUNCATED. @returns as StreamDecoder.end. */
   end(): boolean {
+    this.#allCame = true;
     try {
       return this.#decoder.end();
     } catch (error) {
@@ -135,7 +137,7 @@ export class StreamInspector {
   /** The reading has ended before its time: tells what was being read. */
   abandon(): void {
     this.#tellHeader();
-    const size = Math.max(0, this.#bytes - this.#told);
+    const size = this.#read - this.#told;
     const section = this.#section?.header.name;
     this.#tell({
       item: "unfinished",
@@ -148,7 +150,7 @@ export class StreamInspector {
   summary(channels: readonly ChannelSummary[]): StreamSummary {
     return {
       item: "summary",
-      bytes: this.#bytes,
+      bytes: this.#read,
       complete: this.#decoder.finished,
       machineType: this.#configuration?.machineType,
       runState: this.#runState,
@@ -166,6 +168,11 @@ export class StreamInspector {
       disks: this.#live.disks,
       bitmaps: this.#live.bitmaps,
     };
+  }
+
+  /** Bytes up to what is wrong, or up to the end. What follows in the same chunk was not looked at. */
+  get #read(): number {
+    return this.#allCame ? this.#bytes : this.#decoder.offset;
   }
 
   #handler(): StreamHandler {
