@@ -17,7 +17,7 @@ async function hold(
 ): Promise<PeregrineProcess> {
   const { agent, uri } = await lab.receiveImage({ channels }, options);
   await source.untilPrinted(1);
-  await send(source, uri, settings).then(expectCompleted(agent));
+  expectCompleted(await send(source, uri, settings), agent);
   await agent.until("stderr", /is held here/);
   return agent;
 }
@@ -77,6 +77,43 @@ describe.skipIf(noQemu).concurrent("a stored image", () => {
       await destination.execute("migrate-incoming", {
         uri: `exec:cat ${join(store, `${agent.name}.qemu`)}`,
       });
+      await expectArrived(source, destination);
+    });
+  }
+});
+
+/** Files that a QEMU writes, and the settings for it. */
+const files = [
+  { what: "a file", release: qemu100, uri: (path: string) => `file:${path}`, settings: {} },
+  {
+    what: "a mapped-ram file",
+    release: qemu100,
+    uri: (path: string) => `file:${path}`,
+    settings: { capabilities: ["mapped-ram"] },
+  },
+  {
+    what: "what a program was given",
+    release: qemu72,
+    uri: (path: string) => `exec:cat >${path}`,
+    settings: {},
+  },
+];
+
+describe.skipIf(noQemu).concurrent("an image is taken from a file that QEMU has written:", () => {
+  for (const { what, release, uri, settings } of files) {
+    it(`${what}, ${release.version}`, async ({ onTestFinished }) => {
+      const lab = await Lab.create(onTestFinished);
+      const path = join(lab.directory, "vm");
+      const machine = { release, type: "pc", devices: true };
+      const [source, destination] = await Promise.all([
+        lab.start("boot", machine),
+        lab.start("held", machine),
+      ]);
+      await source.untilPrinted(1);
+      expect(await send(source, uri(path), settings)).toMatchObject({ status: "completed" });
+      const agent = lab.host.start(["receive", `file:${path}`, "--machine", "image", "--name", "vm"], "vm");
+      await agent.until("stderr", /is held here/);
+      await lab.migrate(agent, await destination.listen());
       await expectArrived(source, destination);
     });
   }

@@ -2,23 +2,24 @@ import { describe, expect, it } from "vitest";
 import { expectArrived, expectCompleted, send } from "./journey.ts";
 import { Lab } from "./lab.ts";
 import { casesOf } from "./matrix.ts";
-import { noQemu } from "./releases.ts";
+import { noQemu, qemu72 } from "./releases.ts";
 import { intake, outgoing } from "./settings.ts";
 
 const { plain, returnPath, xbzrle, none, zlib, zstd } = intake;
 
 const cases = casesOf(
-  ({ oldestType }) => [
+  (release) => [
     { type: "pc", into: plain, out: outgoing.plain },
     { type: "q35", into: xbzrle, out: outgoing.noReturnPath },
-    { type: oldestType, into: plain, out: outgoing.xbzrle },
-    { type: oldestType, into: returnPath, out: outgoing.none },
+    { type: release.oldestType, into: plain, out: outgoing.xbzrle },
+    { type: release.oldestType, into: returnPath, out: outgoing.none },
     { type: "q35", into: none, out: outgoing.none },
     { type: "pc", into: zlib, out: outgoing.zstd },
     { type: "q35", into: zstd, out: outgoing.zlib },
-    { type: oldestType, into: none, out: outgoing.plain },
-    { type: oldestType, into: zstd, out: outgoing.zstd },
+    { type: release.oldestType, into: none, out: outgoing.plain },
+    { type: release.oldestType, into: zstd, out: outgoing.zstd },
     { type: "pc", into: returnPath, out: outgoing.xbzrle },
+    ...(release === qemu72 ? [{ type: "pc-i440fx-2.3", into: xbzrle, out: outgoing.zlib }] : []),
   ],
   [
     { type: "pc-i440fx-7.2", into: plain, out: outgoing.noReturnPath },
@@ -43,7 +44,7 @@ describe.skipIf(noQemu).concurrent("a virtual machine is held as an image betwee
       const uri = await destination.listen(transport);
       await source.untilPrinted(1);
       const info = await send(source, image.uri, into.source);
-      expectCompleted(image.agent)(info);
+      expectCompleted(info, image.agent);
       expect(into.used(info)).toBeGreaterThan(0);
       await image.agent.until("stderr", /is held here/);
       await lab.migrate(image.agent, uri, out.options);

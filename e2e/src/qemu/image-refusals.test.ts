@@ -27,7 +27,7 @@ describe.skipIf(noQemu).concurrent("an image stays when a QEMU refuses it, and a
           lab.receiveImage({}),
         ]);
         await source.untilPrinted(1);
-        await send(source, image.uri, intake.returnPath.source).then(expectCompleted(image.agent));
+        expectCompleted(await send(source, image.uri, intake.returnPath.source), image.agent);
         await image.agent.until("stderr", /is held here/);
         const refused = lab.migrate(image.agent, await wrong.listen());
         await expect(refused).rejects.toThrow(/^peregrine: (PEER_REFUSED|CHANNEL_FAILED): .*its own log/);
@@ -118,7 +118,7 @@ describe.skipIf(noQemu)("an image", () => {
       lab.receiveImage({}),
     ]);
     await source.untilPrinted(1);
-    await send(source, uri, intake.xbzrle.source).then(expectCompleted(agent));
+    expectCompleted(await send(source, uri, intake.xbzrle.source), agent);
     await agent.until("stderr", /is held here/);
     expect(await lab.peregrine("list")).toContain(agent.name);
     expect(await lab.peregrine("info", agent.name)).toContain("pc-i440fx-7.2");

@@ -61,9 +61,9 @@ function hasEnded({ status }: MigrationInfo): boolean {
   return ["completed", "failed", "cancelled"].includes(status ?? "");
 }
 
-/** @returns a check that a migration has completed, which otherwise tells what the agent that took part in it said. */
-export function expectCompleted(agent: PeregrineProcess): (info: MigrationInfo) => void {
-  return (info) => expect(info, agent.stderr.text).toMatchObject({ status: "completed" });
+/** A migration has completed; if not, tells what the agent that took part in it said. */
+export function expectCompleted(info: MigrationInfo, agent: PeregrineProcess): void {
+  expect(info, agent.stderr.text).toMatchObject({ status: "completed" });
 }
 
 /** A guest runs: it goes on counting, and its memory shows one edge. */

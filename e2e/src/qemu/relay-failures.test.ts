@@ -13,7 +13,7 @@ async function expectRunsOn(lab: Lab, source: VirtualMachine, release: QemuRelea
   await expectRunning(source);
   const destination = await lab.start("held", { release, type: "pc", devices: true });
   const { agent, uri } = await lab.relay(await destination.listen(), {});
-  await send(source, uri, returnPath.source).then(expectCompleted(agent));
+  expectCompleted(await send(source, uri, returnPath.source), agent);
   await expectArrived(source, destination);
 }
 
@@ -96,7 +96,7 @@ describe.skipIf(noQemu)("a relay whose source waits for no answer", () => {
     await source.untilPrinted(1);
     await sendSlowly(source, relay.uri, plain.source);
     await dying.end();
-    await letGo(source).then(expectCompleted(relay.agent));
+    expectCompleted(await letGo(source), relay.agent);
     await relay.agent.until("stderr", /it is held here/);
     await lab.migrate(relay.agent, await destination.listen());
     await expectArrived(source, destination);
@@ -114,7 +114,7 @@ describe.skipIf(noQemu)("a relay over a thin link", () => {
     const relay = await lab.relay(await destination.listen(), {}, thin);
     await source.untilPrinted(1);
     const info = await send(source, relay.uri, returnPath.source);
-    expectCompleted(relay.agent)(info);
+    expectCompleted(info, relay.agent);
     await expectArrived(source, destination);
     expect(await relay.agent.ended).toMatchObject({ status: 0 });
     const outcome = relay.agent.stdout.text.trim().split("\n").at(-1)!;

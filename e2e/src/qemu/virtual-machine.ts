@@ -23,6 +23,7 @@ export interface MachineOptions {
   readonly disk: string;
   /** More options, for devices. */
   readonly devices: readonly string[];
+  readonly uuid?: string;
   /** `incoming`: a migration is to come. `held`: also, and the guest stands still when it has arrived. */
   readonly mode: "boot" | "incoming" | "held";
 }
@@ -73,7 +74,7 @@ export class VirtualMachine {
     });
   }
 
-  #arguments({ release, type, disk, devices, mode }: MachineOptions): string[] {
+  #arguments({ release, type, disk, devices, uuid, mode }: MachineOptions): string[] {
     // As libvirt does it: the RAM block has the backend's name whatever the machine type.
     const memory = `memory-backend-file,id=pc.ram,size=${MEMORY_MIB}M,mem-path=${this.#memory},share=on,x-use-canonical-path-for-ramblock-id=off`;
     return [
@@ -84,6 +85,7 @@ export class VirtualMachine {
       ["-chardev", "stdio,id=serial,signal=off", "-device", "isa-serial,chardev=serial"],
       ["-qmp", `unix:${this.#socket},server=on,wait=off`],
       devices,
+      uuid === undefined ? [] : ["-uuid", uuid],
       mode === "boot" ? [] : ["-incoming", "defer"],
       mode === "held" ? ["-S"] : [],
     ].flat();
