@@ -43,7 +43,7 @@ export type InspectEvent =
   | SectionEvent
   | CommandEvent
   | { readonly item: "package-end"; readonly offset: number }
-  /** Device sections that nothing tells apart, from the payload of the first one on. */
+  /** Device sections that nothing tells apart, up to the end mark; name and instance are those of the first. */
   | (Extent & { readonly item: "undivided"; readonly name: string; readonly instance: number })
   | (Extent & { readonly item: "end-mark" })
   | (Extent & { readonly item: "vmdescription"; readonly devices: number; readonly pageSize: number })

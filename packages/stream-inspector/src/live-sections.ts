@@ -6,7 +6,7 @@ import {
   limitExceeded,
   MigrationError,
 } from "@peregrine/protocol";
-import type { ByteReader, Limits, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
+import type { Limits, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
 
 /** Disks and bitmaps that are listed. */
 const MOST_NAMES = 4096;
@@ -101,25 +101,4 @@ function entryOf<T>(entries: Map<string, T>, key: string, make: () => T): T {
   const entry = make();
   entries.set(key, entry);
   return entry;
-}
-
-/** Notes where a payload ends, which nobody is told otherwise. */
-export class MeasuredPayload implements PayloadDecoder {
-  readonly #decoder: PayloadDecoder;
-  /** Offset in the stream behind the payload read last. */
-  end = 0;
-
-  constructor(decoder: PayloadDecoder) {
-    this.#decoder = decoder;
-  }
-
-  get awaiting(): string {
-    return this.#decoder.awaiting ?? "the payload of the section";
-  }
-
-  decode(input: ByteReader): boolean {
-    if (!this.#decoder.decode(input)) return false;
-    this.end = input.offset;
-    return true;
-  }
 }

@@ -25,8 +25,9 @@ import type {
   VmDescription,
 } from "@peregrine/protocol";
 import { uuidText } from "./hex.ts";
-import type { InspectEvent } from "./inspect-events.ts";
-import { LiveSections, MeasuredPayload } from "./live-sections.ts";
+import type { Extent, InspectEvent } from "./inspect-events.ts";
+import { LiveSections } from "./live-sections.ts";
+import { MeasuredPayload } from "./measured-payload.ts";
 import type { MemoryTarget } from "./memory-target.ts";
 import { RamSection } from "./ram-section.ts";
 import { RamStatistics } from "./ram-statistics.ts";
@@ -73,19 +74,21 @@ export class StreamInspector {
   readonly #live: LiveSections;
   readonly #payloads = new Map<number, MeasuredPayload>();
   #configuration: Configuration | undefined;
+  /** Bytes that came, and whether they are all that there are. */
   #bytes = 0;
   #allCame = false;
   /** Offset behind what was told last. Items follow each other without gaps. */
   #told = 0;
   #section: SectionExtent | undefined;
   #inPackage = false;
+  /** The first of device sections that nothing tells apart. */
   #undivided: SectionHeader | undefined;
+  /** They were read up to what has to be the end mark. */
   #endMarkAwaited = false;
   #footers: boolean | undefined;
   #sections = 0;
   #devices = 0;
   #runState: string | undefined;
-  #ended = false;
   #described = false;
   /** Releases before 8.1 say nothing where the channels have to be waited for: it is behind every section `ram`. */
   #syncsAfterSections = false;
@@ -127,7 +130,7 @@ export class StreamInspector {
     try {
       return this.#decoder.end();
     } catch (error) {
-      if (!this.#endMarkAwaited || this.#ended || !MigrationError.is(error)) throw error;
+      if (!this.#endMarkAwaited || !MigrationError.is(error)) throw error;
       // Nothing tells where undivided sections end, so the last byte was taken for the end mark.
       const section = this.#undivided!.name;
       throw locateError(truncated("the end mark"), { offset: this.#bytes, section });
@@ -187,7 +190,7 @@ export class StreamInspector {
         this.#tell({ item: "package-end", offset: this.#told });
       },
       endMark: () => {
-        this.#ended = true;
+        this.#endMarkAwaited = false;
         this.#tell({ item: "end-mark", ...this.#extent() });
       },
       vmDescription: (text) => this.#describe(parseVmDescription(text)),
@@ -195,12 +198,12 @@ export class StreamInspector {
   }
 
   /** From behind what was told last to what was read last. */
-  #extent(): { offset: number; size: number } {
+  #extent(): Extent {
+    this.#tellHeader();
     return { offset: this.#told, size: this.#decoder.offset - this.#told };
   }
 
   #tell(event: InspectEvent): void {
-    this.#tellHeader();
     if ("size" in event) this.#told = event.offset + event.size;
     this.#options.listener.event?.(event);
   }
@@ -219,7 +222,6 @@ export class StreamInspector {
   #configure(configuration: Configuration): void {
     this.#configuration = configuration;
     if (GROWING_MACHINE.test(configuration.machineType)) this.statistics.allowGrowth();
-    this.#tellHeader();
     const { uuid, ...rest } = configuration;
     const named = uuid === undefined ? {} : { uuid: uuidText(uuid) };
     this.#tell({ item: "configuration", ...this.#extent(), ...rest, ...named });
@@ -237,8 +239,9 @@ export class StreamInspector {
 
   #ramDecoder({ name, version }: SectionHeader): PayloadDecoder {
     if (version > RAM_SECTION.version) throw unsupportedSectionVersion(name, version, RAM_SECTION.version);
-    if (this.statistics.blockCount > 0)
+    if (this.statistics.blockCount > 0) {
       throw new MigrationError("BAD_SECTION_ORDER", `The section '${name}' came twice`);
+    }
     return this.#ram.decoder(this.#configuration, this.#options.fileOffset);
   }
 
@@ -283,16 +286,8 @@ export class StreamInspector {
   }
 
   #command(command: Command): void {
-    this.#tellHeader();
-    switch (command.kind) {
-      case "postcopy-ram-discard":
-        this.#discard(command);
-        break;
-      case "postcopy-run":
-        this.statistics.startPostcopy();
-        break;
-      default:
-    }
+    if (command.kind === "postcopy-ram-discard") this.#discard(command);
+    if (command.kind === "postcopy-run") this.statistics.startPostcopy();
     this.#tell({ item: "command", ...this.#extent(), command, packaged: this.#inPackage });
     if (command.kind === "packaged") this.#inPackage = true;
   }
