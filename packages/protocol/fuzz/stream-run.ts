@@ -57,6 +57,17 @@ export const LIMITS: Limits = {
   maxReceivedBitmapBytes: 8192,
 };
 
+/** Takes every stream that there is. */
+export const ANY_FORM: StreamForm = {
+  configuration: "optional",
+  footers: "detected",
+  undivided: true,
+  suspendAt: 0,
+  settle: false,
+  known: new Map(),
+  limits: { ...LIMITS, maxItemBytes: 2 ** 21 },
+};
+
 const PAGE = new Uint8Array(4096);
 
 /** Knows all sections with a format of their own, and takes every other one as a device. */

@@ -5,8 +5,7 @@ import { requireSame } from "./oracle.ts";
 import type { Allocations } from "./oracle.ts";
 import { thinnedRecordings } from "./recordings.ts";
 import { smallStreams } from "./samples.ts";
-import { LIMITS, runStream } from "./stream-run.ts";
-import type { StreamForm } from "./stream-run.ts";
+import { ANY_FORM, LIMITS, runStream } from "./stream-run.ts";
 
 interface StreamSample extends Sample {
   /** Bytes of its devices, by name and instance. */
@@ -14,18 +13,8 @@ interface StreamSample extends Sample {
   readonly disks: boolean;
 }
 
-const PLAIN: StreamForm = {
-  configuration: "optional",
-  footers: "detected",
-  undivided: true,
-  suspendAt: 0,
-  settle: false,
-  known: new Map(),
-  limits: { ...LIMITS, maxItemBytes: 2 ** 21 },
-};
-
 function sampleOf(name: string, bytes: Uint8Array): StreamSample {
-  const { log, lengths, error } = runStream(bytes, [], PLAIN);
+  const { log, lengths, error } = runStream(bytes, [], ANY_FORM);
   if (error !== undefined) throw new Error(`the sample '${name}' is refused: ${error.message}`);
   const ends = [...log.ends.values()];
   return { name, bytes, ends, devices: lengths, disks: name.includes("block") || name === "a disk" };

@@ -69,6 +69,14 @@ test("every split point of the heads", () => {
   }
 });
 
+test("what does not fit the format is refused before it is sent", () => {
+  const mistakes: readonly ((w: ByteWriter) => void)[] = [
+    (w) => encodeBlockChunk(w, "ide0", 0, new Uint8Array(BLOCK_CHUNK_BYTES - 1)),
+    (w) => encodeZeroBlockChunk(w, "ide0", 511),
+  ];
+  for (const mistake of mistakes) expect(refusal(() => written(mistake)).code).toBe("INTERNAL");
+});
+
 test("unknown flags are refused", () => {
   expect(refusal(() => again([fromHex("0000000000000010")]))).toMatchObject({
     code: "BAD_SECTION",

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { DESCRIPTION, RTC, UART } from "../test/described.ts";
-import { refusal } from "../test/support.ts";
+import { fromHex, refusal } from "../test/support.ts";
 import { deviceBytes, deviceValue, parseVmDescription, walkDevice } from "./index.ts";
 import type { VmDeviceDescription } from "./index.ts";
 
@@ -57,6 +57,24 @@ test("elements of one name that are listed one after the other are numbered on",
     "bus[8]",
     "bus2",
   ]);
+});
+
+test.each([
+  ["bool", "02", true],
+  ["bool", "0001", fromHex("0001")],
+  ["int8", "ff", -1],
+  ["uint8", "ff", 255],
+  ["int16", "fffe", -2],
+  ["uint16 le", "feff", 0xfffe],
+  ["int32 equal", "fffffffd", -3],
+  ["uint32", "fffffffd", 0xffff_fffd],
+  ["int64 le", "fcffffffffffffff", -4n],
+  ["uint64", "fffffffffffffffc", 0xffff_ffff_ffff_fffcn],
+  ["uint32", "ffff", fromHex("ffff")],
+  ["timer", "0000000000000001", fromHex("0000000000000001")],
+])("a field of type %s with bytes %s", (type, hex, value) => {
+  const payload = fromHex(`aa${hex}aa`);
+  expect(deviceValue({ offset: 1, size: payload.length - 2, type }, payload)).toEqual(value);
 });
 
 describe("a payload that the description does not fit", () => {

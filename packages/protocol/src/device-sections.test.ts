@@ -138,6 +138,38 @@ test("devices in front of the memory are cut by their footers at once", () => {
   expect(recorder.by).toEqual(["footer", "footer", "description", "description"]);
 });
 
+describe("devices between sections of the memory", () => {
+  const encoder = new RamPageEncoder();
+  const START = written((w) => {
+    writeHead(w);
+    writeRamStart(w, encoder, SMALL_BLOCKS);
+    writeDevices(w);
+  });
+
+  test("end at a part of it, at every split point", () => {
+    const bytes = new Uint8Array([...START, ...written((w) => writeRamSection(w, encoder, "end")), 0]);
+    for (let cut = 0; cut <= bytes.length; cut += 1) {
+      const { log, by } = decodeDevices([bytes.slice(0, cut), bytes.slice(cut)]);
+      expect(log).toEqual(["start ram", ...DEVICES, "end ram", "end mark"]);
+      expect(by).toEqual(["footer", "footer"]);
+    }
+  });
+
+  test("end at a package", () => {
+    const recorder = new DeviceRecorder();
+    const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: recorder });
+    decoder.push(START.slice());
+    expect(recorder.log).toEqual(["start ram"]);
+    decoder.push(written((w) => encodeCommand(w, { kind: "packaged", length: 0 })));
+    expect(recorder.log).toEqual(["start ram", ...DEVICES, "packaged", "package end"]);
+  });
+
+  test("do not end at a part of a section that was not started", () => {
+    const bytes = new Uint8Array([...START, 2, 0, 0, 0, 77]);
+    expect(refusal(() => decodeDevices([bytes]))).toMatchObject({ code: "TRUNCATED", section: "rtc" });
+  });
+});
+
 describe("a stream with neither footers nor a vmdescription", () => {
   const stream = { footers: false, description: undefined };
 

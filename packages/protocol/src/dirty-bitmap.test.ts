@@ -73,10 +73,21 @@ test("every split point", () => {
   }
 });
 
-test("flags of two and of four bytes", () => {
+test("flags of two and of four bytes, in one piece and byte by byte", () => {
   const tail = "06647269766530026230";
-  expect(decode([fromHex(`802c${tail}01`)])).toEqual([COMPLETE]);
-  expect(decode([fromHex(`8080002c${tail}800101`)], 2)).toEqual([COMPLETE]);
+  for (const [hex, sections] of [
+    [`802c${tail}01`, 1],
+    [`8080002c${tail}800101`, 2],
+  ] as const) {
+    const bytes = fromHex(hex);
+    expect(decode([bytes.slice()], sections)).toEqual([COMPLETE]);
+    expect(
+      decode(
+        Array.from(bytes, (byte) => Uint8Array.of(byte)),
+        sections,
+      ),
+    ).toEqual([COMPLETE]);
+  }
 });
 
 test("any records in any chunks come back", () => {

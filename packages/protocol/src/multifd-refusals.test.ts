@@ -124,6 +124,17 @@ describe("refusals", () => {
     expect(refusal(() => decoder.end())).toBe(error);
   });
 
+  test("an error of the sink that is not a MigrationError passes as it is", async () => {
+    const marker = new Error("a defect");
+    const sink = new Recorder();
+    sink.page = () => {
+      throw marker;
+    };
+    const decoder = new MultifdChannelDecoder({ sink });
+    await expect(decoder.push(CHANNEL.slice())).rejects.toBe(marker);
+    await expect(decoder.push(CHANNEL.slice())).rejects.toBe(marker);
+  });
+
   test("what does not fit the format is refused before it is sent", () => {
     const offsets = Array.from({ length: 129 }, (_, index) => index * PAGE);
     const mistakes: readonly (() => void)[] = [

@@ -166,6 +166,16 @@ describe("refused, with the offset of the message", () => {
     expect(refusal(() => decode([fromHex(good + hex)]))).toMatchObject({ code, message, offset });
   });
 
+  test("a block name cut short", () => {
+    const message = "Message RECV_BITMAP does not end with a block name (byte 8)";
+    expect(refusal(() => decode([fromHex(`${good}000500020261`)]))).toMatchObject({ message, offset: 8 });
+  });
+
+  test("a bitmap that is not padded, before it is sent", () => {
+    const bitmap: ReturnMessage = { kind: "recv-bitmap", block: "m", bitmap: new Uint8Array(7) };
+    expect(refusal(() => written((w) => encodeReturnMessage(w, bitmap))).code).toBe("INTERNAL");
+  });
+
   test("a message cut short", () => {
     const message =
       "The stream ended where the rest of a return path message was expected: Input/output error (byte 11)";

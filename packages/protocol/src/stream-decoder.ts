@@ -3,13 +3,12 @@ import { decodeCommand } from "./command.ts";
 import { ConfigurationDecoder } from "./configuration-decoder.ts";
 import { DeviceLengths } from "./device-lengths.ts";
 import { MigrationError } from "./errors.ts";
+import { Footers } from "./footers.ts";
 import type { Limits } from "./limits.ts";
 import type { Command, SectionHeader, SectionKind } from "./messages.ts";
 import {
   badPackage,
   configurationMissing,
-  footerMismatch,
-  footerMissing,
   limitExceeded,
   locateError,
   notAStream,
@@ -39,7 +38,7 @@ export class StreamDecoder {
   readonly #deviceLengths: DeviceLengths;
   readonly #package: PackageBounds;
   readonly #configurationRequired: boolean;
-  #footers: FooterUse;
+  readonly #footers: Footers;
   #state: StreamState = { item: "magic" };
   /** Stream offset of the item in `#state`; of the whole section while its header is read. */
   #itemAt = 0;
@@ -56,7 +55,7 @@ export class StreamDecoder {
     this.#deviceLengths = new DeviceLengths(options.limits, (id) => this.#open.has(id));
     this.#package = new PackageBounds(options.limits);
     this.#configurationRequired = options.configuration !== "optional";
-    this.#footers = options.footers === "detected" ? "undecided" : "present";
+    this.#footers = new Footers(options.footers === "detected" ? "undecided" : "present");
   }
 
   /** Offset in the stream of the next byte to be read. */
@@ -71,7 +70,7 @@ export class StreamDecoder {
 
   /** Whether sections end with footers. */
   get footers(): FooterUse {
-    return this.#footers;
+    return this.#footers.use;
   }
 
   /** Whether device sections are held because nothing on hand tells their lengths. */
@@ -214,7 +213,7 @@ export class StreamDecoder {
         state.section.device.undivided?.(input.view(state.length));
         return this.#expect(BETWEEN_SECTIONS);
       case "footer":
-        return this.#footer(state.section, input);
+        return this.#footers.read(state.section.header, input) && this.#closeSection(state.section.header);
       case "command-head":
         if (input.available < 4) return false;
         this.#state = commandPayload(input.be16(), input.be16(), this.#limits);
@@ -310,7 +309,7 @@ export class StreamDecoder {
     const opened = this.#handler.open(header);
     if (!("decode" in opened)) {
       if (header.kind === "start") throw opaqueLiveSection(header.name);
-      this.#expect(this.#deviceLengths.begin({ header, device: opened }, this.#footers));
+      this.#expect(this.#deviceLengths.begin({ header, device: opened }, this.footers));
       return;
     }
     const section = { header, decoder: opened };
@@ -323,7 +322,7 @@ export class StreamDecoder {
     const next = this.#deviceLengths.measure(state, input, {
       remaining: this.#package.remaining(input.offset),
       behind: this.#behind,
-      footers: this.#footers,
+      footers: this.footers,
     });
     return next !== undefined && this.#expect(next);
   }
@@ -343,22 +342,6 @@ export class StreamDecoder {
     // What is on hand while the handler waits is not held for the item.
     if (this.#suspended || input.available <= limit) return false;
     throw limitExceeded("bytes of one item", input.available, limit);
-  }
-
-  #footer({ header }: { readonly header: SectionHeader }, input: ByteReader): boolean {
-    if (this.#footers === "absent") return this.#closeSection(header);
-    if (input.available < 1) return false;
-    if (input.peekU8() !== SECTION_TYPE.footer) {
-      if (this.#footers === "present") throw footerMissing(header.name);
-      this.#footers = "absent";
-      return this.#closeSection(header);
-    }
-    if (input.available < 5) return false;
-    input.u8();
-    const id = input.be32();
-    if (id !== header.id) throw footerMismatch(header.name, id, header.id);
-    this.#footers = "present";
-    return this.#closeSection(header);
   }
 
   #closeSection(header: SectionHeader): true {

@@ -2,7 +2,14 @@ import { describe, expect, test } from "vitest";
 import { SMALL_BLOCKS, smallStream, writeHead, writeRamSection, writeRamStart } from "../test/streams.ts";
 import { decodeAll, Recorder, refusal, written } from "../test/support.ts";
 import type { Event } from "../test/support.ts";
-import { DEFAULT_LIMITS, encodeEndMark, RamPageEncoder, StreamDecoder, WIRE_PAGE_SIZE } from "./index.ts";
+import {
+  DEFAULT_LIMITS,
+  encodeEndMark,
+  MigrationError,
+  RamPageEncoder,
+  StreamDecoder,
+  WIRE_PAGE_SIZE,
+} from "./index.ts";
 import type { SectionHeader, StreamHandler } from "./index.ts";
 
 const STREAM = smallStream();
@@ -157,6 +164,18 @@ test("an error that is not a MigrationError passes as it is, and again on every 
   expect(() => decoder.push(STREAM.slice())).toThrow(marker);
   expect(() => decoder.push(STREAM.slice())).toThrow(marker);
   expect(() => decoder.end()).toThrow(marker);
+});
+
+test("an error of the sink about the RAM blocks that has a place keeps it", () => {
+  for (const thrown of [new Error("a defect"), new MigrationError("BAD_RAM_BLOCK", "no", { offset: 3 })]) {
+    const handler = new Recorder(DEFAULT_LIMITS);
+    handler.blockList = () => {
+      throw thrown;
+    };
+    const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler });
+    expect(() => decoder.push(STREAM.slice())).toThrow(thrown.message);
+    if (MigrationError.is(thrown)) expect(refusal(() => decoder.end()).offset).toBe(3);
+  }
 });
 
 test("finished says whether the stream may end", () => {

@@ -1,4 +1,6 @@
 import { expect, test } from "vitest";
+import { smallStreams } from "../fuzz/samples.ts";
+import { ANY_FORM, runStream } from "../fuzz/stream-run.ts";
 import { RAM_ID, SMALL_BLOCKS, smallStream, writeHead, writeRamStart } from "../test/streams.ts";
 import { decodeAll, refusal, written } from "../test/support.ts";
 import { encodeCommand, encodeSectionContinuation, RamPageEncoder, WIRE_PAGE_SIZE } from "./index.ts";
@@ -45,4 +47,49 @@ test("cut anywhere but behind the end mark, where a vmdescription may be missing
     }
     expect(error.message).toContain("Input/output error");
   }
+});
+
+/** What was awaited in a record of each kind: every text, in the order in which they come. */
+const AWAITED: Record<string, readonly string[]> = {
+  "a disk": ["a record of a disk", "the name of a disk", "a chunk of 1048576 bytes"],
+  "dirty bitmaps": [
+    "a record of a dirty bitmap",
+    "the name of a block node",
+    "the name of a dirty bitmap",
+    "the granularity of a dirty bitmap",
+    "the sectors of a dirty bitmap",
+    "the length of a dirty bitmap",
+    "the bits of a dirty bitmap",
+  ],
+  "a mapped-ram file": [
+    "a RAM record",
+    "an entry of the RAM block list",
+    "1 bytes of padding",
+    "the bitmap of a RAM block",
+    "a page of 4096 bytes",
+  ],
+  "every record": [
+    "a RAM record",
+    "an entry of the RAM block list",
+    "the name of a RAM block",
+    "a page of 4096 bytes",
+    "the length of a delta",
+    "a delta",
+    "the fill byte of a page",
+    "the length of a compressed page",
+    "a compressed page",
+  ],
+};
+
+test.each(Object.entries(AWAITED))("%s, cut anywhere: it says what was awaited", (name, awaited) => {
+  const bytes = smallStreams()[name]!;
+  const seen = new Set<string>();
+  for (let length = 0; length < bytes.length; length += 1) {
+    // Inside of a chunk of a disk all places are alike.
+    if (length === 200 && bytes.length > 1_000_000) length = bytes.length - 100;
+    const { error } = runStream(bytes.subarray(0, length), [], ANY_FORM);
+    expect(error).toMatchObject({ code: "TRUNCATED", offset: length });
+    seen.add(/^The stream ended where (.*) was expected: /u.exec(error!.message)![1]!);
+  }
+  expect([...seen]).toEqual(expect.arrayContaining([...awaited]));
 });

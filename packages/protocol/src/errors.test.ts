@@ -1,0 +1,31 @@
+import { expect, test } from "vitest";
+import { MigrationError } from "./index.ts";
+
+test("an error crosses threads as plain data", () => {
+  const whole = new MigrationError("TRUNCATED", "It ended.", {
+    offset: 0,
+    section: "ram",
+    lastGoodSection: "configuration",
+    cause: new Error("not sent"),
+  });
+  for (const error of [whole, new MigrationError("INTERNAL", "A defect.")]) {
+    const data = structuredClone(error.serialize());
+    expect("cause" in data).toBe(false);
+    const again = MigrationError.deserialize(data);
+    expect(MigrationError.is(again)).toBe(true);
+    expect(again.serialize()).toEqual(error.serialize());
+  }
+});
+
+test("whatever was thrown becomes a MigrationError", () => {
+  const error = new MigrationError("TRUNCATED", "It ended.");
+  const cause = new Error("broken");
+  expect(MigrationError.from(error)).toBe(error);
+  expect(MigrationError.from(cause)).toMatchObject({ code: "INTERNAL", message: "broken", cause });
+  expect(MigrationError.from("text", "CHANNEL_FAILED")).toMatchObject({
+    code: "CHANNEL_FAILED",
+    message: "text",
+  });
+  expect(MigrationError.is({ code: "TRUNCATED" })).toBe(false);
+  expect(MigrationError.is(null)).toBe(false);
+});
