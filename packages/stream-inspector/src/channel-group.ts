@@ -4,7 +4,7 @@ import type { MemoryTarget } from "./memory-target.ts";
 import type { RamStatistics } from "./ram-statistics.ts";
 import type { ChannelSummary } from "./stream-summary.ts";
 
-export interface ChannelGroupOptions {
+interface ChannelGroupOptions {
   /** The bytes of each channel. A chunk is valid until the next one is asked for. */
   readonly channels: readonly AsyncIterable<Uint8Array>[];
   readonly statistics: RamStatistics;

@@ -19,7 +19,7 @@ const MOST_DATA_BYTES = 16 * 1024 * 1024;
 const FORMATS = ["raw", "gzip", "bzip2", "xz", "lzop", "zstd", "sparse"] as const;
 export type LibvirtFormat = (typeof FORMATS)[number];
 
-export interface LibvirtHeader {
+interface LibvirtHeader {
   /** False: libvirt had not finished it. */
   readonly complete: boolean;
   readonly version: number;

@@ -7,7 +7,7 @@ const PIECE_BITS = 15;
 const PIECE_PAGES = 2 ** PIECE_BITS;
 
 /** A digest of a page. Its first 8 bytes are used; they are all zero for no page. */
-export type DigestPage = (page: Uint8Array) => Uint8Array;
+type DigestPage = (page: Uint8Array) => Uint8Array;
 
 /** Keeps the contents of memory, for deltas. */
 export type MemoryContents = Pick<MemoryTarget, "block" | "page" | "zeroPage" | "presentPage">;
@@ -15,7 +15,7 @@ export type MemoryContents = Pick<MemoryTarget, "block" | "page" | "zeroPage" | 
 /** A delta came, and there are no contents to apply it to. */
 export class ContentsNeeded extends Error {}
 
-export interface PageDigestsOptions {
+interface PageDigestsOptions {
   readonly digest: DigestPage;
   /** Default: a delta ends the reading with {@link ContentsNeeded}. */
   readonly contents?: MemoryContents;

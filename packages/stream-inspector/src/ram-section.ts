@@ -11,7 +11,7 @@ import type { MemoryTarget } from "./memory-target.ts";
 import type { Arrival } from "./page-counts.ts";
 import type { RamStatistics } from "./ram-statistics.ts";
 
-export interface RamSectionOptions {
+interface RamSectionOptions {
   readonly limits: Limits;
   readonly statistics: RamStatistics;
   readonly memory: MemoryTarget | undefined;

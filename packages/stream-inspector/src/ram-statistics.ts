@@ -29,7 +29,7 @@ interface Block {
   readonly present: PageSet;
 }
 
-export interface RamStatisticsOptions {
+interface RamStatisticsOptions {
   /** Whether pages come on multifd channels, too. */
   readonly channels: boolean;
 }

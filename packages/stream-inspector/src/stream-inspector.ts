@@ -51,7 +51,7 @@ export interface InspectListener {
   caughtUp?(): Promise<void>;
 }
 
-export interface StreamInspectorOptions {
+interface StreamInspectorOptions {
   readonly limits: Limits;
   readonly listener: InspectListener;
   readonly inflate: InflatePage;

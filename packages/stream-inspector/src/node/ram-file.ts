@@ -4,7 +4,7 @@ import { lstatSync, rmSync } from "node:fs";
 import type { MemoryTarget } from "../memory-target.ts";
 import { SparseFile } from "./sparse-file.ts";
 
-export interface RamFileOptions {
+interface RamFileOptions {
   /** Name of the RAM block. */
   readonly block: string;
   readonly path: string;
