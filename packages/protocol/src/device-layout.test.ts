@@ -154,6 +154,16 @@ describe("a vmdescription", () => {
       ? '{"name":"f","type":"bool","size":1}'
       : `{"name":"f","type":"struct","size":1,"struct":{"vmsd_name":"s","version":1,"fields":[${deep(levels - 1)}]}}`;
 
+  test("more objects than a description of that length can have are not parsed", () => {
+    const empty = (count: number) => `{"page_size":1,"devices":[],"x":[${"{},".repeat(count)}0]}`;
+    expect(parseVmDescription(empty(70)).devices).toEqual([]);
+    expect(refusal(() => parseVmDescription(empty(1_000_000)))).toMatchObject({
+      code: "BAD_SECTION",
+      message: "The vmdescription is malformed: it has 1000003 objects and lists in 3000036 characters",
+      section: "vmdescription",
+    });
+  });
+
   test("32 levels of structures are allowed", () => {
     expect(parseVmDescription(field(deep(32))).devices).toHaveLength(1);
   });

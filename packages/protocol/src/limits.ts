@@ -38,7 +38,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxCommandBytes: 65_535,
   maxPackageBytes: 64 * 1024 * 1024,
   maxDeviceTailBytes: 128 * 1024 * 1024,
-  maxVmDescriptionBytes: 64 * 1024 * 1024,
+  maxVmDescriptionBytes: 16 * 1024 * 1024,
   maxRamBlocks: 1024,
   maxRamBytes: 16 * 1024 ** 4,
   maxReturnMessageBytes: 512,

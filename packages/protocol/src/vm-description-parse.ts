@@ -3,15 +3,34 @@ import type { VmDescription } from "./vm-description.ts";
 
 /** Structures in structures. Devices seen so far have five levels. */
 const MAX_DEPTH = 32;
+/** Characters for each object or list, on average. Real descriptions have 50, the shortest one of a field has 35. */
+const LEAST_DENSITY = 16;
+/** Objects and lists that are parsed at any density. */
+const FEW_VALUES = 64;
+const OPENING_BRACE = 0x7b;
+const OPENING_BRACKET = 0x5b;
 
 /**
  * Parses the JSON after the end mark. Keys that are not known are kept.
  * Errors: BAD_SECTION when it is not JSON or lacks what describes a device.
  */
 export function parseVmDescription(text: string): VmDescription {
+  requireFewValues(text);
   const parsed = parseJson(text);
   requireDescription(parsed);
   return parsed;
+}
+
+/** An empty object takes two characters, and thirty times as much memory. */
+function requireFewValues(text: string): void {
+  let values = 0;
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charCodeAt(at);
+    if (character === OPENING_BRACE || character === OPENING_BRACKET) values += 1;
+  }
+  if (values > FEW_VALUES + text.length / LEAST_DENSITY) {
+    throw malformed("it", `has ${values} objects and lists in ${text.length} characters`);
+  }
 }
 
 function parseJson(text: string): unknown {
