@@ -58,7 +58,8 @@ export function requireKnownCode(error: unknown): MigrationError {
   if (!MigrationError.is(error)) throw error;
   const { code, message } = error;
   if (code === "INTERNAL" || !(code in ERROR_CODES)) throw error;
-  require(message.length > 0 && message.length < 2000, `a message of ${message.length} characters`);
+  require(message.length > 0 && message.length < 30_000, `a message of ${message.length} characters`);
+  require(!/\p{Cc}/u.test(message), `a message with control characters: ${JSON.stringify(message)}`);
   return error;
 }
 

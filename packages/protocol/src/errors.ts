@@ -69,6 +69,23 @@ export interface MigrationErrorDetail {
 
 const BRAND = Symbol.for("peregrine.MigrationError");
 
+/** Characters of a message. Most names on the wire have at most 255 bytes, but a vmdescription may have any. */
+const LONGEST_MESSAGE = 4000;
+
+/**
+ * A message may hold names that a peer chose. What would act on a terminal or begin a line is shown as its code, and
+ * of a very long message the middle is left out.
+ */
+function printable(message: string): string {
+  const half = LONGEST_MESSAGE / 2;
+  const whole = message.length <= LONGEST_MESSAGE;
+  const text = whole ? message : `${message.slice(0, half)} ... ${message.slice(-half)}`;
+  return text.replaceAll(
+    /[\p{Cc}\p{Zl}\p{Zp}]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
 /**
  * The one error class. `message` is a single sentence for a person: what, where, what to do.
  * It crosses threads as {@link SerializedError}, because structured clone drops subclasses.
@@ -82,7 +99,7 @@ export class MigrationError extends Error {
   readonly [BRAND] = true;
 
   constructor(code: ErrorCode, message: string, detail: MigrationErrorDetail = {}) {
-    super(message, detail.cause === undefined ? undefined : { cause: detail.cause });
+    super(printable(message), detail.cause === undefined ? undefined : { cause: detail.cause });
     this.code = code;
     this.offset = detail.offset;
     this.section = detail.section;
