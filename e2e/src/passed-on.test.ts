@@ -1,0 +1,89 @@
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { guests, pathOf } from "../../examples/guests/guests.ts";
+import { Host, type PeregrineProcess } from "./agent-process.ts";
+import { GuestDirectories, type RunOutcome, runUndisturbed } from "./undisturbed.ts";
+
+const lua = guests.find(({ name }) => name === "lua-workload")!;
+
+let expected: RunOutcome;
+
+beforeAll(async () => {
+  expected = await runUndisturbed(lua);
+});
+
+/** Runs the program until it has printed something, has `pass` get it elsewhere, and compares with an undisturbed run. */
+async function passOn(
+  pass: (host: Host, source: PeregrineProcess) => Promise<PeregrineProcess>,
+): Promise<void> {
+  await using directories = await GuestDirectories.create(lua);
+  await using host = await Host.create();
+  const source = await host.run(pathOf(lua.file), directories.options, lua.args);
+  await source.until("stdout", /\n.*\n/);
+  const last = await pass(host, source);
+  expect(await last.ended).toEqual({ status: expected.status, signal: null });
+  expect(await source.ended).toEqual({ status: 0, signal: null });
+  expect(Buffer.concat([source.stdout.bytes, last.stdout.bytes]).toString("latin1")).toBe(
+    expected.stdout.toString("latin1"),
+  );
+  expect(last.stdout.bytes.length).toBeGreaterThan(0);
+}
+
+async function moveTo(
+  host: Host,
+  source: PeregrineProcess,
+  uri: string,
+  ...options: string[]
+): Promise<void> {
+  const command = host.start(["migrate", source.name, uri, ...options]);
+  const { status } = await command.ended;
+  expect({ status, error: command.stderr.text }).toEqual({ status: 0, error: "" });
+}
+
+describe("a program that runs is passed on", () => {
+  it.each([
+    { send: ["--xbzrle"], take: [] },
+    { send: ["--multifd", "2"], take: ["--multifd", "2"] },
+    { send: ["--multifd", "3", "--compression", "zlib"], take: ["--multifd", "3"] },
+    { send: ["--multifd", "1", "--compression", "zstd"], take: ["--multifd", "1"] },
+  ])("with $send", async ({ send, take }) => {
+    await passOn(async (host, source) => {
+      const { agent, uri } = await host.receive("tcp", take);
+      await moveTo(host, source, uri, ...send);
+      return agent;
+    });
+  });
+
+  it("by a file", async () => {
+    await passOn(async (host, source) => {
+      const file = `file:${join(host.directory, "program")}`;
+      await moveTo(host, source, file);
+      return host.start(["receive", file, "--name", "later"], "later");
+    });
+  });
+
+  it.each([{ options: [] }, { options: ["--xbzrle", "--bandwidth", "32M"] }])(
+    "by a relay with $options",
+    async ({ options }) => {
+      await passOn(async (host, source) => {
+        const { agent, uri } = await host.receive("unix");
+        const relay = host.start(["relay", "tcp:127.0.0.1:0", uri, "--name", "relay", ...options], "relay");
+        const [, address] = await relay.until("stderr", /awaited on (\S+)/);
+        await moveTo(host, source, address!);
+        expect(await relay.ended).toEqual({ status: 0, signal: null });
+        return agent;
+      });
+    },
+  );
+
+  it("by an agent that holds it", async () => {
+    await passOn(async (host, source) => {
+      const held = await host.receive("unix", ["--machine", "image"]);
+      await moveTo(host, source, held.uri);
+      await held.agent.until("stderr", /is held here/);
+      const { agent, uri } = await host.receive("unix");
+      await moveTo(host, held.agent, uri);
+      return agent;
+    });
+  });
+});
