@@ -1,23 +1,73 @@
-import { BlockDecoder, RamDecoder, StreamDecoder } from "../src/index.ts";
-import type { SectionHeader } from "../src/index.ts";
+import { BlockDecoder, encodeRamTotal, RamDecoder, StreamDecoder } from "../src/index.ts";
+import type { ListedRamBlock, SectionHeader } from "../src/index.ts";
 import { fixtureNames, mainStream } from "../test/fixtures.ts";
+import { written } from "../test/support.ts";
+import { PAGE, writeMappedBlock } from "./mapped-file.ts";
 import { LIMITS } from "./stream-run.ts";
 
 const CONTINUE_AND_PAGE = 0x28;
 /** Pages that follow another one of the same block. */
 const KEPT_PAGES = 3;
+/** A block of a mapped-ram file in these bytes. */
+const SMALL_BLOCK_BYTES = 8 * PAGE;
 
 /**
  * The recorded streams without most of their pages, so that a run takes milliseconds. Left out are pages that do not name
  * their block, so that what is left is a stream too.
  */
-export function thinnedRecordings(names = allStreams()): Record<string, Uint8Array> {
-  return Object.fromEntries(names.map((name) => [name, thinned(mainStream(name))]));
+export function thinnedRecordings(names = fixtureNames()): Record<string, Uint8Array> {
+  return Object.fromEntries(
+    names.map((name) => {
+      const bytes = mainStream(name);
+      return [name, name.endsWith("-mapped") ? shrunk(bytes) : thinned(bytes)];
+    }),
+  );
 }
 
-/** Pages of a mapped-ram file lie at their places, so none can be left out. */
-function allStreams(): readonly string[] {
-  return fixtureNames().filter((name) => !name.endsWith("-mapped"));
+/** A mapped-ram file with blocks of a few pages: these lie at their places, so none can be left out. */
+function shrunk(bytes: Uint8Array): Uint8Array {
+  const blocks: ListedRamBlock[] = [];
+  let listAt = 0;
+  let listEnd = 0;
+  const ram = new RamDecoder({
+    limits: LIMITS,
+    blockListForm: { mapped: true },
+    sink: {
+      mappedBlock: (_index, block) => blocks.push(block),
+      blockList: () => {
+        listEnd = decoder.offset;
+      },
+      zeroPage: () => {},
+      page: () => {},
+    },
+  });
+  const decoder = new StreamDecoder({
+    limits: LIMITS,
+    handler: {
+      configuration: () => {},
+      open: (header) => {
+        if (header.kind === "full") return { payload: () => {} };
+        listAt = decoder.offset;
+        return ram;
+      },
+      command: () => {},
+      endMark: () => {},
+      vmDescription: () => {},
+    },
+  });
+  decoder.push(bytes);
+  decoder.end();
+  const small = blocks.map(({ name, length }) => ({ name, length: Math.min(length, SMALL_BLOCK_BYTES) }));
+  return written((w) => {
+    w.bytes(bytes.subarray(0, listAt));
+    encodeRamTotal(w, small);
+    for (const [index, { mapped }] of blocks.entries()) {
+      const { bitmapOffset, pagesOffset } = mapped!;
+      const pages = bytes.subarray(pagesOffset, pagesOffset + small[index]!.length);
+      writeMappedBlock(w, small[index]!, bytes.subarray(bitmapOffset), pages);
+    }
+    w.bytes(bytes.subarray(listEnd));
+  });
 }
 
 function thinned(bytes: Uint8Array): Uint8Array {

@@ -17,7 +17,6 @@ import {
   encodeZeroBlockChunk,
   BLOCK_CHUNK_BYTES,
   BLOCK_SECTION,
-  mappedBitmapBytes,
   RAM_SECTION,
   RamPageEncoder,
 } from "../src/index.ts";
@@ -25,8 +24,8 @@ import type { ByteWriter, ListedRamBlock } from "../src/index.ts";
 import { describedStream, writeDevices } from "../test/described.ts";
 import { smallStream, SMALL_BLOCKS, writeHead, writeRamSection, writeRamStart } from "../test/streams.ts";
 import { written } from "../test/support.ts";
+import { PAGE, writeMappedBlock } from "./mapped-file.ts";
 
-const PAGE = 4096;
 const FIRST = Uint8Array.from({ length: PAGE }, (_, index) => index * 3);
 const SECOND = FIRST.map((byte, index) => (index % 900 === 7 ? byte + 1 : byte));
 
@@ -97,35 +96,18 @@ function writeLongBlockList(w: ByteWriter): void {
   encodeEndMark(w);
 }
 
-/** Pages lie at multiples of the page size instead of those of a MiB, so that the file is small. */
 function writeMapped(w: ByteWriter): void {
   encodeHeader(w);
   encodeConfiguration(w, { machineType: "pc", capabilities: ["mapped-ram"] });
   encodeSectionHeader(w, { kind: "start", id: 2, ...RAM_SECTION });
-  const blocks = [
-    { name: "pc.ram", length: 5 * PAGE },
-    { name: "shared", length: 2 * PAGE },
-    { name: "vga", length: PAGE },
-  ];
-  encodeRamTotal(w, blocks);
-  for (const block of blocks) {
-    const bitmapOffset = w.length + 1 + block.name.length + 8 + 28;
-    const bitmapEnd = bitmapOffset + mappedBitmapBytes(block.length);
-    const pagesOffset = Math.ceil(bitmapEnd / PAGE) * PAGE;
-    const mapped = block.name !== "shared";
-    encodeRamBlockEntry(w, {
-      ...block,
-      mapped: {
-        pageSize: PAGE,
-        bitmapOffset: mapped ? bitmapOffset : 0,
-        pagesOffset: mapped ? pagesOffset : 0,
-      },
-    });
-    if (!mapped) continue;
-    w.u8(0x15);
-    w.bytes(new Uint8Array(pagesOffset - w.length));
-    for (let at = 0; at < block.length; at += PAGE) w.bytes(FIRST);
-  }
+  const ram = { name: "pc.ram", length: 5 * PAGE };
+  const shared = { name: "shared", length: 2 * PAGE };
+  const vga = { name: "vga", length: PAGE };
+  const bitmap = Uint8Array.of(0x15, 0, 0, 0, 0, 0, 0, 0);
+  encodeRamTotal(w, [ram, shared, vga]);
+  writeMappedBlock(w, ram, bitmap, new Uint8Array(ram.length).fill(3));
+  encodeRamBlockEntry(w, { ...shared, mapped: { pageSize: PAGE, bitmapOffset: 0, pagesOffset: 0 } });
+  writeMappedBlock(w, vga, bitmap, FIRST);
   const encoder = new RamPageEncoder();
   encoder.endOfSection(w);
   encodeFooter(w, 2);
