@@ -94,7 +94,7 @@ describe("the return path", () => {
   test("a destination that closes instead of confirming", async () => {
     const { errors, log } = await read([], { complete: true });
     expect(errors[0]?.message).toBe(
-      "The destination '127.0.0.1:4444' closed the connection without confirming that it has loaded the guest",
+      "The destination '127.0.0.1:4444' closed the connection without confirming that it has loaded the guest; its own log may say why",
     );
     expect(log).toEqual([]);
   });

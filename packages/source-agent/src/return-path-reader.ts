@@ -111,7 +111,7 @@ export class ReturnPathReader {
   #closed(): MigrationError {
     const { peer } = this.#channel;
     const message = this.#streamComplete
-      ? `The destination '${peer}' closed the connection without confirming that it has loaded the guest`
+      ? `The destination '${peer}' closed the connection without confirming that it has loaded the guest; its own log may say why`
       : `The destination '${peer}' closed the connection during the migration`;
     return new MigrationError("CHANNEL_FAILED", message);
   }
