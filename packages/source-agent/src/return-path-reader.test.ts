@@ -77,7 +77,7 @@ describe("the return path", () => {
       name: "closes",
       incoming: [bytes(pong(1))],
       code: "CHANNEL_FAILED",
-      text: "The destination '127.0.0.1:4444' closed the connection during the migration",
+      text: "The destination '127.0.0.1:4444' closed the connection during the migration; its own log may say why",
     },
   ])("a destination that $name", async ({ incoming, code, text }) => {
     const { errors, reader } = await read(incoming);

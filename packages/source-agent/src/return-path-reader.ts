@@ -110,9 +110,10 @@ export class ReturnPathReader {
 
   #closed(): MigrationError {
     const { peer } = this.#channel;
-    const message = this.#streamComplete
-      ? `The destination '${peer}' closed the connection without confirming that it has loaded the guest; its own log may say why`
-      : `The destination '${peer}' closed the connection during the migration`;
+    const when = this.#streamComplete
+      ? "without confirming that it has loaded the guest"
+      : "during the migration";
+    const message = `The destination '${peer}' closed the connection ${when}; its own log may say why`;
     return new MigrationError("CHANNEL_FAILED", message);
   }
 

@@ -25,7 +25,10 @@ describe("a destination that is not to answer", () => {
 
   test("may not close before", async () => {
     expect(await watch({})).toEqual([
-      ["CHANNEL_FAILED", "The destination '127.0.0.1:4444' closed the connection during the migration"],
+      [
+        "CHANNEL_FAILED",
+        "The destination '127.0.0.1:4444' closed the connection during the migration; its own log may say why",
+      ],
     ]);
   });
 

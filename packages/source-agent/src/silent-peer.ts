@@ -30,7 +30,7 @@ export class SilentPeer {
     try {
       for await (const _ of channel.read());
       if (this.#streamComplete) return;
-      const message = `The destination '${channel.peer}' closed the connection during the migration`;
+      const message = `The destination '${channel.peer}' closed the connection during the migration; its own log may say why`;
       failed(new MigrationError("CHANNEL_FAILED", message));
     } catch (error) {
       failed(brokenOff(MigrationError.from(error), channel.peer));
