@@ -101,7 +101,7 @@ export class VirtualMachine {
       try {
         this.#monitor = await QmpClient.connect(`unix:${this.#socket}`);
       } catch (error) {
-        if (this.hasEnded) throw this.#gone(error);
+        if (this.hasEnded) throw await this.#gone(error);
         await delay(LOOK_MS);
       }
     }
@@ -135,8 +135,8 @@ export class VirtualMachine {
   /** Looks at the migration until `accept` says so. @returns what it saw. Errors: when the process ends before. */
   async migration(accept: (info: MigrationInfo) => boolean): Promise<MigrationInfo> {
     for (;;) {
-      const info = await this.execute<MigrationInfo>("query-migrate").catch((error: unknown) => {
-        throw this.#gone(error);
+      const info = await this.execute<MigrationInfo>("query-migrate").catch(async (error: unknown) => {
+        throw await this.#gone(error);
       });
       if (accept(info)) return info;
       await delay(LOOK_MS);
@@ -161,7 +161,7 @@ export class VirtualMachine {
     for (;;) {
       const change = this.serial.change();
       if (this.printedLines >= count) return;
-      if (this.hasEnded) throw this.#gone();
+      if (this.hasEnded) throw await this.#gone();
       await Promise.race([change, this.ended]);
     }
   }
@@ -178,7 +178,9 @@ export class VirtualMachine {
     await this.ended;
   }
 
-  #gone(cause?: unknown): Error {
+  /** Its last words, which are complete when it has ended. */
+  async #gone(cause?: unknown): Promise<Error> {
+    await this.ended;
     return new Error(`QEMU '${this.name}': ${this.#notStarted ?? this.stderr.text.trim()}`, { cause });
   }
 }
