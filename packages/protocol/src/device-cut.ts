@@ -4,6 +4,7 @@ import type { SectionHeader } from "./messages.ts";
 import { isFooter, scanItem } from "./section-scan.ts";
 import type { ScannedItem } from "./section-scan.ts";
 import type { VmDescription, VmDeviceDescription } from "./vm-description.ts";
+import { COMMAND_CODE } from "./wire.ts";
 
 /** A device section in a buffered tail of a stream. */
 export interface DeviceCut {
@@ -59,7 +60,8 @@ export function cutDevices(
 
 function itemBehindCommands(bytes: Uint8Array, at: number): ScannedItem {
   let next = scanItem(bytes, at);
-  while (next.item === "command") next = scanItem(bytes, next.end);
+  // A package has no description: the footers tell what is in it.
+  while (next.item === "command" && next.code !== COMMAND_CODE.packaged) next = scanItem(bytes, next.end);
   return next;
 }
 

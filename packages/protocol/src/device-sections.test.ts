@@ -138,6 +138,24 @@ test("devices in front of the memory are cut by their footers at once", () => {
   expect(recorder.by).toEqual(["footer", "footer", "description", "description"]);
 });
 
+test("a package among described devices is read by its footers, whatever has come of the description", () => {
+  const bytes = written((w) => {
+    writeHead(w);
+    const devices = written(writeDevices);
+    const uartEnd = PAYLOAD_AT - w.length + UART.length + 5;
+    w.bytes(devices.subarray(0, uartEnd));
+    encodeCommand(w, { kind: "packaged", length: devices.length - uartEnd });
+    w.bytes(devices.subarray(uartEnd));
+    encodeEndMark(w);
+    encodeVmDescription(w, DESCRIPTION);
+  });
+  for (let cut = 0; cut <= bytes.length; cut += 1) {
+    const { log, by } = decodeDevices([bytes.slice(0, cut), bytes.slice(cut)]);
+    expect(log).toEqual([DEVICES[0], "packaged", ...DEVICES.slice(1), "package end", ...END]);
+    expect(by).toEqual(["footer", "footer"]);
+  }
+});
+
 describe("devices between sections of the memory", () => {
   const encoder = new RamPageEncoder();
   const START = written((w) => {
