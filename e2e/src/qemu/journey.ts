@@ -79,7 +79,7 @@ export async function expectRunning(machine: VirtualMachine): Promise<Edge> {
  * The guest has come by these machines and goes on in the last one: its memory shows one edge, and the numbers that it
  * printed follow each other. It ends the machines.
  */
-export async function expectGoesOn(...machines: readonly VirtualMachine[]): Promise<void> {
+async function expectGoesOn(...machines: readonly VirtualMachine[]): Promise<void> {
   const last = machines.at(-1)!;
   await last.untilPrinted(SWEEPS);
   await last.execute("stop");

@@ -6,7 +6,7 @@ import * as value from "./option-values.ts";
 
 const MOST_DOWNTIME_MS = 2_000_000;
 /** Connections beside the first one: what the wire can number. */
-export const MOST_CHANNELS = 255;
+const MOST_CHANNELS = 255;
 
 export interface SendFlags {
   readonly bandwidth: number;

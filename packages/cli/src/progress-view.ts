@@ -24,7 +24,7 @@ export function progressView(json: boolean): ProgressView {
 }
 
 /** A bar that is drawn again and again, on a terminal that knows its size. */
-export function terminalView(output: NodeJS.WriteStream): ProgressView {
+function terminalView(output: NodeJS.WriteStream): ProgressView {
   const draw = createLogUpdate(output);
   let progress: Progress | undefined;
   return {

@@ -1,5 +1,5 @@
 /** Bytes of console input that wait between the main thread and the guest, at most. */
-export const CONSOLE_RING_BYTES = 32 * 1024;
+const CONSOLE_RING_BYTES = 32 * 1024;
 
 /** Positions of the counters in the header, as 32-bit words. */
 const WRITTEN = 0;

@@ -30,7 +30,7 @@ export const MULTIFD_PAGES_BODY_BYTES = PAGES_FIXED_BYTES + 8 * MULTIFD_PACKET_P
 export const MULTIFD_DEVICE_BODY_BYTES = NAME_BYTES + 4 + 4;
 
 /** The most that the pages of a packet may take on the wire. Compression that works makes less of them. */
-export const MULTIFD_MAX_PAYLOAD_BYTES = 2 * MULTIFD_PACKET_PAGES * WIRE_PAGE_SIZE;
+const MULTIFD_MAX_PAYLOAD_BYTES = 2 * MULTIFD_PACKET_PAGES * WIRE_PAGE_SIZE;
 
 const FLAG = { sync: 1, zlib: 2, zstd: 4, qpl: 8, uadk: 16, qatzip: 32, deviceState: 64 } as const;
 const COMPRESSION_MASK = FLAG.zlib | FLAG.zstd | FLAG.qpl | FLAG.uadk | FLAG.qatzip;

@@ -23,7 +23,7 @@ export async function infoCommand(name: string, { json }: { readonly json: boole
 }
 
 /** Everything about a guest, a line each. */
-export function infoText(report: ReceivedReport): string {
+function infoText(report: ReceivedReport): string {
   const rows: readonly (readonly [string, string])[] = [
     ["name", report.name ?? "-"],
     ["process", String(report.pid)],
@@ -46,7 +46,7 @@ function imageText({ contents, devices, runState }: ImageReport): string {
 }
 
 /** One line about the present or last migration. */
-export function migrationText(report: ReceivedReport): string {
+function migrationText(report: ReceivedReport): string {
   switch (report.migration.status) {
     case undefined:
       return "none";
