@@ -10,7 +10,7 @@ import {
 import type { SectionHeader, VmDescription } from "../src/index.ts";
 import { describedStream } from "../test/described.ts";
 import { mutate, mutations } from "./mutation.ts";
-import type { Sample } from "./mutation.ts";
+import type { Mutation, Sample } from "./mutation.ts";
 import { require, requireKnownCode } from "./oracle.ts";
 import { thinnedRecordings } from "./recordings.ts";
 import { LIMITS } from "./stream-run.ts";
@@ -68,7 +68,7 @@ export function deviceProperty(): fc.IPropertyWithHooks<unknown> {
   });
 }
 
-function describe(text: string, changes: Parameters<typeof mutate>[1]): VmDescription | undefined {
+function describe(text: string, changes: readonly Mutation[]): VmDescription | undefined {
   const sample = { name: "text", bytes: Buffer.from(text), ends: [] };
   const changed = Buffer.from(mutate(sample, changes)).toString();
   let description: VmDescription | undefined;

@@ -3,7 +3,7 @@ import { ERROR_CODES, MigrationError } from "../src/index.ts";
 import type { SerializedError } from "../src/index.ts";
 
 /** A rule that a decoder broke. Anything else that is thrown in a run is a crash. */
-export class Violation extends Error {}
+class Violation extends Error {}
 
 export function require(holds: boolean, rule: string): void {
   if (!holds) throw new Violation(rule);

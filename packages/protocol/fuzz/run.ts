@@ -27,7 +27,7 @@ export interface FuzzOptions {
 }
 
 /** An input that broke a rule. Seed and path make it again. */
-export interface Finding {
+interface Finding {
   readonly kind: "failure" | "hang" | "memory";
   readonly path: string;
   readonly text: string;

@@ -27,7 +27,7 @@ import { CallLog, require, requireRefusal } from "./oracle.ts";
 import type { Outcome } from "./oracle.ts";
 
 /** How a stream is decoded. */
-export interface StreamForm {
+interface StreamForm {
   readonly configuration: "required" | "optional";
   readonly footers: "required" | "detected";
   /** Whether device sections that cannot be told apart are taken together. */
@@ -222,7 +222,7 @@ class Handler implements StreamHandler, RamSink, BlockSink {
 }
 
 /** What a run tells of its input. */
-export interface StreamRun extends Outcome {
+interface StreamRun extends Outcome {
   /** Bytes of its device sections. */
   readonly lengths: ReadonlyMap<string, number>;
 }
