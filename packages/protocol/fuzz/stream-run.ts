@@ -114,6 +114,10 @@ class Handler implements StreamHandler, RamSink, BlockSink {
     this.#add("part", `${header.kind} ${header.id}`);
   }
 
+  payloadEnd(header: SectionHeader): void {
+    this.#add("payload end", header.name);
+  }
+
   close(header: SectionHeader): void {
     this.#add("close", header.name);
   }
