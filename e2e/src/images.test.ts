@@ -1,13 +1,10 @@
-import { ByteWriter, encodeReturnMessage } from "@peregrine/protocol";
-import type { ReturnMessage } from "@peregrine/protocol";
+import { ByteWriter, encodeReturnMessage, type ReturnMessage } from "@peregrine/protocol";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { usePeregrine } from "./testing/peregrine-process.ts";
-import type { TestProcess } from "./testing/peregrine-process.ts";
-import { virtualMachineStream, VM_BLOCK } from "./testing/virtual-machine-stream.ts";
+import { type TestProcess, usePeregrine, virtualMachineStream, VM_BLOCK } from "@peregrine/cli/testing";
 
 const peregrine = usePeregrine();
 
