@@ -64,7 +64,7 @@ const AWAITED: Record<string, readonly string[]> = {
   "a mapped-ram file": [
     "a RAM record",
     "an entry of the RAM block list",
-    "1 bytes of padding",
+    "bytes of padding",
     "the bitmap of a RAM block",
     "a page of 4096 bytes",
   ],
@@ -85,11 +85,15 @@ test.each(Object.entries(AWAITED))("%s, cut anywhere: it says what was awaited",
   const bytes = smallStreams()[name]!;
   const seen = new Set<string>();
   for (let length = 0; length < bytes.length; length += 1) {
-    // Inside of a chunk of a disk all places are alike.
-    if (length === 200 && bytes.length > 1_000_000) length = bytes.length - 100;
+    // The middle of a long stream is pages or a chunk of a disk: a few places in it stand for all.
+    const inTheMiddle = length > 500 && length < bytes.length - 600;
+    if (inTheMiddle && length % 4099 !== 0) continue;
     const { error } = runStream(bytes.subarray(0, length), [], ANY_FORM);
     expect(error).toMatchObject({ code: "TRUNCATED", offset: length });
-    seen.add(/^The stream ended where (.*) was expected: /u.exec(error!.message)![1]!);
+    const [, text] = /^The stream ended where (?:\d+ (?=bytes of padding))?(.*) was expected: /u.exec(
+      error!.message,
+    )!;
+    seen.add(text!);
   }
   expect([...seen]).toEqual(expect.arrayContaining([...awaited]));
 });
