@@ -28,15 +28,20 @@ interface Parts {
 const interruptions: readonly {
   readonly what: string;
   readonly act: (parts: Parts) => Promise<unknown>;
-  readonly status: string;
+  readonly status: RegExp;
 }[] = [
-  { what: "the destination dies", act: ({ destination }) => destination.end(), status: "failed" },
-  { what: "the relay dies", act: ({ relay }) => relay.end(), status: "failed" },
-  { what: "it is cancelled", act: ({ lab, relay }) => lab.peregrine("cancel", relay.name), status: "failed" },
+  { what: "the destination dies", act: ({ destination }) => destination.end(), status: /^failed$/ },
+  { what: "the relay dies", act: ({ relay }) => relay.end(), status: /^failed$/ },
+  {
+    what: "it is cancelled",
+    act: ({ lab, relay }) => lab.peregrine("cancel", relay.name),
+    status: /^failed$/,
+  },
   {
     what: "the source cancels it",
     act: ({ source }) => source.execute("migrate_cancel"),
-    status: "cancelled",
+    // A QEMU closes its return path first, and sometimes takes that for a failure: between two of them, too.
+    status: /^(?:cancelled|failed)$/,
   },
 ];
 
@@ -59,7 +64,8 @@ describe.skipIf(noQemu).concurrent("a relay that fails leaves the guest running 
         await source.untilPrinted(1);
         await sendSlowly(source, uri, returnPath.source);
         await act({ lab, source, relay, destination });
-        expect(await letGo(source)).toMatchObject({ status });
+        const info = await letGo(source);
+        expect(info.status, `${relay.stderr.text}${JSON.stringify(info)}`).toMatch(status);
         await Promise.all([relay.ended, destination.ended]);
         await expectRunsOn(lab, source, release);
       });
