@@ -173,6 +173,19 @@ test("a source that waits for the answer keeps its guest when it cannot be store
   expect(stderr).toContain("STORE_FAILED");
 });
 
+test("nothing stays in the store when the source takes its guest back", async () => {
+  const store = inDirectory("store");
+  const agent = await receiveImage("vm", "--store", store);
+  const socket = connect({ path: inDirectory("vm.in") });
+  // Its end comes before the image can be on the disk.
+  socket.end(virtualMachineStream({ returnPath: true }));
+  socket.resume();
+  const { status, stderr } = await agent.finished();
+  expect(status).toBe(1);
+  expect(stderr).toContain("the guest stays there");
+  expect(readdirSync(store)).toEqual([]);
+});
+
 test("a source that does not wait loses nothing when its guest cannot be stored", async () => {
   const store = inDirectory("store");
   mkdirSync(join(store, "vm.qemu.part"), { recursive: true });

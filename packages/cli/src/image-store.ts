@@ -59,13 +59,13 @@ export class ImageStore {
     }
   }
 
-  /** The image is elsewhere now. Errors: STORE_FAILED. */
+  /** The guest is elsewhere. Errors: STORE_FAILED. */
   async remove(): Promise<void> {
     try {
       await rm(this.path, { force: true });
       await this.#sync();
     } catch (cause) {
-      throw storeError(`The image '${this.#name}' has moved, and ${this.path} could not be removed`, cause);
+      throw storeError(`${this.path} cannot be removed, though its guest is elsewhere`, cause);
     }
   }
 

@@ -9,6 +9,8 @@ export class StoredImage {
   readonly #machine: Machine;
   readonly #say: (text: string) => void;
   #released: Promise<void> | undefined;
+  /** The writing of an image whose source keeps its guest until it is told. */
+  #provisional: Promise<void> | undefined;
 
   /** @param say prints one line for the user. */
   constructor(store: ImageStore, machine: Machine, say: (text: string) => void) {
@@ -28,13 +30,27 @@ export class StoredImage {
    * Errors: STORE_FAILED, with the return path.
    */
   async keep({ returnPath }: { readonly returnPath: boolean }): Promise<void> {
+    const saved = this.#store.save(this.#machine);
+    if (returnPath) {
+      this.#provisional = saved;
+      return saved;
+    }
     try {
-      await this.#store.save(this.#machine);
+      await saved;
     } catch (error) {
-      if (returnPath) throw error;
       const { code, message } = MigrationError.from(error);
       this.#say(`${code}: ${message}; it is held in memory only, and lost when this process ends`);
     }
+  }
+
+  /**
+   * The load has failed. Gives up what was written for it, if the source has kept its guest: otherwise the guest
+   * would be in two places. Never rejects.
+   */
+  async loadFailed(): Promise<void> {
+    if (this.#provisional === undefined) return;
+    await this.#provisional.catch(() => undefined);
+    await this.#release();
   }
 
   /** Gives the file up as soon as the agent's guest has moved. */

@@ -39,6 +39,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       void sayWhenHeld(claim.name, incoming);
     };
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+    if ((await incoming.done).kind === "failed") await stored?.loadFailed();
     await stored?.settled();
     reportEnd(end, agent);
     return exitStatus(end);
