@@ -7,6 +7,16 @@ import type { Command, CommandTable } from "./command.ts";
 import type { MonitorVersion } from "./version.ts";
 
 const PARAMETERS = {
+  "announce-initial": v.exactOptional(v.unknown()),
+  "announce-max": v.exactOptional(v.unknown()),
+  "announce-rounds": v.exactOptional(v.unknown()),
+  "announce-step": v.exactOptional(v.unknown()),
+  "throttle-trigger-threshold": v.exactOptional(v.unknown()),
+  "cpu-throttle-initial": v.exactOptional(v.unknown()),
+  "cpu-throttle-increment": v.exactOptional(v.unknown()),
+  "cpu-throttle-tailslow": v.exactOptional(v.unknown()),
+  "avail-switchover-bandwidth": v.exactOptional(v.unknown()),
+  "max-cpu-throttle": v.exactOptional(v.unknown()),
   "max-bandwidth": v.exactOptional(v.unknown()),
   "downtime-limit": v.exactOptional(v.unknown()),
   "xbzrle-cache-size": v.exactOptional(v.unknown()),

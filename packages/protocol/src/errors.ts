@@ -43,6 +43,9 @@ export const ERROR_CODES = {
   GUEST_TRAP: "the guest program trapped",
   GUEST_ENDED: "the guest program ended before it was moved",
   STORE_FAILED: "a virtual machine could not be kept on disk, or its file could not be given up",
+  // Drives
+  DRIVE_LOCKED: "another process holds the lock of a drive's image file",
+  BAD_DRIVE: "a drive's image file does not fit the guest, or the stream's chunks do not fit the drive",
   // Control
   BAD_PARAMETER: "a parameter's value is not allowed",
   BAD_COMMAND: "a monitor command could not be understood",

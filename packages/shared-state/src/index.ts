@@ -13,6 +13,16 @@ export type {
 export { decoderFor, DeviceRegistry } from "./device-registry.ts";
 export type { Device, DeviceListing, DevicePhase, SavedDevice } from "./device-registry.ts";
 export { bitsIn, DirtyBitmap } from "./dirty-bitmap.ts";
+export { CHUNK_SIZE } from "./drive.ts";
+export type {
+  Drive,
+  DriveAccess,
+  IncomingDrives,
+  MachineDrives,
+  OpenIncomingDrives,
+  OpenOutgoingDrives,
+  OutgoingDrives,
+} from "./drive.ts";
 export { globalStateDevice } from "./global-state-device.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";

@@ -1,5 +1,6 @@
 import type { CarriedMachine, MachineIntake } from "./carried-machine.ts";
 import type { DeviceRegistry } from "./device-registry.ts";
+import type { MachineDrives } from "./drive.ts";
 import type { DirtyBitmap } from "./dirty-bitmap.ts";
 
 /** Bytes of one guest page, on the wire and in the dirty bitmap. */
@@ -70,6 +71,8 @@ export interface Machine {
   readonly carried?: CarriedMachine;
   /** How it takes in a machine of any type. Without it only streams that fit `type` and `devices` are loaded. */
   readonly intake?: MachineIntake;
+  /** Where the guest has drives. */
+  readonly drives?: MachineDrives;
   /** Guest memory for other threads. On the destination it exists once the early devices are loaded. */
   ram(): RamAccess;
   /** Resolves when everything that can be prepared before the last byte is (compiled, instantiated). */

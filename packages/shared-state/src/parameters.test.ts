@@ -8,6 +8,16 @@ const CACHE_SIZE = "Parameter 'xbzrle_cache_size' expects a power of two no less
 
 /** What new parameters hold. */
 const DEFAULTS = {
+  "announce-initial": 50,
+  "announce-max": 550,
+  "announce-rounds": 5,
+  "announce-step": 100,
+  "throttle-trigger-threshold": 50,
+  "cpu-throttle-initial": 20,
+  "cpu-throttle-increment": 10,
+  "cpu-throttle-tailslow": false,
+  "avail-switchover-bandwidth": 0,
+  "max-cpu-throttle": 99,
   "max-bandwidth": 33_554_432,
   "downtime-limit": 30,
   "xbzrle-cache-size": 67_108_864,

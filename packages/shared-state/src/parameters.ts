@@ -20,11 +20,34 @@ const MULTIFD_COMPRESSIONS: readonly MultifdCompression[] = ["none", "zlib", "zs
 
 /** Every parameter of a migration, in the order of their slots in shared memory. */
 const RULES = {
+  /** Milliseconds between the first and the second announcement of a guest that has arrived. */
+  "announce-initial": rangeOf("announce-initial", 50, between("uint64", 0, 100_000)),
+  /** Milliseconds: the longest time between two announcements. */
+  "announce-max": rangeOf("announce-max", 550, between("uint64", 0, 100_000)),
+  "announce-rounds": rangeOf("announce-rounds", 5, between("uint64", 0, 1000)),
+  /** Milliseconds that are added for each announcement. */
+  "announce-step": rangeOf("announce-step", 100, between("uint64", 1, 10_000)),
+  /** Percent: what the guest may dirty of the bytes sent, before auto-converge throttles it. */
+  "throttle-trigger-threshold": rangeOf("throttle-trigger-threshold", 50, percent(100)),
+  "cpu-throttle-initial": rangeOf("cpu-throttle-initial", 20, percent(99)),
+  "cpu-throttle-increment": rangeOf("cpu-throttle-increment", 10, percent(99)),
+  /** Whether the steps become smaller near the end. */
+  "cpu-throttle-tailslow": {
+    initial: 0,
+    hold: (value) => (typeof value === "boolean" ? Number(value) : undefined),
+    refusal: () => "Invalid parameter type for 'cpu-throttle-tailslow', expected: boolean",
+  },
   /** Bytes per second; 0 is unlimited. */
   "max-bandwidth": {
     initial: 32 << 20,
     hold: integerBetween(0, MAX_UINT64),
     refusal: () => "Parameter 'max-bandwidth' expects uint64",
+  },
+  /** Bytes per second to be reckoned with when the guest is to be stopped; 0 is what was measured. */
+  "avail-switchover-bandwidth": {
+    initial: 0,
+    hold: integerBetween(0, MAX_UINT64),
+    refusal: () => "Parameter 'avail-switchover-bandwidth' expects uint64",
   },
   /** Milliseconds that the guest may stand still. */
   "downtime-limit": {
@@ -45,7 +68,7 @@ const RULES = {
         : "Parameter 'xbzrle-cache-size' expects uint64",
   },
   /** Connections for pages, besides the main one. */
-  "multifd-channels": rangeOfUint8("multifd-channels", 2, [1, 255]),
+  "multifd-channels": rangeOf("multifd-channels", 2, between("uint8", 1, 255)),
   "multifd-compression": {
     initial: 0,
     hold: (value) => {
@@ -57,8 +80,9 @@ const RULES = {
         ? `Parameter 'multifd-compression' does not accept value '${value}'`
         : "Invalid parameter type for 'multifd-compression', expected: string",
   },
-  "multifd-zlib-level": rangeOfUint8("multifd-zlib-level", 1, [0, 9]),
-  "multifd-zstd-level": rangeOfUint8("multifd-zstd-level", 1, [0, 20]),
+  "multifd-zlib-level": rangeOf("multifd-zlib-level", 1, between("uint8", 0, 9)),
+  "multifd-zstd-level": rangeOf("multifd-zstd-level", 1, between("uint8", 0, 20)),
+  "max-cpu-throttle": rangeOf("max-cpu-throttle", 99, percent(99)),
 } satisfies Record<string, ParameterRule>;
 
 export type ParameterName = keyof typeof RULES;
@@ -67,8 +91,11 @@ const NAMES = Object.keys(RULES) as ParameterName[];
 
 /** The answer of `query-migrate-parameters`. */
 export type ParameterValues = {
-  readonly [N in Exclude<ParameterName, "multifd-compression">]: number;
-} & { readonly "multifd-compression": MultifdCompression };
+  readonly [N in Exclude<ParameterName, "multifd-compression" | "cpu-throttle-tailslow">]: number;
+} & {
+  readonly "multifd-compression": MultifdCompression;
+  readonly "cpu-throttle-tailslow": boolean;
+};
 
 /**
  * The parameters of all migrations of a process, in shared memory: a change takes effect at once, also
@@ -90,6 +117,33 @@ export class MigrationParameters {
   /** Bytes per second; 0 is unlimited. */
   get maxBandwidth(): number {
     return this.#read("max-bandwidth");
+  }
+
+  /** Bytes per second; 0 is what was measured. */
+  get availSwitchoverBandwidth(): number {
+    return this.#read("avail-switchover-bandwidth");
+  }
+
+  /** Percent. */
+  get throttleTriggerThreshold(): number {
+    return this.#read("throttle-trigger-threshold");
+  }
+
+  /** Percent, as are the increment and the most. */
+  get cpuThrottleInitial(): number {
+    return this.#read("cpu-throttle-initial");
+  }
+
+  get cpuThrottleIncrement(): number {
+    return this.#read("cpu-throttle-increment");
+  }
+
+  get cpuThrottleTailslow(): boolean {
+    return this.#read("cpu-throttle-tailslow") === 1;
+  }
+
+  get maxCpuThrottle(): number {
+    return this.#read("max-cpu-throttle");
   }
 
   /** Milliseconds, with fractions when it was set in seconds. */
@@ -126,13 +180,23 @@ export class MigrationParameters {
   /** Every parameter, as a client reads it: whole numbers, and choices by their names. */
   values(): ParameterValues {
     return {
+      "announce-initial": this.#read("announce-initial"),
+      "announce-max": this.#read("announce-max"),
+      "announce-rounds": this.#read("announce-rounds"),
+      "announce-step": this.#read("announce-step"),
+      "throttle-trigger-threshold": this.throttleTriggerThreshold,
+      "cpu-throttle-initial": this.cpuThrottleInitial,
+      "cpu-throttle-increment": this.cpuThrottleIncrement,
+      "cpu-throttle-tailslow": this.cpuThrottleTailslow,
       "max-bandwidth": this.maxBandwidth,
+      "avail-switchover-bandwidth": this.availSwitchoverBandwidth,
       "downtime-limit": Math.round(this.downtimeLimit),
       "xbzrle-cache-size": this.xbzrleCacheSize,
       "multifd-channels": this.multifdChannels,
       "multifd-compression": this.multifdCompression,
       "multifd-zlib-level": this.multifdZlibLevel,
       "multifd-zstd-level": this.multifdZstdLevel,
+      "max-cpu-throttle": this.maxCpuThrottle,
     };
   }
 
@@ -186,19 +250,31 @@ function integerBetween(least: number, most: number): ParameterRule["hold"] {
       : undefined;
 }
 
-function rangeOfUint8(
-  name: string,
-  initial: number,
-  [least, most]: readonly [number, number],
-): ParameterRule {
+interface NumberRange {
+  readonly type: "uint8" | "uint64";
+  readonly least: number;
+  readonly most: number;
+  /** What a client reads that such a number is to be. */
+  readonly words: string;
+}
+
+function rangeOf(name: string, initial: number, { type, least, most, words }: NumberRange): ParameterRule {
   return {
     initial,
     hold: integerBetween(least, most),
     refusal: (value) =>
       Number.isInteger(value)
-        ? `Parameter '${name.replaceAll("-", "_")}' expects a value between ${least} and ${most}`
-        : `Parameter '${name}' expects uint8`,
+        ? `Parameter '${name.replaceAll("-", "_")}' expects ${words}`
+        : `Parameter '${name}' expects ${type}`,
   };
+}
+
+function between(type: NumberRange["type"], least: number, most: number): NumberRange {
+  return { type, least, most, words: `a value between ${least} and ${most}` };
+}
+
+function percent(most: number): NumberRange {
+  return { type: "uint8", least: 1, most, words: `an integer in the range of 1 to ${most}` };
 }
 
 function isCacheSize(value: unknown): value is number {

@@ -1,0 +1,80 @@
+import type { DirtyBitmap } from "./dirty-bitmap.ts";
+
+/** Bytes of one chunk of a drive: what a `block` section sends at a time, and what its dirty bitmap counts. */
+export const CHUNK_SIZE = 1 << 20;
+
+/** An image file of fixed size that the guest sees as a file. */
+export interface Drive {
+  /** As it was named on the command line; the name of the device on the wire. */
+  readonly id: string;
+  /** Bytes. The last chunk may be shorter than the others. */
+  readonly length: number;
+}
+
+/**
+ * The drives of a guest that is being sent, as the migration thread sees them. Drives are named by their index
+ * in `drives`, chunks by their index in the drive.
+ */
+export interface OutgoingDrives {
+  readonly drives: readonly Drive[];
+  /** Whether the drive's own file holds any of the chunk; the rest of a drive is in its backing file. */
+  holds(drive: number, chunk: number): boolean;
+  /**
+   * Takes the dirty log and clears it: sets a bit in `into[drive]` for every chunk written since the last call. A
+   * chunk's mark is taken before the chunk can be read by `read`, never after.
+   * @returns how many bits were set that were clear before.
+   */
+  harvest(into: readonly DirtyBitmap[]): number;
+  /** Copies a chunk into `target`, CHUNK_SIZE bytes; zeros behind the drive's end. The guest may be writing meanwhile. */
+  read(drive: number, chunk: number, target: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * The drives of a guest that arrives, as the incoming thread sees them. Nothing of what is written can be seen
+ * in the drive's file before {@link MachineDrives.takeOver}.
+ */
+export interface IncomingDrives {
+  readonly drives: readonly Drive[];
+  /** Writes a whole chunk; what lies behind the drive's end is left out. */
+  write(drive: number, chunk: number, bytes: Uint8Array): Promise<void>;
+  /** Makes a chunk zeros. */
+  writeZeros(drive: number, chunk: number): Promise<void>;
+  /** Resolves when everything written is on the disk. */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How another thread gets at the drives: it imports `module` (a URL) and calls its export with `data`. */
+export interface DriveAccess {
+  readonly module: string;
+  readonly data: unknown;
+}
+
+/** What the module exports as `openOutgoingDrives`. */
+export type OpenOutgoingDrives = (data: unknown) => Promise<OutgoingDrives>;
+/** What the module exports as `openIncomingDrives`. */
+export type OpenIncomingDrives = (data: unknown) => Promise<IncomingDrives>;
+
+/** The drives of a machine, as its main thread sees them. Only one host at a time may hold them. */
+export interface MachineDrives {
+  readonly drives: readonly Drive[];
+  /** For the migration thread; every chunk written from now on is in the dirty log. */
+  outgoing(): DriveAccess;
+  /** For the incoming thread, when contents come in the stream. */
+  incoming(): DriveAccess;
+  /**
+   * At the source, when the guest stands still and everything is read: writes back and gives up the locks, so that
+   * the destination can take them.
+   */
+  release(): Promise<void>;
+  /** At the source, before the guest goes on: takes the locks again. Errors: DRIVE_LOCKED. */
+  reclaim(): Promise<void>;
+  /**
+   * At the destination, after the load and before the guest runs: takes the locks, puts what came in the stream
+   * in place, and forgets everything that was read of the files before. Errors: DRIVE_LOCKED, NO_SUCH_FILE.
+   */
+  takeOver(): Promise<void>;
+  /** At the destination, when the load failed: nothing of what came is left. */
+  discard(): Promise<void>;
+}
