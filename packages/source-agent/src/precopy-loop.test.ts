@@ -168,6 +168,19 @@ describe("the loop", () => {
     );
   });
 
+  test("leaves next to nothing when passes still halve what is left, although more could be sent in time", async () => {
+    const simulation = new Simulation({});
+    await simulation.run();
+    expect(simulation.left / WORLD.sendRate).toBeLessThan(WORLD.downtimeLimit / 30);
+  });
+
+  test("stops a guest that dirties as much as is sent as soon as it may", async () => {
+    const simulation = new Simulation({ dirtyRate: 900_000, memory: 16 * MiB });
+    await simulation.run();
+    expect(simulation.statistics.threshold).toBeGreaterThan(simulation.left);
+    expect(simulation.iterations).toBeLessThan(14);
+  });
+
   test("ends although pages cost next to nothing on the wire", async () => {
     // A threshold of wire bytes would be 30 ms x 1000 bytes/ms: less than a millisecond of dirtying.
     const simulation = new Simulation({ cost: 0.001, dirtyRate: 500_000 });

@@ -1,3 +1,4 @@
+import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 import type { LiveSection } from "./live-section.ts";
 import { ACCOUNTING_PERIOD_MS, LoopAccounting } from "./loop-accounting.ts";
@@ -5,6 +6,9 @@ import type { LoopTotals } from "./loop-accounting.ts";
 
 /** While the guest itself is arriving, what has come is collected for this long. Milliseconds. */
 const ARRIVAL_PERIOD_MS = 10;
+
+/** So few bytes are not worth another pass once the guest may be stopped. */
+const SMALL_REST = 64 * PAGE_SIZE;
 
 /** What the loop needs of the outgoing stream. */
 export interface LimitedStream {
@@ -42,6 +46,8 @@ export class PrecopyLoop {
   #limit: number;
   /** The last turn left nothing of its pass. */
   #caughtUp = false;
+  /** Least that was left, in bytes, when the guest could have been stopped. */
+  #leastRest = Infinity;
 
   constructor(options: PrecopyLoopOptions) {
     this.#options = options;
@@ -78,9 +84,24 @@ export class PrecopyLoop {
       await this.#iterate(pending);
       return false;
     }
-    if (this.#options.destinationPrepared()) return true;
-    await this.#idle(ACCOUNTING_PERIOD_MS);
+    if (!this.#options.destinationPrepared()) {
+      await this.#idle(ACCOUNTING_PERIOD_MS);
+      return false;
+    }
+    if (!this.#dwindles(pending)) return true;
+    await this.#iterate(pending);
+    await this.#options.stream.flush();
     return false;
+  }
+
+  /**
+   * The guest can be stopped for what is left, but as long as half of it at most is left each time, another pass
+   * makes the downtime shorter. Halves are soon small.
+   */
+  #dwindles(rest: number): boolean {
+    const dwindles = rest > SMALL_REST && rest <= this.#leastRest / 2;
+    this.#leastRest = Math.min(this.#leastRest, rest);
+    return dwindles;
   }
 
   /** Sends on what has come of the guest so far, and waits for more when that was all. */
