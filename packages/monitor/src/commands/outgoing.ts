@@ -1,0 +1,11 @@
+import type { AgentControl } from "../agent-control.ts";
+import { defineCommand } from "../command.ts";
+import type { Command } from "../command.ts";
+
+/** What is done with an outgoing migration that is under way, and asked about it. */
+export function outgoingCommands(agent: AgentControl): readonly Command[] {
+  return [
+    defineCommand("migrate_cancel", {}, () => agent.cancelMigration()),
+    defineCommand("query-migrate", {}, () => agent.queryMigrate()),
+  ];
+}

@@ -1,0 +1,12 @@
+import * as v from "valibot";
+import type { AgentControl } from "../agent-control.ts";
+import { defineCommand } from "../command.ts";
+import type { Command } from "../command.ts";
+
+/** What QEMU does not have. */
+export function peregrineCommands(agent: AgentControl): readonly Command[] {
+  return [
+    defineCommand("x-peregrine-info", {}, () => agent.info()),
+    defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }) => agent.copy(uri)),
+  ];
+}
