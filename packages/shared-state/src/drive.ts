@@ -68,13 +68,22 @@ export interface MachineDrives {
    * the destination can take them.
    */
   release(): Promise<void>;
-  /** At the source, before the guest goes on: takes the locks again. Errors: DRIVE_LOCKED. */
+  /**
+   * Before a guest that was stopped goes on: takes the locks again. Does nothing when they are held.
+   * Errors: DRIVE_LOCKED.
+   */
   reclaim(): Promise<void>;
   /**
-   * At the destination, after the load and before the guest runs: takes the locks, puts what came in the stream
-   * in place, and forgets everything that was read of the files before. Errors: DRIVE_LOCKED, NO_SUCH_FILE.
+   * At the destination, when everything has come and before the source is told so: takes the locks, all or none,
+   * and nothing else. While this fails the guest can still go on at the source. Errors: DRIVE_LOCKED, NO_SUCH_FILE.
+   */
+  lock(): Promise<void>;
+  /**
+   * At the destination, after the load and before the guest runs: takes the locks unless {@link lock} did, puts what
+   * came in the stream in place, and forgets everything that was read of the files before. It can be called again
+   * when it has failed. Errors: DRIVE_LOCKED, NO_SUCH_FILE.
    */
   takeOver(): Promise<void>;
-  /** At the destination, when the load failed: nothing of what came is left. */
+  /** At the destination, when the load failed: nothing of what came is left, and no lock is held. */
   discard(): Promise<void>;
 }
