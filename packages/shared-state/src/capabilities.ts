@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { isUnderWay } from "./migration-state.ts";
 import type { MigrationStatus } from "./migration-state.ts";
 
 /** Every capability that is built, with its default. */
@@ -65,11 +66,11 @@ export class MigrationCapabilities {
   /**
    * Makes all of `changes`, or none of them.
    * @param migration the state of the outgoing migration.
-   * Errors: IN_PROGRESS in `setup` and `active`, BAD_PARAMETER for a capability that is not built and for
+   * Errors: IN_PROGRESS while one is under way and not being cancelled, BAD_PARAMETER for a capability that is not built and for
    * two that cannot be on together.
    */
   set(changes: readonly CapabilityChange[], migration: MigrationStatus): void {
-    if (migration === "setup" || migration === "active") {
+    if (isUnderWay(migration) && migration !== "cancelling") {
       throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
     }
     const wanted = { ...this.#states };

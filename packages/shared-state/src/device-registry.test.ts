@@ -122,6 +122,10 @@ describe("the device registry", () => {
     devices.markUnmigratable("wasm-cpu");
     devices.markUnmigratable("disk", "it is local");
     expect(devices.unmigratable).toBe("State blocked by non-migratable device 'wasm-cpu'");
+    expect(devices.blockedReasons).toEqual([
+      "non-migratable device: wasm-cpu",
+      "non-migratable device: disk: it is local",
+    ]);
     const other = registry();
     other.markUnmigratable("disk", "it is local");
     expect(other.unmigratable).toBe("State blocked by non-migratable device 'disk': it is local");

@@ -99,6 +99,14 @@ export class DeviceRegistry {
     const refusal = `State blocked by non-migratable device '${first.name}'`;
     return first.reason === undefined ? refusal : `${refusal}: ${first.reason}`;
   }
+
+  /** The same for each of them, in the words of `query-migrate`. */
+  get blockedReasons(): readonly string[] {
+    return this.#unmigratable.map(({ name, reason }) => {
+      const text = `non-migratable device: ${name}`;
+      return reason === undefined ? text : `${text}: ${reason}`;
+    });
+  }
 }
 
 /**

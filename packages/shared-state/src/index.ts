@@ -26,6 +26,7 @@ export type {
 export { globalStateDevice } from "./global-state-device.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
+export type { MigrateRequest } from "./migrate-request.ts";
 export { migrationInfo } from "./migration-info.ts";
 export type {
   ActiveInfo,
@@ -35,7 +36,7 @@ export type {
   RamInfo,
   XbzrleInfo,
 } from "./migration-info.ts";
-export { MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
+export { isUnderWay, MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
 export type { MigrationStatus, MigrationStatusListener } from "./migration-state.ts";
 export { MigrationStatistics } from "./migration-statistics.ts";
 export { MigrationParameters } from "./parameters.ts";

@@ -23,6 +23,10 @@ function statistics(): MigrationStatistics {
   filled.downtime = 9;
   filled.totalTime = 700;
   filled.multifdBytes = 18;
+  filled.throttlePercentage = 30;
+  filled.diskTransferred = 24;
+  filled.diskRemaining = 25;
+  filled.diskTotal = 49;
   filled.xbzrle.bytes = 19;
   filled.xbzrle.pages = 20;
   filled.xbzrle.cacheMiss = 21;
@@ -48,77 +52,89 @@ const ram = {
   "precopy-bytes": 15,
   "downtime-bytes": 16,
   "multifd-bytes": 18,
+  "postcopy-requests": 0,
+  "postcopy-bytes": 0,
+  "dirty-sync-missed-zero-copy": 0,
 };
 
-const info = (status: MigrationStatus, filled = statistics(), error?: string): unknown =>
-  migrationInfo({ status, statistics: filled, now: 1500, error });
+/** Drives have the keys of memory. */
+const disk = {
+  ...Object.fromEntries(Object.keys(ram).map((key) => [key, 0])),
+  transferred: 24,
+  remaining: 25,
+  total: 49,
+};
+
+const cache = {
+  "cache-size": 65_536,
+  bytes: 19,
+  pages: 20,
+  "cache-miss": 21,
+  "cache-miss-rate": 0.25,
+  "encoding-rate": 22.5,
+  overflow: 23,
+};
+
+const progress = {
+  "total-time": 500,
+  "expected-downtime": 25,
+  "setup-time": 2,
+  ram,
+  disk,
+  "xbzrle-cache": cache,
+  "cpu-throttle-percentage": 30,
+};
+
+const result = {
+  "total-time": 700,
+  downtime: 9,
+  "setup-time": 2,
+  ram: { ...ram, remaining: 0 },
+  "xbzrle-cache": cache,
+};
+
+/** Every state, and everything that is answered in it. */
+const ANSWERS: Record<MigrationStatus, unknown> = {
+  none: {},
+  setup: { status: "setup" },
+  active: { status: "active", ...progress },
+  "pre-switchover": { status: "pre-switchover", ...progress },
+  device: { status: "device", ...progress },
+  cancelling: { status: "active", ...progress },
+  completed: { status: "completed", ...result },
+  failed: { status: "failed", "error-desc": "Connection refused" },
+  cancelled: { status: "cancelled" },
+};
+
+const info = (status: MigrationStatus, filled = statistics()): unknown =>
+  migrationInfo({
+    status,
+    statistics: filled,
+    now: 1500,
+    error: "Connection refused",
+    xbzrleCacheSize: 65_536,
+  });
 
 describe("the answer of query-migrate", () => {
-  it("is empty in none", () => {
-    expect(info("none")).toStrictEqual({});
+  it.each(Object.entries(ANSWERS))("is this in %s", (status, answer) => {
+    expect(info(status as MigrationStatus)).toStrictEqual(answer);
   });
 
-  it("is only the status in setup and cancelled", () => {
-    expect(info("setup")).toStrictEqual({ status: "setup" });
-    expect(info("cancelled")).toStrictEqual({ status: "cancelled" });
+  it("has XBZRLE, drives and throttle only where there are any", () => {
+    const filled = statistics();
+    filled.diskTotal = 0;
+    filled.throttlePercentage = 0;
+    const { disk: _disk, "xbzrle-cache": _cache, "cpu-throttle-percentage": _throttle, ...rest } = progress;
+    const answer = migrationInfo({ status: "active", statistics: filled, now: 1500 });
+    expect(answer).toStrictEqual({ status: "active", ...rest });
   });
 
-  it("is the progress in active, and the same in cancelling, which is called active", () => {
-    const expected = {
-      status: "active",
-      "total-time": 500,
-      "expected-downtime": 25,
-      "setup-time": 2,
-      ram,
-    };
-    expect(info("active")).toStrictEqual(expected);
-    expect(info("cancelling")).toStrictEqual(expected);
-  });
-
-  it("has the figures of XBZRLE while it is on", () => {
-    const cache = {
-      "cache-size": 65_536,
-      bytes: 19,
-      pages: 20,
-      "cache-miss": 21,
-      "cache-miss-rate": 0.25,
-      "encoding-rate": 22.5,
-      overflow: 23,
-    };
-    for (const status of ["active", "cancelling", "completed"] as const) {
-      const input = { status, statistics: statistics(), now: 1500, xbzrleCacheSize: 65_536 };
-      expect(migrationInfo(input)).toMatchObject({ "xbzrle-cache": cache });
-    }
-    const failed = {
-      status: "failed",
-      statistics: statistics(),
-      now: 1500,
-      xbzrleCacheSize: 65_536,
-    } as const;
-    expect(migrationInfo(failed)).not.toHaveProperty("xbzrle-cache");
-  });
-
-  it("names the throttle only while there is one", () => {
-    const throttled = statistics();
-    throttled.throttlePercentage = 30;
-    expect(info("active", throttled)).toMatchObject({ "cpu-throttle-percentage": 30 });
-    expect(info("completed", throttled)).not.toHaveProperty("cpu-throttle-percentage");
-  });
-
-  it("is the result in completed, with nothing remaining", () => {
-    expect(info("completed")).toStrictEqual({
-      status: "completed",
-      "total-time": 700,
-      downtime: 9,
-      "setup-time": 2,
-      ram: { ...ram, remaining: 0 },
-    });
-  });
-
-  it("is the reason in failed", () => {
-    expect(info("failed", statistics(), "Connection refused")).toStrictEqual({
-      status: "failed",
-      "error-desc": "Connection refused",
+  it.each(Object.keys(ANSWERS))("has the reasons that would refuse a migration, also in %s", (status) => {
+    const input = { status: status as MigrationStatus, statistics: statistics(), now: 1500, error: "x" };
+    const blockedReasons = ["the newer reason", "the older reason"];
+    expect(migrationInfo({ ...input, blockedReasons })).toStrictEqual({
+      ...migrationInfo(input),
+      "blocked-reasons": blockedReasons,
     });
   });
 });
@@ -145,7 +161,7 @@ describe("the statistics", () => {
     for (const [index, name] of ofXbzrle.entries()) writer.xbzrle[name] = 2000 + index;
     for (const [index, name] of counters.entries()) expect(reader[name]).toBe(1000 + index);
     for (const [index, name] of ofXbzrle.entries()) expect(reader.xbzrle[name]).toBe(2000 + index);
-    expect([counters.length, ofXbzrle.length]).toEqual([25, XBZRLE_COUNTERS]);
+    expect([counters.length, ofXbzrle.length]).toEqual([28, XBZRLE_COUNTERS]);
   });
 
   it("are all 0 at the beginning of a migration, mbps too", () => {

@@ -31,6 +31,11 @@ export type RamInfo = {
   readonly "downtime-bytes": number;
   /** Bytes sent on the connections of multifd. */
   readonly "multifd-bytes": number;
+  /** Of postcopy, which is not built: always 0. */
+  readonly "postcopy-requests": number;
+  readonly "postcopy-bytes": number;
+  /** Of zero-copy-send, which is not built: always 0. */
+  readonly "dirty-sync-missed-zero-copy": number;
 };
 
 /** How XBZRLE does, with the names that `query-migrate` has. The counters are those of XbzrleStatistics. */
@@ -46,20 +51,26 @@ export type XbzrleInfo = {
 };
 
 /** The answer of `query-migrate`. Which keys there are depends on the status. Times are milliseconds. */
-export type MigrationInfo =
+export type MigrationInfo = (
   | { readonly status?: never }
   | { readonly status: "setup" | "cancelled" }
   | ActiveInfo
   | CompletedInfo
-  | { readonly status: "failed"; readonly "error-desc": string };
+  | { readonly status: "failed"; readonly "error-desc": string }
+) & {
+  /** Why a migration would be refused now, newest first. Only when it would. */
+  readonly "blocked-reasons"?: readonly string[];
+};
 
 export type ActiveInfo = {
-  readonly status: "active";
+  readonly status: "active" | "pre-switchover" | "device";
   /** So far. */
   readonly "total-time": number;
   readonly "expected-downtime": number;
   readonly "setup-time": number;
   readonly ram: RamInfo;
+  /** Only if drives are migrated. It has `transferred`, `remaining` and `total`; the others are 0. */
+  readonly disk?: RamInfo;
   /** Only while the capability is on. */
   readonly "xbzrle-cache"?: XbzrleInfo;
   /** Only while the guest is throttled. */
@@ -85,9 +96,17 @@ export interface MigrationInfoInput {
   readonly error?: string | undefined;
   /** Bytes of the XBZRLE cache, while the capability is on. */
   readonly xbzrleCacheSize?: number | undefined;
+  /** Why a migration would be refused now, newest first. */
+  readonly blockedReasons?: readonly string[];
 }
 
 export function migrationInfo(input: MigrationInfoInput): MigrationInfo {
+  const { blockedReasons = [] } = input;
+  const info = statusInfo(input);
+  return blockedReasons.length === 0 ? info : { ...info, "blocked-reasons": blockedReasons };
+}
+
+function statusInfo(input: MigrationInfoInput): MigrationInfo {
   const { status, statistics, now, error } = input;
   switch (status) {
     case "none":
@@ -96,13 +115,16 @@ export function migrationInfo(input: MigrationInfoInput): MigrationInfo {
     case "cancelled":
       return { status };
     case "active":
+    case "pre-switchover":
+    case "device":
     case "cancelling":
       return {
-        status: "active",
+        status: status === "cancelling" ? "active" : status,
         "total-time": now - statistics.startTime,
         "expected-downtime": statistics.expectedDowntime,
         "setup-time": statistics.setupTime,
         ram: ramInfo(statistics, statistics.remaining),
+        ...diskInfo(statistics),
         ...xbzrleInfo(input),
         ...(statistics.throttlePercentage > 0
           ? { "cpu-throttle-percentage": statistics.throttlePercentage }
@@ -123,13 +145,37 @@ export function migrationInfo(input: MigrationInfoInput): MigrationInfo {
   }
 }
 
+/** What clients expect, and what there is nothing of here to be counted. */
+const UNCOUNTED = {
+  skipped: 0,
+  "postcopy-requests": 0,
+  "postcopy-bytes": 0,
+  "dirty-sync-missed-zero-copy": 0,
+};
+
+/** What is counted for memory and not for drives. */
+const UNCOUNTED_OF_DISKS = {
+  ...UNCOUNTED,
+  duplicate: 0,
+  normal: 0,
+  "normal-bytes": 0,
+  "dirty-pages-rate": 0,
+  mbps: 0,
+  "dirty-sync-count": 0,
+  "page-size": 0,
+  "pages-per-second": 0,
+  "precopy-bytes": 0,
+  "downtime-bytes": 0,
+  "multifd-bytes": 0,
+};
+
 function ramInfo(statistics: MigrationStatistics, remaining: number): RamInfo {
   return {
+    ...UNCOUNTED,
     transferred: statistics.transferred,
     remaining,
     total: statistics.total,
     duplicate: statistics.duplicate,
-    skipped: 0,
     normal: statistics.normal,
     "normal-bytes": statistics.normalBytes,
     "dirty-pages-rate": Math.round(statistics.dirtyPagesRate),
@@ -141,6 +187,14 @@ function ramInfo(statistics: MigrationStatistics, remaining: number): RamInfo {
     "downtime-bytes": statistics.downtimeBytes,
     "multifd-bytes": statistics.multifdBytes,
   };
+}
+
+function diskInfo({ diskTransferred, diskRemaining, diskTotal }: MigrationStatistics): {
+  readonly disk?: RamInfo;
+} {
+  if (diskTotal === 0) return {};
+  const counted = { transferred: diskTransferred, remaining: diskRemaining, total: diskTotal };
+  return { disk: { ...UNCOUNTED_OF_DISKS, ...counted } };
 }
 
 function xbzrleInfo({ statistics, xbzrleCacheSize }: MigrationInfoInput): {

@@ -17,7 +17,21 @@ const ALLOWED = new Set([
   "active completed",
   "setup failed",
   "active failed",
+  // With the capability pause-before-switchover.
+  "active pre-switchover",
+  "pre-switchover device",
+  "pre-switchover cancelling",
+  "pre-switchover failed",
+  "device completed",
+  "device cancelling",
+  "device failed",
 ]);
+
+function inState(status: MigrationStatus): MigrationState {
+  const state = new MigrationState();
+  Atomics.store(new Int32Array(state.buffer), 0, STATUSES.indexOf(status));
+  return state;
+}
 
 describe("the migration state", () => {
   it("takes exactly the changes of the table, and only from the state it is in", () => {
@@ -47,10 +61,22 @@ describe("the migration state", () => {
     );
   });
 
+  it("ends a migration that is under way, whatever state it is in", () => {
+    for (const from of STATUSES) {
+      for (const to of ["cancelling", "cancelled", "completed", "failed"] as const) {
+        const state = inState(from);
+        const hasEnded = ALLOWED.has(`${from} ${to}`);
+        expect([from, to, state.end(to), state.get()]).toEqual([from, to, hasEnded, hasEnded ? to : from]);
+      }
+    }
+  });
+
   it("reaches every state", () => {
     const paths: MigrationStatus[][] = [
       ["setup", "active", "completed", "setup", "failed", "setup", "cancelling", "cancelled", "setup"],
       ["setup", "active", "failed", "setup", "active", "cancelling", "cancelled"],
+      ["setup", "active", "pre-switchover", "device", "completed"],
+      ["setup", "active", "pre-switchover", "failed"],
     ];
     for (const path of paths) {
       const state = new MigrationState();
@@ -70,6 +96,8 @@ describe("the migration state", () => {
     for (const to of [
       "setup",
       "active",
+      "pre-switchover",
+      "device",
       "completed",
       "setup",
       "failed",
@@ -84,6 +112,8 @@ describe("the migration state", () => {
       none: [false, false, false, false],
       setup: [true, true, false, false],
       active: [true, false, false, false],
+      "pre-switchover": [true, false, false, false],
+      device: [true, false, false, false],
       cancelling: [true, false, false, false],
       cancelled: [false, false, false, true],
       completed: [false, false, true, false],

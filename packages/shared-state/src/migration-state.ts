@@ -1,6 +1,18 @@
 import { MigrationError } from "@peregrine/protocol";
 
-const STATUSES = ["none", "setup", "active", "cancelling", "cancelled", "completed", "failed"] as const;
+const STATUSES = [
+  "none",
+  "setup",
+  "active",
+  // The guest is stopped, and nothing more is sent until the migration is continued.
+  "pre-switchover",
+  // The migration was continued: the rest is being sent.
+  "device",
+  "cancelling",
+  "cancelled",
+  "completed",
+  "failed",
+] as const;
 
 /** Where the one outgoing migration of a process stands. */
 export type MigrationStatus = (typeof STATUSES)[number];
@@ -9,7 +21,9 @@ export type MigrationStatus = (typeof STATUSES)[number];
 export const MIGRATION_TRANSITIONS: Readonly<Record<MigrationStatus, readonly MigrationStatus[]>> = {
   none: ["setup"],
   setup: ["active", "cancelling", "failed"],
-  active: ["cancelling", "completed", "failed"],
+  active: ["pre-switchover", "cancelling", "completed", "failed"],
+  "pre-switchover": ["device", "cancelling", "failed"],
+  device: ["cancelling", "completed", "failed"],
   cancelling: ["cancelled"],
   cancelled: ["setup"],
   completed: ["setup"],
@@ -60,6 +74,18 @@ export class MigrationState {
     return true;
   }
 
+  /**
+   * Changes the state of a migration that is under way to `to`, whichever it is.
+   * @returns false, with nothing changed, when it has no such change.
+   */
+  end(to: "cancelling" | "cancelled" | "completed" | "failed"): boolean {
+    for (;;) {
+      const from = this.get();
+      if (!MIGRATION_TRANSITIONS[from].includes(to)) return false;
+      if (this.set(from, to)) return true;
+    }
+  }
+
   /** Tells this thread's listeners of a change that another thread made. */
   publish(status: MigrationStatus): void {
     for (const listener of this.#listeners) listener(status);
@@ -75,8 +101,7 @@ export class MigrationState {
 
   /** A migration is under way: a new one is refused. */
   isRunning(): boolean {
-    const status = this.get();
-    return status === "setup" || status === "active" || status === "cancelling";
+    return isUnderWay(this.get());
   }
 
   isInSetup(): boolean {
@@ -91,5 +116,19 @@ export class MigrationState {
   hasFailed(): boolean {
     const status = this.get();
     return status === "failed" || status === "cancelled";
+  }
+}
+
+/** Whether an attempt is under way: a new one is refused. */
+export function isUnderWay(status: MigrationStatus): boolean {
+  switch (status) {
+    case "setup":
+    case "active":
+    case "pre-switchover":
+    case "device":
+    case "cancelling":
+      return true;
+    default:
+      return false;
   }
 }

@@ -28,6 +28,9 @@ const AT = {
   passPages: 22,
   throttlePercentage: 23,
   multifdBytes: 24,
+  diskTransferred: 25,
+  diskRemaining: 26,
+  diskTotal: 27,
 } as const;
 
 const XBZRLE_AT = Object.keys(AT).length;
@@ -295,5 +298,32 @@ export class MigrationStatistics {
 
   set multifdBytes(value: number) {
     this.#counters[AT.multifdBytes] = value;
+  }
+
+  /** Bytes of drives sent. */
+  get diskTransferred(): number {
+    return this.#counters[AT.diskTransferred]!;
+  }
+
+  set diskTransferred(value: number) {
+    this.#counters[AT.diskTransferred] = value;
+  }
+
+  /** Bytes of drives that are still to be sent. */
+  get diskRemaining(): number {
+    return this.#counters[AT.diskRemaining]!;
+  }
+
+  set diskRemaining(value: number) {
+    this.#counters[AT.diskRemaining] = value;
+  }
+
+  /** Bytes of the drives that are migrated; 0 when none is. */
+  get diskTotal(): number {
+    return this.#counters[AT.diskTotal]!;
+  }
+
+  set diskTotal(value: number) {
+    this.#counters[AT.diskTotal] = value;
   }
 }
