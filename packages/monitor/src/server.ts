@@ -3,6 +3,7 @@ import type { Address, Channel, Listener } from "@peregrine/transport";
 import type { CommandTable } from "./command.ts";
 import { toTimestamp } from "./events.ts";
 import type { EventSource, QmpEvent } from "./events.ts";
+import { JsonConnection } from "./json-connection.ts";
 import { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
 import type { MonitorLimits } from "./limits.ts";
 import { Session } from "./session.ts";
@@ -66,7 +67,7 @@ export class QmpServer {
       channel.destroy();
       return;
     }
-    const session = new Session(channel, this.#commands, this.#limits);
+    const session = new Session(new JsonConnection(channel, this.#limits.objectBytes), this.#commands, this.#limits);
     this.#sessions.add(session);
     await session.run(this.#version);
     this.#sessions.delete(session);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { FakeAgent } from "../test/fake-agent.ts";
 import { MemoryChannel } from "../test/memory-channel.ts";
 import { createCommands } from "./commands.ts";
+import { JsonConnection } from "./json-connection.ts";
 import { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
 import { Session } from "./session.ts";
 import { VERSION } from "../test/version.ts";
@@ -11,7 +12,8 @@ import { VERSION } from "../test/version.ts";
 async function answers(chunks: readonly Uint8Array[]): Promise<unknown[]> {
   const channel = new MemoryChannel(chunks);
   const limits = { ...DEFAULT_MONITOR_LIMITS, objectBytes: 200 };
-  await new Session(channel, createCommands(new FakeAgent(), VERSION), limits).run(VERSION);
+  const connection = new JsonConnection(channel, limits.objectBytes);
+  await new Session(connection, createCommands(new FakeAgent(), VERSION), limits).run(VERSION);
   const lines = channel.written.split("\r\n");
   expect(lines.pop()).toBe("");
   return lines.map((line) => JSON.parse(line) as unknown);
@@ -59,7 +61,8 @@ describe("the input of a session", () => {
 test("a client that takes nothing is dropped before more than the limit waits for it", async () => {
   const channel = new MemoryChannel([Buffer.from('{"execute": "qmp_capabilities"}\n')]);
   const limits = { ...DEFAULT_MONITOR_LIMITS, outputBytes: 1000 };
-  const session = new Session(channel, createCommands(new FakeAgent(), VERSION), limits);
+  const connection = new JsonConnection(channel, limits.objectBytes);
+  const session = new Session(connection, createCommands(new FakeAgent(), VERSION), limits);
   const taken = Promise.withResolvers<void>();
   channel.taken = taken.promise;
   await session.run(VERSION);
@@ -117,7 +120,7 @@ describe("negotiation", () => {
       const desc =
         input === "unknown"
           ? "The command nope has not been found"
-          : "Capabilities negotiation is already complete, command 'qmp_capabilities' ignored";
+          : "Capabilities negotiation is already complete, command ignored";
       return { answer: refusal(desc, "CommandNotFound"), negotiated };
     }
     if (input === "negotiate" || input === "negotiateNothing")

@@ -1,11 +1,10 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { Channel } from "@peregrine/transport";
 import * as v from "valibot";
+import { ClientOutput } from "./client-output.ts";
 import type { CommandTable } from "./command.ts";
 import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
+import type { MonitorConnection, Received } from "./connection.ts";
 import type { QmpEvent, Timestamp } from "./events.ts";
-import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
-import type { Line } from "./json-lines.ts";
 import type { MonitorLimits } from "./limits.ts";
 import { echoedId, parseRequest } from "./request.ts";
 import type { Request } from "./request.ts";
@@ -19,17 +18,18 @@ type Mode = "negotiation" | "command";
  * they came, and while one runs nothing more is read from the client.
  */
 export class Session {
-  readonly #channel: Channel;
+  readonly #connection: MonitorConnection;
+  readonly #output: ClientOutput;
   readonly #commands: CommandTable;
   readonly #limits: MonitorLimits;
   readonly #negotiation: CommandTable;
   #mode: Mode = "negotiation";
   #closing = false;
-  #queued = 0;
   #answering: Promise<void> = Promise.resolve();
 
-  constructor(channel: Channel, commands: CommandTable, limits: MonitorLimits) {
-    this.#channel = channel;
+  constructor(connection: MonitorConnection, commands: CommandTable, limits: MonitorLimits) {
+    this.#connection = connection;
+    this.#output = new ClientOutput(connection, limits.outputBytes);
     this.#commands = commands;
     this.#limits = limits;
     this.#negotiation = commandTable([
@@ -42,21 +42,18 @@ export class Session {
   /** Serves the client until it goes away. */
   async run(version: MonitorVersion): Promise<void> {
     this.#send({ QMP: { version, capabilities: [] } });
-    const lines = new LineDecoder(this.#limits.objectBytes);
     try {
-      for await (const chunk of this.#channel.read()) {
-        for (const line of lines.push(chunk)) {
-          if (this.#closing) return;
-          this.#answering = this.#answer(line);
-          await this.#answering;
-        }
+      for await (const received of this.#connection.receive()) {
+        if (this.#closing) return;
+        this.#answering = this.#answer(received);
+        await this.#answering;
       }
-      await this.#channel.end();
+      await this.#connection.end();
     } catch (error) {
       // A client that breaks off is no concern of anybody else.
-      this.#channel.destroy(MigrationError.from(error));
+      this.#connection.destroy(MigrationError.from(error));
     }
-    this.#channel.destroy();
+    this.#connection.destroy();
   }
 
   sendEvent(event: QmpEvent, timestamp: Timestamp): void {
@@ -66,25 +63,23 @@ export class Session {
   /** Lets the command that is running answer, begins no other, sends what is waiting, and drops the client. */
   async close(): Promise<void> {
     this.#closing = true;
-    const overdue = setTimeout(() => this.#channel.destroy(), this.#limits.closeTimeout);
+    const overdue = setTimeout(() => this.#connection.destroy(), this.#limits.closeTimeout);
     try {
-      await Promise.race([this.#answering, this.#channel.closed]);
-      await this.#channel.end();
+      await Promise.race([this.#answering, this.#connection.closed]);
+      await this.#connection.end();
     } catch {
       // It is gone already.
     }
     clearTimeout(overdue);
-    this.#channel.destroy();
+    this.#connection.destroy();
   }
 
-  async #answer(line: Line): Promise<void> {
+  async #answer(received: Received): Promise<void> {
     let id = {};
     try {
-      if (line.kind === "bad") throw line.error;
-      if (line.text.trim() === "") return;
-      const value = parseJson(line.text);
-      id = echoedId(value);
-      const answer = await this.#execute(parseRequest(value));
+      if (received.kind === "bad") throw received.error;
+      id = echoedId(received.value);
+      const answer = await this.#execute(parseRequest(received.value));
       this.#send({ return: answer ?? {}, ...id });
     } catch (error) {
       const { code, message } = MigrationError.from(error);
@@ -104,7 +99,7 @@ export class Session {
     if (this.#mode === "negotiation")
       return `Expecting capabilities negotiation with '${NEGOTIATION_COMMAND}'`;
     if (name === NEGOTIATION_COMMAND) {
-      return `Capabilities negotiation is already complete, command '${NEGOTIATION_COMMAND}' ignored`;
+      return "Capabilities negotiation is already complete, command ignored";
     }
     return `The command ${name} has not been found`;
   }
@@ -117,25 +112,7 @@ export class Session {
     this.#mode = "command";
   }
 
-  #send(value: unknown): void {
-    const bytes = encodeLine(value);
-    this.#queued += bytes.length;
-    if (this.#queued > this.#limits.outputBytes) {
-      const limit = this.#limits.outputBytes;
-      this.#channel.destroy(
-        new MigrationError("LIMIT_EXCEEDED", `The monitor's client left more than ${limit} bytes unread`),
-      );
-      return;
-    }
-    void this.#write(bytes);
-  }
-
-  async #write(bytes: Uint8Array): Promise<void> {
-    try {
-      await this.#channel.write(bytes);
-      this.#queued -= bytes.length;
-    } catch {
-      // The reader of the channel sees the same failure.
-    }
+  #send(message: unknown): void {
+    this.#output.send(this.#connection.encode(message));
   }
 }
