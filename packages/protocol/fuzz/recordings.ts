@@ -105,7 +105,7 @@ function thinned(bytes: Uint8Array): Uint8Array {
       },
     },
   });
-  const disk = new BlockDecoder({ chunk: () => {}, zeroChunk: () => {}, progress: () => {} });
+  const disk = new BlockDecoder({ chunk: () => true, zeroChunk: () => true, progress: () => {} });
   const decoder = new StreamDecoder({
     limits: { ...LIMITS, maxItemBytes: 2 ** 21 },
     configuration: "optional",

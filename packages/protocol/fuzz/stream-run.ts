@@ -170,12 +170,15 @@ class Handler implements StreamHandler, RamSink, BlockSink {
     return false;
   }
 
-  chunk(disk: string, offset: number, bytes: Uint8Array): void {
+  chunk(disk: string, offset: number, bytes: Uint8Array): boolean {
     this.#add("chunk", `${disk} ${offset}`, bytes);
+    this.decoder.suspend();
+    return false;
   }
 
-  zeroChunk(disk: string, offset: number): void {
+  zeroChunk(disk: string, offset: number): boolean {
     this.#add("zero chunk", `${disk} ${offset}`);
+    return true;
   }
 
   progress(percent: number): void {

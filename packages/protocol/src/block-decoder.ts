@@ -5,10 +5,13 @@ import type { PayloadDecoder } from "./payload-decoder.ts";
 
 /** Where decoded disks go. Offsets in bytes. */
 export interface BlockSink {
-  /** {@link BLOCK_CHUNK_BYTES} of a disk; what lies behind the disk's end means nothing. Valid during the call only. */
-  chunk(disk: string, offset: number, bytes: Uint8Array): void;
-  /** A chunk of zeros. */
-  zeroChunk(disk: string, offset: number): void;
+  /**
+   * {@link BLOCK_CHUNK_BYTES} of a disk; what lies behind the disk's end means nothing. Valid during the call only.
+   * @returns whether decoding goes on at once; if not, the stream decoder has to be suspended.
+   */
+  chunk(disk: string, offset: number, bytes: Uint8Array): boolean;
+  /** A chunk of zeros. @returns as {@link chunk} does. */
+  zeroChunk(disk: string, offset: number): boolean;
   /** How much of the first pass is sent, in percent. */
   progress(percent: number): void;
 }
@@ -47,12 +50,12 @@ export class BlockDecoder implements PayloadDecoder {
           break;
         case "disk-name":
           if (!input.hasCounted()) return false;
-          this.#diskName(next, input.counted("the name of a disk"));
+          if (!this.#diskName(next, input.counted("the name of a disk"))) return false;
           break;
         case "chunk":
           if (input.available < BLOCK_CHUNK_BYTES) return false;
-          this.#sink.chunk(next.disk, next.offset, input.view(BLOCK_CHUNK_BYTES));
           this.#next = { item: "word" };
+          if (!this.#sink.chunk(next.disk, next.offset, input.view(BLOCK_CHUNK_BYTES))) return false;
           break;
       }
     }
@@ -84,12 +87,9 @@ export class BlockDecoder implements PayloadDecoder {
     }
   }
 
-  #diskName({ offset, zero }: { readonly offset: number; readonly zero: boolean }, disk: string): void {
-    if (!zero) {
-      this.#next = { item: "chunk", offset, disk };
-      return;
-    }
-    this.#sink.zeroChunk(disk, offset);
-    this.#next = { item: "word" };
+  /** @returns whether decoding goes on. */
+  #diskName({ offset, zero }: { readonly offset: number; readonly zero: boolean }, disk: string): boolean {
+    this.#next = zero ? { item: "word" } : { item: "chunk", offset, disk };
+    return zero ? this.#sink.zeroChunk(disk, offset) : true;
   }
 }

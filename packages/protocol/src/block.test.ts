@@ -69,6 +69,22 @@ test("every split point of the heads", () => {
   }
 });
 
+test("decoding stops behind a chunk where it is to, and goes on there", () => {
+  const seen: string[] = [];
+  const decoder = new BlockDecoder({
+    chunk: (disk, offset) => seen.push(`${disk} ${offset}`) === 0,
+    zeroChunk: (disk, offset) => seen.push(`${disk} ${offset} zero`) === 0,
+    progress: (percent) => seen.push(`${percent} %`),
+  });
+  const input = new ByteReader();
+  input.push(written(writeOneOfEach));
+  expect(decoder.decode(input)).toBe(false);
+  expect(seen).toEqual([`virtio0 ${5 * BLOCK_CHUNK_BYTES} zero`]);
+  expect(decoder.decode(input)).toBe(false);
+  expect(seen.slice(1)).toEqual(["50 %", "ide0 512"]);
+  expect(decoder.decode(input)).toBe(true);
+});
+
 test("what does not fit the format is refused before it is sent", () => {
   const mistakes: readonly ((w: ByteWriter) => void)[] = [
     (w) => encodeBlockChunk(w, "ide0", 0, new Uint8Array(BLOCK_CHUNK_BYTES - 1)),

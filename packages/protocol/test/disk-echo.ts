@@ -21,16 +21,18 @@ export class DiskAgain implements BlockSink {
     this.w = w;
   }
 
-  chunk(disk: string, offset: number, bytes: Uint8Array): void {
+  chunk(disk: string, offset: number, bytes: Uint8Array): boolean {
     this.offsets.push(offset);
     this.disk.set(bytes, offset);
     encodeBlockChunk(this.w, disk, offset, bytes);
+    return true;
   }
 
-  zeroChunk(disk: string, offset: number): void {
+  zeroChunk(disk: string, offset: number): boolean {
     this.offsets.push(offset);
     this.disk.fill(0, offset, offset + BLOCK_CHUNK_BYTES);
     encodeZeroBlockChunk(this.w, disk, offset);
+    return true;
   }
 
   progress(percent: number): void {

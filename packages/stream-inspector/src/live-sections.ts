@@ -52,8 +52,14 @@ export class LiveSections {
     switch (name) {
       case BLOCK_SECTION.name:
         return new BlockDecoder({
-          chunk: (disk) => (this.#disk(disk).chunks += 1),
-          zeroChunk: (disk) => (this.#disk(disk).zeroChunks += 1),
+          chunk: (disk) => {
+            this.#disk(disk).chunks += 1;
+            return true;
+          },
+          zeroChunk: (disk) => {
+            this.#disk(disk).zeroChunks += 1;
+            return true;
+          },
           progress: () => undefined,
         });
       case DIRTY_BITMAP_SECTION.name:
