@@ -40,7 +40,7 @@ END
 }
 
 build_own() {
-  for name in torture numeric console files sleeper counter; do
+  for name in torture numeric console files sleeper counter drive; do
     $COMPILE $STRICT $STACK "$name.c" -o "$guests/$name.wasm"
   done
   $COMPILE $STRICT $DEEP_STACK recursion.c -o "$guests/recursion.wasm"
