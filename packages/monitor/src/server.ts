@@ -67,7 +67,11 @@ export class QmpServer {
       channel.destroy();
       return;
     }
-    const session = new Session(new JsonConnection(channel, this.#limits.objectBytes), this.#commands, this.#limits);
+    const session = new Session(
+      new JsonConnection(channel, this.#limits.objectBytes),
+      this.#commands,
+      this.#limits,
+    );
     this.#sessions.add(session);
     await session.run(this.#version);
     this.#sessions.delete(session);
