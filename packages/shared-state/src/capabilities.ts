@@ -13,6 +13,8 @@ const DEFAULTS = {
    * nobody learns whether the destination has loaded the guest.
    */
   "return-path": true,
+  /** Stop the guest, and send the rest only when the migration is continued. */
+  "pause-before-switchover": false,
   /** Send pages over connections of their own. */
   multifd: false,
   /** Give each page a fixed place in a file. */
@@ -22,8 +24,8 @@ const DEFAULTS = {
 /** Capabilities that cannot be on together. */
 const INCOMPATIBLE: readonly (readonly [CapabilityName, CapabilityName, string])[] = [
   ["multifd", "xbzrle", "Multifd is not compatible with xbzrle"],
-  ["mapped-ram", "xbzrle", "Mapped-ram is not compatible with xbzrle"],
-  ["mapped-ram", "multifd", "Mapped-ram is not compatible with multifd"],
+  ["mapped-ram", "xbzrle", "Mapped-ram migration is incompatible with xbzrle"],
+  ["mapped-ram", "multifd", "Mapped-ram migration is incompatible with multifd"],
 ];
 
 export type CapabilityName = keyof typeof DEFAULTS;

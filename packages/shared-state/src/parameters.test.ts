@@ -6,6 +6,11 @@ const DOWNTIME_RANGE = "Parameter 'downtime_limit' expects an integer in the ran
 
 const CACHE_SIZE = "Parameter 'xbzrle_cache_size' expects a power of two no less than the target page size";
 
+const MOST_THROTTLE =
+  "Parameter 'max_cpu_throttle' expects an integer in the range of cpu_throttle_initial to 99";
+
+const percentOf = (name: string): string => `Parameter '${name}' expects an integer in the range of 1 to 99`;
+
 /** What new parameters hold. */
 const DEFAULTS = {
   "announce-initial": 50,
@@ -95,13 +100,28 @@ describe("the parameters", () => {
       [{ "xbzrle-cache-size": 2 ** 64 }, CACHE_SIZE],
       [{ "xbzrle-cache-size": "64M" }, "Parameter 'xbzrle-cache-size' expects uint64"],
       [{ "multifd-channels": 0 }, "Parameter 'multifd_channels' expects a value between 1 and 255"],
-      [{ "multifd-channels": 256 }, "Parameter 'multifd_channels' expects a value between 1 and 255"],
-      [{ "multifd-channels": "2" }, "Parameter 'multifd-channels' expects uint8"],
+      [{ "multifd-channels": 256 }, "Parameter 'multifd-channels' expects uint8_t"],
+      [{ "multifd-channels": -1 }, "Parameter 'multifd-channels' expects uint8_t"],
+      [{ "multifd-channels": "2" }, "Parameter 'multifd-channels' expects uint64"],
+      [{ "multifd-channels": 1.5 }, "Parameter 'multifd-channels' expects uint64"],
       [{ "multifd-compression": "qpl" }, "Parameter 'multifd-compression' does not accept value 'qpl'"],
       [{ "multifd-compression": 1 }, "Invalid parameter type for 'multifd-compression', expected: string"],
       [{ "multifd-zlib-level": 10 }, "Parameter 'multifd_zlib_level' expects a value between 0 and 9"],
       [{ "multifd-zstd-level": 21 }, "Parameter 'multifd_zstd_level' expects a value between 0 and 20"],
-      [{ "multifd-zstd-level": -1 }, "Parameter 'multifd_zstd_level' expects a value between 0 and 20"],
+      [{ "multifd-zstd-level": -1 }, "Parameter 'multifd-zstd-level' expects uint8_t"],
+      [{ "announce-step": 0 }, "Parameter 'announce_step' expects a value between 0 and 10000"],
+      [{ "announce-initial": -1 }, "Parameter 'announce_initial' expects a value between 0 and 100000"],
+      [{ "cpu-throttle-initial": 100 }, percentOf("cpu_throttle_initial")],
+      [{ "cpu-throttle-increment": 0 }, percentOf("cpu_throttle_increment")],
+      [{ "cpu-throttle-increment": true }, "Parameter 'cpu-throttle-increment' expects uint64"],
+      [{ "max-cpu-throttle": 100 }, MOST_THROTTLE],
+      [{ "max-cpu-throttle": 0 }, MOST_THROTTLE],
+      [{ "max-cpu-throttle": 19 }, MOST_THROTTLE],
+      [{ "max-cpu-throttle": 50, "cpu-throttle-initial": 51 }, MOST_THROTTLE],
+      [
+        { "cpu-throttle-tailslow": 1 },
+        "Invalid parameter type for 'cpu-throttle-tailslow', expected: boolean",
+      ],
       [{ "max-bandwith": 1 }, "Parameter 'max-bandwith' is unexpected"],
       [{ toString: 1 }, "Parameter 'toString' is unexpected"],
     ];
@@ -111,6 +131,16 @@ describe("the parameters", () => {
       }).toThrow(refusal(message));
     }
     expect(parameters.values()).toEqual(DEFAULTS);
+  });
+
+  it("take the most and the first throttle together", () => {
+    const parameters = new MigrationParameters();
+    parameters.set({ "max-cpu-throttle": 50, "cpu-throttle-initial": 50 });
+    expect(() => {
+      parameters.set({ "cpu-throttle-initial": 60 });
+    }).toThrow(refusal(MOST_THROTTLE));
+    parameters.set({ "cpu-throttle-initial": 60, "max-cpu-throttle": 60 });
+    expect(parameters.values()).toMatchObject({ "cpu-throttle-initial": 60, "max-cpu-throttle": 60 });
   });
 
   it("take the size of the XBZRLE cache also as the old command has it", () => {
@@ -199,8 +229,8 @@ describe("the capabilities", () => {
     const on = (capability: string) => ({ capability, state: true });
     for (const [one, other, message] of [
       ["xbzrle", "multifd", "Multifd is not compatible with xbzrle"],
-      ["mapped-ram", "xbzrle", "Mapped-ram is not compatible with xbzrle"],
-      ["multifd", "mapped-ram", "Mapped-ram is not compatible with multifd"],
+      ["mapped-ram", "xbzrle", "Mapped-ram migration is incompatible with xbzrle"],
+      ["multifd", "mapped-ram", "Mapped-ram migration is incompatible with multifd"],
     ] as const) {
       const together = new MigrationCapabilities();
       expect(() => {

@@ -13,6 +13,7 @@ interface ParameterRule {
 
 /** JSON's 2^64 - 1 is 2^64 once it is a number. */
 const MAX_UINT64 = 2 ** 64;
+const MAX_UINT8 = 255;
 const NS_PER_MS = 1_000_000;
 const NS_PER_SECOND = 1_000_000_000;
 
@@ -26,7 +27,11 @@ const RULES = {
   "announce-max": rangeOf("announce-max", 550, between("uint64", 0, 100_000)),
   "announce-rounds": rangeOf("announce-rounds", 5, between("uint64", 0, 1000)),
   /** Milliseconds that are added for each announcement. */
-  "announce-step": rangeOf("announce-step", 100, between("uint64", 1, 10_000)),
+  "announce-step": rangeOf("announce-step", 100, {
+    ...between("uint64", 1, 10_000),
+    // As QEMU says it, which refuses 0 as well.
+    words: "a value between 0 and 10000",
+  }),
   /** Percent: what the guest may dirty of the bytes sent, before auto-converge throttles it. */
   "throttle-trigger-threshold": rangeOf("throttle-trigger-threshold", 50, percent(100)),
   "cpu-throttle-initial": rangeOf("cpu-throttle-initial", 20, percent(99)),
@@ -82,7 +87,10 @@ const RULES = {
   },
   "multifd-zlib-level": rangeOf("multifd-zlib-level", 1, between("uint8", 0, 9)),
   "multifd-zstd-level": rangeOf("multifd-zstd-level", 1, between("uint8", 0, 20)),
-  "max-cpu-throttle": rangeOf("max-cpu-throttle", 99, percent(99)),
+  "max-cpu-throttle": rangeOf("max-cpu-throttle", 99, {
+    ...percent(99),
+    words: "an integer in the range of cpu_throttle_initial to 99",
+  }),
 } satisfies Record<string, ParameterRule>;
 
 export type ParameterName = keyof typeof RULES;
@@ -203,6 +211,12 @@ export class MigrationParameters {
   /** Sets all of `changes`, or none of them. Errors: BAD_PARAMETER. */
   set(changes: Readonly<Record<string, unknown>>): void {
     const checked = Object.entries(changes).map(([name, value]) => checkParameter(name, value));
+    const wanted = (name: ParameterName): number =>
+      checked.find((change) => change.name === name)?.value ?? this.#read(name);
+    const mostThrottle = wanted("max-cpu-throttle");
+    if (wanted("cpu-throttle-initial") > mostThrottle) {
+      throw badParameter(RULES["max-cpu-throttle"].refusal(mostThrottle));
+    }
     for (const { name, value } of checked) this.#write(name, value);
   }
 
@@ -262,10 +276,16 @@ function rangeOf(name: string, initial: number, { type, least, most, words }: Nu
   return {
     initial,
     hold: integerBetween(least, most),
-    refusal: (value) =>
-      Number.isInteger(value)
+    refusal: (value) => {
+      // QEMU reads every whole number as 64 bits first.
+      if (integerBetween(-MAX_UINT64, MAX_UINT64)(value) === undefined) {
+        return `Parameter '${name}' expects uint64`;
+      }
+      const fits = type === "uint64" || integerBetween(0, MAX_UINT8)(value) !== undefined;
+      return fits
         ? `Parameter '${name.replaceAll("-", "_")}' expects ${words}`
-        : `Parameter '${name}' expects ${type}`,
+        : `Parameter '${name}' expects uint8_t`;
+    },
   };
 }
 
