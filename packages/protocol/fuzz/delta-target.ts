@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import { applyDelta, checkDelta, encodeDelta } from "../src/index.ts";
+import { applyDelta, checkDelta, DeltaPage, encodeDelta } from "../src/index.ts";
 import { mutate, mutations } from "./mutation.ts";
 import { require, requireRefusal } from "./oracle.ts";
 
@@ -30,7 +30,8 @@ function isRefused(action: () => void): boolean {
 export function deltaProperty(): fc.IPropertyWithHooks<unknown> {
   return fc.property(changedPage, mutations, fc.uint8Array({ maxLength: 12 }), (page, changes, donor) => {
     const target = new Uint8Array(PAGE);
-    const bytes = target.subarray(0, Math.max(0, encodeDelta(new Uint8Array(PAGE), page, target)));
+    const length = encodeDelta(new DeltaPage(new Uint8Array(PAGE)), new DeltaPage(page), target);
+    const bytes = target.subarray(0, Math.max(0, length));
     const sample = { name: "delta", bytes, ends: [[0], [bytes.length]] };
     const delta = mutate(sample, changes, [sample, { name: "other", bytes: donor, ends: [[0]] }]);
     const memory = new Uint8Array(3 * PAGE);

@@ -6,6 +6,7 @@ import {
   encodeBlockProgress,
   encodeCommand,
   encodeConfiguration,
+  DeltaPage,
   encodeDelta,
   encodeEndMark,
   encodeFooter,
@@ -71,7 +72,8 @@ function writeEveryRecord(w: ByteWriter): void {
   writeRamSection(w, encoder, "part", () => {
     encoder.multifdFlush(w);
     encoder.page(w, "memory", PAGE, FIRST);
-    encoder.delta(w, "memory", PAGE, delta.subarray(0, encodeDelta(FIRST, SECOND, delta)));
+    const length = encodeDelta(new DeltaPage(FIRST), new DeltaPage(SECOND), delta);
+    encoder.delta(w, "memory", PAGE, delta.subarray(0, length));
     encoder.zeroPage(w, "control", 0, 0x20);
     encoder.compressedPage(w, "memory", 0, Uint8Array.of(1, 2, 3));
   });

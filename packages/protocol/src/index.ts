@@ -122,6 +122,7 @@ export {
   checkDelta,
   DELTA_OVERFLOW,
   DELTA_UNCHANGED,
+  DeltaPage,
   encodeDelta,
   XBZRLE_ENCODING,
 } from "./xbzrle.ts";

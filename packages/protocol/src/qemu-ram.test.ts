@@ -4,7 +4,7 @@ import { MappedEcho } from "../test/mapped-echo.ts";
 import { decodeWhole } from "../test/recordings.ts";
 import { toHex } from "../test/support.ts";
 import { WholeEcho } from "../test/whole-echo.ts";
-import { applyDelta, DEFAULT_LIMITS, encodeDelta, readMappedBlock } from "./index.ts";
+import { applyDelta, DEFAULT_LIMITS, DeltaPage, encodeDelta, readMappedBlock } from "./index.ts";
 import type { PageEncoding } from "./index.ts";
 
 /** Encodes every delta again from the pages on both sides of it. */
@@ -17,7 +17,7 @@ class DeltaTwin extends WholeEcho {
     const old = this.presentPage(block, offset);
     const page = old.slice();
     applyDelta(data, page);
-    const length = encodeDelta(old, page, this.#target);
+    const length = encodeDelta(new DeltaPage(old), new DeltaPage(page), this.#target);
     if (toHex(this.#target.subarray(0, length)) === toHex(data)) this.same++;
     else this.others.push(toHex(data));
     return super.encodedPage(block, offset, encoding, data);

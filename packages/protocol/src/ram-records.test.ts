@@ -5,6 +5,7 @@ import { decodePayload, RamRecorder } from "../test/ram-payload.ts";
 import { chunked, fromHex, refusal, toHex, written } from "../test/support.ts";
 import {
   DEFAULT_LIMITS,
+  DeltaPage,
   encodeDelta,
   encodeRamBlockEntry,
   encodeRamBlockList,
@@ -28,7 +29,7 @@ const inflate: InflatePage = (data, size) => new Uint8Array(inflateSync(data, { 
 
 function deltaOf(old: Uint8Array, page: Uint8Array): Uint8Array {
   const target = new Uint8Array(PAGE);
-  return target.subarray(0, encodeDelta(old, page, target));
+  return target.subarray(0, encodeDelta(new DeltaPage(old), new DeltaPage(page), target));
 }
 
 /** One of every record. */

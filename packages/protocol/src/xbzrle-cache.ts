@@ -1,5 +1,6 @@
 import { MigrationError } from "./errors.ts";
 import { WIRE_PAGE_SIZE } from "./wire.ts";
+import { DeltaPage } from "./xbzrle.ts";
 
 /** For this many passes over memory a page keeps its slot against another one. */
 const LIFETIME = 2;
@@ -15,7 +16,7 @@ export class XbzrleCache {
   readonly #slots: number;
   readonly #addresses: Float64Array;
   readonly #generations: Float64Array;
-  readonly #pages: (Uint8Array | undefined)[];
+  readonly #pages: (DeltaPage | undefined)[];
 
   /**
    * @param bytes what the pages may take together: a power of two, at least one page. A page's memory
@@ -44,7 +45,7 @@ export class XbzrleCache {
    * @returns the page as the receiver has it, undefined on a miss. Whoever sends a delta to it writes
    *   the new page into it.
    */
-  find(address: number, generation: number): Uint8Array | undefined {
+  find(address: number, generation: number): DeltaPage | undefined {
     const slot = this.#slot(address);
     if (this.#addresses[slot] !== address) return undefined;
     this.#generations[slot] = generation;
@@ -63,8 +64,8 @@ export class XbzrleCache {
     if (holder !== EMPTY && holder !== address && used + LIFETIME > generation) return false;
     this.#addresses[slot] = address;
     this.#generations[slot] = generation;
-    const kept = (this.#pages[slot] ??= new Uint8Array(WIRE_PAGE_SIZE));
-    kept.set(page);
+    const kept = (this.#pages[slot] ??= new DeltaPage(new Uint8Array(WIRE_PAGE_SIZE)));
+    kept.bytes.set(page);
     return true;
   }
 
@@ -84,7 +85,7 @@ export class XbzrleCache {
     return other;
   }
 
-  #adopt(address: number, page: Uint8Array, generation: number): void {
+  #adopt(address: number, page: DeltaPage, generation: number): void {
     const slot = this.#slot(address);
     if (this.#pages[slot] !== undefined && (this.#generations[slot] ?? 0) >= generation) return;
     this.#addresses[slot] = address;

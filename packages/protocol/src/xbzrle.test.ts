@@ -2,13 +2,13 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import golden from "../test/golden/xbzrle.json" with { type: "json" };
 import { fromHex, refusal, toHex } from "../test/support.ts";
-import { applyDelta, checkDelta, DELTA_OVERFLOW, DELTA_UNCHANGED, encodeDelta } from "./index.ts";
+import { applyDelta, checkDelta, DELTA_OVERFLOW, DELTA_UNCHANGED, DeltaPage, encodeDelta } from "./index.ts";
 
 const PAGE = 4096;
 
 function delta(old: Uint8Array, page: Uint8Array, room = page.length): Uint8Array | "unchanged" | "overflow" {
   const target = new Uint8Array(room);
-  const length = encodeDelta(old, page, target);
+  const length = encodeDelta(new DeltaPage(old), new DeltaPage(page), target);
   if (length === DELTA_UNCHANGED) return "unchanged";
   return length === DELTA_OVERFLOW ? "overflow" : target.subarray(0, length);
 }
@@ -110,6 +110,19 @@ describe("encoder", () => {
     );
   });
 
+  test("writes the same wherever the two pages lie in memory", () => {
+    fc.assert(
+      fc.property(pages, fc.nat(7), fc.nat(7), ({ old, page }, oldAt, pageAt) => {
+        const placed = (bytes: Uint8Array, at: number): Uint8Array => {
+          const room = new Uint8Array(bytes.length + at);
+          room.set(bytes, at);
+          return room.subarray(at);
+        };
+        expect(delta(placed(old, oldAt), placed(page, pageAt))).toEqual(delta(old, page));
+      }),
+    );
+  });
+
   test("a page that is as it was", () => {
     const page = new Uint8Array(PAGE).fill(7);
     expect(delta(page, page.slice())).toBe("unchanged");
@@ -142,8 +155,9 @@ describe("encoder", () => {
 
   test("pages of different or impossible sizes are a mistake of the caller", () => {
     const target = new Uint8Array(PAGE);
-    expect(refusal(() => encodeDelta(new Uint8Array(1), new Uint8Array(2), target)).code).toBe("INTERNAL");
-    const large = new Uint8Array(0x4000);
+    const pageOf = (size: number): DeltaPage => new DeltaPage(new Uint8Array(size));
+    expect(refusal(() => encodeDelta(pageOf(1), pageOf(2), target)).code).toBe("INTERNAL");
+    const large = pageOf(0x4000);
     expect(refusal(() => encodeDelta(large, large, target)).code).toBe("INTERNAL");
   });
 });

@@ -23,6 +23,26 @@ const MAX_RUN = 0x3fff;
 /** A run takes at least two bytes, so fewer left are an overflow before it begins. */
 const SMALLEST_RUN_HEAD = 2;
 
+/** Bytes of a word. */
+const WORD = 4;
+
+/** A page's bytes, also as words: most of a page is as it was, and that is found four bytes at a time. */
+export class DeltaPage {
+  readonly bytes: Uint8Array;
+  /** Of the bytes, in the order of this host. As many as there are, none if the bytes do not begin at a word. */
+  readonly words: Int32Array;
+
+  /** @param bytes are not copied. */
+  constructor(bytes: Uint8Array) {
+    const { buffer, byteOffset, length } = bytes;
+    this.bytes = bytes;
+    this.words =
+      byteOffset % WORD === 0
+        ? new Int32Array(buffer, byteOffset, Math.floor(length / WORD))
+        : new Int32Array(0);
+  }
+}
+
 /**
  * Writes the delta that turns `old` into `page` to the start of `target`.
  *
@@ -33,12 +53,13 @@ const SMALLEST_RUN_HEAD = 2;
  * @returns the delta's length in bytes, {@link DELTA_UNCHANGED} or {@link DELTA_OVERFLOW}. After an
  *   overflow the contents of `target` mean nothing.
  */
-export function encodeDelta(old: Uint8Array, page: Uint8Array, target: Uint8Array): number {
-  const size = page.length;
-  if (old.length !== size || size > MAX_RUN) {
+export function encodeDelta(old: DeltaPage, page: DeltaPage, target: Uint8Array): number {
+  const { bytes } = page;
+  const size = bytes.length;
+  if (old.bytes.length !== size || size > MAX_RUN) {
     throw new MigrationError(
       "INTERNAL",
-      `there is no delta between pages of ${old.length} and ${size} bytes`,
+      `there is no delta between pages of ${old.bytes.length} and ${size} bytes`,
     );
   }
   let at = 0;
@@ -52,10 +73,10 @@ export function encodeDelta(old: Uint8Array, page: Uint8Array, target: Uint8Arra
     length = putRunLength(target, length, changedFrom - unchangedFrom);
 
     if (length + SMALLEST_RUN_HEAD > target.length) return DELTA_OVERFLOW;
-    at = firstEqual(old, page, changedFrom);
+    at = firstEqual(old.bytes, bytes, changedFrom);
     length = putRunLength(target, length, at - changedFrom);
     if (length + (at - changedFrom) > target.length) return DELTA_OVERFLOW;
-    for (let from = changedFrom; from < at; from++) target[length++] = page[from] ?? 0;
+    for (let from = changedFrom; from < at; from++) target[length++] = bytes[from] ?? 0;
   }
   return length;
 }
@@ -127,9 +148,27 @@ function putRunLength(target: Uint8Array, at: number, length: number): number {
 }
 
 /** The index from `at` on of the first byte that differs; the size of the page when none does. */
-function firstDifference(old: Uint8Array, page: Uint8Array, at: number): number {
+function firstDifference(old: DeltaPage, page: DeltaPage, at: number): number {
+  const size = page.bytes.length;
+  const boundary = Math.min(Math.ceil(at / WORD) * WORD, size);
+  const before = differenceBefore(boundary, old.bytes, page.bytes, at);
+  if (before < boundary || boundary === size) return before;
+  const word = firstOtherWord(old.words, page.words, boundary / WORD);
+  return differenceBefore(size, old.bytes, page.bytes, word * WORD);
+}
+
+/** The index from `at` on of the first byte that differs, `end` when none before it does. */
+function differenceBefore(end: number, old: Uint8Array, page: Uint8Array, at: number): number {
   let index = at;
-  while (index < page.length && old[index] === page[index]) index++;
+  while (index < end && old[index] === page[index]) index++;
+  return index;
+}
+
+/** The index from `at` on of the first word that differs; behind the last word when none does. */
+function firstOtherWord(old: Int32Array, page: Int32Array, at: number): number {
+  const end = Math.min(old.length, page.length);
+  let index = at;
+  while (index < end && old[index] === page[index]) index++;
   return index;
 }
 

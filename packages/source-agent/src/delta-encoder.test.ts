@@ -1,4 +1,4 @@
-import { DELTA_OVERFLOW, DELTA_UNCHANGED } from "@peregrine/protocol";
+import { DELTA_OVERFLOW, DELTA_UNCHANGED, DeltaPage } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics, PAGE_SIZE } from "@peregrine/shared-state";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import * as fc from "fast-check";
@@ -27,15 +27,15 @@ function make(cachePages = PAGES, ramPages = PAGES) {
   return { encoder, parameters, statistics, clock, pass };
 }
 
-const filled = (value: number): Buffer => Buffer.alloc(PAGE_SIZE, value);
+const filled = (value: number): DeltaPage => new DeltaPage(new Uint8Array(PAGE_SIZE).fill(value));
 
 /** A page in which no byte is as in a page of the same value. */
-const scrambled = (value: number): Buffer =>
-  Buffer.from(filled(value).map((byte, n) => byte + 1 + (n % 250)));
+const scrambled = (value: number): DeltaPage =>
+  new DeltaPage(filled(value).bytes.map((byte, n) => byte + 1 + (n % 250)));
 
-function changed(value: number, at: number): Buffer {
+function changed(value: number, at: number): DeltaPage {
   const page = filled(value);
-  page[at] = page[at]! ^ 0xff;
+  page.bytes[at]! ^= 0xff;
   return page;
 }
 

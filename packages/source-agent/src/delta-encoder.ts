@@ -1,4 +1,5 @@
 import { DELTA_OVERFLOW, DELTA_UNCHANGED, encodeDelta, XbzrleCache } from "@peregrine/protocol";
+import type { DeltaPage } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 
@@ -75,19 +76,19 @@ export class DeltaEncoder {
    * @returns the length of {@link delta}; DELTA_UNCHANGED when nothing has to be sent; DELTA_OVERFLOW when
    *   the page has to be sent whole.
    */
-  encode(address: number, page: Uint8Array): number {
+  encode(address: number, page: DeltaPage): number {
     const { xbzrle } = this.#statistics;
     this.#processed++;
     const kept = this.#cache.find(address, this.#generation);
     if (kept === undefined) {
       xbzrle.cacheMiss++;
-      if (!this.#lastStage) this.#cache.insert(address, page, this.#generation);
+      if (!this.#lastStage) this.#cache.insert(address, page.bytes, this.#generation);
       return DELTA_OVERFLOW;
     }
     xbzrle.pages++;
     const length = encodeDelta(kept, page, this.delta);
     if (length === DELTA_UNCHANGED) return length;
-    if (!this.#lastStage) kept.set(page);
+    if (!this.#lastStage) kept.bytes.set(page.bytes);
     if (length === DELTA_OVERFLOW) xbzrle.overflow++;
     xbzrle.bytes += length === DELTA_OVERFLOW ? PAGE_SIZE : length + DELTA_HEAD_BYTES;
     return length;

@@ -2,6 +2,7 @@ import {
   ByteWriter,
   DELTA_OVERFLOW,
   DELTA_UNCHANGED,
+  DeltaPage,
   encodeRamBlockList,
   RamPageEncoder,
 } from "@peregrine/protocol";
@@ -25,8 +26,9 @@ export class InlineSender implements PageSender {
   readonly #encoder = new RamPageEncoder();
   readonly #copy = Buffer.allocUnsafeSlow(RUN_PAGES * PAGE_SIZE);
   /** The pages of the copy. */
-  readonly #pages = Array.from({ length: RUN_PAGES }, (_, n) =>
-    this.#copy.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE),
+  readonly #pages = Array.from(
+    { length: RUN_PAGES },
+    (_, n) => new DeltaPage(this.#copy.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE)),
   );
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
@@ -79,11 +81,11 @@ export class InlineSender implements PageSender {
 
   close(): undefined {}
 
-  #put(block: number, name: string, offset: number, page: Buffer): void {
+  #put(block: number, name: string, offset: number, page: DeltaPage): void {
     const encoding = this.#encoding;
     const { buffer, length } = this.#stream;
     const address = this.#addresses[block]! + offset;
-    if (page.compare(ZERO_PAGE) === 0) {
+    if (ZERO_PAGE.equals(page.bytes)) {
       encoding?.zeroPage(address);
       this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
       this.#statistics.duplicate++;
@@ -92,7 +94,7 @@ export class InlineSender implements PageSender {
     const delta = encoding === undefined ? DELTA_OVERFLOW : encoding.encode(address, page);
     if (delta === DELTA_UNCHANGED) return;
     if (encoding === undefined || delta === DELTA_OVERFLOW) {
-      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page));
+      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page.bytes));
       this.#statistics.normal++;
       return;
     }

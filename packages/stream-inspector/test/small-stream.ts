@@ -2,6 +2,7 @@ import {
   ByteWriter,
   encodeCommand,
   encodeConfiguration,
+  DeltaPage,
   encodeDelta,
   encodeEndMark,
   encodeFooter,
@@ -112,7 +113,7 @@ export function changedPage(): Uint8Array {
 
 export function deltaTo(page: Uint8Array, from: Uint8Array): Uint8Array {
   const target = new Uint8Array(PAGE);
-  return target.subarray(0, encodeDelta(from, page, target));
+  return target.subarray(0, encodeDelta(new DeltaPage(from), new DeltaPage(page), target));
 }
 
 /** A complete stream as a recent QEMU sends it, with one of everything; or one that is wrong where the options are. */
