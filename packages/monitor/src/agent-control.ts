@@ -1,6 +1,7 @@
 import type {
   CapabilityChange,
   CapabilityState,
+  MigrateRequest,
   MigrationInfo,
   MigrationStatus,
   ParameterName,
@@ -62,7 +63,9 @@ export interface AgentControl {
   /** Asks the process to end. Returns before it does, so that the answer can be sent. */
   quit(): MaybePromise<void>;
   /** Returns as soon as the attempt is under way. */
-  migrate(uri: string): MaybePromise<void>;
+  migrate(uri: string, request?: MigrateRequest): MaybePromise<void>;
+  /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
+  switchOverNow(): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
   copy(uri: string): MaybePromise<void>;
   /** Does nothing when no migration is under way. */

@@ -2,6 +2,7 @@ import { MigrationCapabilities, MigrationParameters } from "@peregrine/shared-st
 import type {
   CapabilityChange,
   CapabilityState,
+  MigrateRequest,
   MigrationInfo,
   MigrationStatus,
   ParameterValues,
@@ -55,8 +56,8 @@ export class FakeAgent implements AgentControl {
     this.emit({ name: "SHUTDOWN", data: { guest: false, reason: "host-qmp-quit" } });
   }
 
-  async migrate(uri: string): Promise<void> {
-    this.calls.push(["migrate", uri]);
+  async migrate(uri: string, request?: MigrateRequest): Promise<void> {
+    this.calls.push(["migrate", uri, ...(request === undefined ? [] : [request])]);
     if (this.refusal !== undefined) throw this.refusal;
     this.emit({ name: "MIGRATION", data: { status: "setup" } });
     this.emit({ name: "MIGRATION_PASS", data: { pass: 1 } });
@@ -65,6 +66,10 @@ export class FakeAgent implements AgentControl {
   copy(uri: string): void {
     this.calls.push(["copy", uri]);
     if (this.refusal !== undefined) throw this.refusal;
+  }
+
+  switchOverNow(): void {
+    this.calls.push(["switchOverNow"]);
   }
 
   cancelMigration(): void {

@@ -37,6 +37,8 @@ export class RunControl {
   handedOver = false;
   /** The run state that the guest had at the source, once its `globalstate` section is loaded. */
   received: MigratableRunState | undefined;
+  /** The guest that is being sent is paused at the destination, whatever it does here. */
+  arrivesPaused = false;
   /** How the guest program ended. */
   exit: GuestExit | undefined;
   readonly #machine: Machine;
@@ -58,8 +60,9 @@ export class RunControl {
 
   /** The run state that travels: in `finish-migrate` the one before it. */
   get migratedState(): MigratableRunState | undefined {
-    if (this.#state === "finish-migrate") return this.#beforeFinish;
-    return isMigratable(this.#state) ? this.#state : undefined;
+    const state = this.#state === "finish-migrate" ? this.#beforeFinish : this.#state;
+    if (state === undefined || !isMigratable(state)) return undefined;
+    return state === "running" && this.arrivesPaused ? "paused" : state;
   }
 
   /** @returns a function that ends the subscription. */

@@ -75,6 +75,7 @@ class Simulation implements LiveSection {
       parameters: this.parameters,
       statistics: this.statistics,
       destinationPrepared: () => this.now >= this.#world.preparedAt,
+      switchOverWanted: () => false,
       arrived: () => true,
       check: () => {
         if (this.now > this.#world.patience) throw new OutOfPatience();
@@ -202,6 +203,48 @@ describe("the loop", () => {
     expect(simulation.now).toBeLessThan(5000 + 1000);
   });
 
+  test("takes a bandwidth that is set for the switchover instead of its estimate, and only there", async () => {
+    const available = 10 * WORLD.sendRate * 1000;
+    const hopeless = new Simulation({ dirtyRate: 1_100_000 });
+    hopeless.onTime = (now) => {
+      if (now > 2000) hopeless.parameters.set({ "avail-switchover-bandwidth": available });
+    };
+    await hopeless.run();
+    expect(hopeless.now).toBeLessThan(2100);
+    expect(hopeless.left).toBeGreaterThan(WORLD.sendRate * WORLD.downtimeLimit);
+    // The link is not taken to be faster anywhere else.
+    expect(hopeless.statistics.retireRate).toBeLessThan(1.1 * WORLD.sendRate);
+
+    const easy = new Simulation({ dirtyRate: 100_000, patience: 1000 });
+    easy.parameters.set({ "avail-switchover-bandwidth": 1000 });
+    await expect(easy.run()).rejects.toBeInstanceOf(OutOfPatience);
+    easy.parameters.set({ "avail-switchover-bandwidth": 0 });
+    await easy.run({ check: () => {} });
+  });
+
+  test("ends when what all sections have left together can be sent in time, and not before", async () => {
+    // Each of them alone is below the 10 MB that 10 ms allow; together they are not.
+    const limits: number[] = [];
+    const section = (left: number[]): LiveSection => ({
+      start: async () => {},
+      complete: async () => {},
+      pending: (maxSize) => {
+        limits.push(maxSize);
+        return left[0]!;
+      },
+      iterate: async () => {
+        if (left.length > 1) left.shift();
+        return false;
+      },
+    });
+    const disks = [8e6, 7e6, 6e6, 3e6];
+    const simulation = new Simulation({ downtimeLimit: 10 });
+    simulation.parameters.set({ "avail-switchover-bandwidth": 1e9 });
+    await simulation.run({ sections: [section(disks), section([6e6])] });
+    expect(disks).toEqual([3e6]);
+    expect(new Set(limits)).toEqual(new Set([10e6, -1]));
+  });
+
   test("does not end before the destination is prepared, and does not spin until then", async () => {
     const simulation = new Simulation({ memory: MiB, dirtyRate: 100, preparedAt: 10_000 });
     await simulation.run();
@@ -237,6 +280,17 @@ describe("the loop", () => {
     const simulation = new Simulation({ memory: 64 * MiB, dirtyRate: 5000 });
     await simulation.run({ arrived: () => simulation.now >= 3000 });
     expect(simulation.statistics.retireRate).toBeGreaterThan(WORLD.sendRate / 2);
+  });
+
+  test("ends at once when the guest is to be stopped, but not before the destination is prepared", async () => {
+    // It dirties as fast as it is sent: there would be no end.
+    const hopeless = { memory: 64 * MiB, dirtyRate: WORLD.sendRate, patience: 60_000 };
+    await expect(new Simulation(hopeless).run()).rejects.toBeInstanceOf(OutOfPatience);
+    const simulation = new Simulation({ ...hopeless, preparedAt: 5000 });
+    await simulation.run({ switchOverWanted: () => simulation.now >= 2000 });
+    expect(simulation.now).toBeGreaterThanOrEqual(5000);
+    expect(simulation.now).toBeLessThan(5200);
+    expect(simulation.left).toBeGreaterThan(simulation.statistics.threshold);
   });
 
   test("does not chase single pages before it has an estimate", async () => {

@@ -28,6 +28,8 @@ export interface PrecopyLoopOptions {
   readonly destinationPrepared: () => boolean;
   /** Whether all of the guest is here: one that is still arriving is sent on, and not stopped before. */
   readonly arrived: () => boolean;
+  /** Whether the guest is to be stopped for what is left, however much it is. */
+  readonly switchOverWanted: () => boolean;
   /** Throws when the migration was given up. */
   readonly check: () => void;
   /** Waits for the milliseconds given, or until something has changed. */
@@ -78,7 +80,8 @@ export class PrecopyLoop {
   /** @returns whether so little is left that the guest can be stopped for it. */
   async #converge(): Promise<boolean> {
     const pending = this.#pending();
-    if (pending > 0 && pending >= this.#threshold) {
+    const wanted = this.#options.switchOverWanted();
+    if (pending > 0 && pending >= this.#threshold && !wanted) {
       // Until there is an estimate the threshold is 0, and each page would be sent as soon as it is dirtied.
       if (this.#caughtUp && this.#accounting.retireRate === 0) await this.#endPeriod();
       await this.#iterate(pending);
@@ -88,7 +91,7 @@ export class PrecopyLoop {
       await this.#idle(ACCOUNTING_PERIOD_MS);
       return false;
     }
-    if (!this.#dwindles(pending)) return true;
+    if (wanted || !this.#dwindles(pending)) return true;
     await this.#iterate(pending);
     await this.#options.stream.flush();
     return false;
@@ -111,8 +114,12 @@ export class PrecopyLoop {
     if (pending === 0 || this.#caughtUp) await this.#idle(ARRIVAL_PERIOD_MS);
   }
 
+  /** Bytes that may be left when the guest is stopped. */
   get #threshold(): number {
-    return this.#accounting.threshold(this.#options.parameters.downtimeLimit);
+    const { availSwitchoverBandwidth, downtimeLimit } = this.#options.parameters;
+    // Whoever knows what the link can do when it counts knows better than the estimate.
+    if (availSwitchoverBandwidth > 0) return (availSwitchoverBandwidth / 1000) * downtimeLimit;
+    return this.#accounting.threshold(downtimeLimit);
   }
 
   #pending(maxSize = this.#threshold): number {

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { CapabilityStates } from "@peregrine/shared-state";
+import type { CapabilityStates, Machine, MigrateRequest } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 
 /** Errors: BAD_PARAMETER when a capability is on that does not go with where the migration is to go. */
@@ -15,6 +15,22 @@ export function requireFittingTransport(capabilities: CapabilityStates, address:
     throw new MigrationError(
       "BAD_PARAMETER",
       "Migration requires multi-channel URIs (e.g. tcp): name no file, or switch the capability multifd off",
+    );
+  }
+}
+
+/** Errors: BAD_PARAMETER when something is asked for that this machine, or where it is to go, cannot do. */
+export function requireFittingRequest(request: MigrateRequest, address: Address, machine: Machine): void {
+  if (request.copy === true && address.kind !== "file") {
+    throw new MigrationError(
+      "BAD_PARAMETER",
+      "A guest that goes on here can only be copied into a file: name one as file:PATH",
+    );
+  }
+  if (request.paused === true && machine.carried !== undefined) {
+    throw new MigrationError(
+      "BAD_PARAMETER",
+      "The run state of a virtual machine is sent as it came: start its destination with -S to have it paused",
     );
   }
 }
