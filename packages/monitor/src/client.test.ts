@@ -49,7 +49,7 @@ describe("a QMP client", () => {
     });
     await expect(client.execute("migrate")).rejects.toMatchObject({
       code: "COMMAND_FAILED",
-      message: "Parameter 'uri' is missing",
+      message: "need either 'uri' or 'channels' argument",
     });
   });
 

@@ -55,6 +55,9 @@ function describeIssue(issue: v.BaseIssue<unknown>): string {
   const name = pathOf(issue);
   if (issue.expected === "never") return `Parameter '${name}' is unexpected`;
   if (issue.received === "undefined") return `Parameter '${name}' is missing`;
+  if (isChoice(issue) && typeof issue.input === "string") {
+    return `Parameter '${name.replace(/^.*\./u, "")}' does not accept value '${issue.input}'`;
+  }
   return `Invalid parameter type for '${name}', expected: ${expectedType(issue)}`;
 }
 
@@ -66,12 +69,20 @@ function pathOf(issue: v.BaseIssue<unknown>): string {
   }, "");
 }
 
+/** One of several words is expected. */
+function isChoice({ type }: v.BaseIssue<unknown>): boolean {
+  return type === "picklist" || type === "variant";
+}
+
 function expectedType(issue: v.BaseIssue<unknown>): string {
   switch (issue.type) {
     case "custom":
       return issue.message;
     case "strict_object":
       return "object";
+    case "picklist":
+    case "variant":
+      return "string";
     default:
       return issue.type;
   }

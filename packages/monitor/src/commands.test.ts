@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { MigrationCapabilities } from "@peregrine/shared-state";
 import { beforeEach, describe, expect, test } from "vitest";
 import { FAKE_RAM_BYTES, FakeAgent } from "../test/fake-agent.ts";
 import { VERSION } from "../test/version.ts";
@@ -47,6 +48,26 @@ describe("the commands about the migration", () => {
     expect(await run("migrate", { uri: "tcp:[::1]:4444", blk: false, inc: false, detach: true })).toEqual({});
     expect(await run("migrate_cancel")).toEqual({});
     expect(agent.calls).toEqual([["migrate", "tcp:[::1]:4444"], ["cancelMigration"]]);
+  });
+
+  test.each([
+    [{ transport: "socket", type: "inet", host: "127.0.0.1", port: "44" }, "tcp:127.0.0.1:44"],
+    [{ transport: "socket", type: "inet", host: "::1", port: "44" }, "tcp:[::1]:44"],
+    [UNIX, "unix:/x"],
+    [{ transport: "socket", type: "fd", str: "name" }, "fd:name"],
+    [{ transport: "file", filename: "/x,offset=y", offset: 4096 }, "file:/x,offset=y,offset=4096"],
+    [{ transport: "exec", args: ["/bin/sh", "-c", "it's > x"] }, "exec:'/bin/sh' '-c' 'it'\\''s > x'"],
+  ])("take the destination apart: %j", async (addr, uri) => {
+    expect(await run("migrate", { channels: [channel(addr)] })).toEqual({});
+    expect(agent.calls).toEqual([["migrate", uri]]);
+  });
+
+  test("resume nothing", async () => {
+    await expect(run("migrate", { uri: "unix:/x", resume: true })).rejects.toMatchObject({
+      code: "WRONG_STATE",
+      message: "Cannot resume if there is no paused migration",
+    });
+    expect(await run("migrate", { uri: "unix:/x", resume: false })).toEqual({});
   });
 
   test("copy a virtual machine that is held", async () => {
@@ -112,16 +133,14 @@ describe("the commands about the migration", () => {
   });
 
   test("set and show the capabilities", async () => {
-    const states = { events: false, xbzrle: false, "return-path": true, multifd: false, "mapped-ram": false };
-    const listed = (changed: Partial<typeof states>) =>
-      Object.entries({ ...states, ...changed }).map(([capability, state]) => ({ capability, state }));
-    expect(await run("query-migrate-capabilities")).toEqual(listed({}));
+    const listed = async (): Promise<unknown> => run("query-migrate-capabilities");
+    expect(await listed()).toEqual(new MigrationCapabilities().list());
     const capabilities = [
       { capability: "events", state: true },
       { capability: "return-path", state: false },
     ];
     expect(await run("migrate-set-capabilities", { capabilities })).toEqual({});
-    expect(await run("query-migrate-capabilities")).toEqual(listed({ events: true, "return-path": false }));
+    expect(await listed()).toEqual(expect.arrayContaining(capabilities));
   });
 
   test("pass on the agent's refusal", async () => {
@@ -134,15 +153,81 @@ describe("the commands about the migration", () => {
   });
 });
 
+/** One entry of `channels` of the command migrate. */
+function channel(addr: Record<string, unknown>): Record<string, unknown> {
+  return { "channel-type": "main", addr };
+}
+
+const UNIX = { transport: "socket", type: "unix", path: "/x" };
+const NO_DESTINATION = "need either 'uri' or 'channels' argument";
+
 describe("wrong arguments", () => {
   const downtime = "Parameter 'downtime_limit' expects an integer in the range of 0 to (2000 * 1000) ms";
   const bandwidth = "Parameter 'max-bandwidth' expects uint64";
 
   test.each<[string, Record<string, unknown>, string]>([
-    ["migrate", {}, "Parameter 'uri' is missing"],
+    ["migrate", {}, NO_DESTINATION],
+    ["migrate", { channels: [] }, NO_DESTINATION],
+    ["migrate", { uri: "unix:/x", channels: [channel(UNIX)] }, NO_DESTINATION],
     ["migrate", { uri: 1 }, "Invalid parameter type for 'uri', expected: string"],
     ["migrate", { uri: null }, "Invalid parameter type for 'uri', expected: string"],
-    ["migrate", { uri: "x", resume: true }, "Parameter 'resume' is unexpected"],
+    ["migrate", { uri: "x", foo: true }, "Parameter 'foo' is unexpected"],
+    ["migrate", { channels: [channel(UNIX), channel(UNIX)] }, "Channel list has more than one main entry"],
+    ["migrate", { channels: {} }, "Invalid parameter type for 'channels', expected: array"],
+    ["migrate", { channels: [1] }, "Invalid parameter type for 'channels[0]', expected: object"],
+    ["migrate", { channels: [{ "channel-type": "main" }] }, "Parameter 'channels[0].addr' is missing"],
+    ["migrate", { channels: [{ addr: UNIX }] }, "Parameter 'channels[0].channel-type' is missing"],
+    [
+      "migrate",
+      { channels: [{ "channel-type": "nope", addr: UNIX }] },
+      "Parameter 'channel-type' does not accept value 'nope'",
+    ],
+    [
+      "migrate",
+      { channels: [{ "channel-type": 1, addr: UNIX }] },
+      "Invalid parameter type for 'channels[0].channel-type', expected: string",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: "nope" })] },
+      "Parameter 'transport' does not accept value 'nope'",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: 1 })] },
+      "Invalid parameter type for 'channels[0].addr.transport', expected: string",
+    ],
+    ["migrate", { channels: [channel({})] }, "Parameter 'channels[0].addr.transport' is missing"],
+    [
+      "migrate",
+      { channels: [channel({ transport: "socket" })] },
+      "Parameter 'channels[0].addr.type' is missing",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: "socket", type: "nope" })] },
+      "Parameter 'type' does not accept value 'nope'",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: "socket", type: "unix" })] },
+      "Parameter 'channels[0].addr.path' is missing",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ ...UNIX, foo: 1 })] },
+      "Parameter 'channels[0].addr.foo' is unexpected",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: "file", filename: "x" })] },
+      "Parameter 'channels[0].addr.offset' is missing",
+    ],
+    [
+      "migrate",
+      { channels: [channel({ transport: "exec", args: ["a", 1] })] },
+      "Invalid parameter type for 'channels[0].addr.args[1]', expected: string",
+    ],
     ["migrate", { uri: "x", detach: 1 }, "Invalid parameter type for 'detach', expected: boolean"],
     ["migrate", { uri: "x", blk: true }, "Parameter 'blk' cannot be true: the guest has no disks to migrate"],
     ["migrate", { uri: "x", inc: true }, "Parameter 'inc' cannot be true: the guest has no disks to migrate"],
