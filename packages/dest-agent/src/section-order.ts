@@ -21,7 +21,7 @@ export class SectionOrder {
 
   constructor(devices: readonly DeviceListing[]) {
     this.#devices = devices;
-    this.#stage = devices.some((device) => device.early) ? "early-devices" : "ram-start";
+    this.#stage = devices.some(isEarly) ? "early-devices" : "ram-start";
   }
 
   /** Whether guest memory exists: every early device is loaded. */
@@ -93,13 +93,13 @@ export class SectionOrder {
   }
 }
 
-function isEarly(device: DeviceListing): boolean {
-  return device.early;
+function isEarly({ early, optional }: DeviceListing): boolean {
+  return early && !optional;
 }
 
 /** A source that does not send its run state was running. */
-function isRequired({ description }: DeviceListing): boolean {
-  return description.name !== GLOBAL_STATE_SECTION.name;
+function isRequired({ description, optional }: DeviceListing): boolean {
+  return !optional && description.name !== GLOBAL_STATE_SECTION.name;
 }
 
 function outOfOrder(message: string): MigrationError {

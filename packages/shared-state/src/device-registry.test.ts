@@ -46,6 +46,20 @@ describe("the device registry", () => {
     expect((await devices.saveAll("early")).map((saved) => saved.instance)).toEqual([1]);
   });
 
+  it("leaves out a device that this guest does not have", async () => {
+    const absent: Device = { ...clockDevice(3, false), isPresent: () => false };
+    const present: Device = { ...clockDevice(4, false), isPresent: () => true };
+    const devices = registry(absent, present);
+    expect((await devices.saveAll("late")).map((saved) => saved.instance)).toEqual([4]);
+    expect(devices.descriptions().map(({ optional }) => optional)).toEqual([true, true]);
+  });
+
+  it("keeps the code of what is wrong with a drive", async () => {
+    const cause = new MigrationError("BAD_DRIVE", "there is none");
+    const device: Device = { ...clockDevice(4, false), load: () => Promise.reject(cause) };
+    await expect(registry(device).load("clock", 4, {})).rejects.toMatchObject({ code: "BAD_DRIVE" });
+  });
+
   it("finds a device by its name and instance, and takes each only once", () => {
     const device = clockDevice(1, false);
     const devices = registry(device);
@@ -61,7 +75,7 @@ describe("the device registry", () => {
     const device = clockDevice(1, false);
     const devices = registry(device);
     const listing = structuredClone(devices.descriptions());
-    expect(listing).toEqual([{ description: clock, instance: 1, early: false }]);
+    expect(listing).toEqual([{ description: clock, instance: 1, early: false, optional: false }]);
     const decoder = decoderFor(listing, "clock", 1, 2);
     const input = new ByteReader();
     input.push(Uint8Array.of(0, 0, 1, 0));

@@ -11,6 +11,8 @@ export interface Device {
   readonly instance: number;
   /** Sent before RAM, while the guest runs: state that does not change and that the destination prepares from. */
   readonly early: boolean;
+  /** Whether this guest has it, for a device that not every guest has: its section need not come. */
+  isPresent?(): boolean;
   save(): StateValue | Promise<StateValue>;
   load(value: StateValue): void | Promise<void>;
 }
@@ -33,6 +35,7 @@ export interface DeviceListing {
   readonly description: StateDescription;
   readonly instance: number;
   readonly early: boolean;
+  readonly optional: boolean;
 }
 
 /** The devices of one machine, in the order in which their sections are sent. */
@@ -58,7 +61,7 @@ export class DeviceRegistry {
     const saved: SavedDevice[] = [];
     const writer = new ByteWriter();
     for (const device of this.#devices) {
-      if (device.early !== (phase === "early")) continue;
+      if (device.early !== (phase === "early") || device.isPresent?.() === false) continue;
       try {
         const value = await device.save();
         writer.reset();
@@ -73,10 +76,15 @@ export class DeviceRegistry {
 
   /** Every device, for {@link decoderFor} in another thread. */
   descriptions(): DeviceListing[] {
-    return this.#devices.map(({ description, instance, early }) => ({ description, instance, early }));
+    return this.#devices.map(({ description, instance, early, isPresent }) => ({
+      description,
+      instance,
+      early,
+      optional: isPresent !== undefined,
+    }));
   }
 
-  /** Errors: UNKNOWN_SECTION; DEVICE_STATE for everything that the device throws. */
+  /** Errors: UNKNOWN_SECTION; BAD_DRIVE; DEVICE_STATE for everything else that the device throws. */
   async load(name: string, instance: number, value: StateValue): Promise<void> {
     const device = this.find(name, instance);
     if (device === undefined) throw unknownSection(name, instance);
@@ -136,5 +144,7 @@ function deviceError(device: Device, verb: "save" | "load", cause: unknown): Mig
   const { name } = device.description;
   const reason = MigrationError.from(cause).message;
   const message = `The device '${name}' ${device.instance} could not ${verb} its state: ${reason}`;
-  return new MigrationError("DEVICE_STATE", message, { cause, section: name });
+  // Whoever started the destination named the drives, and can name others.
+  const code = MigrationError.is(cause) && cause.code === "BAD_DRIVE" ? cause.code : "DEVICE_STATE";
+  return new MigrationError(code, message, { cause, section: name });
 }

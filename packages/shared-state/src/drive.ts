@@ -36,11 +36,14 @@ export interface OutgoingDrives {
  */
 export interface IncomingDrives {
   readonly drives: readonly Drive[];
-  /** Writes a whole chunk; what lies behind the drive's end is left out. */
+  /** Writes a whole chunk; what lies behind the drive's end is left out. Errors: WRITE_FAILED, as when the disk is full. */
   write(drive: number, chunk: number, bytes: Uint8Array): Promise<void>;
   /** Makes a chunk zeros. */
   writeZeros(drive: number, chunk: number): Promise<void>;
-  /** Resolves when everything written is on the disk. */
+  /**
+   * Resolves when everything written is on the disk and {@link MachineDrives.takeOver} has nothing left to copy: called
+   * once, behind the last chunk. Errors: WRITE_FAILED.
+   */
   sync(): Promise<void>;
   close(): Promise<void>;
 }
@@ -61,7 +64,10 @@ export interface MachineDrives {
   readonly drives: readonly Drive[];
   /** For the migration thread; every chunk written from now on is in the dirty log. */
   outgoing(): DriveAccess;
-  /** For the incoming thread, when contents come in the stream. */
+  /**
+   * For the incoming thread, when contents come in the stream and not before: it makes the files that take them.
+   * Until {@link discard} or {@link takeOver} a second call gives the same. Errors: DRIVE_LOCKED, WRITE_FAILED.
+   */
   incoming(): DriveAccess;
   /**
    * At the source, when the guest stands still and everything is read: writes back and gives up the locks, so that
