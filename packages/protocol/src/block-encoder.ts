@@ -7,9 +7,14 @@ export function encodeBlockChunk(w: ByteWriter, disk: string, offset: number, by
   if (bytes.length !== BLOCK_CHUNK_BYTES) {
     throw new MigrationError("INTERNAL", `a chunk has ${BLOCK_CHUNK_BYTES} bytes, not ${bytes.length}`);
   }
+  encodeBlockChunkHead(w, disk, offset);
+  w.bytes(bytes);
+}
+
+/** The same up to the chunk's bytes, for who has them elsewhere. */
+export function encodeBlockChunkHead(w: ByteWriter, disk: string, offset: number): void {
   putWord(w, offset, BLOCK_FLAG.deviceBlock);
   w.counted(disk);
-  w.bytes(bytes);
 }
 
 /** A record of a chunk of zeros. The receiver must know it: releases before 1.6 do not. */

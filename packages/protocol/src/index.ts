@@ -2,6 +2,7 @@ export { BlockDecoder } from "./block-decoder.ts";
 export type { BlockSink } from "./block-decoder.ts";
 export {
   encodeBlockChunk,
+  encodeBlockChunkHead,
   encodeBlockEnd,
   encodeBlockProgress,
   encodeZeroBlockChunk,

@@ -3,6 +3,7 @@ export { describedFields, stateFields } from "./fields.ts";
 export { machineCompliance } from "./machine-compliance.ts";
 export type { MachineFixture, SuiteApi } from "./machine-compliance.ts";
 export type { TestBlock } from "./test-devices.ts";
+export { openIncomingDrives, openOutgoingDrives, TestDrives, TestImage } from "./test-drives.ts";
 export { TestGuest } from "./test-guest.ts";
 export { intervalTicker, TestMachine } from "./test-machine.ts";
 export type { TestMachineOptions, Ticker } from "./test-machine.ts";

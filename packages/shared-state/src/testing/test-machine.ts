@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { DeviceRegistry } from "../device-registry.ts";
+import type { MachineDrives } from "../drive.ts";
 import { PAGE_SIZE } from "../machine.ts";
 import type { GuestExit, Machine, RamAccess } from "../machine.ts";
 import { guestDevice, layoutDevice } from "./test-devices.ts";
@@ -35,6 +36,7 @@ export interface TestMachineOptions {
   readonly dirtyRate?: number;
   /** What makes a started guest run. Without one it runs only by {@link TestMachine.tick}. */
   readonly ticker?: Ticker;
+  readonly drives?: MachineDrives;
 }
 
 const BLOCKS: readonly TestBlock[] = [
@@ -50,6 +52,7 @@ const MAX_TICK_MS = 100;
 export class TestMachine implements Machine {
   readonly type = "test-1";
   readonly devices = new DeviceRegistry();
+  readonly drives?: MachineDrives;
   readonly exited: Promise<GuestExit>;
   /** Bytes of pages that the guest dirties in a second while a ticker drives it. Travels with the guest. */
   dirtyRate: number;
@@ -69,6 +72,7 @@ export class TestMachine implements Machine {
 
   private constructor(options: TestMachineOptions) {
     this.exited = this.#exit.promise;
+    if (options.drives !== undefined) this.drives = options.drives;
     this.dirtyRate = options.dirtyRate ?? DIRTY_RATE;
     this.#ticker = options.ticker;
     this.devices.register(
@@ -91,7 +95,7 @@ export class TestMachine implements Machine {
   }
 
   /** A machine that waits for a guest: it has no memory until the early device is loaded. */
-  static destination(options: Pick<TestMachineOptions, "ticker"> = {}): TestMachine {
+  static destination(options: Pick<TestMachineOptions, "ticker" | "drives"> = {}): TestMachine {
     return new TestMachine(options);
   }
 
