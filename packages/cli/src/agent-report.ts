@@ -82,6 +82,7 @@ const Counters = v.object({
 
 const Downtime = v.object({
   stop: v.number(),
+  pause: v.number(),
   save: v.number(),
   lastPages: v.number(),
   deviceState: v.number(),
@@ -101,7 +102,7 @@ export const ReceivedReport = v.looseObject({
   memory: v.number(),
   image: v.nullable(Image),
   migration: v.looseObject({
-    status: v.optional(v.picklist(["setup", "active", "completed", "failed", "cancelled"])),
+    status: v.optional(v.picklist(["setup", "active", "pre-switchover", "device", "completed", "failed", "cancelled"])),
     "total-time": v.optional(v.number()),
     downtime: v.optional(v.number()),
     "error-desc": v.optional(v.string()),

@@ -15,11 +15,20 @@ const DEFAULTS = {
   "return-path": true,
   /** Stop the guest, and send the rest only when the migration is continued. */
   "pause-before-switchover": false,
+  /** Stop the guest only when the destination has said that it is ready to take over. */
+  "switchover-ack": false,
   /** Send pages over connections of their own. */
   multifd: false,
   /** Give each page a fixed place in a file. */
   "mapped-ram": false,
+  /** Send a chunk of a drive that is all zeros as such. */
+  "zero-blocks": false,
 };
+
+/** Capabilities that only work together with another one. */
+const REQUIREMENTS: readonly (readonly [CapabilityName, CapabilityName])[] = [
+  ["switchover-ack", "return-path"],
+];
 
 /** Capabilities that cannot be on together. */
 const INCOMPATIBLE: readonly (readonly [CapabilityName, CapabilityName, string])[] = [
@@ -68,8 +77,8 @@ export class MigrationCapabilities {
   /**
    * Makes all of `changes`, or none of them.
    * @param migration the state of the outgoing migration.
-   * Errors: IN_PROGRESS while one is under way and not being cancelled, BAD_PARAMETER for a capability that is not built and for
-   * two that cannot be on together.
+   * Errors: IN_PROGRESS while one is under way and not being cancelled; BAD_PARAMETER for a capability that is not
+   * built, for one without the other that it needs, and for two that cannot be on together.
    */
   set(changes: readonly CapabilityChange[], migration: MigrationStatus): void {
     if (isUnderWay(migration) && migration !== "cancelling") {
@@ -77,6 +86,10 @@ export class MigrationCapabilities {
     }
     const wanted = { ...this.#states };
     for (const { capability, state } of changes) wanted[known(capability)] = state;
+    for (const [one, other] of REQUIREMENTS) {
+      if (!wanted[one] || wanted[other]) continue;
+      throw new MigrationError("BAD_PARAMETER", `Capability '${one}' requires capability '${other}'`);
+    }
     for (const [one, other, refusal] of INCOMPATIBLE) {
       if (wanted[one] && wanted[other]) throw new MigrationError("BAD_PARAMETER", refusal);
     }

@@ -2,6 +2,8 @@
 export interface DowntimeBreakdown {
   /** From the request until the guest stood still. */
   readonly stop: number;
+  /** Until the migration was continued, with the capability pause-before-switchover. */
+  readonly pause: number;
   /** Saving the devices. */
   readonly save: number;
   /** Sending the last pages. */

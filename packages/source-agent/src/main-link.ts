@@ -17,6 +17,7 @@ export class MainLink {
   #wakeSleeper: (() => void) | undefined;
   /** Something has changed since the last sleep. */
   #changed = false;
+  #switchOver = false;
   readonly #revoked = Promise.withResolvers<void>();
 
   constructor(port: MessagePort) {
@@ -36,6 +37,11 @@ export class MainLink {
   /** Resolves when the main thread wants the guest back although the stream is complete. */
   get revoked(): Promise<void> {
     return this.#revoked.promise;
+  }
+
+  /** The main thread wants the guest stopped for what is left, however much it is. */
+  get switchOverWanted(): boolean {
+    return this.#switchOver;
   }
 
   post(message: MessageToMain): void {
@@ -102,6 +108,9 @@ export class MainLink {
         break;
       case "revoke":
         this.#revoked.resolve();
+        break;
+      case "switch-over":
+        this.#switchOver = true;
         break;
       case "begin":
       case "guest-stopped":

@@ -67,13 +67,7 @@ async function make({ offset = 0, limit = 0, configuration = true }: Options = {
   const pages = new MappedSender({ ram, stream, statistics }, file);
   const sender = new RamSender({ ram, pages, stream, writer, statistics, now, onPass: () => {} });
   const machineType = { machineType: "pc-i440fx-9.0", capabilities: ["x-ignore-shared"] };
-  const capabilities = {
-    events: false,
-    xbzrle: false,
-    "return-path": false,
-    multifd: false,
-    "mapped-ram": true,
-  };
+  const capabilities = { "mapped-ram": true, "switchover-ack": false };
   await writer.header(outgoingConfiguration(configuration ? machineType : undefined, capabilities));
   return { ram, sender, stream, statistics, channel, clock, writes };
 }

@@ -35,6 +35,8 @@ export interface AttemptOptions {
   readonly connected: () => void;
   /** The setup stage is sent. */
   readonly active: () => void;
+  /** The guest stands still. @returns what the rest is to wait for, if it is to wait. */
+  readonly stopped: () => Promise<void> | undefined;
   readonly pass: (pass: number) => void;
   /** Everything is sent, and the destination has the guest if it was to say so. */
   readonly handedOver: (handover: Handover) => void;
@@ -113,6 +115,11 @@ export class MigrationAttempt {
     return true;
   }
 
+  /** Has the thread stop the guest for what is left, however much it is. */
+  switchOverNow(): void {
+    this.#post({ kind: "switch-over" });
+  }
+
   /** Has the thread look at the parameters again. */
   parametersChanged(): void {
     this.#post({ kind: "parameters-changed" });
@@ -175,12 +182,23 @@ export class MigrationAttempt {
     const { run } = this.#options;
     // A guest that is sent on while it arrives never ran here.
     if (run.state !== "inmigrate") await run.stop("finish-migrate");
+    const pauseTime = await this.#pause();
+    if (pauseTime === undefined) return;
     const start = now();
     const closing = await this.#frame.closing();
     this.#post(
-      { kind: "guest-stopped", closing, saveTime: now() - start },
+      { kind: "guest-stopped", closing, pauseTime, saveTime: now() - start },
       this.#frame.transferable(closing.late),
     );
+  }
+
+  /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */
+  async #pause(): Promise<number | undefined> {
+    const continued = this.#options.stopped();
+    if (continued === undefined) return 0;
+    const start = now();
+    const ended = this.#threadEnded.promise.then(() => "ended" as const);
+    return (await Promise.race([continued, ended])) === "ended" ? undefined : now() - start;
   }
 
   #guestEnded(exit: GuestExit): void {

@@ -98,6 +98,7 @@ export class MigrationRun {
       parameters: this.#parameters,
       statistics: this.#statistics,
       destinationPrepared: () => destination.prepared,
+      switchOverWanted: () => link.switchOverWanted,
       arrived: watchArrival(arrived, () => link.wake()),
       check: () => link.check(),
       sleep: (ms) => link.sleep(ms),
@@ -123,7 +124,12 @@ export class MigrationRun {
     const failed = (error: MigrationError): void => this.#link.fail(error);
     const answers = this.#data.capabilities["return-path"] && channel.file === undefined;
     const destination = answers
-      ? new ReturnPathReader({ channel, failed, prepared: () => this.#link.wake() })
+      ? new ReturnPathReader({
+          channel,
+          acknowledges: this.#data.capabilities["switchover-ack"],
+          failed,
+          prepared: () => this.#link.wake(),
+        })
       : new SilentPeer({ channel, failed });
     this.#listening = destination.run();
     return destination;
@@ -136,7 +142,9 @@ export class MigrationRun {
     destination: ReturnPathReader | SilentPeer,
   ): Promise<void> {
     const answers = destination instanceof ReturnPathReader;
-    await writer.header(outgoingConfiguration(configuration, this.#data.capabilities));
+    const { capabilities } = this.#data;
+    const announced = { ...capabilities, "switchover-ack": answers && capabilities["switchover-ack"] };
+    await writer.header(outgoingConfiguration(configuration, announced));
     if (answers) {
       await writer.command({ kind: "open-return-path" });
       await writer.command({ kind: "ping", value: PING.hello });

@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import {
   MigrationCapabilities,
+  MIGRATION_TRANSITIONS,
   migrationInfo,
   MigrationParameters,
   MigrationState,
@@ -9,6 +10,7 @@ import {
 import type {
   CapabilityStates,
   Machine,
+  MigrateRequest,
   MigrationInfo,
   MigrationStatus,
   ParameterValues,
@@ -19,8 +21,9 @@ import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
+import { requireMovableGuest } from "./movable-guest.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
-import { requireFittingTransport } from "./transport-check.ts";
+import { requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
 
 const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000 };
 
@@ -71,6 +74,9 @@ export class OutgoingMigration {
   #attempt: MigrationAttempt | undefined;
   #error: MigrationError | undefined;
   #handover: Handover | undefined;
+  #request: MigrateRequest = {};
+  /** Resolved when an attempt that has paused before the switchover is to go on. */
+  #continued = Promise.withResolvers<void>();
   #disposed = false;
 
   constructor({ machine, run, timeouts }: OutgoingMigrationOptions) {
@@ -102,26 +108,35 @@ export class OutgoingMigration {
     return this.#handover?.confirmed ?? false;
   }
 
+  /** The last migration made a copy, and the guest has stayed here. */
+  get copied(): boolean {
+    return this.#request.copy === true;
+  }
+
   get ownership(): Ownership {
     if (this.#run.handedOver) return "not-owner";
     // Who continues it here has decided.
-    const isSent = this.#handover?.confirmed === false && this.#run.state !== "running";
+    const isSent = this.#handover?.confirmed === false && !this.copied && this.#run.state !== "running";
     return this.#attempt?.handingOver === true || isSent ? "undecided" : "owner";
   }
 
   /**
    * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
    * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED. Errors that leave the state `failed`:
-   * UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability that does not go with `uri`.
+   * UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability or a request that does not go with `uri`.
    */
-  migrate(uri: string): void {
+  migrate(uri: string, request: MigrateRequest = {}): void {
     this.requireMigratable();
+    this.#request = request;
+    this.#run.arrivesPaused = request.paused === true;
     this.#error = undefined;
     this.#handover = undefined;
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
     try {
-      requireFittingTransport(this.#capabilities.states, parseUri(uri, "outgoing"));
+      const address = parseUri(uri, "outgoing");
+      requireFittingTransport(this.#capabilities.states, address);
+      requireFittingRequest(request, address, this.#machine);
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
@@ -136,6 +151,7 @@ export class OutgoingMigration {
       timeouts: this.#timeouts,
       connected: () => this.#connected(),
       active: () => this.#state.set("setup", "active"),
+      stopped: () => this.#stopped(),
       pass: (pass) => this.#publish({ kind: "migration-pass", pass }),
       handedOver: (handover) => this.#completed(handover),
     });
@@ -149,24 +165,7 @@ export class OutgoingMigration {
       throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
     }
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
-    switch (this.#run.state) {
-      case "inmigrate":
-        if (this.#machine.carried === undefined) {
-          throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
-        }
-        // What only passes through here can be sent on while it arrives, as soon as its first part is there.
-        this.#machine.carried.opening();
-        break;
-      case "postmigrate":
-        throw new MigrationError(
-          "WRONG_STATE",
-          "Can't migrate the vm that was paused due to previous migration",
-        );
-      case "shutdown":
-      case "internal-error":
-        throw new MigrationError("WRONG_STATE", "The guest has ended: there is nothing to migrate");
-      default:
-    }
+    requireMovableGuest(this.#run, this.#machine);
     const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
     if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
   }
@@ -181,7 +180,28 @@ export class OutgoingMigration {
   cancel(): void {
     const attempt = this.#attempt;
     if (attempt === undefined || !attempt.cancel()) return;
-    this.#cancelling();
+    this.#state.end("cancelling");
+  }
+
+  /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
+  switchOverNow(): void {
+    this.#attempt?.switchOverNow();
+  }
+
+  /**
+   * Lets an attempt go on that has paused in `pre-switchover`. Does nothing in another state, if that is the one.
+   * @param state that the client believes the migration to be in.
+   * Errors: BAD_PARAMETER when there is no such state, WRONG_STATE when it is in another one.
+   */
+  continueMigration(state: string): void {
+    if (!Object.hasOwn(MIGRATION_TRANSITIONS, state)) {
+      throw new MigrationError("BAD_PARAMETER", `Parameter 'state' does not accept value '${state}'`);
+    }
+    const status = this.#state.get();
+    if (status !== state) {
+      throw new MigrationError("WRONG_STATE", `Migration not in expected state: ${status}`);
+    }
+    if (status === "pre-switchover" && this.#state.set(status, "device")) this.#continued.resolve();
   }
 
   query(): MigrationInfo {
@@ -191,6 +211,7 @@ export class OutgoingMigration {
       now: Math.round(now()),
       error: this.#error?.message,
       xbzrleCacheSize: this.#capabilities.isOn("xbzrle") ? this.#parameters.xbzrleCacheSize : undefined,
+      blockedReasons: [...this.#blockers, ...this.#machine.devices.blockedReasons],
     });
   }
 
@@ -231,7 +252,7 @@ export class OutgoingMigration {
     return this.#parameters.values();
   }
 
-  /** Sets all of `states`, or none of them. Errors: IN_PROGRESS in `setup` and `active`, BAD_PARAMETER. */
+  /** Sets all of `states`, or none of them. Errors: IN_PROGRESS, BAD_PARAMETER. */
   setCapabilities(states: Readonly<Record<string, boolean | undefined>>): void {
     const changes = Object.entries(states).flatMap(([capability, state]) =>
       state === undefined ? [] : [{ capability, state }],
@@ -288,8 +309,11 @@ export class OutgoingMigration {
     for (const notifier of this.#notifiers) notifier(this.#state);
   }
 
-  #cancelling(): void {
-    if (!this.#state.set("setup", "cancelling")) this.#state.set("active", "cancelling");
+  /** The guest stands still. @returns what the rest waits for. */
+  #stopped(): Promise<void> | undefined {
+    this.#continued = Promise.withResolvers();
+    const pauses = this.#capabilities.isOn("pause-before-switchover");
+    return pauses && this.#state.set("active", "pre-switchover") ? this.#continued.promise : undefined;
   }
 
   #completed(handover: Handover): void {
@@ -299,8 +323,10 @@ export class OutgoingMigration {
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     this.#completeRate();
     this.#run.handedOver = confirmed;
+    // A guest that has been copied goes on first.
+    if (this.copied) return;
     this.#leaveRunState();
-    this.#state.set("active", "completed");
+    this.#state.end("completed");
   }
 
   /** A machine that only passes through can be sent again until it is confirmed; it does not run here meanwhile. */
@@ -328,14 +354,15 @@ export class OutgoingMigration {
   #conclude(result: AttemptResult): void {
     switch (result.kind) {
       case "completed":
+        this.#state.set("active", "completed");
         break;
       case "cancelled":
-        this.#cancelling();
-        this.#state.set("cancelling", "cancelled");
+        this.#state.end("cancelling");
+        this.#state.end("cancelled");
         break;
       case "failed":
         this.#error = result.error;
-        if (!this.#state.set("setup", "failed")) this.#state.set("active", "failed");
+        this.#state.end("failed");
         break;
     }
     for (const notifier of this.#notifiers) {

@@ -12,7 +12,7 @@ function bytes(...messages: ReturnMessage[]): Uint8Array {
 
 async function read(
   incoming: readonly Uint8Array[],
-  options: { complete?: boolean; error?: MigrationError } = {},
+  options: { complete?: boolean; error?: MigrationError; acknowledges?: boolean } = {},
 ) {
   const channel = new FakeChannel({ incoming });
   channel.error = options.error;
@@ -20,6 +20,7 @@ async function read(
   const log: string[] = [];
   const reader = new ReturnPathReader({
     channel,
+    acknowledges: options.acknowledges ?? false,
     failed: (error) => errors.push(error),
     prepared: () => log.push("prepared"),
   });
@@ -30,6 +31,7 @@ async function read(
 }
 
 const SHUT = { kind: "shut", status: 0 } as const;
+const ACK = { kind: "switchover-ack" } as const;
 const pong = (value: number) => ({ kind: "pong", value }) as const;
 
 describe("the return path", () => {
@@ -100,10 +102,19 @@ describe("the return path", () => {
   });
 
   test("a destination that acknowledges the switchover unasked", async () => {
-    const { errors, log } = await read([bytes({ kind: "switchover-ack" }, pong(2)), bytes(SHUT)], {
-      complete: true,
-    });
-    expect({ errors, log }).toEqual({ errors: [], log: ["prepared", "confirmed"] });
+    const { errors, reader } = await read([bytes(ACK, pong(2)), bytes(SHUT)], { complete: true });
+    expect({ errors, prepared: reader.prepared }).toEqual({ errors: [], prepared: true });
+  });
+
+  test.each([
+    ["only prepares", [pong(1), pong(2)], false],
+    ["only acknowledges", [pong(1), ACK], false],
+    ["acknowledges, then prepares", [ACK, pong(2)], true],
+    ["prepares, then acknowledges", [pong(2), ACK], true],
+  ] as const)("a destination that is to acknowledge and %s", async (_, messages, prepared) => {
+    const { reader, log } = await read([bytes(...messages)], { acknowledges: true });
+    expect(reader.prepared).toBe(prepared);
+    expect(log.filter((item) => item === "prepared").length).toBeGreaterThan(0);
   });
 
   test("a destination whose process ends, as QEMU's does when it refuses", async () => {

@@ -13,9 +13,11 @@ export const PING = {
 
 export interface ReturnPathOptions {
   readonly channel: Channel;
+  /** Whether the destination is to acknowledge that it can take over. */
+  readonly acknowledges: boolean;
   /** The destination has failed, refused or broken the protocol. Called at most once. */
   readonly failed: (error: MigrationError) => void;
-  /** The answer to {@link PING.prepare} has come. */
+  /** {@link ReturnPathReader.prepared} may have changed. */
   readonly prepared: () => void;
 }
 
@@ -27,6 +29,7 @@ export class ReturnPathReader {
   #streamComplete = false;
   #loaded = false;
   #prepared = false;
+  #acknowledged = false;
   #refusal: MigrationError | undefined;
 
   constructor(options: ReturnPathOptions) {
@@ -36,7 +39,7 @@ export class ReturnPathReader {
 
   /** Whether the destination is ready to take over as soon as it has the rest. */
   get prepared(): boolean {
-    return this.#prepared;
+    return this.#prepared && (this.#acknowledged || !this.#options.acknowledges);
   }
 
   /** Resolves when the destination has confirmed that everything is loaded. Never rejects. */
@@ -77,7 +80,9 @@ export class ReturnPathReader {
         this.#onShut(message.status);
         return;
       case "switchover-ack":
-        // A destination that has been told to acknowledge does so unasked; nothing waits for it here.
+        // One that has been told to acknowledge does so, whether anything waits for it here or not.
+        this.#acknowledged = true;
+        this.#options.prepared();
         return;
       default:
         throw new MigrationError("BAD_RETURN_MESSAGE", `The message '${message.kind}' answers nothing`);

@@ -36,7 +36,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 
   const requested = now();
   statistics.stopTime = requested;
-  const { closing, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  const { closing, pauseTime, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
   const stopped = now();
 
   stream.liftLimit();
@@ -57,7 +57,8 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   const done = now();
 
   const downtime = {
-    stop: stopped - requested - saveTime,
+    stop: stopped - requested - pauseTime - saveTime,
+    pause: pauseTime,
     save: saveTime,
     lastPages: pagesSent - stopped,
     deviceState: stateSent - pagesSent,

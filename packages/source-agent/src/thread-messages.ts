@@ -39,11 +39,15 @@ export type MessageToThread =
   | {
       readonly kind: "guest-stopped";
       readonly closing: CarriedClosing;
+      /** Milliseconds that it stood still before the migration was continued. */
+      readonly pauseTime: number;
       /** Milliseconds that saving the devices took. */
       readonly saveTime: number;
     }
   /** The parameters in shared memory have changed. */
   | { readonly kind: "parameters-changed" }
+  /** Stop the guest for what is left, however much it is. */
+  | { readonly kind: "switch-over" }
   /** Give up: close the channel and end. */
   | { readonly kind: "abort"; readonly error: SerializedError }
   /** Take the guest back, if the destination has not accepted it. After the gate was passed. */

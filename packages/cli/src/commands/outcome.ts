@@ -73,9 +73,10 @@ function unconfirmed(name: string | null): string {
 
 function partsOf(parts: DowntimeBreakdown | null): string {
   if (parts === null) return "";
-  const { stop, save, lastPages, deviceState, load } = parts;
+  const { stop, pause, save, lastPages, deviceState, load } = parts;
   const named = [
     ["stop", stop],
+    ...(pause > 0 ? [["pause", pause] as const] : []),
     ["save", save],
     ["last pages", lastPages],
     ["device state", deviceState],

@@ -14,7 +14,7 @@ import type {
   StreamHandler,
 } from "@peregrine/protocol";
 import { decoderFor } from "@peregrine/shared-state";
-import type { DeviceListing } from "@peregrine/shared-state";
+import type { DeviceListing, StateDecoder } from "@peregrine/shared-state";
 import { formatUri, listen } from "@peregrine/transport";
 import type { Channel, Listener } from "@peregrine/transport";
 
@@ -23,6 +23,8 @@ export interface ReceiverBehaviour {
   readonly devices: readonly DeviceListing[];
   /** Answers PING 2 when this resolves. Default: at once. */
   readonly prepared?: Promise<void>;
+  /** Acknowledges the switchover when this resolves. Default: never. */
+  readonly acknowledged?: Promise<void>;
   /** What it answers when everything is there; `nothing`: it waits until the source closes. Default: 0. */
   readonly shut?: number | "nothing" | "close";
   /** Drops the connection after this many bytes. */
@@ -52,6 +54,7 @@ export class TestReceiver implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #behaviour: ReceiverBehaviour;
   #channel: Channel | undefined;
+  #globalState: StateDecoder | undefined;
 
   private constructor(listener: Listener, behaviour: ReceiverBehaviour) {
     this.#listener = listener;
@@ -65,6 +68,13 @@ export class TestReceiver implements AsyncDisposable {
 
   static async listen(uri: string, behaviour: ReceiverBehaviour): Promise<TestReceiver> {
     return new TestReceiver(await listen(uri), behaviour);
+  }
+
+  /** The run state that came; undefined before. */
+  get runState(): string | undefined {
+    if (this.description === undefined) return undefined;
+    const { size, runstate } = this.#globalState!.value as { size: number; runstate: Uint8Array };
+    return Buffer.from(runstate.subarray(0, size - 1)).toString("latin1");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -86,6 +96,7 @@ export class TestReceiver implements AsyncDisposable {
   async #load(channel: Channel): Promise<void> {
     const { greeting, dropAt = Infinity } = this.#behaviour;
     if (greeting !== undefined) await channel.write(greeting);
+    void this.#behaviour.acknowledged?.then(() => this.#answer(channel, { kind: "switchover-ack" }));
     const decoder = new StreamDecoder({ limits: DEFAULT_LIMITS, handler: this.#handler(channel) });
     for await (const chunk of channel.read()) {
       const room = dropAt - this.bytes;
@@ -126,10 +137,13 @@ export class TestReceiver implements AsyncDisposable {
       },
     });
     return {
-      configuration: ({ machineType }) => this.#note(`configuration ${machineType}`),
+      configuration: ({ machineType, capabilities }) =>
+        this.#note(["configuration", machineType, ...(capabilities ?? [])].join(" ")),
       open: (header: SectionHeader) => {
         if (header.name === "ram") return ram;
-        return decoderFor(this.#behaviour.devices, header.name, header.instance, header.version);
+        const decoder = decoderFor(this.#behaviour.devices, header.name, header.instance, header.version);
+        if (header.name === "globalstate") this.#globalState = decoder;
+        return decoder;
       },
       close: ({ name, kind }) => this.#note(`${name} ${kind}`),
       command: (command) => void this.#onCommand(channel, command),

@@ -1,0 +1,24 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { Machine, RunControl } from "@peregrine/shared-state";
+
+/** Whether the guest can be sent in the run state that it is in. Errors: WRONG_STATE. */
+export function requireMovableGuest(run: RunControl, machine: Machine): void {
+  switch (run.state) {
+    case "inmigrate":
+      if (machine.carried === undefined) {
+        throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
+      }
+      // What only passes through here can be sent on while it arrives, as soon as its first part is there.
+      machine.carried.opening();
+      return;
+    case "postmigrate":
+      throw new MigrationError(
+        "WRONG_STATE",
+        "Can't migrate the vm that was paused due to previous migration",
+      );
+    case "shutdown":
+    case "internal-error":
+      throw new MigrationError("WRONG_STATE", "The guest has ended: there is nothing to migrate");
+    default:
+  }
+}
