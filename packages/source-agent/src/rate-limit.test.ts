@@ -36,7 +36,7 @@ test("no second has more than 5 % above the limit", async () => {
   // What waits while the receiver is kept from reading seems to come later than it did.
   const late = (lag.max / 1e9) * limit;
   expect(busiestSecond(receiver.arrivals)).toBeLessThanOrEqual(limit * 1.05 + late);
-  expect(receiver.bytes).toBeGreaterThan(limit * 2);
+  expect(receiver.bytes).toBeGreaterThan(limit);
 }, 10_000);
 
 test("a limit that is lifted is lifted at once", async () => {
@@ -46,12 +46,14 @@ test("a limit that is lifted is lifted at once", async () => {
   source.migration.migrate(receiver.uri);
   await source.reaches("active");
   await delay(300);
-  const before = receiver.bytes;
-  expect(before).toBeLessThan(2 * MiB);
-  // At the old limit it would take most of a minute.
+  const [before, lifted] = [receiver.bytes, performance.now()];
+  expect(before).toBeLessThan(24 * MiB);
   source.migration.setSpeed(0);
   expect(await source.ended()).toBe("completed");
-  expect(receiver.bytes).toBeGreaterThan(48 * MiB);
+  const rest = receiver.bytes - before;
+  expect(rest).toBeGreaterThan(24 * MiB);
+  // At the old limit it would have taken a second for each MiB.
+  expect(performance.now() - lifted).toBeLessThan(((rest / MiB) * 1000) / 2);
 });
 
 test("a tolerated downtime that is raised takes effect at once", async () => {
