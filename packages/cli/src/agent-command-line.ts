@@ -1,16 +1,18 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import { formatUri } from "@peregrine/transport";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { totalmem } from "node:os";
+import { resolve } from "node:path";
 import type {
   AgentCommandOptions,
+  ArrivalOptions,
   CommandHandlers,
   Finish,
   GuestOptions,
-  IntakeOptions,
   ReceiveOptions,
 } from "./command-options.ts";
-import { channels, sendOf, sendOptions } from "./migrate-command-line.ts";
+import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
 
@@ -30,7 +32,7 @@ interface GuestFlags {
 }
 
 interface IntakeFlags {
-  readonly multifd?: number;
+  readonly parallel?: number;
   readonly maxRam: number;
 }
 
@@ -42,12 +44,17 @@ interface RunFlags extends AgentFlags, GuestFlags {
 
 interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
   readonly machine: ReceiveOptions["machine"];
+  readonly exitOnError: boolean;
   readonly store?: string;
   readonly uuid?: Uint8Array;
 }
 
+interface RestoreFlags extends AgentFlags, GuestFlags {
+  readonly maxRam: number;
+}
+
 interface RelayFlags extends AgentFlags, SendFlags {
-  readonly intakeMultifd?: number;
+  readonly intakeParallel?: number;
   readonly maxRam: number;
   readonly uuid?: Uint8Array;
   readonly json?: boolean;
@@ -71,12 +78,14 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
 
 /** `peregrine receive`. */
 export function defineReceive(command: Command, handlers: CommandHandlers, finish: Finish): Command {
-  return intakeOptions(guestOptions(agentOptions(command)), "--multifd <channels>")
+  return intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>")
     .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
     .argument(
       "<uri>",
-      "where to wait: tcp:HOST:PORT, with port 0 for any, or unix:PATH; file:PATH reads a file",
+      "where to wait: tcp:HOST:PORT, with port 0 for any, or unix:PATH; file:PATH reads a file; " +
+        "defer waits for the monitor's migrate-incoming to say where",
     )
+    .option("--no-exit-on-error", "stay for the monitor's clients when the guest could not be loaded")
     .addOption(
       new Option("--machine <kind>", "a WebAssembly program, or a virtual machine of QEMU that is held")
         .choices(["wasm", "image"])
@@ -89,17 +98,30 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
     });
 }
 
+/** `peregrine restore`: a guest is received from a file. */
+export function defineRestore(command: Command, handlers: CommandHandlers, finish: Finish): void {
+  guestOptions(agentOptions(command))
+    .description("Takes a guest from the file of peregrine checkpoint, and runs it. The file stays.")
+    .argument("<file>", "the file")
+    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem())
+    .action(async (file: string, given: RestoreFlags) => {
+      const uri = formatUri({ kind: "file", path: resolve(file), offset: 0 });
+      const flags: ReceiveFlags = { ...given, machine: "wasm", exitOnError: true };
+      finish(await handlers.receive(receiveOf(command, uri, flags)));
+    });
+}
+
 /** `peregrine relay`. */
 export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  sendOptions(intakeOptions(agentOptions(command), "--intake-multifd <channels>"))
+  sendOptions(intakeOptions(agentOptions(command), "--intake-parallel <channels>"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
     .argument("<in>", "where the source connects: tcp:HOST:PORT, with port 0 for any, or unix:PATH")
     .argument("<out>", "where the destination waits: tcp:HOST:PORT or unix:PATH")
     .addOption(uuidOption())
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {
-      const { maxRam, intakeMultifd, uuid, json = false } = given;
-      const options = { ...agentOf(given), channels: intakeMultifd ?? 0, maxRam, from, to, uuid, json };
+      const { maxRam, intakeParallel, uuid, json = false } = given;
+      const options = { ...agentOf(given), channels: intakeParallel ?? 0, maxRam, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
@@ -117,10 +139,14 @@ function guestOptions(command: Command): Command {
     .option("-S, --paused", "do not start the guest before `peregrine cont`");
 }
 
-/** @param multifd the flag that allows more connections: a relay has another one for sending. */
-function intakeOptions(command: Command, multifd: string): Command {
+/** @param parallel the flag that allows more connections: a relay has another one for sending. */
+function intakeOptions(command: Command, parallel: string): Command {
   return command
-    .option(multifd, "take so many more connections of the source, which sends pages on them", channels)
+    .option(
+      parallel,
+      "take so many more connections of the source, which sends pages on them",
+      value.channels,
+    )
     .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem());
 }
 
@@ -140,14 +166,15 @@ function guestOf({ dir = [], paused = false }: GuestFlags): GuestOptions {
 }
 
 function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
-  const { machine, store, uuid, multifd = 0, maxRam } = given;
-  const common: AgentCommandOptions & IntakeOptions = { ...agentOf(given), channels: multifd, maxRam };
+  const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
+  const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError };
+  const common = { ...agentOf(given), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
     if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
-    return { ...common, machine, uri, store, uuid };
+    return { ...common, machine, store, uuid };
   }
   if (store !== undefined) command.error("error: option '--store <directory>' is for --machine image");
   if (uuid !== undefined) command.error("error: option '--uuid <uuid>' is for --machine image");
-  return { ...common, ...guestOf(given), machine, uri };
+  return { ...common, ...guestOf(given), machine };
 }

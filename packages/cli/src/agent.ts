@@ -12,6 +12,7 @@ import type {
   CapabilityName,
   CapabilityState,
   Machine,
+  MigrateRequest,
   MigrationInfo,
   MigrationStatus,
   ParameterValues,
@@ -24,7 +25,7 @@ import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { parseUri } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
-import { imageReport } from "./agent-report.ts";
+import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport, MigrationCounters } from "./agent-report.ts";
 import { copyImage } from "./image-copy.ts";
 
@@ -50,6 +51,10 @@ export interface AgentOptions {
   readonly run: RunControl;
   /** The guest is to arrive by this; without it, it was made here. */
   readonly incoming?: IncomingMigration;
+  /** Multifd channels that a source opens, where the monitor says where it is awaited. Default: 0. */
+  readonly channels?: number;
+  /** Whether the agent ends when the guest could not be loaded. Default: true. */
+  readonly exitOnError?: boolean;
   /** Stays after the guest has moved away. */
   readonly keep: boolean;
 }
@@ -62,6 +67,8 @@ export class Agent implements AgentControl {
   readonly #machine: GuestMachine;
   readonly #run: RunControl;
   readonly #incoming: IncomingMigration | undefined;
+  readonly #channels: number;
+  #exitOnError: boolean;
   readonly #keep: boolean;
   readonly #outgoing: OutgoingMigration;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
@@ -70,11 +77,14 @@ export class Agent implements AgentControl {
   #outcomeRead = Promise.withResolvers<void>();
   #target: string | undefined;
 
-  constructor({ name, machine, run, incoming, keep }: AgentOptions) {
+  constructor(options: AgentOptions) {
+    const { name, machine, run, incoming, keep } = options;
     this.#name = name;
     this.#machine = machine;
     this.#run = run;
     this.#incoming = incoming;
+    this.#channels = options.channels ?? 0;
+    this.#exitOnError = options.exitOnError ?? true;
     this.#keep = keep;
     const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
@@ -97,8 +107,13 @@ export class Agent implements AgentControl {
 
   /** Whether the guest is known to be elsewhere: at a destination that has said so, or in a file on the disk. */
   get hasMoved(): boolean {
-    if (this.#outgoing.status !== "completed") return false;
+    if (this.#outgoing.status !== "completed" || this.#outgoing.copied) return false;
     return this.#outgoing.confirmed || (this.#target !== undefined && parseUri(this.#target).kind === "file");
+  }
+
+  /** Whether it ends when the guest could not be loaded. */
+  get exitsOnError(): boolean {
+    return this.#exitOnError;
   }
 
   /** Asks the agent to end. The first reason counts. */
@@ -138,11 +153,26 @@ export class Agent implements AgentControl {
     this.#end({ kind: "quit" });
   }
 
-  migrate(uri: string): void {
-    this.#outgoing.migrate(uri);
+  migrate(uri: string, request?: MigrateRequest): void {
+    this.#outgoing.migrate(uri, request);
     // Connecting happens afterwards, so nothing has ended yet.
     this.#target = uri;
     this.#outcomeRead = Promise.withResolvers();
+  }
+
+  /**
+   * Begins to wait for the guest, where the command line left that to the monitor.
+   * Errors: WRONG_STATE when no guest is to arrive; IN_PROGRESS; those of listening, after which another address
+   * can be tried.
+   */
+  async migrateIncoming(uri: string, exitOnError = this.#exitOnError): Promise<void> {
+    if (this.#incoming === undefined) {
+      throw new MigrationError("WRONG_STATE", "'-incoming' was not specified on the command line");
+    }
+    const { multifd } = this.#outgoing.queryCapabilities();
+    const multifdChannels = multifd ? this.#outgoing.queryParameters()["multifd-channels"] : this.#channels;
+    await this.#incoming.listen({ uri, multifdChannels });
+    this.#exitOnError = exitOnError;
   }
 
   /**
@@ -162,6 +192,10 @@ export class Agent implements AgentControl {
     } finally {
       this.#outgoing.removeBlocker(BEING_COPIED);
     }
+  }
+
+  switchOverNow(): void {
+    this.#outgoing.switchOverNow();
   }
 
   cancelMigration(): void {
@@ -197,6 +231,7 @@ export class Agent implements AgentControl {
     this.#outgoing.setCapabilities(
       Object.fromEntries(changes.map(({ capability, state }) => [capability, state])),
     );
+    this.#incoming?.acknowledgeSwitchover(this.#outgoing.queryCapabilities()["switchover-ack"]);
   }
 
   queryCapabilities(): CapabilityState[] {
@@ -226,6 +261,9 @@ export class Agent implements AgentControl {
       image: imageReport(this.#machine.summary),
       migration: this.#outgoing.query(),
       progress: this.#counters,
+      target: this.#target ?? null,
+      copied: this.#outgoing.copied,
+      arrival: arrivalReport(this.#incoming?.query()),
       moved: this.hasMoved,
       error: error === undefined ? null : { code: error.code, message: error.message },
       downtime: this.#outgoing.downtimeBreakdown ?? null,
@@ -267,6 +305,7 @@ export class Agent implements AgentControl {
       const result = await this.#incoming.done;
       // A relayed guest may have moved on although its source could not be told.
       if (result.kind === "failed" && this.#outgoing.status !== "completed") {
+        if (!this.#exitOnError) return;
         this.#end({ kind: "load-failed", error: result.error });
         return;
       }

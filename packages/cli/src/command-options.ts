@@ -1,5 +1,6 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import type { MultifdCompression } from "@peregrine/protocol";
+import type { MigrateRequest } from "@peregrine/shared-state";
 import type { InspectOptions } from "./inspect-options.ts";
 
 /** What every command that becomes an agent has. */
@@ -25,6 +26,14 @@ export interface IntakeOptions {
   readonly maxRam: number;
 }
 
+/** For a guest that is awaited. */
+export interface ArrivalOptions extends IntakeOptions {
+  /** Where it is awaited, or `defer`. */
+  readonly uri: string;
+  /** Whether the agent ends when the guest could not be loaded. */
+  readonly exitOnError: boolean;
+}
+
 /** How a guest is sent. */
 export interface SendOptions {
   /** Bytes per second; 0 is unlimited. */
@@ -32,6 +41,10 @@ export interface SendOptions {
   /** Milliseconds; undefined leaves what the agent has. */
   readonly downtime: number | undefined;
   readonly xbzrle: boolean;
+  /** Bytes of the pages that are kept for it, a power of two; undefined leaves what the agent has. */
+  readonly xbzrleCache: number | undefined;
+  /** Slows the guest down where it dirties more than can be sent. */
+  readonly autoConverge: boolean;
   /** Connections beside the first one; 0: none. */
   readonly channels: number;
   readonly compression: MultifdCompression;
@@ -52,15 +65,13 @@ export interface RunOptions extends AgentCommandOptions, GuestOptions {
   readonly migratable: boolean;
 }
 
-export interface ReceiveGuestOptions extends AgentCommandOptions, GuestOptions, IntakeOptions {
+export interface ReceiveGuestOptions extends AgentCommandOptions, GuestOptions, ArrivalOptions {
   readonly machine: "wasm";
-  readonly uri: string;
 }
 
 /** For a virtual machine that is kept here and does not run. */
-export interface ReceiveImageOptions extends AgentCommandOptions, IntakeOptions {
+export interface ReceiveImageOptions extends AgentCommandOptions, ArrivalOptions {
   readonly machine: "image";
-  readonly uri: string;
   readonly uuid: Uint8Array | undefined;
   /** Directory in which the image is kept, too. */
   readonly store: string | undefined;
@@ -76,10 +87,35 @@ export interface RelayOptions extends AgentCommandOptions, IntakeOptions {
   readonly json: boolean;
 }
 
+/** What is done about a migration that takes too long. */
+export interface TimeLimit {
+  readonly seconds: number;
+  /** `force`: stops the guest for what is left; `throttle`: slows it down. */
+  readonly action: "cancel" | "force" | "throttle";
+}
+
 export interface MigrateOptions {
   readonly name: string;
   readonly uri: string;
   readonly send: SendOptions;
+  readonly request: MigrateRequest;
+  readonly timeLimit: TimeLimit | undefined;
+  readonly json: boolean;
+}
+
+export interface CheckpointOptions {
+  readonly name: string;
+  /** Path of a new file. */
+  readonly file: string;
+  readonly storage: MigrateRequest["storage"];
+  /** The guest goes on here. */
+  readonly leaveRunning: boolean;
+  readonly json: boolean;
+}
+
+export interface InfoOptions {
+  /** Shows the last migration that ended, on whichever side. */
+  readonly completed: boolean;
   readonly json: boolean;
 }
 
@@ -89,9 +125,10 @@ export interface CommandHandlers {
   receive(options: ReceiveOptions): Promise<number>;
   relay(options: RelayOptions): Promise<number>;
   migrate(options: MigrateOptions): Promise<number>;
+  checkpoint(options: CheckpointOptions): Promise<number>;
   cancel(name: string): Promise<number>;
   inspect(options: InspectOptions): Promise<number>;
-  info(name: string, options: { readonly json: boolean }): Promise<number>;
+  info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
   stop(name: string): Promise<number>;
   cont(name: string): Promise<number>;

@@ -18,14 +18,13 @@ test("what was stored is given up when the source takes its guest back before it
   const incoming = new IncomingMigration({
     machine,
     runControl: run,
-    uri: `unix:${path}`,
     accept: async (how) => {
       await stored.keep(how);
       source.end();
       await incoming.done;
     },
   });
-  await incoming.listen();
+  await incoming.listen({ uri: `unix:${path}` });
   const source = connect({ path, allowHalfOpen: true });
   source.resume();
   source.write(virtualMachineStream({ returnPath: true }));

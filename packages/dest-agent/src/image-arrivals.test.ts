@@ -4,14 +4,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
-import { closeAll, imageListening, listening } from "../test/arrival.ts";
+import { closeAll, deferred, imageListening, listening } from "../test/arrival.ts";
 import type { ImageArrival } from "../test/arrival.ts";
 import { memoryOf, stoppedSource } from "../test/machines.ts";
 import { channelPieces, mainStream } from "../test/multifd-stream.ts";
 import type { ChannelItem } from "../test/multifd-stream.ts";
 import { CPU, ERA_2_0, pageOf, qemuStream, RTC, TODAY } from "../test/qemu-stream.ts";
 import { command, ramPart, TestStream } from "../test/stream-maker.ts";
-import { IncomingMigration } from "./index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "dest-agent-"));
 const stream = qemuStream();
@@ -39,7 +38,7 @@ async function expectFailed({ incoming, run }: ImageArrival, code: string, text:
   const result = await incoming.done;
   if (result.kind !== "failed") expect.fail("it was loaded");
   expect(result.error).toMatchObject({ code, message: expect.stringContaining(text) });
-  expect(run.state).toBe("internal-error");
+  expect(run.state).toBe("inmigrate");
 }
 
 describe("a virtual machine that arrives", () => {
@@ -261,10 +260,13 @@ describe("a file", () => {
     await expectFailed(arrival, "TRUNCATED", "The stream ended where a section type was expected");
   });
 
-  test("that is not there fails the migration", async () => {
-    const { image, run } = await imageListening();
-    const incoming = new IncomingMigration({ machine: image, runControl: run, uri: `file:${folder}/none` });
-    await expect(incoming.listen()).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+  test("that is not there can be followed by another one", async () => {
+    const { machine } = await stoppedSource();
+    const { incoming } = deferred();
+    const missing = incoming.listen({ uri: `file:${folder}/none` });
+    await expect(missing).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    await incoming.listen({ uri: `file:${write("there", (await TestStream.of(machine)).bytes)}` });
+    expect(await incoming.done).toMatchObject({ kind: "loaded" });
   });
 });
 

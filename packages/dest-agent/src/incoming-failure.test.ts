@@ -20,7 +20,7 @@ describe("a load that fails", () => {
     await expectFailed(arrival, "BAD_SECTION_ORDER", "The stream ended without section 'test-guest' (byte ");
     expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
     expect(await sender.ended).toBeUndefined();
-    expect(arrival.guest.run.state).toBe("internal-error");
+    expect(arrival.guest.run.state).toBe("inmigrate");
   });
 
   test("tells the source though it sends on and on", async () => {

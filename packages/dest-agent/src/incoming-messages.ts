@@ -3,6 +3,7 @@ import type {
   CarriedClosing,
   CarriedOpening,
   DeviceListing,
+  DriveAccess,
   RamAccess,
   StateValue,
 } from "@peregrine/shared-state";
@@ -15,6 +16,8 @@ export interface IncomingTask {
   readonly machine: AwaitedMachine;
   /** Multifd channels that the source opens; 0: it has none. */
   readonly multifdChannels: number;
+  /** One Int32, not 0 while a source is told that it can switch over, also if it does not wait for that. */
+  readonly switchoverAck: SharedArrayBuffer;
   readonly limits: Limits;
   /** The buffer of the IncomingStatistics. */
   readonly statistics: SharedArrayBuffer;
@@ -27,6 +30,7 @@ export type AwaitedMachine =
       /** What the configuration section has to name. */
       readonly machineType: string;
       readonly devices: readonly DeviceListing[];
+      readonly hasDrives: boolean;
     }
   | {
       readonly kind: "carried";
@@ -44,6 +48,8 @@ export type ThreadQuestion =
     }
   /** The early devices are loaded: guest memory exists now. */
   | { readonly kind: "open-ram" }
+  /** Contents of drives begin to come. */
+  | { readonly kind: "open-drives" }
   /** Of a carried machine: the list of RAM blocks was read. */
   | {
       readonly kind: "opened";
@@ -61,6 +67,8 @@ export type ThreadMessage =
   | ThreadQuestion
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "connected"; readonly peer: string }
+  /** How much of the first pass over the drives has come. */
+  | { readonly kind: "drives-progress"; readonly percent: number }
   /** The source has been told. The guest belongs to this side now. */
   | { readonly kind: "loaded" }
   /** The source has been told as far as it could be, and the channel is closed. */
@@ -68,10 +76,12 @@ export type ThreadMessage =
 
 /** What the main thread answers and tells. */
 export type MainMessage =
-  /** The answer to every question but `open-ram`. */
+  /** The answer to every question but these two. */
   | { readonly kind: "done" }
   /** The answer to `open-ram`. */
   | { readonly kind: "ram"; readonly access: RamAccess }
+  /** The answer to `open-drives`. */
+  | { readonly kind: "drives"; readonly access: DriveAccess }
   /** Unasked, once after `ram`: the machine needs nothing any more but the late devices. */
   | { readonly kind: "prepared" }
   /** The load cannot succeed any more. It is answered with `failed`. */

@@ -2,9 +2,10 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { closeAll, expectFailed, listening, refusal, TCP } from "../test/arrival.ts";
+import { closeAll, deferred, expectFailed, listening, refusal, TCP } from "../test/arrival.ts";
 import { destination, memoryOf, stoppedSource } from "../test/machines.ts";
 import type { Guest } from "../test/machines.ts";
+import { Sender } from "../test/sender.ts";
 import { TestStream } from "../test/stream-maker.ts";
 import { IncomingMigration } from "./index.ts";
 
@@ -173,7 +174,10 @@ describe("listening", () => {
 
   test("is refused a second time", async () => {
     const { incoming } = await listening();
-    expect((await refusal(incoming.listen())).code).toBe("IN_PROGRESS");
+    expect(await refusal(incoming.listen({ uri: TCP }))).toMatchObject({
+      code: "IN_PROGRESS",
+      message: "The incoming migration has already been started",
+    });
     expect(incoming.query().kind).toBe("listening");
   });
 
@@ -181,18 +185,28 @@ describe("listening", () => {
     ["fax:1", "UNKNOWN_SCHEME", "unknown migration protocol: fax:1"],
     ["tcp:nowhere", "BAD_ADDRESS", "error parsing address 'nowhere'"],
     [`unix:${join(folder, "no", "folder")}`, "LISTEN_FAILED", "Failed to listen on"],
-  ])("on %s fails the migration", async (uri, code, text) => {
-    const guest = destination();
-    const incoming = new IncomingMigration({ machine: guest.machine, runControl: guest.run, uri });
-    const error = await refusal(incoming.listen());
+  ])("on %s is refused, and can be tried on another address", async (uri, code, text) => {
+    const { guest, incoming } = deferred();
+    const error = await refusal(incoming.listen({ uri }));
     expect(error).toMatchObject({ code, message: expect.stringContaining(text) });
-    expect(await incoming.done).toMatchObject({ kind: "failed", error });
+    expect(incoming.query()).toEqual({ kind: "setup" });
+    expect(guest.run.state).toBe("inmigrate");
+    const sender = await Sender.connect(await incoming.listen({ uri: TCP }));
+    await sender.send(stream.bytes);
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+  });
+
+  test("is not tried again when a load has failed", async () => {
+    const { incoming, connect } = await listening();
+    await (await connect()).channel.end();
+    expect(await incoming.done).toMatchObject({ kind: "failed" });
+    expect((await refusal(incoming.listen({ uri: TCP }))).code).toBe("IN_PROGRESS");
   });
 
   test("is only done for a run state in which a guest can arrive", () => {
     const { machine, run } = destination();
     run.set("paused");
-    expect(() => new IncomingMigration({ machine, runControl: run, uri: TCP })).toThrow(
+    expect(() => new IncomingMigration({ machine, runControl: run })).toThrow(
       "No guest can arrive in run state 'paused'",
     );
   });
@@ -210,11 +224,18 @@ describe("close", () => {
   });
 
   test("before listen ends it too", async () => {
-    const guest = destination();
-    const incoming = new IncomingMigration({ machine: guest.machine, runControl: guest.run, uri: TCP });
+    const { incoming } = deferred();
     expect(incoming.query()).toEqual({ kind: "setup" });
     await incoming.close();
-    expect((await refusal(incoming.listen())).code).toBe("CANCELLED");
+    expect(await incoming.done).toMatchObject({ kind: "failed", error: { code: "CANCELLED" } });
+    expect((await refusal(incoming.listen({ uri: TCP }))).code).toBe("IN_PROGRESS");
+  });
+
+  test("while it begins to listen ends both", async () => {
+    const { incoming } = deferred();
+    const [refused] = await Promise.all([refusal(incoming.listen({ uri: TCP })), incoming.close()]);
+    expect(refused.code).toBe("CANCELLED");
+    expect(await incoming.done).toMatchObject({ kind: "failed", error: { code: "CANCELLED" } });
   });
 
   test("in the middle of a load tells the source", async () => {

@@ -24,12 +24,8 @@ export interface IncomingMigrationOptions {
   readonly machine: Machine;
   /** The machine's run state, which is `inmigrate`. */
   readonly runControl: RunControl;
-  /** Where to listen: `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. `file:PATH` is read at once. */
-  readonly uri: string;
   /** Whether a guest that ran at the source is started here. Default: as it is set in `runControl`. */
   readonly autostart?: boolean;
-  /** How many multifd channels the source opens, at most 255. Default: 0, it has none. */
-  readonly multifdChannels?: number;
   /** Default: DEFAULT_LIMITS. */
   readonly limits?: Limits;
   readonly channelOptions?: ChannelOptions;
@@ -44,10 +40,23 @@ export interface IncomingMigrationOptions {
    * that takes its guest back. Then `done` resolves, and what this comes to is ignored.
    */
   readonly accept?: (source: SourceExpectation) => Promise<void>;
+  /** Called once when the load has succeeded, before the guest runs: tells the network where it is now. */
+  readonly announce?: () => void;
+}
+
+/** Where a guest is awaited, and how. */
+export interface ListenOptions {
+  /** `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. `file:PATH` is read at once. */
+  readonly uri: string;
+  /** How many multifd channels the source opens, at most 255. Default: 0, it has none. */
+  readonly multifdChannels?: number;
 }
 
 type Phase =
+  /** Nothing was begun, or the last attempt to listen has failed. */
   | { readonly kind: "setup" }
+  /** The thread is about to listen. */
+  | { readonly kind: "opening" }
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "active"; readonly peer: string }
   /** The source is being told that it has lost its guest: nobody can call the load off any more. */
@@ -71,16 +80,20 @@ export class IncomingMigration {
   readonly #runControl: RunControl;
   readonly #opened: IncomingMigrationOptions["opened"];
   readonly #accept: IncomingMigrationOptions["accept"];
-  readonly #task: IncomingTask;
+  readonly #announce: IncomingMigrationOptions["announce"];
+  readonly #limits: Limits;
+  readonly #channelOptions: ChannelOptions;
   readonly #statistics = new IncomingStatistics();
+  readonly #switchoverAck = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #end = Promise.withResolvers<IncomingResult>();
-  readonly #listening = Promise.withResolvers<Address>();
+  /** Of the last attempt. */
+  #listening: PromiseWithResolvers<Address> | undefined;
   #phase: Phase = { kind: "setup" };
   #worker: Worker | undefined;
 
-  /** Errors: WRONG_STATE unless the run state is `inmigrate`; BAD_PARAMETER for the number of channels. */
+  /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
   constructor(options: IncomingMigrationOptions) {
-    const { machine, runControl, uri, autostart, limits, channelOptions } = options;
+    const { machine, runControl, autostart } = options;
     if (runControl.state !== "inmigrate") {
       throw new MigrationError("WRONG_STATE", `No guest can arrive in run state '${runControl.state}'`);
     }
@@ -90,31 +103,44 @@ export class IncomingMigration {
     this.#runControl = runControl;
     this.#opened = options.opened;
     this.#accept = options.accept;
-    this.#task = {
-      uri,
-      channelOptions: channelOptions ?? {},
-      machine: awaited(machine),
-      multifdChannels: requireChannels(options.multifdChannels ?? 0),
-      limits: limits ?? DEFAULT_LIMITS,
-      statistics: this.#statistics.buffer,
-    };
-    // Nobody needs to have called listen when it fails.
-    this.#listening.promise.catch(() => {});
+    this.#announce = options.announce;
+    this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#channelOptions = options.channelOptions ?? {};
     void this.#watchGuest();
   }
 
   /**
-   * Starts to listen. Resolves with the real address: the port that was taken for port 0.
-   * Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED, which fail the migration; IN_PROGRESS when called
-   * twice; CANCELLED when it was closed.
+   * Starts to listen. Resolves with the real address: the port that was taken for port 0. When that fails nothing
+   * has changed, and another address can be tried.
+   * Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED; BAD_PARAMETER for the number of channels; IN_PROGRESS when
+   * it was begun before; CANCELLED when it was closed meanwhile.
    */
-  listen(): Promise<Address> {
-    if (this.#worker !== undefined) {
-      const message = "The incoming migration has already been started";
-      return Promise.reject(new MigrationError("IN_PROGRESS", message));
+  async listen({ uri, multifdChannels = 0 }: ListenOptions): Promise<Address> {
+    if (this.#phase.kind !== "setup") {
+      throw new MigrationError("IN_PROGRESS", "The incoming migration has already been started");
     }
-    if (this.#phase.kind === "setup") this.#startThread();
-    return this.#listening.promise;
+    requireChannels(multifdChannels);
+    this.#phase = { kind: "opening" };
+    const listening = Promise.withResolvers<Address>();
+    this.#listening = listening;
+    this.#startThread({
+      uri,
+      channelOptions: this.#channelOptions,
+      machine: awaited(this.#machine),
+      multifdChannels,
+      switchoverAck: this.#switchoverAck.buffer,
+      limits: this.#limits,
+      statistics: this.#statistics.buffer,
+    });
+    return listening.promise;
+  }
+
+  /**
+   * Whether the source is told that it can switch over, also if it does not say that it waits for that: a QEMU
+   * does not, and one before 8.1 breaks off when it is told. Takes effect when the list of RAM blocks is read.
+   */
+  acknowledgeSwitchover(on: boolean): void {
+    Atomics.store(this.#switchoverAck, 0, Number(on));
   }
 
   query(): IncomingStatus {
@@ -123,6 +149,8 @@ export class IncomingMigration {
       case "setup":
       case "listening":
         return phase;
+      case "opening":
+        return { kind: "setup" };
       case "active":
       case "committed":
       case "arriving":
@@ -146,23 +174,20 @@ export class IncomingMigration {
     await this.done;
   }
 
-  #startThread(): void {
-    const worker = new Worker(THREAD_ENTRY, { workerData: this.#task, name: "incoming" });
+  #startThread(task: IncomingTask): void {
+    const worker = new Worker(THREAD_ENTRY, { workerData: task, name: "incoming" });
     this.#worker = worker;
     worker.on("message", (message: ThreadMessage) => {
-      this.#receive(message);
+      if (this.#worker === worker) this.#receive(message);
     });
-    worker.on("error", (error) => {
-      this.#threadEnded(MigrationError.from(error));
-    });
+    const ended = (error: MigrationError): void => {
+      // Once the source has been told, the thread only sees to the end of the channel.
+      if (this.#worker === worker && this.#phase.kind !== "arriving") void this.#fail(error);
+    };
+    worker.on("error", (error) => ended(MigrationError.from(error)));
     worker.on("exit", () => {
-      this.#threadEnded(new MigrationError("INTERNAL", "The incoming thread has ended unexpectedly"));
+      ended(new MigrationError("INTERNAL", "The incoming thread has ended unexpectedly"));
     });
-  }
-
-  #threadEnded(error: MigrationError): void {
-    // Once the source has been told, the thread only sees to the end of the channel.
-    if (this.#phase.kind !== "arriving") void this.#fail(error);
   }
 
   async #watchGuest(): Promise<void> {
@@ -174,8 +199,9 @@ export class IncomingMigration {
   #receive(message: ThreadMessage): void {
     switch (message.kind) {
       case "listening":
-        if (this.#phase.kind === "setup") this.#phase = message;
-        this.#listening.resolve(message.address);
+        if (this.#phase.kind !== "opening") return;
+        this.#phase = message;
+        this.#listening?.resolve(message.address);
         return;
       case "connected":
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
@@ -248,6 +274,7 @@ export class IncomingMigration {
   #abort(error: MigrationError): void {
     switch (this.#phase.kind) {
       case "setup":
+      case "opening":
       case "listening":
       case "active":
         this.#phase = { kind: "stopping", error };
@@ -282,7 +309,7 @@ export class IncomingMigration {
   /** What follows a load that succeeded, in this order. */
   async #arrive(): Promise<void> {
     this.#post({ kind: "close-channel" });
-    // The guest's network interfaces are announced here, before it runs. No machine has one yet.
+    this.#announce?.();
     // The disks are taken over here, before the guest can write to them. No machine has one yet.
     await this.#runControl.arrive();
   }
@@ -290,6 +317,12 @@ export class IncomingMigration {
   async #fail(consequence: MigrationError): Promise<void> {
     const phase = this.#phase;
     if (phase.kind === "failing" || phase.kind === "ended") return;
+    if (phase.kind === "opening") {
+      this.#worker = undefined;
+      this.#phase = { kind: "setup" };
+      this.#listening?.reject(consequence);
+      return;
+    }
     const error = phase.kind === "stopping" ? phase.error : consequence;
     this.#phase = { kind: "failing", error };
     this.#statistics.ended();
@@ -300,13 +333,12 @@ export class IncomingMigration {
       // Why the load failed matters more than what went wrong in tidying up after it.
       process.emitWarning(MigrationError.from(cause));
     }
-    if (this.#runControl.state === "inmigrate") this.#runControl.set("internal-error");
     this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
   }
 
   #conclude(result: IncomingResult): void {
     this.#phase = { kind: "ended", result };
-    if (result.kind === "failed") this.#listening.reject(result.error);
+    if (result.kind === "failed") this.#listening?.reject(result.error);
     this.#end.resolve(result);
   }
 }
@@ -316,8 +348,8 @@ function awaited({ type, devices, intake }: Machine): AwaitedMachine {
   return { kind: "described", machineType: type, devices: devices.descriptions() };
 }
 
-function requireChannels(channels: number): number {
-  if (Number.isInteger(channels) && channels >= 0 && channels <= MAX_MULTIFD_CHANNELS) return channels;
+function requireChannels(channels: number): void {
+  if (Number.isInteger(channels) && channels >= 0 && channels <= MAX_MULTIFD_CHANNELS) return;
   const text = `Parameter 'multifd_channels' expects a value between 1 and ${MAX_MULTIFD_CHANNELS}`;
   throw new MigrationError("BAD_PARAMETER", text);
 }

@@ -4,7 +4,7 @@ import { RunControl } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 import { expect } from "vitest";
 import { IncomingMigration } from "../src/index.ts";
-import type { IncomingMigrationOptions } from "../src/index.ts";
+import type { IncomingMigrationOptions, ListenOptions } from "../src/index.ts";
 import { destination } from "./machines.ts";
 import type { Guest } from "./machines.ts";
 import { Sender } from "./sender.ts";
@@ -28,7 +28,10 @@ export interface ImageArrival extends Listening {
   readonly run: RunControl;
 }
 
-export interface Preparation extends Partial<IncomingMigrationOptions> {
+/** Default of `uri`: {@link TCP}. */
+export type ArrivalOptions = Partial<IncomingMigrationOptions & ListenOptions>;
+
+export interface Preparation extends ArrivalOptions {
   /** Changes the machine before anything happens. */
   readonly prepare?: (guest: Guest) => void;
 }
@@ -43,26 +46,38 @@ export async function closeAll(): Promise<void> {
   }
 }
 
+/** A destination that was not told yet where to listen. */
+export function deferred(): { readonly guest: Guest; readonly incoming: IncomingMigration } {
+  const guest = destination();
+  const incoming = new IncomingMigration({ machine: guest.machine, runControl: guest.run });
+  opened.push({ incoming, senders: [] });
+  return { guest, incoming };
+}
+
 export async function listening({ prepare, ...options }: Preparation = {}): Promise<Arrival> {
   const guest = destination();
   prepare?.(guest);
   return {
     guest,
-    ...(await listen({ machine: guest.machine, runControl: guest.run, uri: TCP, ...options })),
+    ...(await listen({ machine: guest.machine, runControl: guest.run, ...options })),
   };
 }
 
-export async function imageListening(options: Partial<IncomingMigrationOptions> = {}): Promise<ImageArrival> {
+export async function imageListening(options: ArrivalOptions = {}): Promise<ImageArrival> {
   const image = new ImageMachine();
   const run = new RunControl(image, { initial: "inmigrate", autostart: false });
-  return { image, run, ...(await listen({ machine: image, runControl: run, uri: TCP, ...options })) };
+  return { image, run, ...(await listen({ machine: image, runControl: run, ...options })) };
 }
 
-async function listen(options: IncomingMigrationOptions): Promise<Listening> {
+async function listen({
+  uri = TCP,
+  multifdChannels = 0,
+  ...options
+}: IncomingMigrationOptions & Partial<ListenOptions>): Promise<Listening> {
   const incoming = new IncomingMigration(options);
   const senders: Sender[] = [];
   opened.push({ incoming, senders });
-  const address = await incoming.listen();
+  const address = await incoming.listen({ uri, multifdChannels });
   const connect = async (): Promise<Sender> => {
     const sender = await Sender.connect(address);
     senders.push(sender);

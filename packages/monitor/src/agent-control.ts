@@ -66,6 +66,11 @@ export interface AgentControl {
   migrate(uri: string, request?: MigrateRequest): MaybePromise<void>;
   /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
   switchOverNow(): MaybePromise<void>;
+  /**
+   * Begins to wait for a guest; resolves when it listens. `exitOnError`: whether the agent ends when the guest could
+   * not be loaded. Default: as the command line said.
+   */
+  migrateIncoming(uri: string, exitOnError?: boolean): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
   copy(uri: string): MaybePromise<void>;
   /** Does nothing when no migration is under way. */

@@ -62,6 +62,29 @@ describe("the commands about the migration", () => {
     expect(agent.calls).toEqual([["migrate", uri]]);
   });
 
+  test("wait for a guest", async () => {
+    const addr = { transport: "socket", type: "inet", host: "127.0.0.1", port: "0" };
+    expect(await run("migrate-incoming", { uri: "unix:/x" })).toEqual({});
+    await run("migrate-incoming", { channels: [channel(addr)], "exit-on-error": false });
+    expect(agent.calls).toEqual([
+      ["migrateIncoming", "unix:/x", undefined],
+      ["migrateIncoming", "tcp:127.0.0.1:0", false],
+    ]);
+  });
+
+  test.each([
+    [{}, "need either 'uri' or 'channels' argument"],
+    [{ uri: "unix:/x", channels: [channel(UNIX)] }, "need either 'uri' or 'channels' argument"],
+    [{ uri: 3 }, "Invalid parameter type for 'uri', expected: string"],
+    [
+      { uri: "unix:/x", "exit-on-error": "no" },
+      "Invalid parameter type for 'exit-on-error', expected: boolean",
+    ],
+    [{ uri: "unix:/x", bogus: 1 }, "Parameter 'bogus' is unexpected"],
+  ])("do not wait for a guest with %j", async (args, message) => {
+    await expect(run("migrate-incoming", args)).rejects.toMatchObject({ code: "BAD_PARAMETER", message });
+  });
+
   test("resume nothing", async () => {
     await expect(run("migrate", { uri: "unix:/x", resume: true })).rejects.toMatchObject({
       code: "WRONG_STATE",

@@ -3,6 +3,7 @@ import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
 import type { Command, CommandTable } from "./command.ts";
 import { capabilityCommands } from "./commands/capabilities.ts";
 import { guestCommands } from "./commands/guest.ts";
+import { incomingCommands } from "./commands/incoming.ts";
 import { migrateCommands } from "./commands/migrate.ts";
 import { outgoingCommands } from "./commands/outgoing.ts";
 import { parameterCommands } from "./commands/parameters.ts";
@@ -14,6 +15,7 @@ const GROUPS: readonly ((agent: AgentControl) => readonly Command[])[] = [
   guestCommands,
   migrateCommands,
   outgoingCommands,
+  incomingCommands,
   parameterCommands,
   capabilityCommands,
   peregrineCommands,

@@ -63,6 +63,11 @@ export class FakeAgent implements AgentControl {
     this.emit({ name: "MIGRATION_PASS", data: { pass: 1 } });
   }
 
+  migrateIncoming(uri: string, exitOnError?: boolean): void {
+    this.calls.push(["migrateIncoming", uri, exitOnError]);
+    if (this.refusal !== undefined) throw this.refusal;
+  }
+
   copy(uri: string): void {
     this.calls.push(["copy", uri]);
     if (this.refusal !== undefined) throw this.refusal;

@@ -8,13 +8,14 @@ import type { ReceiveImageOptions } from "../command-options.ts";
 import { ImageStore } from "../image-store.ts";
 import { StoredImage } from "../stored-image.ts";
 import { heldImage } from "../machines.ts";
+import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
 import { withClaim } from "./with-claim.ts";
 
 /** Takes a virtual machine and holds it until it is sent on. */
 export function receiveImage(options: ReceiveImageOptions): Promise<number> {
-  const { name, keep, monitors, uuid } = options;
+  const { name, uri, channels, keep, monitors, uuid, exitOnError } = options;
   return withClaim(name, "image", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
     const stored =
@@ -25,28 +26,35 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      uri: file === undefined ? options.uri : `file:${file}`,
-      multifdChannels: file === undefined ? options.channels : 0,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: options.maxRam },
       ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
     });
-    const agent = new Agent({ name: claim.name, machine, run, incoming, keep });
+    const agent = new Agent({ name: claim.name, machine, run, keep, incoming, channels, exitOnError });
     stored?.follow(agent);
+    void sayWhatFailed(incoming, agent);
+    const loaded = followLoad(claim.name, incoming, stored);
     const begin = async (): Promise<void> => {
-      const address = formatUri(await incoming.listen());
-      const how = file === undefined ? "awaited on" : "taken from";
-      say(`Guest '${claim.name}' is ${how} ${address}`);
-      void sayWhenHeld(claim.name, incoming);
+      if (file === undefined) {
+        await awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
+        return;
+      }
+      say(`Guest '${claim.name}' is taken from ${formatUri(await incoming.listen({ uri: `file:${file}` }))}`);
     };
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
-    if ((await incoming.done).kind === "failed") await stored?.loadFailed();
+    await loaded;
     await stored?.settled();
     reportEnd(end, agent);
     return exitStatus(end);
   });
 }
 
-async function sayWhenHeld(name: string, incoming: IncomingMigration): Promise<void> {
+/** Resolves when the load has ended, and what it has left on the disk is right. */
+async function followLoad(
+  name: string,
+  incoming: IncomingMigration,
+  stored: StoredImage | undefined,
+): Promise<void> {
   const result = await incoming.done;
   if (result.kind === "loaded") say(`Guest '${name}' is held here`);
+  else await stored?.loadFailed();
 }

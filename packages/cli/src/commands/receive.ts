@@ -1,11 +1,11 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
 import { DEFAULT_LIMITS } from "@peregrine/protocol";
-import { formatUri } from "@peregrine/transport";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
+import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
@@ -17,20 +17,17 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 }
 
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
-  const { name, uri, directories, keep, monitors, paused, channels, maxRam } = options;
+  const { name, uri, directories, keep, monitors, paused, channels, maxRam, exitOnError } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
     const { machine, run } = incomingMachine(directories, !paused);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      uri,
-      multifdChannels: channels,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
     });
-    const agent = new Agent({ name: claim.name, machine, run, incoming, keep });
-    const begin = async (): Promise<void> => {
-      say(`Guest '${claim.name}' is awaited on ${formatUri(await incoming.listen())}`);
-    };
+    const agent = new Agent({ name: claim.name, machine, run, keep, incoming, channels, exitOnError });
+    void sayWhatFailed(incoming, agent);
+    const begin = (): Promise<void> => awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);

@@ -1,6 +1,5 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
 import { DEFAULT_LIMITS } from "@peregrine/protocol";
-import { formatUri } from "@peregrine/transport";
 import { absoluteUri } from "../absolute-uri.ts";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
@@ -9,6 +8,7 @@ import type { RelayOptions } from "../command-options.ts";
 import { heldImage } from "../machines.ts";
 import { Relay } from "../relay.ts";
 import { settingsOf } from "../send-settings.ts";
+import { awaitGuest } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
@@ -23,8 +23,6 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      uri: from,
-      multifdChannels: channels,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
@@ -35,9 +33,8 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     agent.outgoing.setParameters(parameters);
     relay.connect(agent, incoming);
     const watch = watchMigration(agent, json);
-    const begin = async (): Promise<void> => {
-      say(`Guest '${claim.name}' is awaited on ${formatUri(await incoming.listen())}`);
-    };
+    const begin = (): Promise<void> =>
+      awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels });
     try {
       const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
       reportEnd(end, agent);
