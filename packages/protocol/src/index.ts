@@ -101,6 +101,7 @@ export {
 } from "./refusals.ts";
 export { encodeReturnMessage } from "./return-encode.ts";
 export { ReturnPathDecoder } from "./return-path.ts";
+export { encodeSelfAnnounce, parseMac } from "./self-announce.ts";
 export { StreamDecoder } from "./stream-decoder.ts";
 export type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";
 export type {
