@@ -102,9 +102,9 @@ test("only a virtual machine can be inspected by its name", async () => {
 test.each([
   { send: [], take: [] },
   { send: ["--xbzrle"], take: [] },
-  { send: ["--multifd", "2"], take: ["--multifd", "2"] },
-  { send: ["--multifd", "3", "--compression", "zlib"], take: ["--multifd", "3"] },
-  { send: ["--multifd", "1", "--compression", "zstd"], take: ["--multifd", "1"] },
+  { send: ["--parallel", "2"], take: ["--parallel", "2"] },
+  { send: ["--parallel", "3,zlib"], take: ["--parallel", "3"] },
+  { send: ["--parallel", "1,zstd"], take: ["--parallel", "1"] },
 ])("a virtual machine that was sent on with $send is the same", async ({ send, take }) => {
   const agent = await holdImage("vm");
   const before = await contentsOf("vm");
@@ -195,11 +195,11 @@ test("a source that does not wait loses nothing when its guest cannot be stored"
   await agent.printed("stderr", /is held here/u);
 });
 
-test.each([{ options: [] }, { options: ["--xbzrle", "--bandwidth", "4M"] }, { options: ["--multifd", "2"] }])(
+test.each([{ options: [] }, { options: ["--xbzrle", "--bandwidth", "4M"] }, { options: ["--parallel", "2"] }])(
   "a relay with $options hands on what it gets, and answers the source when the destination has it",
   async ({ options }) => {
     await holdImage("vm");
-    await receiveImage("vm-2", ...(options.includes("--multifd") ? ["--multifd", "2"] : []));
+    await receiveImage("vm-2", ...(options.includes("--parallel") ? ["--parallel", "2"] : []));
     const relay = peregrine.start("relay", socketOf("r"), socketOf("vm-2"), "--name", "r", ...options);
     await relay.printed("stderr", /is awaited on/u);
     expect(await migrateFromQemu("r", { returnPath: true })).toEqual(ACCEPTED);

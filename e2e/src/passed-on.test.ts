@@ -43,9 +43,9 @@ async function moveTo(
 describe("a program that runs is passed on", () => {
   it.each([
     { send: ["--xbzrle"], take: [] },
-    { send: ["--multifd", "2"], take: ["--multifd", "2"] },
-    { send: ["--multifd", "3", "--compression", "zlib"], take: ["--multifd", "3"] },
-    { send: ["--multifd", "1", "--compression", "zstd"], take: ["--multifd", "1"] },
+    { send: ["--parallel", "2"], take: ["--parallel", "2"] },
+    { send: ["--parallel", "3,zlib"], take: ["--parallel", "3"] },
+    { send: ["--parallel", "1,zstd"], take: ["--parallel", "1"] },
   ])("with $send", async ({ send, take }) => {
     await passOn(async (host, source) => {
       const { agent, uri } = await host.receive("tcp", take);

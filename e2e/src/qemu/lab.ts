@@ -64,7 +64,7 @@ export class Lab {
     { channels = 0, transport = "unix" }: Expected,
     options: readonly string[] = [],
   ): ReturnType<Host["receive"]> {
-    const multifd = channels === 0 ? [] : ["--multifd", `${channels}`];
+    const multifd = channels === 0 ? [] : ["--parallel", `${channels}`];
     return this.host.receive(transport, ["--machine", "image", ...multifd, ...options]);
   }
 
@@ -76,7 +76,7 @@ export class Lab {
   ): Promise<{ readonly agent: PeregrineProcess; readonly uri: string }> {
     const name = "relay";
     const from = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${join(this.directory, name)}`;
-    const multifd = channels === 0 ? [] : ["--intake-multifd", `${channels}`];
+    const multifd = channels === 0 ? [] : ["--intake-parallel", `${channels}`];
     const agent = this.host.start(["relay", from, to, "--name", name, ...multifd, ...options], name);
     const [, uri] = await agent.until("stderr", /is awaited on (\S+)/);
     return { agent, uri: uri! };

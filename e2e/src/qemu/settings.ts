@@ -77,7 +77,7 @@ function multifdIntake(compression: Compression, capabilities: readonly string[]
 function multifdOutgoing(compression: Compression): Outgoing {
   return {
     name: `multifd ${compression}`,
-    options: ["--multifd", `${CHANNELS}`, "--compression", compression],
+    options: ["--parallel", `${CHANNELS},${compression}`],
     destination: { capabilities: ["multifd"], parameters: multifdParameters(compression) },
     outcome: MOVED,
   };

@@ -1,7 +1,8 @@
-import { agentEvents, createCommands, QmpServer } from "@peregrine/monitor";
+import { agentEvents, createCommands, HumanMonitor, MonitorServer } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
+import { leaveRecord } from "./completed-record.ts";
 import type { HostSignals } from "./host-signals.ts";
 import type { NameClaim } from "./registry.ts";
 import { MONITOR_VERSION } from "./version.ts";
@@ -24,8 +25,10 @@ export interface AgentProcessOptions {
  */
 export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
   const { agent, claim, signals, begin } = options;
-  const monitor = new QmpServer({
-    commands: createCommands(agent, MONITOR_VERSION),
+  const commands = createCommands(agent, MONITOR_VERSION);
+  const monitor = new MonitorServer({
+    commands,
+    human: new HumanMonitor({ agent, commands, version: MONITOR_VERSION }),
     events: agentEvents(agent),
     version: MONITOR_VERSION,
   });
@@ -39,12 +42,13 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     return end;
   } finally {
     await agent.settle();
+    await leaveRecord(claim.record, agent.report());
     await monitor.close();
     await agent.dispose();
   }
 }
 
-async function listenOnMore(monitor: QmpServer, { monitors, say }: AgentProcessOptions): Promise<void> {
+async function listenOnMore(monitor: MonitorServer, { monitors, say }: AgentProcessOptions): Promise<void> {
   for (const uri of monitors) say(`The monitor listens on ${formatUri(await monitor.listen(uri))}`);
 }
 

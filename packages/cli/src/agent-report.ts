@@ -1,7 +1,9 @@
+import type { IncomingProgress, IncomingStatus } from "@peregrine/dest-agent";
 import type { ImageSummary } from "@peregrine/machine-image";
 import type { AgentInfo } from "@peregrine/monitor";
 import type { ErrorCode } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
+import type { RamInfo } from "@peregrine/shared-state";
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
 import * as v from "valibot";
 
@@ -45,6 +47,12 @@ export interface AgentReport extends AgentInfo {
   readonly image: ImageReport | null;
   /** Null before the first migration. */
   readonly progress: MigrationCounters | null;
+  /** Where the guest was sent last; null before the first migration. */
+  readonly target: string | null;
+  /** Whether that made a copy, and the guest has stayed here. */
+  readonly copied: boolean;
+  /** How the guest came here; null for one that was started here, and before it has arrived. */
+  readonly arrival: IncomingProgress | null;
   /** Whether the guest is known to be elsewhere: at a destination that has said so, or in a file. */
   readonly moved: boolean;
   /** Why the last migration failed. */
@@ -59,6 +67,19 @@ export function imageReport(summary: ImageSummary | undefined): ImageReport | nu
   const contents = summary.pagesWithContents * PAGE_SIZE;
   return { contents, devices: devices ?? null, runState: runState ?? null };
 }
+
+export function arrivalReport(incoming: IncomingStatus | undefined): IncomingProgress | null {
+  return incoming?.kind === "loaded" ? incoming.progress : null;
+}
+
+const Arrival = v.object({
+  bytes: v.number(),
+  pages: v.number(),
+  zeroPages: v.number(),
+  totalTime: v.number(),
+  lateDevicesTime: v.number(),
+  startTime: v.number(),
+} satisfies Record<keyof IncomingProgress, unknown>);
 
 const Image = v.object({
   contents: v.number(),
@@ -90,6 +111,16 @@ const Downtime = v.object({
   total: v.number(),
 } satisfies Record<keyof DowntimeBreakdown, unknown>);
 
+const SentRam = v.looseObject({
+  transferred: v.number(),
+  total: v.number(),
+  normal: v.number(),
+  duplicate: v.number(),
+  mbps: v.number(),
+  "precopy-bytes": v.number(),
+  "downtime-bytes": v.number(),
+} satisfies { readonly [N in keyof RamInfo]?: unknown });
+
 /** An {@link AgentReport} as a client reads it: what it does not know is kept. */
 export const ReceivedReport = v.looseObject({
   name: v.nullable(v.string()),
@@ -102,12 +133,19 @@ export const ReceivedReport = v.looseObject({
   memory: v.number(),
   image: v.nullable(Image),
   migration: v.looseObject({
-    status: v.optional(v.picklist(["setup", "active", "pre-switchover", "device", "completed", "failed", "cancelled"])),
+    status: v.optional(
+      v.picklist(["setup", "active", "pre-switchover", "device", "completed", "failed", "cancelled"]),
+    ),
     "total-time": v.optional(v.number()),
     downtime: v.optional(v.number()),
+    "setup-time": v.optional(v.number()),
+    ram: v.optional(SentRam),
     "error-desc": v.optional(v.string()),
   }),
   progress: v.nullable(Counters),
+  target: v.nullable(v.string()),
+  copied: v.boolean(),
+  arrival: v.nullable(Arrival),
   moved: v.boolean(),
   error: v.nullable(v.object({ code: v.string(), message: v.string() })),
   downtime: v.nullable(Downtime),

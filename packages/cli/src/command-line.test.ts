@@ -26,6 +26,7 @@ function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandler
     "receive",
     "relay",
     "migrate",
+    "checkpoint",
     "inspect",
     "cancel",
     "info",
@@ -117,7 +118,14 @@ test("the daemons take the same options without a command", async () => {
   });
 });
 
-const RECEIVE_DEFAULTS = { name: undefined, monitors: [], keep: false, channels: 0, maxRam: totalmem() };
+const RECEIVE_DEFAULTS = {
+  name: undefined,
+  monitors: [],
+  keep: false,
+  channels: 0,
+  maxRam: totalmem(),
+  exitOnError: true,
+};
 
 test("receive waits for a program unless it is told to hold a virtual machine", async () => {
   expect((await parsed(["receive", "tcp:h:1"])).args).toEqual([
@@ -126,7 +134,7 @@ test("receive waits for a program unless it is told to hold a virtual machine", 
   expect((await parsed(["receive", "tcp:h:1", "--machine", "image"])).args).toEqual([
     { ...RECEIVE_DEFAULTS, machine: "image", uri: "tcp:h:1", store: undefined, uuid: undefined },
   ]);
-  const options = ["--store", "/s", "--multifd", "4", "--max-ram", "1.5G", "--uuid", UUID_TEXT];
+  const options = ["--store", "/s", "--parallel", "4", "--max-ram", "1.5G", "--uuid", UUID_TEXT];
   expect((await parsed(["receive", "tcp:h:1", "--machine", "image", ...options])).args).toEqual([
     {
       ...RECEIVE_DEFAULTS,
@@ -140,10 +148,20 @@ test("receive waits for a program unless it is told to hold a virtual machine", 
   ]);
 });
 
+test.each(["wasm", "image"])(
+  "receive of a %s can wait for its address, and survive a failure",
+  async (kind) => {
+    const { args } = await parsed(["receive", "defer", "--machine", kind, "--no-exit-on-error"]);
+    expect(args[0]).toMatchObject({ machine: kind, uri: "defer", exitOnError: false });
+  },
+);
+
 const SEND_DEFAULTS = {
   bandwidth: 0,
   downtime: undefined,
   xbzrle: false,
+  xbzrleCache: undefined,
+  autoConverge: false,
   channels: 0,
   compression: "none",
   returnPath: true,
@@ -153,18 +171,26 @@ const SEND_DEFAULTS = {
 test("migrate is unlimited and leaves the downtime alone unless told otherwise", async () => {
   const guest = { name: "web", uri: "tcp:h:1" };
   expect((await parsed(["migrate", "web", "tcp:h:1"])).args).toEqual([
-    { ...guest, send: SEND_DEFAULTS, json: false },
+    { ...guest, send: SEND_DEFAULTS, request: { paused: false }, timeLimit: undefined, json: false },
   ]);
   const options = ["--bandwidth", "64M", "--downtime", "300", "--json"];
   expect((await parsed(["migrate", "web", "tcp:h:1", ...options])).args).toEqual([
-    { ...guest, send: { ...SEND_DEFAULTS, bandwidth: 64 * 2 ** 20, downtime: 300 }, json: true },
+    {
+      ...guest,
+      send: { ...SEND_DEFAULTS, bandwidth: 64 * 2 ** 20, downtime: 300 },
+      request: { paused: false },
+      timeLimit: undefined,
+      json: true,
+    },
   ]);
 });
 
 test.each([
   [["--xbzrle"], { xbzrle: true }],
-  [["--multifd", "3"], { channels: 3 }],
-  [["--multifd", "3", "--compression", "zstd"], { channels: 3, compression: "zstd" }],
+  [["--xbzrle=100M"], { xbzrle: true, xbzrleCache: 64 << 20 }],
+  [["--auto-converge"], { autoConverge: true }],
+  [["--parallel", "3"], { channels: 3 }],
+  [["--parallel", "3,zstd"], { channels: 3, compression: "zstd" }],
   [["--no-return-path"], { returnPath: false }],
   [["--mapped-ram"], { mappedRam: true }],
 ])("migrate %j", async (options, send) => {
@@ -172,8 +198,40 @@ test.each([
   expect(args[0]).toMatchObject({ send: { ...SEND_DEFAULTS, ...send } });
 });
 
+test.each([
+  [["--paused"], { request: { paused: true } }],
+  [["--copy-storage", "all"], { request: { storage: "all" } }],
+  [["--copy-storage", "inc"], { request: { storage: "inc" } }],
+  [["--timeout", "20", "--on-timeout", "force"], { timeLimit: { seconds: 20, action: "force" } }],
+])("migrate %j, besides how it is sent", async (options, expected) => {
+  expect((await parsed(["migrate", "web", "tcp:h:1", ...options])).args[0]).toMatchObject(expected);
+});
+
+test("the word behind --xbzrle is an argument", async () => {
+  const { args } = await parsed(["migrate", "--xbzrle", "web", "tcp:h:1"]);
+  expect(args[0]).toMatchObject({ name: "web", uri: "tcp:h:1", send: { xbzrle: true } });
+  const run = await parsed(["run", "a.wasm", "--", "--xbzrle"]);
+  expect(run.args[0]).toMatchObject({ args: ["--xbzrle"] });
+});
+
+test("checkpoint writes a new file, restore receives from it", async () => {
+  expect(await parsed(["checkpoint", "web", "x"])).toEqual({
+    command: "checkpoint",
+    args: [{ name: "web", file: "x", storage: undefined, leaveRunning: false, json: false }],
+  });
+  const flags = ["--leave-running", "--copy-storage", "inc", "--json"];
+  expect(await parsed(["checkpoint", "web", "x", ...flags])).toEqual({
+    command: "checkpoint",
+    args: [{ name: "web", file: "x", storage: "inc", leaveRunning: true, json: true }],
+  });
+  expect(await parsed(["restore", "x", "--name", "web", "-S"])).toMatchObject({
+    command: "receive",
+    args: [{ machine: "wasm", uri: `file:${process.cwd()}/x`, name: "web", paused: true }],
+  });
+});
+
 test("relay takes what receive and migrate take, with a flag of its own for each direction's connections", async () => {
-  const options = ["--multifd", "2", "--intake-multifd", "5", "--uuid", UUID_TEXT, "--bandwidth", "1M"];
+  const options = ["--parallel", "2", "--intake-parallel", "5", "--uuid", UUID_TEXT, "--bandwidth", "1M"];
   expect((await parsed(["relay", "tcp:h:1", "unix:/b", ...options])).args).toEqual([
     {
       ...RECEIVE_DEFAULTS,
@@ -188,8 +246,8 @@ test("relay takes what receive and migrate take, with a flag of its own for each
 });
 
 test.each([
-  [["info", "web", "--json"], "info", ["web", { json: true }]],
-  [["info", "web"], "info", ["web", { json: false }]],
+  [["info", "web", "--json"], "info", ["web", { completed: false, json: true }]],
+  [["info", "web", "--completed"], "info", ["web", { completed: true, json: false }]],
   [["list"], "list", [{ json: false }]],
   [["cancel", "web"], "cancel", ["web"]],
   [["stop", "web"], "stop", ["web"]],
@@ -222,11 +280,20 @@ test.each([
   [["receive", "tcp::1", "--machine", "image", "--dir", "/a::/b"], "'--dir <HOST::GUEST>'"],
   [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],
-  [["receive", "tcp::1", "--multifd", "256"], "'--multifd <channels>'"],
+  [["receive", "tcp::1", "--parallel", "256"], "'--parallel <channels>'"],
   [["relay", "tcp::1"], "'out'"],
-  [["relay", "tcp::1", "tcp::2", "--xbzrle", "--multifd", "2"], "'--xbzrle'"],
-  [["migrate", "web", "tcp:h:1", "--compression", "zstd"], "'--compression <method>'"],
-  [["migrate", "web", "tcp:h:1", "--multifd", "2", "--compression", "gzip"], "'--compression <method>'"],
+  [["relay", "tcp::1", "tcp::2", "--xbzrle", "--parallel", "2"], "'--xbzrle'"],
+  [["migrate", "web", "tcp:h:1", "--parallel", "2,gzip"], "'--parallel <channels>'"],
+  [["migrate", "web", "tcp:h:1", "--parallel", "0,zstd"], "'--parallel <channels>'"],
+  [["migrate", "web", "tcp:h:1", "--parallel", "256"], "'--parallel <channels>'"],
+  [["migrate", "web", "tcp:h:1", "--xbzrle=1k"], "'--xbzrle [=CACHE]'"],
+  [["migrate", "web", "tcp:h:1", "--timeout", "5"], "'--on-timeout <action>'"],
+  [["migrate", "web", "tcp:h:1", "--on-timeout", "force"], "'--timeout <seconds>'"],
+  [["migrate", "web", "tcp:h:1", "--timeout", "0", "--on-timeout", "force"], "'--timeout <seconds>'"],
+  [["migrate", "web", "tcp:h:1", "--timeout", "5", "--on-timeout", "wait"], "'--on-timeout <action>'"],
+  [["migrate", "web", "tcp:h:1", "--copy-storage", "some"], "'--copy-storage <what>'"],
+  [["checkpoint", "web"], "'file'"],
+  [["restore"], "'file'"],
   [["migrate", "web"], "'uri'"],
   [["migrate", "../x", "tcp:h:1"], "name"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "64Q"], "'--bandwidth <bytes>'"],

@@ -1,10 +1,10 @@
 import { MigrationError } from "@peregrine/protocol";
 import { Command, CommanderError } from "commander";
 import type { OutputConfiguration } from "commander";
-import { defineReceive, defineRelay, defineRun } from "./agent-command-line.ts";
+import { defineReceive, defineRelay, defineRestore, defineRun } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish } from "./command-options.ts";
 import { defineInspect } from "./inspect-command-line.ts";
-import { defineMigrate } from "./migrate-command-line.ts";
+import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,7 +26,7 @@ export async function execute(
     status = result;
   };
   try {
-    await commandOf(program, handlers, finish, output).parseAsync([...args], { from: "user" });
+    await commandOf(program, handlers, finish, output).parseAsync(bindOptionalValues(args), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode === 0) return 0;
@@ -53,6 +53,8 @@ function commandOf(
   defineReceive(root.command("receive"), handlers, finish);
   defineRelay(root.command("relay"), handlers, finish);
   defineMigrate(root.command("migrate"), handlers, finish);
+  defineCheckpoint(root.command("checkpoint"), handlers, finish);
+  defineRestore(root.command("restore"), handlers, finish);
   defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineControls(root, handlers, finish);
@@ -63,14 +65,28 @@ interface FormatFlags {
   readonly json?: boolean;
 }
 
+interface InfoFlags extends FormatFlags {
+  readonly completed?: boolean;
+}
+
+/**
+ * A value for `--xbzrle` is only what is joined to it by `=`: the word behind it is an argument. The parser is told so
+ * by an empty value.
+ */
+function bindOptionalValues(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.map((arg, index) => (arg === "--xbzrle" && (end < 0 || index < end) ? "--xbzrle=" : arg));
+}
+
 function defineObservers(root: Command, handlers: CommandHandlers, finish: Finish): void {
   root
     .command("info")
     .description("Shows what is known about a guest.")
     .argument("<name>", "the guest", value.guestName)
+    .option("--completed", "show the last migration that has ended instead, on whichever side")
     .option("--json", "as JSON")
-    .action(async (name: string, { json = false }: FormatFlags) =>
-      finish(await handlers.info(name, { json })),
+    .action(async (name: string, { completed = false, json = false }: InfoFlags) =>
+      finish(await handlers.info(name, { completed, json })),
     );
   root
     .command("list")

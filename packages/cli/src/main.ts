@@ -13,6 +13,7 @@ const HANDLERS: CommandHandlers = {
   receive: async (options) => (await import("./commands/receive.ts")).receiveCommand(options),
   relay: async (options) => (await import("./commands/relay.ts")).relayCommand(options),
   migrate: async (options) => (await import("./commands/migrate.ts")).migrateCommand(options),
+  checkpoint: async (options) => (await import("./commands/checkpoint.ts")).checkpointCommand(options),
   info: async (name, options) => (await import("./commands/info.ts")).infoCommand(name, options),
   inspect: async (options) => (await import("./commands/inspect.ts")).inspectCommand(options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),

@@ -1,10 +1,17 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { MigrationError } from "@peregrine/protocol";
+import type { MultifdCompression } from "@peregrine/protocol";
+import { PAGE_SIZE } from "@peregrine/shared-state";
 import { parseUri } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
 import { checkGuestName } from "./guest-name.ts";
 import { parseSize } from "./size.ts";
+
+/** Connections beside the first one: what the wire can number. */
+const MOST_CHANNELS = 255;
+
+const PARALLEL = /^(?<channels>\d+)(?:,(?<compression>none|zlib|zstd))?$/u;
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/iu;
 
@@ -39,6 +46,40 @@ export function memorySize(text: string): number {
   const bytes = parseSize(text);
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new InvalidArgumentError("It has to be bytes, such as 512M or 16G.");
+}
+
+/** Of the pages that are kept for deltas. */
+export interface CacheSize {
+  /** A power of two; undefined: as it is set. */
+  readonly bytes: number | undefined;
+}
+
+/** Bytes, rounded down to a power of two; nothing leaves the size as it is. */
+export function cacheSize(text: string): CacheSize {
+  if (text === "") return { bytes: undefined };
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes >= PAGE_SIZE) return { bytes: 2 ** Math.floor(Math.log2(bytes)) };
+  throw new InvalidArgumentError(`It has to be at least ${PAGE_SIZE} bytes, such as 64M.`);
+}
+
+/** Connections for pages, and how pages are compressed on them. */
+export interface Parallel {
+  readonly channels: number;
+  readonly compression: MultifdCompression;
+}
+
+/** `N` or `N,METHOD`. */
+export function parallel(text: string): Parallel {
+  const { channels: number, compression = "none" } = PARALLEL.exec(text)?.groups ?? {};
+  if (number === undefined) {
+    throw new InvalidArgumentError("It has to be a number, or one with a method, such as 4,zstd.");
+  }
+  return { channels: channels(number), compression: compression as MultifdCompression };
+}
+
+/** Connections beside the first one. */
+export function channels(text: string): number {
+  return wholeNumber(1, MOST_CHANNELS)(text);
 }
 
 /** @returns 16 bytes. */

@@ -6,6 +6,8 @@ import { convergenceVerdict, progressLine, progressLines } from "./progress-text
 /** Shows how a migration goes. Gets every sample. */
 export interface ProgressView {
   show(sample: ProgressSample): void;
+  /** Tells of something that was done meanwhile. */
+  note(text: string): void;
   /** Nothing more comes; what is on the screen stays. */
   close(): void;
 }
@@ -32,6 +34,10 @@ function terminalView(output: NodeJS.WriteStream): ProgressView {
       progress = advance(progress, sample);
       draw(progressLines(progress, output.columns).join("\n"));
     },
+    note(text) {
+      draw.done();
+      output.write(`${text}\n`);
+    },
     close: () => draw.done(),
   };
 }
@@ -51,6 +57,7 @@ export function linesView(output: Output, now: () => number = () => performance.
       printed = { pass: progress.pass, at: now() };
       output.write(`${progressLine(progress)}\n`);
     },
+    note: (text) => void output.write(`${text}\n`),
     close: () => undefined,
   };
 }
@@ -64,6 +71,7 @@ export function jsonView(output: Output): ProgressView {
       const verdict = convergenceVerdict(progress) ?? null;
       output.write(`${JSON.stringify({ status: "active", ...progress, verdict })}\n`);
     },
+    note: (note) => void output.write(`${JSON.stringify({ status: "active", note })}\n`),
     close: () => undefined,
   };
 }

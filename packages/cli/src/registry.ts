@@ -8,6 +8,7 @@ import { tryLock } from "./name-lock.ts";
 import type { NameLock } from "./name-lock.ts";
 
 const SUFFIX = ".sock";
+const RECORD_SUFFIX = ".completed.json";
 
 /** A lock whose holder does not answer is an agent that starts, or a dead name being cleaned up: both pass. */
 const HOLDER_WAIT_MS = 2000;
@@ -21,6 +22,8 @@ export interface NameClaim {
   readonly name: string;
   /** Where the agent of this name has to listen. */
   readonly socket: string;
+  /** Where it leaves what is known of its last migration. */
+  readonly record: string;
   release(): Promise<void>;
 }
 
@@ -35,6 +38,11 @@ export class Registry {
 
   socketOf(name: string): string {
     return join(this.#directory, name + SUFFIX);
+  }
+
+  /** What the last agent of this name has left behind, if its guest has been migrated. */
+  recordOf(name: string): string {
+    return join(this.#directory, name + RECORD_SUFFIX);
   }
 
   /** Takes exactly this name. Errors: BAD_PARAMETER, NAME_IN_USE. */
@@ -92,7 +100,7 @@ export class Registry {
       return undefined;
     }
     await rm(socket, { force: true });
-    return { name, socket, release: () => this.#removeDead(name, lock) };
+    return { name, socket, record: this.recordOf(name), release: () => this.#removeDead(name, lock) };
   }
 
   async #removeDead(name: string, lock: NameLock): Promise<void> {

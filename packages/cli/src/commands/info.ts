@@ -1,7 +1,12 @@
+import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
 import type { ImageReport, ReceivedReport } from "../agent-report.ts";
+import type { InfoOptions } from "../command-options.ts";
+import { hasCompleted, readRecord } from "../completed-record.ts";
 import { openRegistry } from "../open-registry.ts";
+import type { Registry } from "../registry.ts";
 import { formatSize } from "../size.ts";
+import { completedOf, completedText } from "./completed.ts";
 import { describeOutcome } from "./outcome.ts";
 
 const OWNERS: Readonly<Record<ReceivedReport["owner"], string>> = {
@@ -11,15 +16,41 @@ const OWNERS: Readonly<Record<ReceivedReport["owner"], string>> = {
 };
 
 /** `peregrine info`. */
-export async function infoCommand(name: string, { json }: { readonly json: boolean }): Promise<number> {
-  const client = await connectToGuest(await openRegistry(), name);
-  try {
-    const report = await client.report();
-    process.stdout.write(json ? `${JSON.stringify(report, undefined, 2)}\n` : infoText(report));
+export async function infoCommand(name: string, { completed, json }: InfoOptions): Promise<number> {
+  const registry = await openRegistry();
+  if (!completed) {
+    const report = await reportOf(registry, name);
+    print(json ? report : infoText(report));
     return 0;
+  }
+  const report = await completedReport(registry, name);
+  print(json ? completedOf(report) : completedText(report));
+  return 0;
+}
+
+function print(answer: string | object): void {
+  process.stdout.write(typeof answer === "string" ? answer : `${JSON.stringify(answer, undefined, 2)}\n`);
+}
+
+async function reportOf(registry: Registry, name: string): Promise<ReceivedReport> {
+  const client = await connectToGuest(registry, name);
+  try {
+    return await client.report();
   } finally {
     await client.close();
   }
+}
+
+/** Of the agent that has the guest, or of one that had it. Errors: NO_SUCH_GUEST, WRONG_STATE. */
+async function completedReport(registry: Registry, name: string): Promise<ReceivedReport> {
+  const record = await readRecord(registry.recordOf(name));
+  const report = await reportOf(registry, name).catch((error: unknown) => {
+    if (record !== undefined && MigrationError.is(error) && error.code === "NO_SUCH_GUEST") return record;
+    throw error;
+  });
+  const found = [report, record].find((candidate) => candidate !== undefined && hasCompleted(candidate));
+  if (found !== undefined) return found;
+  throw new MigrationError("WRONG_STATE", `No migration of '${name}' has completed yet`);
 }
 
 /** Everything about a guest, a line each. */

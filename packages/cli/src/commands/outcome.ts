@@ -29,6 +29,7 @@ export interface EndReport {
   readonly progress: { readonly pass: number; readonly transferred: number } | null;
   readonly name: string | null;
   readonly moved: boolean;
+  readonly copied: boolean;
   readonly error: { readonly code: string; readonly message: string } | null;
   readonly downtime: DowntimeBreakdown | null;
 }
@@ -41,8 +42,8 @@ export function describeOutcome(report: EndReport): Outcome {
       const { "total-time": totalTime = 0, downtime = 0 } = migration;
       const { pass: passes = 0, transferred = 0 } = progress ?? {};
       const summary =
-        `${report.moved ? "moved" : "sent"} in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
-        `${formatSize(transferred)} sent, downtime ${formatTime(downtime)}${partsOf(report.downtime)}${report.moved ? "" : unconfirmed(report.name)}`;
+        `${verbOf(report)} in ${formatTime(totalTime)}: ${passes} ${passes === 1 ? "pass" : "passes"}, ` +
+        `${formatSize(transferred)} sent, downtime ${formatTime(downtime)}${partsOf(report.downtime)}${whereabouts(report)}`;
       return {
         status: "completed",
         totalTime,
@@ -67,7 +68,14 @@ export function describeOutcome(report: EndReport): Outcome {
   }
 }
 
-function unconfirmed(name: string | null): string {
+function verbOf({ moved, copied }: EndReport): string {
+  if (copied) return "copied";
+  return moved ? "moved" : "sent";
+}
+
+function whereabouts({ moved, copied, name }: EndReport): string {
+  if (moved) return "";
+  if (copied) return "; the guest has stayed here";
   return `; nobody was asked whether it has arrived, so it is kept here until peregrine quit ${name ?? ""}`;
 }
 

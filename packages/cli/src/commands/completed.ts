@@ -1,0 +1,53 @@
+import type { ReceivedReport } from "../agent-report.ts";
+import { formatRate, formatSize, formatTime } from "../size.ts";
+import { describeOutcome } from "./outcome.ts";
+
+/** The figures of the last migration that has ended, in each direction. Times are milliseconds, sizes bytes. */
+export interface CompletedMigrations {
+  readonly name: string | null;
+  readonly sent: (ReceivedReport["migration"] & { readonly to: string | null }) | null;
+  readonly received: NonNullable<ReceivedReport["arrival"]> | null;
+}
+
+export function completedOf({ name, migration, target, arrival }: ReceivedReport): CompletedMigrations {
+  const sent = migration.status === "completed" ? { to: target, ...migration } : null;
+  return { name, sent, received: arrival };
+}
+
+type Row = readonly [label: string, text: string];
+
+/** The same for a person, a line each. */
+export function completedText(report: ReceivedReport): string {
+  const rows = [...arrivalRows(report), ...sentRows(report)];
+  return rows.map(([label, text]) => `${label.padEnd(12)} ${text}\n`).join("");
+}
+
+function arrivalRows({ arrival }: ReceivedReport): readonly Row[] {
+  if (arrival === null) return [];
+  const { bytes, pages, zeroPages, totalTime, lateDevicesTime, startTime } = arrival;
+  return [
+    ["received", `${formatSize(bytes)} in ${formatTime(totalTime)}`],
+    ["  pages", `${pages} whole, ${zeroPages} of one byte throughout`],
+    [
+      "  downtime",
+      `devices ${lateDevicesTime.toFixed(1)} ms, end of stream to start ${startTime.toFixed(1)} ms`,
+    ],
+  ];
+}
+
+function sentRows(report: ReceivedReport): readonly Row[] {
+  const outcome = describeOutcome(report);
+  const { ram, "setup-time": setupTime = 0 } = report.migration;
+  if (outcome.status !== "completed" || ram === undefined) return [];
+  return [
+    ["sent", `to ${report.target ?? "?"}: ${outcome.summary}`],
+    ["  setup", formatTime(setupTime)],
+    ["  memory", formatSize(ram.total)],
+    ["  pages", `${ram.normal} whole, ${ram.duplicate} of one byte throughout`],
+    [
+      "  bytes",
+      `${formatSize(ram["precopy-bytes"])} while it ran, ${formatSize(ram["downtime-bytes"])} while it stood still`,
+    ],
+    ["  last rate", formatRate((ram.mbps * 1_000_000) / 8)],
+  ];
+}
