@@ -11,15 +11,15 @@ import type {
   CapabilityChange,
   CapabilityName,
   CapabilityState,
+  IncomingInfo,
   Machine,
   MigrateRequest,
   MigrationInfo,
-  MigrationStatus,
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
-import { PAGE_SIZE } from "@peregrine/shared-state";
+import { isUnderWay, PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { parseUri } from "@peregrine/transport";
@@ -32,7 +32,6 @@ import { copyImage } from "./image-copy.ts";
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
 const OUTCOME_WAIT_MS = 2000;
 
-const UNDER_WAY: readonly MigrationStatus[] = ["setup", "active", "cancelling"];
 const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
 /** A machine that can tell what it runs. */
@@ -183,7 +182,7 @@ export class Agent implements AgentControl {
     if (this.#machine.carried === undefined) {
       throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
     }
-    if (UNDER_WAY.includes(this.#outgoing.status)) {
+    if (isUnderWay(this.#outgoing.status)) {
       throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
     }
     this.#outgoing.addBlocker(BEING_COPIED);
@@ -202,9 +201,14 @@ export class Agent implements AgentControl {
     this.#outgoing.cancel();
   }
 
-  queryMigrate(): MigrationInfo {
+  continueMigration(state: string): void {
+    this.#outgoing.continueMigration(state);
+  }
+
+  queryMigrate(): MigrationInfo | IncomingInfo {
     this.#readOutcome();
-    return this.#outgoing.query();
+    const outgoing = this.#outgoing.query();
+    return this.#outgoing.status === "none" ? { ...this.#incoming?.info(), ...outgoing } : outgoing;
   }
 
   setSpeed(bytesPerSecond: number): void {

@@ -3,6 +3,8 @@ import type { Configuration } from "@peregrine/protocol";
 
 const PAGE_BITS = Math.log2(WIRE_PAGE_SIZE);
 
+const SWITCHOVER_ACK = "switchover-ack";
+
 /** Why a capability that changes the stream cannot be on, and what to do about it. */
 const REASONS: ReadonlyMap<string, string> = new Map([
   ["mapped-ram", "it is for files: switch it off, or migrate into a file"],
@@ -21,7 +23,7 @@ export function requireLoadable({ targetPageBits, capabilities }: Configuration,
     throw new MigrationError("BAD_SECTION", text);
   }
   for (const capability of capabilities ?? []) {
-    if (inFile && capability === "mapped-ram") continue;
+    if (capability === SWITCHOVER_ACK || (inFile && capability === "mapped-ram")) continue;
     const reason = REASONS.get(capability);
     const text = `Capability '${capability}' is on at the source, but not here`;
     throw new MigrationError("BAD_SECTION", reason === undefined ? text : `${text}; ${reason}`);
@@ -30,4 +32,9 @@ export function requireLoadable({ targetPageBits, capabilities }: Configuration,
 
 export function isMappedRam({ capabilities }: Configuration): boolean {
   return capabilities?.includes("mapped-ram") === true;
+}
+
+/** Whether the source waits to be told that it can switch over. */
+export function awaitsSwitchoverAck({ capabilities }: Configuration): boolean {
+  return capabilities?.includes(SWITCHOVER_ACK) === true;
 }

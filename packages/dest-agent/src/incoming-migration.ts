@@ -1,8 +1,9 @@
 import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
 import type { Limits } from "@peregrine/protocol";
-import type { Machine, RunControl } from "@peregrine/shared-state";
+import type { IncomingInfo, Machine, RunControl } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
+import { incomingInfo } from "./incoming-info.ts";
 import type { AwaitedMachine, IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
@@ -88,6 +89,8 @@ export class IncomingMigration {
   readonly #end = Promise.withResolvers<IncomingResult>();
   /** Of the last attempt. */
   #listening: PromiseWithResolvers<Address> | undefined;
+  /** Where it listens, or has listened. */
+  #address: Address | undefined;
   #phase: Phase = { kind: "setup" };
   #worker: Worker | undefined;
 
@@ -163,6 +166,11 @@ export class IncomingMigration {
     }
   }
 
+  /** The same as the monitor's clients know it. */
+  info(): IncomingInfo {
+    return incomingInfo(this.query(), this.#address);
+  }
+
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
    * late once the source is being told that everything is loaded: the guest is started then all the same.
@@ -199,6 +207,7 @@ export class IncomingMigration {
   #receive(message: ThreadMessage): void {
     switch (message.kind) {
       case "listening":
+        this.#address = message.address;
         if (this.#phase.kind !== "opening") return;
         this.#phase = message;
         this.#listening?.resolve(message.address);

@@ -25,6 +25,7 @@ const LINGER_AFTER_FAILURE = 1000;
 
 const task = workerData as IncomingTask;
 const { limits, multifdChannels } = task;
+const switchoverAck = new Int32Array(task.switchoverAck);
 const interruption = new Interruption();
 const statistics = new IncomingStatistics(task.statistics);
 if (parentPort === null)
@@ -78,6 +79,7 @@ async function receive(connection: Connection, connections: Connections, address
       target: main,
       returnPath,
       interruption,
+      switchoverAck: () => Atomics.load(switchoverAck, 0) !== 0,
       multifd,
       fileOffset: inFile ? address.offset : undefined,
       chunks,

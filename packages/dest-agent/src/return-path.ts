@@ -12,7 +12,7 @@ export class ReturnPath {
   #state: "closed" | "open" | "shut" = "closed";
   #waitingPongs = 0;
   /** Settles with the last answer asked for. */
-  #lastPong: Promise<void> = Promise.resolve();
+  #lastAnswer: Promise<void> = Promise.resolve();
 
   /**
    * @param write undefined when nobody is there to be answered: the path never opens then.
@@ -51,23 +51,39 @@ export class ReturnPath {
       throw new MigrationError("LIMIT_EXCEEDED", message);
     }
     this.#waitingPongs++;
-    this.#lastPong = this.#answer(this.#lastPong, value, ready);
-    this.#lastPong.catch((error: unknown) => {
+    this.#answer({ kind: "pong", value }, ready);
+  }
+
+  /**
+   * Tells the source that it can switch over, after the answers before it and not before `ready`. Returns at once;
+   * does nothing when the path is not open.
+   */
+  acknowledge(ready: Promise<void> | undefined): void {
+    if (this.#state === "open") this.#answer({ kind: "switchover-ack" }, ready);
+  }
+
+  #answer(message: ReturnMessage, ready: Promise<void> | undefined): void {
+    this.#lastAnswer = this.#inTurn(this.#lastAnswer, message, ready);
+    this.#lastAnswer.catch((error: unknown) => {
       this.#interruption.interrupt(MigrationError.from(error));
     });
   }
 
-  async #answer(before: Promise<void>, value: number, ready: Promise<void> | undefined): Promise<void> {
+  async #inTurn(
+    before: Promise<void>,
+    message: ReturnMessage,
+    ready: Promise<void> | undefined,
+  ): Promise<void> {
     await before;
     await ready;
     if (this.#state !== "open") return;
-    await this.#send({ kind: "pong", value });
-    this.#waitingPongs--;
+    await this.#send(message);
+    if (message.kind === "pong") this.#waitingPongs--;
   }
 
   /** Every answer asked for is sent. */
   async answered(): Promise<void> {
-    await this.#lastPong;
+    await this.#lastAnswer;
   }
 
   /**

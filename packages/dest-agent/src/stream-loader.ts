@@ -9,7 +9,7 @@ import type {
   StreamHandler,
 } from "@peregrine/protocol";
 import { unsupportedCommand } from "./command-refusals.ts";
-import { isMappedRam, requireLoadable } from "./configuration-check.ts";
+import { awaitsSwitchoverAck, isMappedRam, requireLoadable } from "./configuration-check.ts";
 import { inflatePage } from "./decompressors.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
@@ -24,6 +24,8 @@ export interface StreamLoaderOptions {
   readonly returnPath: ReturnPath;
   readonly statistics: IncomingStatistics;
   readonly interruption: Interruption;
+  /** Whether the source is told that it can switch over, also if it does not say that it waits for that. */
+  readonly switchoverAck: () => boolean;
   /** The channels beside this stream. Default: there are none. */
   readonly multifd?: MultifdReceiver | undefined;
   /** Offset in its file of the stream's first byte. Default: the stream does not come from a file. */
@@ -47,6 +49,8 @@ export class StreamLoader implements StreamHandler {
   readonly #decoder: StreamDecoder;
   #ram: RamLoader | undefined;
   #mapped = false;
+  /** The source waits to be told that it can switch over. */
+  #awaitsAck = false;
   /** Whether `ram` says by flush records where the multifd channels meet; if not, they do after each of its sections. */
   #flushRecords = false;
   /** What has to be done before decoding goes on. */
@@ -88,6 +92,7 @@ export class StreamLoader implements StreamHandler {
     const { machine, fileOffset } = this.#options;
     requireLoadable(configuration, fileOffset !== undefined);
     this.#mapped = isMappedRam(configuration);
+    this.#awaitsAck = awaitsSwitchoverAck(configuration);
     this.#suspendFor(machine.configuration(configuration));
   }
 
@@ -180,6 +185,7 @@ export class StreamLoader implements StreamHandler {
     const { machine, multifd, returnPath } = this.#options;
     if (kind === "end") machine.endRam();
     if (kind !== "start") return;
+    if (this.#awaitsAck || this.#options.switchoverAck()) returnPath.acknowledge(machine.prepared);
     this.#suspendFor(() =>
       machine.ramStarted({
         footers: this.#decoder.footers === "present",

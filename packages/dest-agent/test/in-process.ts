@@ -31,6 +31,7 @@ export interface Feeding {
   readonly multifd?: readonly (AsyncIterable<Uint8Array> | Iterable<Uint8Array>)[];
   /** How many channels are expected. Default: as many as there are. */
   readonly multifdChannels?: number;
+  readonly switchoverAck?: boolean;
 }
 
 export interface Loading {
@@ -134,6 +135,7 @@ async function load(
       statistics,
       interruption,
       multifd,
+      switchoverAck: () => options.switchoverAck === true,
       fileOffset,
       chunks: new ChunkReader(generate(options.chunks)),
       patience: options.patience ?? { description: 5 },

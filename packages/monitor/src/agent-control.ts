@@ -1,6 +1,7 @@
 import type {
   CapabilityChange,
   CapabilityState,
+  IncomingInfo,
   MigrateRequest,
   MigrationInfo,
   MigrationStatus,
@@ -75,7 +76,10 @@ export interface AgentControl {
   copy(uri: string): MaybePromise<void>;
   /** Does nothing when no migration is under way. */
   cancelMigration(): MaybePromise<void>;
-  queryMigrate(): MaybePromise<MigrationInfo>;
+  /** Lets a migration that has paused in `state` go on. */
+  continueMigration(state: string): MaybePromise<void>;
+  /** Of the outgoing migration; before the first one of the incoming one, if a guest was to arrive. */
+  queryMigrate(): MaybePromise<MigrationInfo | IncomingInfo>;
   /** Bytes per second; negative becomes 0, which is unlimited. Takes effect at once. */
   setSpeed(bytesPerSecond: number): MaybePromise<void>;
   /** Tolerated downtime in seconds, held to 0 … 2^64−1 ns. */

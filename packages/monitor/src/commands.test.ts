@@ -44,10 +44,22 @@ describe("the commands about the guest", () => {
 });
 
 describe("the commands about the migration", () => {
-  test("start and cancel it", async () => {
+  test("start, continue and cancel it", async () => {
     expect(await run("migrate", { uri: "tcp:[::1]:4444", blk: false, inc: false, detach: true })).toEqual({});
+    expect(await run("migrate-continue", { state: "pre-switchover" })).toEqual({});
     expect(await run("migrate_cancel")).toEqual({});
-    expect(agent.calls).toEqual([["migrate", "tcp:[::1]:4444"], ["cancelMigration"]]);
+    expect(agent.calls).toEqual([
+      ["migrate", "tcp:[::1]:4444"],
+      ["continueMigration", "pre-switchover"],
+      ["cancelMigration"],
+    ]);
+  });
+
+  test.each([
+    [{}, "Parameter 'state' is missing"],
+    [{ state: 3 }, "Invalid parameter type for 'state', expected: string"],
+  ])("do not continue it with %j", async (args, text) => {
+    await expect(run("migrate-continue", args)).rejects.toThrow(text);
   });
 
   test.each([

@@ -81,6 +81,10 @@ export class FakeAgent implements AgentControl {
     this.calls.push(["cancelMigration"]);
   }
 
+  continueMigration(state: string): void {
+    this.calls.push(["continueMigration", state]);
+  }
+
   queryMigrate(): MigrationInfo {
     return this.migration;
   }

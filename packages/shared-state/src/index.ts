@@ -24,6 +24,7 @@ export type {
   OutgoingDrives,
 } from "./drive.ts";
 export { globalStateDevice } from "./global-state-device.ts";
+export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
 export type { MigrateRequest } from "./migrate-request.ts";

@@ -1,3 +1,4 @@
+import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
 import type { Command } from "../command.ts";
@@ -6,6 +7,7 @@ import type { Command } from "../command.ts";
 export function outgoingCommands(agent: AgentControl): readonly Command[] {
   return [
     defineCommand("migrate_cancel", {}, () => agent.cancelMigration()),
+    defineCommand("migrate-continue", { state: v.string() }, ({ state }) => agent.continueMigration(state)),
     defineCommand("query-migrate", {}, () => agent.queryMigrate()),
   ];
 }
