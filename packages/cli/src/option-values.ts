@@ -1,4 +1,7 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import { DRIVE_ID } from "@peregrine/machine-wasm";
+import type { DriveOptions } from "@peregrine/node-host";
+import { parseSize } from "@peregrine/monitor";
 import { MigrationError } from "@peregrine/protocol";
 import type { MultifdCompression } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
@@ -6,7 +9,6 @@ import { parseUri } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
 import { checkGuestName } from "./guest-name.ts";
-import { parseSize } from "./size.ts";
 
 /** Connections beside the first one: what the wire can number. */
 const MOST_CHANNELS = 255;
@@ -23,6 +25,31 @@ export function directory(text: string): Preopen {
   const [hostPath, guestPath] = [text.slice(0, at), text.slice(at + 2)];
   if (at < 1 || guestPath === "") throw new InvalidArgumentError("It has to be HOST::GUEST.");
   return { hostPath: resolve(hostPath), guestPath };
+}
+
+const DRIVE_FORM = "It has to be id=ID,file=PATH[,backing=PATH][,lock=off].";
+
+/** `id=ID,file=PATH[,backing=PATH][,lock=off]`. A comma in a path is doubled. Paths are made absolute. */
+export function drive(text: string): DriveOptions {
+  const values = new Map<string, string>();
+  // No text of a command line has a zero byte.
+  for (const part of text.replaceAll(",,", "\0").split(",")) {
+    const at = part.indexOf("=");
+    const [key, value] = [part.slice(0, at), part.slice(at + 1).replaceAll("\0", ",")];
+    if (!["id", "file", "backing", "lock"].includes(key) || value === "" || values.has(key))
+      throw new InvalidArgumentError(DRIVE_FORM);
+    values.set(key, value);
+  }
+  const [id, file, backing, lock = "on"] = ["id", "file", "backing", "lock"].map((key) => values.get(key));
+  if (id === undefined || file === undefined || !["on", "off"].includes(lock))
+    throw new InvalidArgumentError(DRIVE_FORM);
+  if (!DRIVE_ID.test(id)) {
+    throw new InvalidArgumentError(
+      "The id has 1 to 63 letters, digits, '_', '.' or '-' and begins with a letter or digit.",
+    );
+  }
+  const absolute = backing === undefined ? undefined : resolve(backing);
+  return { id, file: resolve(file), backing: absolute, lock: lock === "on" };
 }
 
 /** `KEY=VALUE`. */

@@ -1,14 +1,3 @@
-const FACTORS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
-const SIZE = /^(?<number>\d+(?:\.\d+)?)(?<suffix>[kmgt]?)$/iu;
-
-/** Bytes from `1024`, `100k`, `64M` or `1.5G`; a suffix is a power of 1024. Undefined when it is none of these. */
-export function parseSize(text: string): number | undefined {
-  const groups = SIZE.exec(text)?.groups;
-  if (groups === undefined) return undefined;
-  const bytes = Math.round(Number(groups["number"]) * FACTORS[groups["suffix"]!.toLowerCase()]!);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
-}
-
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 /** Bytes for a person: three significant digits and a binary unit. */

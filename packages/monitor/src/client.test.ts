@@ -2,25 +2,22 @@ import { connect, formatUri, listen } from "@peregrine/transport";
 import type { Channel, Listener } from "@peregrine/transport";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeAgent } from "../test/fake-agent.ts";
+import { monitorOf } from "../test/monitor-of.ts";
 import { VERSION } from "../test/version.ts";
 import { QmpClient } from "./client.ts";
 import type { ReceivedEvent } from "./client.ts";
-import { createCommands } from "./commands.ts";
-import { agentEvents } from "./events.ts";
-import { QmpServer } from "./server.ts";
+import { MonitorServer } from "./server.ts";
 
 describe("a QMP client", () => {
   let agent: FakeAgent;
-  let server: QmpServer;
+  let server: MonitorServer;
   let uri: string;
   let client: QmpClient;
 
   beforeEach(async () => {
     agent = new FakeAgent();
-    server = new QmpServer({
-      commands: createCommands(agent, VERSION),
-      events: agentEvents(agent),
-      version: VERSION,
+    server = new MonitorServer({
+      ...monitorOf(agent),
       limits: { closeTimeout: 20 },
     });
     uri = formatUri(await server.listen("tcp:127.0.0.1:0"));

@@ -4,7 +4,8 @@ import type { Channel } from "@peregrine/transport";
 import * as v from "valibot";
 import { NEGOTIATION_COMMAND } from "./command.ts";
 import type { EventSource } from "./events.ts";
-import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
+import { encodeLine, parseLine } from "./json-lines.ts";
+import { isBlank, readLines } from "./lines.ts";
 import type { MonitorVersion } from "./version.ts";
 
 /** Bytes of one object that a monitor may send. */
@@ -140,12 +141,8 @@ export class QmpClient {
 }
 
 async function* readMessages(channel: Channel): AsyncGenerator<unknown, void, void> {
-  const lines = new LineDecoder(MAX_OBJECT_BYTES);
-  for await (const chunk of channel.read()) {
-    for (const line of lines.push(chunk)) {
-      if (line.kind === "bad") throw line.error;
-      if (line.text.trim() !== "") yield parseJson(line.text);
-    }
+  for await (const line of readLines(channel, MAX_OBJECT_BYTES)) {
+    if (!isBlank(line)) yield parseLine(line);
   }
 }
 

@@ -3,11 +3,14 @@ import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
 import type { Command, CommandTable } from "./command.ts";
 import { capabilityCommands } from "./commands/capabilities.ts";
 import { guestCommands } from "./commands/guest.ts";
+import { humanMonitorCommand } from "./commands/human.ts";
 import { incomingCommands } from "./commands/incoming.ts";
 import { migrateCommands } from "./commands/migrate.ts";
 import { outgoingCommands } from "./commands/outgoing.ts";
 import { parameterCommands } from "./commands/parameters.ts";
 import { peregrineCommands } from "./commands/peregrine.ts";
+import { EVENT_NAMES } from "./events.ts";
+import { HumanMonitor } from "./human/human-monitor.ts";
 import type { MonitorVersion } from "./version.ts";
 
 /** Each makes commands of one kind. A new kind is a file in `commands` and a line here. */
@@ -23,12 +26,16 @@ const GROUPS: readonly ((agent: AgentControl) => readonly Command[])[] = [
 
 /** Every command of the monitor, carried out by `agent`. */
 export function createCommands(agent: AgentControl, version: MonitorVersion): CommandTable {
+  const work = GROUPS.flatMap((group) => group(agent));
+  const human = new HumanMonitor({ agent, commands: commandTable(work), version });
   const commands: readonly Command[] = [
     defineCommand("query-version", {}, () => version),
     defineCommand("query-commands", {}, () =>
       [NEGOTIATION_COMMAND, ...commands.map(({ name }) => name)].map((name) => ({ name })),
     ),
-    ...GROUPS.flatMap((group) => group(agent)),
+    defineCommand("query-events", {}, () => EVENT_NAMES.map((name) => ({ name }))),
+    humanMonitorCommand(human),
+    ...work,
   ];
   return commandTable(commands);
 }

@@ -1,4 +1,13 @@
-import type { AgentControl } from "./agent-control.ts";
+import type { AgentControl, AgentEvent } from "./agent-control.ts";
+
+/** Every event that there is. */
+export const EVENT_NAMES = Object.keys({
+  STOP: true,
+  RESUME: true,
+  SHUTDOWN: true,
+  MIGRATION: true,
+  MIGRATION_PASS: true,
+} satisfies Record<AgentEvent["name"], true>);
 
 /** An event without its time: the server stamps it. */
 export interface QmpEvent {

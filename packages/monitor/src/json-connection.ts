@@ -1,8 +1,9 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
 import type { MonitorConnection, Received } from "./connection.ts";
-import { encodeLine, LineDecoder, parseJson } from "./json-lines.ts";
-import type { Line } from "./json-lines.ts";
+import { encodeLine, parseLine } from "./json-lines.ts";
+import { isBlank, readLines } from "./lines.ts";
+import type { Line } from "./lines.ts";
 
 /** QMP's own framing: one JSON object a line. */
 export class JsonConnection implements MonitorConnection {
@@ -18,11 +19,8 @@ export class JsonConnection implements MonitorConnection {
   }
 
   async *receive(): AsyncGenerator<Received, void, void> {
-    const lines = new LineDecoder(this.#maxBytes);
-    for await (const chunk of this.#channel.read()) {
-      for (const line of lines.push(chunk)) {
-        if (!isBlank(line)) yield receivedIn(line);
-      }
+    for await (const line of readLines(this.#channel, this.#maxBytes)) {
+      if (!isBlank(line)) yield receivedIn(line);
     }
   }
 
@@ -43,14 +41,9 @@ export class JsonConnection implements MonitorConnection {
   }
 }
 
-function isBlank(line: Line): boolean {
-  return line.kind === "line" && line.text.trim() === "";
-}
-
 function receivedIn(line: Line): Received {
-  if (line.kind === "bad") return line;
   try {
-    return { kind: "value", value: parseJson(line.text) };
+    return { kind: "value", value: parseLine(line) };
   } catch (error) {
     return { kind: "bad", error: MigrationError.from(error) };
   }

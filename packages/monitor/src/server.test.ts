@@ -6,18 +6,17 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeAgent } from "../test/fake-agent.ts";
 import { RawClient } from "../test/raw-client.ts";
+import { monitorOf } from "../test/monitor-of.ts";
 import { VERSION } from "../test/version.ts";
-import { createCommands } from "./commands.ts";
-import { agentEvents } from "./events.ts";
 import type { MonitorLimits } from "./limits.ts";
-import { QmpServer } from "./server.ts";
+import { MonitorServer } from "./server.ts";
 
 const TIME = 1_700_000_000_123.456;
 const TIMESTAMP = { seconds: 1_700_000_000, microseconds: 123_456 };
 
 describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
   let agent: FakeAgent;
-  let server: QmpServer;
+  let server: MonitorServer;
   let folder: string;
   let uri: string;
   const clients: RawClient[] = [];
@@ -35,10 +34,8 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
 
   async function start(limits: Partial<MonitorLimits> = {}): Promise<void> {
     agent = new FakeAgent();
-    server = new QmpServer({
-      commands: createCommands(agent, VERSION),
-      events: agentEvents(agent),
-      version: VERSION,
+    server = new MonitorServer({
+      ...monitorOf(agent),
       limits,
       now: () => TIME,
     });

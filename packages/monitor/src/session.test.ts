@@ -13,7 +13,8 @@ async function answers(chunks: readonly Uint8Array[]): Promise<unknown[]> {
   const channel = new MemoryChannel(chunks);
   const limits = { ...DEFAULT_MONITOR_LIMITS, objectBytes: 200 };
   const connection = new JsonConnection(channel, limits.objectBytes);
-  await new Session(connection, createCommands(new FakeAgent(), VERSION), limits).run(VERSION);
+  const commands = createCommands(new FakeAgent(), VERSION);
+  await new Session({ connection, commands, version: VERSION, limits }).run();
   const lines = channel.written.split("\r\n");
   expect(lines.pop()).toBe("");
   return lines.map((line) => JSON.parse(line) as unknown);
@@ -62,10 +63,11 @@ test("a client that takes nothing is dropped before more than the limit waits fo
   const channel = new MemoryChannel([Buffer.from('{"execute": "qmp_capabilities"}\n')]);
   const limits = { ...DEFAULT_MONITOR_LIMITS, outputBytes: 1000 };
   const connection = new JsonConnection(channel, limits.objectBytes);
-  const session = new Session(connection, createCommands(new FakeAgent(), VERSION), limits);
+  const commands = createCommands(new FakeAgent(), VERSION);
+  const session = new Session({ connection, commands, version: VERSION, limits });
   const taken = Promise.withResolvers<void>();
   channel.taken = taken.promise;
-  await session.run(VERSION);
+  await session.run();
   const timestamp = { seconds: 1, microseconds: 2 };
   for (let event = 0; event < 100; event++) session.sendEvent({ event: "RESUME" }, timestamp);
   expect(channel.written.length).toBeLessThanOrEqual(1000);

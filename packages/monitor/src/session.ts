@@ -4,6 +4,7 @@ import { ClientOutput } from "./client-output.ts";
 import type { CommandTable } from "./command.ts";
 import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
 import type { MonitorConnection, Received } from "./connection.ts";
+import { Conversation } from "./conversation.ts";
 import type { QmpEvent, Timestamp } from "./events.ts";
 import type { MonitorLimits } from "./limits.ts";
 import { echoedId, parseRequest } from "./request.ts";
@@ -13,25 +14,34 @@ import type { MonitorVersion } from "./version.ts";
 /** A client begins in negotiation, where it gets no events and has one command. */
 type Mode = "negotiation" | "command";
 
-/**
- * One client of the monitor. Its commands are carried out one after another, in the order in which
- * they came, and while one runs nothing more is read from the client.
- */
+export interface SessionOptions {
+  readonly connection: MonitorConnection;
+  readonly commands: CommandTable;
+  readonly version: MonitorVersion;
+  readonly limits: MonitorLimits;
+}
+
+/** One client of QMP. */
 export class Session {
   readonly #connection: MonitorConnection;
   readonly #output: ClientOutput;
   readonly #commands: CommandTable;
-  readonly #limits: MonitorLimits;
+  readonly #version: MonitorVersion;
+  readonly #conversation: Conversation<Received>;
   readonly #negotiation: CommandTable;
   #mode: Mode = "negotiation";
-  #closing = false;
-  #answering: Promise<void> = Promise.resolve();
 
-  constructor(connection: MonitorConnection, commands: CommandTable, limits: MonitorLimits) {
+  constructor({ connection, commands, version, limits }: SessionOptions) {
     this.#connection = connection;
+    this.#version = version;
     this.#output = new ClientOutput(connection, limits.outputBytes);
     this.#commands = commands;
-    this.#limits = limits;
+    this.#conversation = new Conversation({
+      connection,
+      messages: connection.receive(),
+      answer: (received) => this.#answer(received),
+      closeTimeout: limits.closeTimeout,
+    });
     this.#negotiation = commandTable([
       defineCommand(NEGOTIATION_COMMAND, { enable: v.optional(v.array(v.string())) }, ({ enable = [] }) =>
         this.#negotiate(enable),
@@ -40,20 +50,9 @@ export class Session {
   }
 
   /** Serves the client until it goes away. */
-  async run(version: MonitorVersion): Promise<void> {
-    this.#send({ QMP: { version, capabilities: [] } });
-    try {
-      for await (const received of this.#connection.receive()) {
-        if (this.#closing) return;
-        this.#answering = this.#answer(received);
-        await this.#answering;
-      }
-      await this.#connection.end();
-    } catch (error) {
-      // A client that breaks off is no concern of anybody else.
-      this.#connection.destroy(MigrationError.from(error));
-    }
-    this.#connection.destroy();
+  run(): Promise<void> {
+    this.#send({ QMP: { version: this.#version, capabilities: [] } });
+    return this.#conversation.run();
   }
 
   sendEvent(event: QmpEvent, timestamp: Timestamp): void {
@@ -61,17 +60,8 @@ export class Session {
   }
 
   /** Lets the command that is running answer, begins no other, sends what is waiting, and drops the client. */
-  async close(): Promise<void> {
-    this.#closing = true;
-    const overdue = setTimeout(() => this.#connection.destroy(), this.#limits.closeTimeout);
-    try {
-      await Promise.race([this.#answering, this.#connection.closed]);
-      await this.#connection.end();
-    } catch {
-      // It is gone already.
-    }
-    clearTimeout(overdue);
-    this.#connection.destroy();
+  close(): Promise<void> {
+    return this.#conversation.close();
   }
 
   async #answer(received: Received): Promise<void> {

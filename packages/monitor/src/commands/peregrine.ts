@@ -9,8 +9,13 @@ export function peregrineCommands(agent: AgentControl): readonly Command[] {
     defineCommand("x-peregrine-info", {}, () => agent.info()),
     defineCommand(
       "x-peregrine-migrate",
-      { uri: v.string(), paused: v.optional(v.boolean()), copy: v.optional(v.boolean()) },
-      ({ uri, paused = false, copy = false }) => agent.migrate(uri, { paused, copy }),
+      {
+        uri: v.string(),
+        storage: v.exactOptional(v.picklist(["all", "inc"])),
+        paused: v.exactOptional(v.boolean()),
+        copy: v.exactOptional(v.boolean()),
+      },
+      ({ uri, ...request }) => agent.migrate(uri, request),
     ),
     defineCommand("x-peregrine-switchover", {}, () => agent.switchOverNow()),
     defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }) => agent.copy(uri)),
