@@ -1,5 +1,6 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { formatUri } from "@peregrine/transport";
+import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { totalmem } from "node:os";
@@ -28,6 +29,7 @@ interface AgentFlags {
 
 interface GuestFlags {
   readonly dir?: readonly Preopen[];
+  readonly drive?: readonly DriveOptions[];
   readonly paused?: boolean;
 }
 
@@ -136,6 +138,11 @@ function agentOptions(command: Command): Command {
 function guestOptions(command: Command): Command {
   return command
     .option("--dir <HOST::GUEST>", "give the guest a directory; may be repeated", value.each(value.directory))
+    .option(
+      "--drive <id=ID,file=PATH>",
+      "give the guest an image file as /drives/ID; also backing=PATH and lock=off; may be repeated",
+      value.each(value.drive),
+    )
     .option("-S, --paused", "do not start the guest before `peregrine cont`");
 }
 
@@ -161,8 +168,8 @@ function agentOf({ name, qmp = [], keep = false }: AgentFlags): AgentCommandOpti
   return { name, monitors: qmp, keep };
 }
 
-function guestOf({ dir = [], paused = false }: GuestFlags): GuestOptions {
-  return { directories: dir, paused };
+function guestOf({ dir = [], drive = [], paused = false }: GuestFlags): GuestOptions {
+  return { directories: dir, drives: drive, paused };
 }
 
 function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
@@ -171,6 +178,8 @@ function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveO
   const common = { ...agentOf(given), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
+    if (given.drive !== undefined)
+      command.error("error: option '--drive <id=ID,file=PATH>' is for --machine wasm");
     if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
     return { ...common, machine, store, uuid };
   }

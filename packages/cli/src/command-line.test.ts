@@ -51,6 +51,7 @@ async function parsed(args: readonly string[], program: ProgramName = "peregrine
 const RUN_DEFAULTS = {
   name: undefined,
   directories: [],
+  drives: [],
   monitors: [],
   keep: false,
   paused: false,
@@ -129,7 +130,7 @@ const RECEIVE_DEFAULTS = {
 
 test("receive waits for a program unless it is told to hold a virtual machine", async () => {
   expect((await parsed(["receive", "tcp:h:1"])).args).toEqual([
-    { ...RECEIVE_DEFAULTS, machine: "wasm", uri: "tcp:h:1", directories: [], paused: false },
+    { ...RECEIVE_DEFAULTS, machine: "wasm", uri: "tcp:h:1", directories: [], drives: [], paused: false },
   ]);
   expect((await parsed(["receive", "tcp:h:1", "--machine", "image"])).args).toEqual([
     { ...RECEIVE_DEFAULTS, machine: "image", uri: "tcp:h:1", store: undefined, uuid: undefined },

@@ -1,4 +1,5 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
 import type { InspectOptions } from "./inspect-options.ts";
@@ -14,6 +15,7 @@ export interface AgentCommandOptions {
 /** For a guest that runs here. */
 export interface GuestOptions {
   readonly directories: readonly Preopen[];
+  readonly drives: readonly DriveOptions[];
   /** Does not start the guest: `-S`. */
   readonly paused: boolean;
 }

@@ -1,13 +1,13 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { FixedMachine, WasmMachine } from "@peregrine/machine-wasm";
-import type { Preopen, WasmMachineHost } from "@peregrine/machine-wasm";
-import { defaultCacheDirectory, nodeFixedHost, nodeWasmHost } from "@peregrine/node-host";
+import type { WasmMachineHost } from "@peregrine/machine-wasm";
+import { defaultCacheDirectory, nodeFixedHost, NodeDrives, nodeWasmHost } from "@peregrine/node-host";
 import { MigrationError } from "@peregrine/protocol";
 import { globalStateDevice, RunControl } from "@peregrine/shared-state";
 import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { GuestMachine } from "./agent.ts";
-import type { RunOptions } from "./command-options.ts";
+import type { GuestOptions, RunOptions } from "./command-options.ts";
 
 /** A machine with its run state, ready to be given to an agent. */
 export interface ControlledMachine {
@@ -15,26 +15,35 @@ export interface ControlledMachine {
   readonly run: RunControl;
 }
 
-/** A machine with a program that was not started yet. Errors: NO_SUCH_FILE, NOT_WASM, UNSUPPORTED_FEATURE, BAD_PARAMETER. */
+/**
+ * A machine with a program that was not started yet.
+ * Errors: NO_SUCH_FILE, NOT_WASM, UNSUPPORTED_FEATURE, BAD_PARAMETER; BAD_DRIVE, DRIVE_LOCKED, NO_DRIVE_LOCKS.
+ */
 export async function freshMachine(options: RunOptions): Promise<ControlledMachine> {
   const { program, args, environment, directories, stackMib } = options;
   const module = await readModule(program);
   const wasi = { args: [basename(program), ...args], env: environment, preopens: directories };
   const guest = { name: resolve(program), module, stackMib, wasi };
+  const drives = options.drives.length === 0 ? undefined : await NodeDrives.open(options.drives);
   if (!options.migratable) {
-    const machine = await FixedMachine.create(nodeFixedHost({ stdin: process.stdin }), guest);
+    const machine = await FixedMachine.create(nodeFixedHost({ stdin: process.stdin, drives }), guest);
     return { machine, run: new RunControl(machine) };
   }
-  const machine = await WasmMachine.create(wasmHost(), guest);
+  const machine = await WasmMachine.create(wasmHost(drives), guest);
   const run = new RunControl(machine);
   machine.devices.register(globalStateDevice(run));
   return { machine, run };
 }
 
-/** A machine that waits for a guest. `directories`: those that are elsewhere than at the source. */
-export function incomingMachine(directories: readonly Preopen[], autostart: boolean): ControlledMachine {
-  const machine = WasmMachine.incoming(wasmHost(), directories);
-  const run = new RunControl(machine, { initial: "inmigrate", autostart });
+/**
+ * A machine that waits for a guest with `drives`. `directories`: those that are elsewhere than at the source.
+ * Errors: NO_SUCH_FILE, BAD_PARAMETER, BAD_DRIVE, NO_DRIVE_LOCKS.
+ */
+export async function incomingMachine(options: GuestOptions): Promise<ControlledMachine> {
+  const { directories, paused } = options;
+  const drives = options.drives.length === 0 ? undefined : await NodeDrives.awaited(options.drives);
+  const machine = WasmMachine.incoming(wasmHost(drives), directories);
+  const run = new RunControl(machine, { initial: "inmigrate", autostart: !paused });
   machine.devices.register(globalStateDevice(run));
   return { machine, run };
 }
@@ -45,8 +54,8 @@ export function heldImage(uuid: Uint8Array | undefined): { machine: ImageMachine
   return { machine, run: new RunControl(machine, { initial: "inmigrate" }) };
 }
 
-function wasmHost(): WasmMachineHost {
-  return nodeWasmHost({ stdin: process.stdin, cacheDirectory: defaultCacheDirectory() });
+function wasmHost(drives: NodeDrives | undefined): WasmMachineHost {
+  return nodeWasmHost({ stdin: process.stdin, cacheDirectory: defaultCacheDirectory(), drives });
 }
 
 async function readModule(path: string): Promise<Uint8Array> {

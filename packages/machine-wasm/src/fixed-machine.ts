@@ -1,7 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import { DeviceRegistry, type GuestExit, type Machine, type RamAccess } from "@peregrine/shared-state";
+import type { ConsoleSource } from "./console-source.ts";
+import { type GuestDrives, withDrives } from "./guest-drives.ts";
 import type { WasiConfig } from "./wasi/index.ts";
-import type { ConsoleSource } from "./wasm-machine.ts";
 
 /** The thread that runs an unmodified program, as the agent sees it. Made by the host. */
 export interface FixedThread {
@@ -29,6 +30,7 @@ export interface FixedGuest {
 
 export interface FixedMachineHost {
   startThread(guest: FixedGuest): FixedThread;
+  readonly drives?: GuestDrives | undefined;
   readonly input: ConsoleSource;
 }
 
@@ -58,11 +60,14 @@ export class FixedMachine implements Machine {
 
   /** Makes a machine with a program that was not started yet. Errors: as {@link FixedThread.ready}. */
   static async create(host: FixedMachineHost, guest: FixedGuest): Promise<FixedMachine> {
-    const thread = host.startThread(guest);
+    let thread: FixedThread | undefined;
     try {
+      const wasi = withDrives(guest.wasi, host.drives?.drives ?? []);
+      thread = host.startThread({ ...guest, wasi });
       await thread.ready;
     } catch (error) {
-      await thread.terminate();
+      await thread?.terminate();
+      await host.drives?.dispose();
       throw error;
     }
     return new FixedMachine(host, guest.name, thread);
@@ -112,6 +117,7 @@ export class FixedMachine implements Machine {
     this.#disposed = true;
     this.#host.input.detach();
     await this.#thread.terminate();
+    await this.#host.drives?.dispose();
   }
 }
 

@@ -2,12 +2,24 @@ import { MigrationError } from "@peregrine/protocol";
 import {
   type DevicePhase,
   DeviceRegistry,
+  type Drive,
   type GuestExit,
   type Machine,
   type RamAccess,
 } from "@peregrine/shared-state";
+import { type ConsoleSource, NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
+import {
+  checkDrives,
+  checkNoDrives,
+  type GuestDrives,
+  requireRoomForDrives,
+  saveDrives,
+  WASM_DRIVES,
+  type WasmDrivesState,
+  withDrives,
+} from "./guest-drives.ts";
 import { GuestHandle } from "./guest-handle.ts";
 import type { CompiledProgram, GuestSnapshot, GuestThread, GuestThreadData } from "./guest-messages.ts";
 import { writeSegments } from "./guest-program.ts";
@@ -19,7 +31,6 @@ import {
   type HostFiles,
   type Preopen,
   toWasiSection,
-  WASI_LIMITS,
   WASI_STATE,
   type WasiConfig,
   type WasiSection,
@@ -46,23 +57,10 @@ export interface WasmMachineHost {
   /** Rewrites and compiles. Errors: NOT_WASM, UNSUPPORTED_FEATURE. */
   prepare(module: Uint8Array): Promise<CompiledProgram>;
   startThread(data: GuestThreadData, stackMib: number): GuestThread;
+  /** With the guest's drives among them. */
   readonly files: HostFiles;
+  readonly drives?: GuestDrives | undefined;
   readonly input: ConsoleSource;
-}
-
-/** Where console input comes from. Between `detach` and `attach` no byte is taken from it. */
-export interface ConsoleSource {
-  attach(wake: () => void): void;
-  detach(): void;
-  /** What was taken from it and has not come to the guest's thread. It stays there: the guest may go on here. */
-  unread(): UnreadInput;
-}
-
-/** Console input that waits for the guest. */
-export interface UnreadInput {
-  readonly bytes: Uint8Array;
-  /** Nothing follows `bytes`. */
-  readonly ended: boolean;
 }
 
 /** A running or arriving program with everything that belongs to it. */
@@ -82,28 +80,11 @@ export interface FreshGuest extends ProgramIdentity {
 /** The early section that lets the destination look for the guest's files before anything else is sent. */
 const WASI_SETUP = { ...WASI_STATE, name: "wasi-setup" };
 
-/** The setup is for looking at the files only. */
-const NO_INPUT = { consoleInput: new Uint8Array(0), consoleInputEnded: false };
-
-/** The state with the input that has not come to the guest's thread yet. Errors: DEVICE_STATE when that is too much. */
-function withUnread(state: WasiState, unread: UnreadInput): WasiState {
-  const length = state.consoleInput.length + unread.bytes.length;
-  if (length > WASI_LIMITS.consoleInputBytes) {
-    throw new MigrationError(
-      "DEVICE_STATE",
-      `The guest cannot be moved now: ${length} bytes of console input wait for it, and ${WASI_LIMITS.consoleInputBytes} can travel; let it read some and migrate again`,
-    );
-  }
-  const consoleInput = new Uint8Array(length);
-  consoleInput.set(state.consoleInput);
-  consoleInput.set(unread.bytes, state.consoleInput.length);
-  return { ...state, consoleInput, consoleInputEnded: state.consoleInputEnded || unread.ended };
-}
-
 /** A WebAssembly program as a machine: type `wasm-1`. */
 export class WasmMachine implements Machine {
   readonly type = "wasm-1";
   readonly devices = new DeviceRegistry();
+  readonly drives?: GuestDrives;
   readonly exited: Promise<GuestExit>;
   readonly #host: WasmMachineHost;
   /** Where directories are on this host; others are where they were at the source. */
@@ -113,12 +94,15 @@ export class WasmMachine implements Machine {
   #handle: GuestHandle | undefined;
   #snapshot: GuestSnapshot | undefined;
   #cpu: WasmCpuState | undefined;
+  /** The drives that the guest says it has were found to be those of this host. */
+  #drivesChecked = false;
   #throttle = 0;
   #disposed = false;
 
   private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
     this.#host = host;
     this.#preopens = preopens;
+    if (host.drives !== undefined) this.drives = host.drives;
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
     this.exited = promise;
     this.#resolveExit = resolve;
@@ -131,11 +115,11 @@ export class WasmMachine implements Machine {
    */
   static async create(host: WasmMachineHost, fresh: FreshGuest): Promise<WasmMachine> {
     const machine = new WasmMachine(host, fresh.wasi.preopens);
-    const guest = await machine.#adopt(fresh);
     try {
+      const guest = await machine.#adopt(fresh);
       const { handle, program } = await guest.thread;
       writeSegments({ program, memory: guest.memory, control: guest.control });
-      await handle.create(fresh.wasi);
+      await handle.create(withDrives(fresh.wasi, machine.#driveList));
     } catch (error) {
       await machine.dispose();
       throw error;
@@ -143,9 +127,14 @@ export class WasmMachine implements Machine {
     return machine;
   }
 
-  /** Makes a machine that waits for a guest to arrive. */
+  /** Makes a machine that waits for a guest to arrive. Errors: BAD_PARAMETER for a directory in the place of its drives. */
   static incoming(host: WasmMachineHost, preopens: readonly Preopen[]): WasmMachine {
+    requireRoomForDrives(preopens, host.drives?.drives ?? []);
     return new WasmMachine(host, preopens);
+  }
+
+  get #driveList(): readonly Drive[] {
+    return this.drives?.drives ?? [];
   }
 
   /** What the guest runs, once that is known. */
@@ -229,6 +218,8 @@ export class WasmMachine implements Machine {
 
   async start(): Promise<void> {
     const { handle } = await this.#require().thread;
+    // A guest whose drives another host holds must not run: this fails then, and nothing has changed.
+    await this.drives?.reclaim();
     this.#snapshot = undefined;
     await handle.start();
     this.#host.input.attach(() => handle.wake());
@@ -267,16 +258,32 @@ export class WasmMachine implements Machine {
     this.#host.input.detach();
     await this.#guest?.thread.catch(() => undefined);
     await this.#handle?.dispose();
+    // Nothing writes to them any more.
+    await this.drives?.dispose();
   }
 
   #registerDevices(): void {
     const early = { instance: 0, early: true };
     const late = { instance: 0, early: false };
+    // In front of all else: whether it fits is known before anything is made.
+    this.devices.register({
+      ...early,
+      description: WASM_DRIVES,
+      isPresent: () => this.#driveList.length > 0,
+      save: () => saveDrives(this.#driveList),
+      load: (value) => {
+        checkDrives(value as WasmDrivesState, this.#driveList);
+        this.#drivesChecked = true;
+      },
+    });
     this.devices.register({
       ...early,
       description: WASM_MODULE,
       save: () => this.#saveModule(),
-      load: async (value) => void (await this.#adopt(await loadModule(value as WasmModuleState))),
+      load: async (value) => {
+        if (!this.#drivesChecked) checkNoDrives(this.#driveList);
+        await this.#adopt(await loadModule(value as WasmModuleState));
+      },
     });
     this.devices.register({
       ...early,

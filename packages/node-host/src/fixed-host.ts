@@ -14,12 +14,17 @@ const WASM_PAGE = 65536;
 export function nodeFixedHost({
   stdin,
   outputs = { 1: 1, 2: 2 },
+  drives,
 }: Omit<NodeWasmHostOptions, "cacheDirectory">): FixedMachineHost {
   let wakeGuest: (() => void) | undefined;
   const input = new ConsoleInput(() => wakeGuest?.());
   return {
     startThread: (guest) =>
-      startFixedWorker({ guest, words: newWords(), input: input.memory, outputs }, guest),
+      startFixedWorker(
+        { guest, words: newWords(), input: input.memory, outputs, drives: drives?.memories ?? [] },
+        guest,
+      ),
+    drives,
     input: consoleSource(input, stdin, (wake) => (wakeGuest = wake)),
   };
 }

@@ -1,6 +1,7 @@
 import type { FixedGuest } from "@peregrine/machine-wasm";
 import type { SerializedError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
+import type { DriveMemory } from "./drives/drive-memory.ts";
 import type { ConsoleOutputs } from "./guest-worker-thread.ts";
 
 /** Words of the memory that the agent and the thread of a fixed guest share. */
@@ -18,6 +19,7 @@ export interface FixedWorkerData {
   /** Console input; see ConsoleInput. */
   readonly input: SharedArrayBuffer;
   readonly outputs: ConsoleOutputs;
+  readonly drives: readonly DriveMemory[];
 }
 
 /** Thread to agent. The agent posts one thing only, anything, which means: run. */

@@ -4,11 +4,11 @@ import { GuestExitSignal, WasiHost } from "@peregrine/machine-wasm";
 import type { GuestControl } from "@peregrine/machine-wasm";
 import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
+import { guestFiles } from "./drives/guest-files.ts";
 import { FIXED_WORD } from "./fixed-messages.ts";
 import type { FixedReport, FixedWorkerData } from "./fixed-messages.ts";
 import { NodeClock } from "./host-clock.ts";
 import { GuestConsole } from "./host-console.ts";
-import { NodeFiles } from "./host-files.ts";
 import { NodeRandom } from "./host-random.ts";
 import { compileProgram } from "./prepare-program.ts";
 
@@ -16,7 +16,7 @@ const WASM_PAGE = 65536;
 /** Longest single wait in milliseconds: `Atomics.wait` takes any, a deadline that is further away is looked at again. */
 const LONGEST_WAIT_MS = 2 ** 30;
 
-const { guest, words: shared, input, outputs } = workerData as FixedWorkerData;
+const { guest, words: shared, input, outputs, drives } = workerData as FixedWorkerData;
 const words = new Int32Array(shared);
 const clock = new NodeClock();
 const report = (message: FixedReport): void => parentPort!.postMessage(message);
@@ -56,7 +56,7 @@ async function instantiate(): Promise<() => void> {
         return memory.buffer;
       },
     },
-    files: new NodeFiles(),
+    files: guestFiles(drives),
     clock,
     random: new NodeRandom(),
     console: new GuestConsole(input, outputs),

@@ -1,5 +1,6 @@
 import { Worker } from "node:worker_threads";
 import type { GuestReport, GuestThread, GuestThreadData } from "@peregrine/machine-wasm";
+import type { DriveMemory } from "./drives/drive-memory.ts";
 
 export type ConsoleOutputs = Readonly<Record<1 | 2, number>>;
 
@@ -10,6 +11,7 @@ export interface GuestWorkerData {
   readonly input: SharedArrayBuffer;
   /** Descriptors of this process that the guest's standard output and error go to. */
   readonly outputs: ConsoleOutputs;
+  readonly drives: readonly DriveMemory[];
 }
 
 /** Starts a guest thread as a worker of this process. */

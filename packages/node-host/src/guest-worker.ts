@@ -1,16 +1,16 @@
 /** The guest thread of this host: runs one WebAssembly program. */
 import { parentPort, workerData } from "node:worker_threads";
 import { type GuestCommand, GuestProgram, type GuestReport } from "@peregrine/machine-wasm";
+import { guestFiles } from "./drives/guest-files.ts";
 import type { GuestWorkerData } from "./guest-worker-thread.ts";
 import { NodeClock } from "./host-clock.ts";
 import { GuestConsole } from "./host-console.ts";
-import { NodeFiles } from "./host-files.ts";
 import { NodeRandom } from "./host-random.ts";
 
-const { thread, input, outputs } = workerData as GuestWorkerData;
+const { thread, input, outputs, drives } = workerData as GuestWorkerData;
 const port = parentPort!;
 const program = new GuestProgram(thread, {
-  files: new NodeFiles(),
+  files: guestFiles(drives),
   clock: new NodeClock(),
   random: new NodeRandom(),
   console: new GuestConsole(input, outputs),

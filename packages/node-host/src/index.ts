@@ -1,3 +1,5 @@
+export type { DriveOptions } from "./drives/drive-options.ts";
+export { NodeDrives } from "./drives/node-drives.ts";
 export { nodeFixedHost } from "./fixed-host.ts";
 export { NodeClock } from "./host-clock.ts";
 export { ConsoleInput, GuestConsole } from "./host-console.ts";

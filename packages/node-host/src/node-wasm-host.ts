@@ -1,8 +1,9 @@
 import type { Readable } from "node:stream";
 import type { ConsoleSource, WasmMachineHost } from "@peregrine/machine-wasm";
+import { guestFiles } from "./drives/guest-files.ts";
+import type { NodeDrives } from "./drives/node-drives.ts";
 import { type ConsoleOutputs, startGuestWorker } from "./guest-worker-thread.ts";
 import { ConsoleInput } from "./host-console.ts";
-import { NodeFiles } from "./host-files.ts";
 import { prepareProgram, validateProgram } from "./prepare-program.ts";
 import { ProgramCache } from "./program-cache.ts";
 
@@ -13,6 +14,8 @@ export interface NodeWasmHostOptions {
   readonly outputs?: ConsoleOutputs;
   /** Where rewritten modules are kept; undefined keeps none. */
   readonly cacheDirectory: string | undefined;
+  /** Default: the guest has none. The machine disposes of them. */
+  readonly drives?: NodeDrives | undefined;
 }
 
 /** This process as the host of a WebAssembly machine. */
@@ -20,15 +23,19 @@ export function nodeWasmHost({
   stdin,
   outputs = { 1: 1, 2: 2 },
   cacheDirectory,
+  drives,
 }: NodeWasmHostOptions): WasmMachineHost {
   let wakeGuest = (): void => undefined;
   const input = new ConsoleInput(() => wakeGuest());
   const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);
+  const memories = drives?.memories ?? [];
   return {
     validate: validateProgram,
     prepare: (module) => prepareProgram(module, cache),
-    startThread: (thread, stackMib) => startGuestWorker({ thread, input: input.memory, outputs }, stackMib),
-    files: new NodeFiles(),
+    startThread: (thread, stackMib) =>
+      startGuestWorker({ thread, input: input.memory, outputs, drives: memories }, stackMib),
+    files: guestFiles(memories),
+    drives,
     input: consoleSource(input, stdin, (wake) => (wakeGuest = wake)),
   };
 }

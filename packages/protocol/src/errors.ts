@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   STORE_FAILED: "a virtual machine could not be kept on disk, or its file could not be given up",
   // Drives
   DRIVE_LOCKED: "another process holds the lock of a drive's image file",
+  NO_DRIVE_LOCKS: "image files of drives cannot be locked on this host",
   BAD_DRIVE: "a drive's image file does not fit the guest, or the stream's chunks do not fit the drive",
   // Control
   BAD_PARAMETER: "a parameter's value is not allowed",

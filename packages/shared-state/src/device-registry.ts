@@ -76,12 +76,10 @@ export class DeviceRegistry {
 
   /** Every device, for {@link decoderFor} in another thread. */
   descriptions(): DeviceListing[] {
-    return this.#devices.map(({ description, instance, early, isPresent }) => ({
-      description,
-      instance,
-      early,
-      optional: isPresent !== undefined,
-    }));
+    return this.#devices.map((device) => {
+      const { description, instance, early } = device;
+      return { description, instance, early, optional: device.isPresent !== undefined };
+    });
   }
 
   /** Errors: UNKNOWN_SECTION; BAD_DRIVE; DEVICE_STATE for everything else that the device throws. */

@@ -17,9 +17,9 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 }
 
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
-  const { name, uri, directories, keep, monitors, paused, channels, maxRam, exitOnError } = options;
+  const { name, uri, keep, monitors, channels, maxRam, exitOnError } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
-    const { machine, run } = incomingMachine(directories, !paused);
+    const { machine, run } = await incomingMachine(options);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,

@@ -1,3 +1,5 @@
+import type { Drive } from "@peregrine/shared-state";
+
 /**
  * Everything the WASI layer needs from outside. All of it is synchronous, because the guest calls
  * from inside WebAssembly. Failures are thrown as {@link HostError}.
@@ -96,6 +98,22 @@ export interface HostFiles {
   link(fromDirectory: HostHandle, fromName: string, toDirectory: HostHandle, toName: string): void;
   symlink(target: string, directory: HostHandle, name: string): void;
   readLink(directory: HostHandle, name: string): string;
+}
+
+/**
+ * The contents of the guest's drives. A drive is named by its index in `drives`; every range lies inside of it.
+ * Failures are those of the image file: ENOSPC, EIO, ...
+ */
+export interface HostDrives {
+  readonly drives: readonly Drive[];
+  /** Fills `target`. It may view shared memory. */
+  read(drive: number, target: Uint8Array, position: number): void;
+  /** Writes all of `bytes`, which may view shared memory. */
+  write(drive: number, bytes: Uint8Array, position: number): void;
+  /** Flushes to the medium: the data alone, or all of it. */
+  sync(drive: number, what: "data" | "all"): void;
+  /** Nanoseconds since 1970. */
+  modifiedNs(drive: number): bigint;
 }
 
 export type HostClockId = "realtime" | "monotonic";

@@ -1,5 +1,6 @@
 export { errnoName, errnoNumber, HostError } from "./errno.ts";
 export type { ErrnoName } from "./errno.ts";
+export { DriveFiles, DRIVES_PATH, DRIVES_ROOT } from "./drive-files.ts";
 export * from "./host.ts";
 export * from "./state.ts";
 export { BLOCKING_IMPORTS, SUPPORTED_IMPORTS } from "./import-names.ts";
