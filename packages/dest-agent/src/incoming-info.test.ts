@@ -29,7 +29,7 @@ describe("query-migrate where a guest is to arrive", () => {
       "failed",
       { kind: "failed", error: failure, progress },
       tcp,
-      { status: "failed", "error-desc": "it is too big" },
+      { status: "failed", "error-desc": "load of migration failed: it is too big" },
     ],
   ] as const)("%s", (_, status, address, answer) => {
     expect(incomingInfo(status, address)).toStrictEqual(answer);

@@ -19,7 +19,7 @@ export function incomingInfo(status: IncomingStatus, address: Address | undefine
       return { status: "completed" };
     default:
       status satisfies { kind: "failed" };
-      return { status: "failed", "error-desc": status.error.message };
+      return { status: "failed", "error-desc": `load of migration failed: ${status.error.message}` };
   }
 }
 

@@ -85,6 +85,10 @@ function migrationText(report: ReceivedReport): string {
       return "connecting";
     case "active":
       return `under way, pass ${report.progress?.pass ?? 0}`;
+    case "pre-switchover":
+      return "stopped before the switchover, until the monitor's command migrate-continue";
+    case "device":
+      return "under way, the rest is being sent";
     default: {
       const outcome = describeOutcome(report);
       return outcome.status === "completed" ? outcome.summary : `${outcome.status}: ${outcome.message}`;
