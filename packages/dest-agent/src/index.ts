@@ -2,3 +2,8 @@ export { inflatePage, openDecompressor } from "./decompressors.ts";
 export { IncomingMigration } from "./incoming-migration.ts";
 export type { IncomingMigrationOptions, ListenOptions } from "./incoming-migration.ts";
 export type { IncomingProgress, IncomingResult, IncomingStatus } from "./incoming-result.ts";
+export type { AnnounceSchedule } from "./network/announce-schedule.ts";
+export { Announcer } from "./network/announcer.ts";
+export type { AnnounceRequest, AnnouncedRound } from "./network/announcer.ts";
+export { NetworkInterface } from "./network/network-interface.ts";
+export type { FrameCounts, NetworkInterfaceOptions } from "./network/network-interface.ts";

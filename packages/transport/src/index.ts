@@ -1,6 +1,8 @@
 export { describeAddress, formatUri } from "./address.ts";
 export type { Address, FileAddress, TcpAddress, UnixAddress } from "./address.ts";
 export type { Channel, ChannelOptions, ConnectOptions, Listener, SeekableOutput } from "./channel.ts";
+export { openNetdev, parseNetdev } from "./netdev/netdev.ts";
+export type { Netdev } from "./netdev/netdev.ts";
 export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
 export { abortError } from "./socket-connect.ts";
 export { connect, listen, parseUri } from "./uri.ts";
