@@ -45,11 +45,14 @@ export class RunControl {
   readonly #listeners = new Set<RunEventListener>();
   #state: RunState;
   #beforeFinish: MigratableRunState | undefined;
+  /** The drives of a guest that is to arrive were not taken over yet. */
+  #drivesAwaited: boolean;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(machine: Machine, options: RunControlOptions = {}) {
     this.#machine = machine;
     this.#state = options.initial ?? "prelaunch";
+    this.#drivesAwaited = this.#state === "inmigrate";
     this.autostart = options.autostart ?? true;
     void this.#followExit();
   }
@@ -84,7 +87,8 @@ export class RunControl {
 
   /**
    * Starts or continues the guest; during `inmigrate` it switches autostart on instead.
-   * Errors: WRONG_STATE when it has ended, is being sent, or runs at the destination; as of the machine's start.
+   * Errors: WRONG_STATE when it has ended, is being sent, or runs at the destination; DRIVE_LOCKED when its drives are
+   * in use elsewhere; as of the machine's start.
    */
   cont(): Promise<void> {
     return this.#serially(async () => {
@@ -112,11 +116,15 @@ export class RunControl {
     });
   }
 
-  /** After a migration that did not complete: back from `finish-migrate` to the state before it. */
+  /**
+   * After a migration that did not complete: back from `finish-migrate` to the state before it. A guest whose drives
+   * cannot be taken back is paused. Errors: as of {@link cont}.
+   */
   restore(): Promise<void> {
     return this.#serially(async () => {
       const before = this.#beforeFinish;
       if (this.#state !== "finish-migrate" || before === undefined) return;
+      await this.#takeDrivesOr(before === "running" ? "paused" : before);
       if (before === "running") await this.#start();
       else this.#change(before);
     });
@@ -125,8 +133,8 @@ export class RunControl {
   /**
    * After a load that succeeded: leaves `inmigrate` for the state that the source sent. A guest that ran
    * there, or whose state was not sent, runs if autostart is on and is paused otherwise. A machine that is
-   * passed on as it came is always paused.
-   * Errors: WRONG_STATE.
+   * passed on as it came is always paused, and so is a guest whose drives cannot be taken over: `cont` tries again.
+   * Errors: WRONG_STATE; those of taking over the drives.
    */
   arrive(): Promise<void> {
     return this.#serially(async () => {
@@ -134,6 +142,7 @@ export class RunControl {
       // It was sent on while it arrived.
       if (this.#state === "postmigrate") return;
       if (this.#state !== "inmigrate") throw this.#refusal(received);
+      await this.#takeDrivesOr(received === "running" ? "paused" : received);
       if (received !== "running") this.#change(received);
       else if (this.autostart && this.#machine.carried === undefined) await this.#start();
       else this.#change("paused");
@@ -168,9 +177,28 @@ export class RunControl {
 
   async #start(): Promise<void> {
     if (!RUN_STATE_TRANSITIONS[this.#state].includes("running")) throw this.#refusal("running");
+    await this.#takeDrives();
     await this.#machine.start();
     this.#change("running");
     this.#publish({ name: "RESUME" });
+  }
+
+  /** A guest never runs without its drives. Errors: those of taking them. */
+  async #takeDrives(): Promise<void> {
+    const { drives } = this.#machine;
+    if (this.#drivesAwaited) await drives?.takeOver();
+    else await drives?.reclaim();
+    this.#drivesAwaited = false;
+  }
+
+  /** The same for a guest that is between two states: without its drives it goes to one in which it stands still. */
+  async #takeDrivesOr(state: Exclude<MigratableRunState, "running">): Promise<void> {
+    try {
+      await this.#takeDrives();
+    } catch (error) {
+      this.#change(state);
+      throw error;
+    }
   }
 
   async #followExit(): Promise<void> {

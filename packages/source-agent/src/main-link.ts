@@ -114,6 +114,7 @@ export class MainLink {
         break;
       case "begin":
       case "guest-stopped":
+      case "drives-released":
         if (this.#awaited?.kind === message.kind) this.#awaited.resolve(message);
         break;
       case "parameters-changed":

@@ -3,6 +3,7 @@ import type {
   CapabilityStates,
   GuestExit,
   Machine,
+  MigrateRequest,
   MigrationParameters,
   MigrationStatistics,
   RunControl,
@@ -10,12 +11,14 @@ import type {
 import { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
 import { HandoverGate } from "./handover-gate.ts";
+import { reclaimDrives } from "./reclaim-drives.ts";
 import { StreamFrame } from "./stream-frame.ts";
 import type {
   Handover,
   MessageToMain,
   MessageToThread,
   MigrationTimeouts,
+  SentDrives,
   ThreadData,
   ThreadOutcome,
 } from "./thread-messages.ts";
@@ -25,6 +28,7 @@ const GIVE_UP_MS = 1000;
 
 export interface AttemptOptions {
   readonly uri: string;
+  readonly request: MigrateRequest;
   readonly machine: Machine;
   readonly run: RunControl;
   readonly capabilities: CapabilityStates;
@@ -63,6 +67,7 @@ export class MigrationAttempt {
   /** The last thing the thread asked for, until it is done. Never rejects. */
   #asked: Promise<void> = Promise.resolve();
   #dirtyLogTouched = false;
+  #drivesReleased = false;
   #givenUp: MigrationError | undefined;
   #cancelled = false;
   #over = false;
@@ -153,6 +158,9 @@ export class MigrationAttempt {
       case "stop-guest":
         this.#answer(() => this.#stopGuest());
         return;
+      case "release-drives":
+        this.#answer(() => this.#releaseDrives());
+        return;
       case "ended":
         this.#threadEnded.resolve(message.outcome);
         return;
@@ -167,15 +175,31 @@ export class MigrationAttempt {
   }
 
   async #begin(): Promise<void> {
-    const { machine, connected } = this.#options;
+    const { machine, request, connected } = this.#options;
     connected();
+    // Another migration may have failed to get them back.
+    await machine.drives?.reclaim();
     this.#dirtyLogTouched = true;
     await machine.startDirtyLog();
+    const drives = this.#sentDrives();
     const opening = await this.#frame.opening();
     this.#post(
-      { kind: "begin", ram: machine.ram(), opening, arrived: machine.carried?.arrived },
+      {
+        kind: "begin",
+        ram: machine.ram(),
+        opening,
+        drives,
+        releasesDrives: machine.drives !== undefined && request.copy !== true,
+        arrived: machine.carried?.arrived,
+      },
       this.#frame.transferable(opening.early),
     );
+  }
+
+  #sentDrives(): SentDrives | undefined {
+    const { machine, request } = this.#options;
+    if (machine.drives === undefined || request.storage === undefined) return undefined;
+    return { access: machine.drives.outgoing(), incremental: request.storage === "inc" };
   }
 
   async #stopGuest(): Promise<void> {
@@ -190,6 +214,12 @@ export class MigrationAttempt {
       { kind: "guest-stopped", closing, pauseTime, saveTime: now() - start },
       this.#frame.transferable(closing.late),
     );
+  }
+
+  async #releaseDrives(): Promise<void> {
+    this.#drivesReleased = true;
+    await this.#options.machine.drives?.release();
+    this.#post({ kind: "drives-released" });
   }
 
   /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */
@@ -235,7 +265,7 @@ export class MigrationAttempt {
 
   /** Puts the guest back and switches the dirty log off. @returns what could not be done, in words. */
   async #cleanUp(): Promise<string[]> {
-    const { machine, run } = this.#options;
+    const { machine, run, timeouts } = this.#options;
     const notes: string[] = [];
     const attempt = async (what: string, step: () => Promise<void>): Promise<void> => {
       try {
@@ -244,6 +274,10 @@ export class MigrationAttempt {
         if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
       }
     };
+    if (machine.drives !== undefined && this.#drivesReleased && run.state === "finish-migrate") {
+      // The guest does not go on without them, and that says why.
+      await reclaimDrives(machine.drives, timeouts.reclaim).catch(() => {});
+    }
     // After a completed migration the run state is no longer `finish-migrate`, and this does nothing.
     await attempt("the guest could not be continued here", () => run.restore());
     if (this.#dirtyLogTouched) {

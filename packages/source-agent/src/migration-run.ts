@@ -1,13 +1,21 @@
 import { MigrationError } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
-import type { CarriedOpening, GuestRam, OpenRam, RamAccess } from "@peregrine/shared-state";
+import type {
+  CarriedOpening,
+  DriveAccess,
+  GuestRam,
+  OpenOutgoingDrives,
+  OpenRam,
+  OutgoingDrives,
+  RamAccess,
+} from "@peregrine/shared-state";
 import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import { setTimeout } from "node:timers/promises";
 import { watchArrival } from "./arrival.ts";
+import { BlockSender } from "./block-sender.ts";
 import { now } from "./clock.ts";
 import { HandoverGate } from "./handover-gate.ts";
-import type { LiveSection } from "./live-section.ts";
 import type { MainLink } from "./main-link.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { openPageSender } from "./open-page-sender.ts";
@@ -19,7 +27,7 @@ import { SectionWriter } from "./section-writer.ts";
 import { SilentPeer } from "./silent-peer.ts";
 import { outgoingConfiguration } from "./stream-configuration.ts";
 import { switchOver } from "./switchover.ts";
-import type { Handover, ThreadData } from "./thread-messages.ts";
+import type { Handover, SentDrives, ThreadData } from "./thread-messages.ts";
 
 /** How long a destination that has broken one connection may take to end the main one, milliseconds. */
 const LAST_WORDS_MS = 1000;
@@ -31,6 +39,7 @@ export class MigrationRun {
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
   #pages: PageSender | undefined;
+  #blocks: BlockSender | undefined;
   /** Ends with what the destination says. Never rejects. */
   #listening: Promise<void> = Promise.resolve();
 
@@ -62,6 +71,7 @@ export class MigrationRun {
       throw error;
     } finally {
       await this.#pages?.close();
+      await this.#blocks?.close();
       this.#link.signal.removeEventListener("abort", giveUp);
       channel.destroy();
       await channel.closed;
@@ -78,8 +88,9 @@ export class MigrationRun {
 
   async #migrate(channel: Channel): Promise<Handover> {
     const link = this.#link;
-    const { ram: access, opening, arrived } = await link.ask({ kind: "connected" }, "begin");
-    const ram = await openRam(access);
+    const begin = await link.ask({ kind: "connected" }, "begin");
+    const { opening, arrived, releasesDrives } = begin;
+    const ram = await openRam(begin.ram);
     const stream = new OutgoingStream(channel, this.#parameters, this.#statistics, now);
     const writer = new SectionWriter(stream, opening.footers);
     const destination = this.#listen(channel);
@@ -87,7 +98,9 @@ export class MigrationRun {
     const start = now();
     await this.#open(writer, opening, destination);
     const pages = await this.#openPages({ ram, stream, channel, opening });
-    const sections = await this.#startSections(ram, pages, stream, writer);
+    const drives = await this.#openDrives(begin.drives, stream, writer);
+    const sections = [...drives, this.#ramSender(ram, pages, stream, writer)];
+    for (const section of sections) await section.start();
     await stream.flush();
     this.#statistics.setupTime = Math.round(now() - start);
     link.post({ kind: "active" });
@@ -113,6 +126,7 @@ export class MigrationRun {
       destination,
       gate: new HandoverGate(this.#data.gate),
       statistics: this.#statistics,
+      releasesDrives,
       timeouts: this.#data.timeouts,
       peer: channel.peer,
       endStream: () => channel.end(),
@@ -172,18 +186,30 @@ export class MigrationRun {
     return pages;
   }
 
-  async #startSections(
-    ram: GuestRam,
-    pages: PageSender,
+  async #openDrives(
+    sent: SentDrives | undefined,
     stream: OutgoingStream,
     writer: SectionWriter,
-  ): Promise<readonly LiveSection[]> {
+  ): Promise<readonly BlockSender[]> {
+    if (sent === undefined) return [];
+    const link = this.#link;
+    this.#blocks = new BlockSender({
+      drives: await openDrives(sent.access),
+      incremental: sent.incremental,
+      zeroBlocks: this.#data.capabilities["zero-blocks"],
+      stream,
+      writer,
+      statistics: this.#statistics,
+      check: () => link.check(),
+      sleep: (ms) => link.sleep(ms),
+      now,
+    });
+    return [this.#blocks];
+  }
+
+  #ramSender(ram: GuestRam, pages: PageSender, stream: OutgoingStream, writer: SectionWriter): RamSender {
     const onPass = (pass: number): void => this.#link.post({ kind: "pass", pass });
-    const sections = [
-      new RamSender({ ram, pages, stream, writer, statistics: this.#statistics, now, onPass }),
-    ];
-    for (const section of sections) await section.start();
-    return sections;
+    return new RamSender({ ram, pages, stream, writer, statistics: this.#statistics, now, onPass });
   }
 }
 
@@ -197,5 +223,14 @@ async function openRam({ module, data }: RamAccess): Promise<GuestRam> {
   if (open === undefined) {
     throw new MigrationError("INTERNAL", `the module '${module}' does not open guest memory`);
   }
+  return open(data);
+}
+
+/** Opens the guest's drives. Errors: as {@link openRam}; those of opening them. */
+async function openDrives({ module, data }: DriveAccess): Promise<OutgoingDrives> {
+  const { openOutgoingDrives: open } = (await import(module)) as {
+    readonly openOutgoingDrives?: OpenOutgoingDrives;
+  };
+  if (open === undefined) throw new MigrationError("INTERNAL", `the module '${module}' does not open drives`);
   return open(data);
 }

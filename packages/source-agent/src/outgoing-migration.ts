@@ -23,14 +23,14 @@ import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
 import { requireMovableGuest } from "./movable-guest.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
-import { requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
+import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
 
-const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000 };
+const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000, reclaim: 5000 };
 
 export interface OutgoingMigrationOptions {
   readonly machine: Machine;
   readonly run: RunControl;
-  /** Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel. */
+  /** Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel, 5 s for drives. */
   readonly timeouts?: Partial<MigrationTimeouts>;
 }
 
@@ -122,11 +122,13 @@ export class OutgoingMigration {
 
   /**
    * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
-   * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED. Errors that leave the state `failed`:
-   * UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability or a request that does not go with `uri`.
+   * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED, BAD_PARAMETER for drives that the guest has not.
+   * Errors that leave the state `failed`: UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability or a request that
+   * does not go with `uri`.
    */
   migrate(uri: string, request: MigrateRequest = {}): void {
     this.requireMigratable();
+    requireDrives(request, this.#machine);
     this.#request = request;
     this.#run.arrivesPaused = request.paused === true;
     this.#error = undefined;
@@ -143,6 +145,7 @@ export class OutgoingMigration {
     }
     const attempt = new MigrationAttempt({
       uri,
+      request,
       machine: this.#machine,
       run: this.#run,
       capabilities: this.#capabilities.states,

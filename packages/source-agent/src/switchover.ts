@@ -17,6 +17,8 @@ export interface SwitchoverOptions {
   readonly destination: ReturnPathReader | SilentPeer;
   readonly gate: HandoverGate;
   readonly statistics: MigrationStatistics;
+  /** Whether there are drives to be released: the destination takes them before it answers. */
+  readonly releasesDrives: boolean;
   readonly timeouts: MigrationTimeouts;
   /** As error texts name the destination. */
   readonly peer: string;
@@ -42,6 +44,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   stream.liftLimit();
   for (const section of sections) await section.complete();
   const pagesSent = now();
+  if (options.releasesDrives) await link.ask({ kind: "release-drives" }, "drives-released");
 
   await writer.late(closing);
   link.check();

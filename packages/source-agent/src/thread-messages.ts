@@ -1,5 +1,11 @@
 import type { SerializedError } from "@peregrine/protocol";
-import type { CapabilityStates, CarriedClosing, CarriedOpening, RamAccess } from "@peregrine/shared-state";
+import type {
+  CapabilityStates,
+  CarriedClosing,
+  CarriedOpening,
+  DriveAccess,
+  RamAccess,
+} from "@peregrine/shared-state";
 import type { DowntimeBreakdown } from "./downtime.ts";
 
 /** What the migration thread is started with. All of it survives structured clone. */
@@ -23,6 +29,14 @@ export interface MigrationTimeouts {
   readonly confirm: number;
   /** For the same word, after the source has taken the guest back. */
   readonly revoke: number;
+  /** For a destination that has failed to give up the drives. */
+  readonly reclaim: number;
+}
+
+export interface SentDrives {
+  readonly access: DriveAccess;
+  /** Only what their own files hold. */
+  readonly incremental: boolean;
 }
 
 /** From the main thread to the migration thread. */
@@ -32,6 +46,10 @@ export type MessageToThread =
       readonly kind: "begin";
       readonly ram: RamAccess;
       readonly opening: CarriedOpening;
+      /** Drives whose contents are sent along. */
+      readonly drives: SentDrives | undefined;
+      /** Whether there are drives to be released before the stream ends. */
+      readonly releasesDrives: boolean;
       /** Of a machine that may still be arriving itself. */
       readonly arrived: SharedArrayBuffer | undefined;
     }
@@ -44,6 +62,8 @@ export type MessageToThread =
       /** Milliseconds that saving the devices took. */
       readonly saveTime: number;
     }
+  /** The destination can take the drives. Answers `release-drives`. */
+  | { readonly kind: "drives-released" }
   /** The parameters in shared memory have changed. */
   | { readonly kind: "parameters-changed" }
   /** Stop the guest for what is left, however much it is. */
@@ -61,6 +81,8 @@ export type MessageToMain =
   /** A pass over guest memory begins. */
   | { readonly kind: "pass"; readonly pass: number }
   | { readonly kind: "stop-guest" }
+  /** Nothing of the drives is read any more. */
+  | { readonly kind: "release-drives" }
   /** The last message: the channel is closed. */
   | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
 

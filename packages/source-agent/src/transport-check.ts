@@ -19,6 +19,16 @@ export function requireFittingTransport(capabilities: CapabilityStates, address:
   }
 }
 
+/** Errors: BAD_PARAMETER when the contents of drives are to be sent, and the machine has none. */
+export function requireDrives({ storage }: MigrateRequest, { drives }: Machine): void {
+  if (storage === undefined || (drives !== undefined && drives.drives.length > 0)) return;
+  const parameter = storage === "all" ? "blk" : "inc";
+  throw new MigrationError(
+    "BAD_PARAMETER",
+    `Parameter '${parameter}' cannot be true: the guest has no disks to migrate`,
+  );
+}
+
 /** Errors: BAD_PARAMETER when something is asked for that this machine, or where it is to go, cannot do. */
 export function requireFittingRequest(request: MigrateRequest, address: Address, machine: Machine): void {
   if (request.copy === true && address.kind !== "file") {

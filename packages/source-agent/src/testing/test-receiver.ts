@@ -1,4 +1,6 @@
 import {
+  BLOCK_SECTION,
+  BlockDecoder,
   ByteWriter,
   DEFAULT_LIMITS,
   encodeReturnMessage,
@@ -43,6 +45,8 @@ export class TestReceiver implements AsyncDisposable {
   readonly blocks: RamBlockEntry[] = [];
   /** Memory by block. */
   readonly ram: Uint8Array[] = [];
+  /** Contents of drives by their ids, in whole chunks. */
+  readonly drives: Record<string, Uint8Array> = {};
   /** When bytes came, milliseconds, and how many. */
   readonly arrivals: { readonly at: number; readonly bytes: number }[] = [];
   description: unknown;
@@ -115,6 +119,18 @@ export class TestReceiver implements AsyncDisposable {
   }
 
   #handler(channel: Channel): StreamHandler {
+    const disks = new BlockDecoder({
+      chunk: (drive, offset, bytes) => {
+        const before = this.drives[drive] ?? new Uint8Array(0);
+        const contents = new Uint8Array(Math.max(before.length, offset + bytes.length));
+        contents.set(before);
+        contents.set(bytes, offset);
+        this.drives[drive] = contents;
+        return true;
+      },
+      zeroChunk: () => true,
+      progress: () => {},
+    });
     const ram = new RamDecoder({
       limits: DEFAULT_LIMITS,
       sink: {
@@ -141,6 +157,7 @@ export class TestReceiver implements AsyncDisposable {
         this.#note(["configuration", machineType, ...(capabilities ?? [])].join(" ")),
       open: (header: SectionHeader) => {
         if (header.name === "ram") return ram;
+        if (header.name === BLOCK_SECTION.name) return disks;
         const decoder = decoderFor(this.#behaviour.devices, header.name, header.instance, header.version);
         if (header.name === "globalstate") this.#globalState = decoder;
         return decoder;
