@@ -21,17 +21,6 @@ describe("the words by which agent and guest thread talk", () => {
     guest.wait(0);
   });
 
-  it("does not sleep for throttling when there is a request", () => {
-    const agent = new ControlBlock(controlMemory());
-    const guest = new ControlBlock(agent.memory);
-    agent.setThrottle(99);
-    agent.request(REQUEST.stop);
-    // Were it to sleep, it would return for the wake, which is then gone.
-    guest.throttleSleep();
-    guest.wait(FOR_EVER_MS);
-    expect(guest.takeRequest()).toBe(REQUEST.stop);
-  });
-
   it("loses no wake-up and no request between two threads", async () => {
     const ROUNDS = 5000;
     const { memory } = new ControlBlock(controlMemory());

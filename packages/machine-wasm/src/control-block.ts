@@ -12,9 +12,6 @@ const REQUEST_WORD = 16;
 const WAKE_WORD = 17;
 const THROTTLE_WORD = 18;
 
-/** One throttling period: the guest sleeps for its share of it. */
-const THROTTLE_PERIOD_MS = 100;
-
 /** The words of the control memory by which the agent and the guest thread talk. */
 export class ControlBlock {
   readonly memory: WebAssembly.Memory;
@@ -44,8 +41,20 @@ export class ControlBlock {
     Atomics.store(this.#words, FLAG, 1);
   }
 
+  /** Agent: the share of time that the guest is to be kept from running; one that sleeps for it looks again. */
   setThrottle(percentage: number): void {
     Atomics.store(this.#words, THROTTLE_WORD, percentage);
+    this.wake();
+  }
+
+  /** Guest thread: percentage of time that it is to be kept from running. */
+  get throttle(): number {
+    return Atomics.load(this.#words, THROTTLE_WORD);
+  }
+
+  /** Guest thread: whether {@link takeRequest} would find one. */
+  get hasRequest(): boolean {
+    return Atomics.load(this.#words, REQUEST_WORD) !== REQUEST.none;
   }
 
   /** Guest thread: true when it is asked to unwind. */
@@ -68,14 +77,6 @@ export class ControlBlock {
     return Atomics.exchange(this.#words, REQUEST_WORD, REQUEST.none) as Request;
   }
 
-  /** Guest thread: the sleep that throttling wants now; ends early when a request comes. */
-  throttleSleep(): void {
-    const share = Atomics.load(this.#words, THROTTLE_WORD);
-    if (share === 0) return;
-    if (Atomics.load(this.#words, REQUEST_WORD) === REQUEST.none)
-      this.wait((THROTTLE_PERIOD_MS * share) / 100);
-  }
-
   get framesEnd(): number {
     return Atomics.load(this.#words, FRAMES_END);
   }
@@ -93,7 +94,3 @@ export class ControlBlock {
     Atomics.store(this.#words, SAVED, 0);
   }
 }
-
-/** How long the guest may run between two throttling sleeps, in ms. */
-export const throttleInterval = (percentage: number): number =>
-  Math.max(1, THROTTLE_PERIOD_MS * (1 - percentage / 100));

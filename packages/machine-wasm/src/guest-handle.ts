@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
-import { ControlBlock, REQUEST, throttleInterval } from "./control-block.ts";
+import { ControlBlock, REQUEST } from "./control-block.ts";
 import {
   type CpuState,
   type GuestCommand,
@@ -11,6 +11,7 @@ import {
   type ThreadState,
   type Variant,
 } from "./guest-messages.ts";
+import { THROTTLE_SLICE_MS } from "./throttle.ts";
 import type { Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
 
 type Phase =
@@ -133,14 +134,15 @@ export class GuestHandle {
     this.#block.wake();
   }
 
+  /** Percentage (0..99) of time that the guest is kept from running: it is made to leave for its sleep again and again. */
   setThrottle(percentage: number): void {
     clearInterval(this.#throttle);
     this.#throttle = undefined;
     this.#block.setThrottle(percentage);
-    if (percentage === 0) return;
+    if (percentage === 0 || this.hasEnded) return;
     this.#throttle = setInterval(() => {
       if (this.#phase.kind === "running") this.#block.interrupt();
-    }, throttleInterval(percentage));
+    }, THROTTLE_SLICE_MS);
   }
 
   get isStopped(): boolean {

@@ -11,6 +11,7 @@ import type {
   ThreadState,
 } from "./guest-messages.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
+import { Throttle } from "./throttle.ts";
 import {
   GuestExitSignal,
   type HeldFiles,
@@ -35,6 +36,8 @@ export interface GuestHost {
 /** Longest single wait in a host call, in ms: `Atomics.wait` takes no more than a double, and ends early only by a wake. */
 const LONGEST_WAIT_MS = 2 ** 30;
 
+const NS_PER_MS = 1e6;
+
 /**
  * The guest thread: it runs the program, and at each unwinding does what the agent asked for.
  * While the guest runs, `handle` does not return; the agent reaches it through the control memory.
@@ -43,6 +46,7 @@ export class GuestProgram {
   readonly #data: GuestThreadData;
   readonly #host: GuestHost;
   readonly #block: ControlBlock;
+  readonly #throttle: Throttle;
   readonly #instance: GuestInstance;
   #wasi: WasiHost | undefined;
   #started = false;
@@ -51,6 +55,7 @@ export class GuestProgram {
     this.#data = data;
     this.#host = host;
     this.#block = new ControlBlock(data.control);
+    this.#throttle = new Throttle(this.#block, () => Number(host.clock.monotonicNs()) / NS_PER_MS);
     // The module's imports exist before the WASI host does: a guest that is still to arrive is instantiated early.
     const names = WebAssembly.Module.imports(data.program.plain).filter(({ kind }) => kind === "function");
     const imports = names.map(
@@ -125,6 +130,7 @@ export class GuestProgram {
   /** Runs the guest until it has ended, is stopped or needs another thread, and reports that. */
   #run(): void {
     for (;;) {
+      this.#throttle.resume();
       const departure = this.#started ? this.#instance.resume() : this.#instance.start();
       this.#started = true;
       if (departure.kind !== "unwound") {
@@ -135,6 +141,7 @@ export class GuestProgram {
         );
         return;
       }
+      this.#throttle.sleep();
       const request = this.#block.takeRequest();
       if (request === REQUEST.stop) {
         this.#answer(() => ({ kind: "stopped", snapshot: this.#snapshot() }));
@@ -146,7 +153,6 @@ export class GuestProgram {
           return { kind: "switched", snapshot: this.#snapshot() };
         });
       }
-      this.#block.throttleSleep();
     }
   }
 
@@ -182,8 +188,10 @@ export class GuestProgram {
 
   #wait(deadlineNs: bigint | undefined): void {
     const left =
-      deadlineNs === undefined ? LONGEST_WAIT_MS : Number(deadlineNs - this.#host.clock.monotonicNs()) / 1e6;
-    if (left > 0) this.#block.wait(Math.min(left, LONGEST_WAIT_MS));
+      deadlineNs === undefined
+        ? LONGEST_WAIT_MS
+        : Number(deadlineNs - this.#host.clock.monotonicNs()) / NS_PER_MS;
+    if (left > 0) this.#throttle.wait(Math.min(left, LONGEST_WAIT_MS));
   }
 
   #markDirty(address: number, length: number): void {
