@@ -8,11 +8,10 @@ import { guests, pathOf } from "../../examples/guests/guests.ts";
 
 const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
 
-/** Gives all tests one cache of rewritten programs, and fills it, so that no test measures a first start. */
+/** Gives all tests one cache of rewritten programs and compiled sources, and fills it, so that no test measures a first start. */
 export default async function warmUp(): Promise<() => void> {
   const cache = mkdtempSync(join(tmpdir(), "peregrine-cache-"));
   process.env["XDG_CACHE_HOME"] = cache;
-  process.env["NODE_COMPILE_CACHE"] = join(cache, "node");
   for (const file of new Set(guests.map((guest) => guest.file))) {
     const child = spawn(process.execPath, [PEREGRINE, "run", pathOf(file), "--", "--no-such-option"], {
       stdio: ["ignore", "ignore", "ignore"],

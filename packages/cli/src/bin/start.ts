@@ -8,7 +8,10 @@ import type { ProgramName } from "../command-line.ts";
  * sources and compiling them, so the result is kept, in a directory that only this user writes to.
  */
 export async function start(program: ProgramName): Promise<void> {
-  enableCompileCache(join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "peregrine", "node"));
+  const cache = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "peregrine", "node");
+  enableCompileCache(cache);
+  // Threads do not inherit it otherwise.
+  process.env["NODE_COMPILE_CACHE"] ??= cache;
   const { main } = await import("../main.ts");
   await main(program);
 }
