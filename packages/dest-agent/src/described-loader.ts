@@ -1,7 +1,8 @@
-import { machineTypeMismatch, MigrationError } from "@peregrine/protocol";
+import { BLOCK_SECTION, BlockDecoder, machineTypeMismatch, MigrationError } from "@peregrine/protocol";
 import type { Configuration, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
 import { decoderFor } from "@peregrine/shared-state";
 import type { DeviceListing, StateDecoder } from "@peregrine/shared-state";
+import { BlockLoader } from "./block-loader.ts";
 import { KnownBlocks } from "./guest-blocks.ts";
 import { processClock } from "./incoming-statistics.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
@@ -14,6 +15,8 @@ export interface DescribedLoaderOptions {
   /** What the configuration section has to name. */
   readonly machineType: string;
   readonly devices: readonly DeviceListing[];
+  /** Whether the machine has drives: without them nobody knows the section `block`. */
+  readonly hasDrives: boolean;
   readonly target: DescribedTarget;
   readonly statistics: IncomingStatistics;
   readonly interruption: Interruption;
@@ -34,6 +37,7 @@ export class DescribedLoader implements MachineLoader {
   readonly #options: DescribedLoaderOptions;
   readonly #order: SectionOrder;
   #blocks: KnownBlocks | undefined;
+  #drives: BlockLoader | undefined;
   #openDevice: OpenDevice | undefined;
   #prepared: Promise<void> | undefined;
 
@@ -54,8 +58,9 @@ export class DescribedLoader implements MachineLoader {
     return this.#order.ramExists ? () => this.#openRam() : undefined;
   }
 
-  openDevice(header: SectionHeader): PayloadDecoder {
-    const { devices } = this.#options;
+  openDevice(header: SectionHeader, suspendFor: (step: Step) => void): PayloadDecoder {
+    const { devices, hasDrives } = this.#options;
+    if (hasDrives && isBlock(header)) return this.#openBlock(header, suspendFor);
     const { name, instance, version, kind } = header;
     const decoder = decoderFor(devices, name, instance, version);
     const device = deviceOf(devices, header);
@@ -64,7 +69,8 @@ export class DescribedLoader implements MachineLoader {
     return decoder;
   }
 
-  closeDevice(): Step | undefined {
+  closeDevice(header: SectionHeader): Step | undefined {
+    if (isBlock(header)) return this.#closeBlock(header);
     const open = this.#openDevice;
     this.#openDevice = undefined;
     return open && (() => this.#loadDevice(open));
@@ -93,7 +99,32 @@ export class DescribedLoader implements MachineLoader {
   }
 
   async complete(): Promise<void> {
-    if (this.#prepared !== undefined) await this.#options.interruption.wait(this.#prepared);
+    const { interruption } = this.#options;
+    if (this.#prepared !== undefined) await interruption.wait(this.#prepared);
+    if (this.#drives !== undefined) await interruption.wait(this.#drives.complete());
+  }
+
+  async close(): Promise<void> {
+    await this.#drives?.close();
+  }
+
+  #openBlock(header: SectionHeader, suspendFor: (step: Step) => void): BlockDecoder {
+    this.#order.startBlock(header);
+    const { target } = this.#options;
+    const loader = new BlockLoader({
+      openDrives: () => target.openDrives(),
+      suspendFor,
+      progress: (percent) => target.drivesProgress(percent),
+    });
+    this.#drives = loader;
+    suspendFor(() => loader.open());
+    return new BlockDecoder(loader);
+  }
+
+  #closeBlock({ kind }: SectionHeader): Step | undefined {
+    if (kind !== "end") return undefined;
+    this.#order.endBlock();
+    return () => this.#drives!.written();
   }
 
   async #loadDevice({ device, decoder }: OpenDevice): Promise<void> {
@@ -115,6 +146,10 @@ export class DescribedLoader implements MachineLoader {
       interruption.interrupt(MigrationError.from(error));
     });
   }
+}
+
+function isBlock({ name, instance }: SectionHeader): boolean {
+  return name === BLOCK_SECTION.name && instance === BLOCK_SECTION.instance;
 }
 
 function deviceOf(devices: readonly DeviceListing[], { name, instance }: SectionHeader): DeviceListing {

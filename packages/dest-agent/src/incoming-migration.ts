@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
 import type { Limits } from "@peregrine/protocol";
-import type { IncomingInfo, Machine, RunControl } from "@peregrine/shared-state";
+import type { IncomingInfo, Machine, MachineDrives, RunControl } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
 import { incomingInfo } from "./incoming-info.ts";
@@ -43,6 +43,8 @@ export interface IncomingMigrationOptions {
   readonly accept?: (source: SourceExpectation) => Promise<void>;
   /** Called once when the load has succeeded, before the guest runs: tells the network where it is now. */
   readonly announce?: () => void;
+  /** Told how much of the first pass over the machine's drives has come, in percent. */
+  readonly drivesProgress?: (percent: number) => void;
 }
 
 /** Where a guest is awaited, and how. */
@@ -82,6 +84,7 @@ export class IncomingMigration {
   readonly #opened: IncomingMigrationOptions["opened"];
   readonly #accept: IncomingMigrationOptions["accept"];
   readonly #announce: IncomingMigrationOptions["announce"];
+  readonly #drivesProgress: IncomingMigrationOptions["drivesProgress"];
   readonly #limits: Limits;
   readonly #channelOptions: ChannelOptions;
   readonly #statistics = new IncomingStatistics();
@@ -92,6 +95,8 @@ export class IncomingMigration {
   /** Where it listens, or has listened. */
   #address: Address | undefined;
   #phase: Phase = { kind: "setup" };
+  /** The machine's drives are being locked, or were. */
+  #locked: Promise<void> | undefined;
   #worker: Worker | undefined;
 
   /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
@@ -107,6 +112,7 @@ export class IncomingMigration {
     this.#opened = options.opened;
     this.#accept = options.accept;
     this.#announce = options.announce;
+    this.#drivesProgress = options.drivesProgress;
     this.#limits = options.limits ?? DEFAULT_LIMITS;
     this.#channelOptions = options.channelOptions ?? {};
     void this.#watchGuest();
@@ -228,6 +234,12 @@ export class IncomingMigration {
           return { kind: "prepared" };
         });
         return;
+      case "open-drives":
+        void this.#answer(() => ({ kind: "drives", access: this.#drives().incoming() }));
+        return;
+      case "drives-progress":
+        this.#drivesProgress?.(message.percent);
+        return;
       case "opened":
         void this.#answer(() => {
           this.#machine.intake?.opened(message.opening, message.ram);
@@ -243,6 +255,9 @@ export class IncomingMigration {
         return;
       case "commit":
         void this.#answer(async () => {
+          // The source has released them. If they are in use elsewhere, it can still go on with its guest.
+          this.#locked = this.#machine.drives?.lock();
+          await this.#locked;
           await this.#accept?.({ returnPath: message.returnPath });
           return this.#commit();
         });
@@ -275,6 +290,12 @@ export class IncomingMigration {
     return { kind: "done" };
   }
 
+  #drives(): MachineDrives {
+    const { drives } = this.#machine;
+    if (drives === undefined) throw new MigrationError("INTERNAL", "this machine has no drives");
+    return drives;
+  }
+
   #post(message: MainMessage): void {
     this.#worker?.postMessage(message);
   }
@@ -298,11 +319,16 @@ export class IncomingMigration {
   async #succeed(): Promise<void> {
     if (this.#phase.kind !== "committed") return;
     this.#phase = { kind: "arriving", peer: this.#phase.peer };
+    let error: MigrationError | undefined;
     try {
       await this.#arrive();
-    } catch (error) {
-      await this.#fail(MigrationError.from(error, "LOAD_FAILED"));
-      return;
+    } catch (cause) {
+      error = MigrationError.from(cause, "LOAD_FAILED");
+      // A guest that has everything but its drives is not lost.
+      if (this.#runControl.state !== "paused" && this.#runControl.state !== "prelaunch") {
+        await this.#fail(error);
+        return;
+      }
     }
     this.#statistics.started();
     this.#statistics.ended();
@@ -311,6 +337,7 @@ export class IncomingMigration {
     this.#conclude({
       kind: "loaded",
       runState: this.#runControl.state,
+      ...(error === undefined ? {} : { error }),
       progress: this.#statistics.progress(),
     });
   }
@@ -319,7 +346,7 @@ export class IncomingMigration {
   async #arrive(): Promise<void> {
     this.#post({ kind: "close-channel" });
     this.#announce?.();
-    // The disks are taken over here, before the guest can write to them. No machine has one yet.
+    // The drives are taken over first, before the guest can write to them.
     await this.#runControl.arrive();
   }
 
@@ -336,13 +363,19 @@ export class IncomingMigration {
     this.#phase = { kind: "failing", error };
     this.#statistics.ended();
     await this.#worker?.terminate();
+    await this.#locked?.catch(() => {});
+    await this.#tidyUp(() => this.#machine.drives?.discard());
+    await this.#tidyUp(() => this.#machine.dispose());
+    this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
+  }
+
+  /** Why the load failed matters more than what goes wrong after it. */
+  async #tidyUp(step: () => Promise<void> | undefined): Promise<void> {
     try {
-      await this.#machine.dispose();
+      await step();
     } catch (cause) {
-      // Why the load failed matters more than what went wrong in tidying up after it.
       process.emitWarning(MigrationError.from(cause));
     }
-    this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
   }
 
   #conclude(result: IncomingResult): void {
@@ -352,9 +385,14 @@ export class IncomingMigration {
   }
 }
 
-function awaited({ type, devices, intake }: Machine): AwaitedMachine {
+function awaited({ type, devices, intake, drives }: Machine): AwaitedMachine {
   if (intake !== undefined) return { kind: "carried", memory: intake.memory };
-  return { kind: "described", machineType: type, devices: devices.descriptions() };
+  return {
+    kind: "described",
+    machineType: type,
+    devices: devices.descriptions(),
+    hasDrives: drives !== undefined,
+  };
 }
 
 function requireChannels(channels: number): void {

@@ -24,6 +24,8 @@ export type IncomingResult =
       readonly kind: "loaded";
       /** What the guest does now: `running`, or the state in which it arrived. */
       readonly runState: RunState;
+      /** Why it is paused although it ran at the source: its drives could not be taken over. */
+      readonly error?: MigrationError;
       readonly progress: IncomingProgress;
     }
   | { readonly kind: "failed"; readonly error: MigrationError; readonly progress: IncomingProgress };

@@ -71,9 +71,11 @@ async function receive(connection: Connection, connections: Connections, address
   const inFile = address.kind === "file";
   const returnPath = new ReturnPath(inFile ? undefined : (bytes) => channel.write(bytes), interruption);
   const chunks = new ChunkReader(connection.chunks);
+  let machine: MachineLoader | undefined;
   try {
+    machine = await machineLoader();
     await loadStream({
-      machine: await machineLoader(),
+      machine,
       limits,
       statistics,
       target: main,
@@ -88,6 +90,7 @@ async function receive(connection: Connection, connections: Connections, address
     });
   } catch (error) {
     await refuse(channel, returnPath, chunks);
+    await machine?.close?.();
     throw error;
   }
   await connections.close();
@@ -99,8 +102,15 @@ async function receive(connection: Connection, connections: Connections, address
 async function machineLoader(): Promise<MachineLoader> {
   const { machine } = task;
   if (machine.kind === "described") {
-    const { machineType, devices } = machine;
-    return new DescribedLoader({ machineType, devices, target: main, statistics, interruption });
+    const { machineType, devices, hasDrives } = machine;
+    return new DescribedLoader({
+      machineType,
+      devices,
+      hasDrives,
+      target: main,
+      statistics,
+      interruption,
+    });
   }
   const { module, data } = machine.memory;
   const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };

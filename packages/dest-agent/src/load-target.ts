@@ -2,6 +2,7 @@ import type {
   CarriedClosing,
   CarriedOpening,
   GuestRam,
+  IncomingDrives,
   RamAccess,
   StateValue,
 } from "@peregrine/shared-state";
@@ -22,6 +23,10 @@ export interface DescribedTarget {
   loadDevice(name: string, instance: number, value: StateValue): Promise<void>;
   /** Guest memory. Called once, when every early device is loaded. */
   openRam(): Promise<GuestRam>;
+  /** The machine's drives. Called once, when contents of theirs begin to come. Errors: those of opening them. */
+  openDrives(): Promise<IncomingDrives>;
+  /** How much of the first pass over the drives has come, in percent. */
+  drivesProgress(percent: number): void;
   /** Resolves when the machine needs nothing any more but the late devices. Called once, after `openRam`. */
   prepared(): Promise<void>;
 }

@@ -29,9 +29,13 @@ export interface MachineLoader {
   readonly prepared: Promise<void> | undefined;
   /** Called unless the stream has none. Errors: MACHINE_TYPE_MISMATCH. */
   configuration(configuration: Configuration): Step | undefined;
-  /** Any section but `ram` begins. Errors: UNKNOWN_SECTION, UNSUPPORTED_SECTION_VERSION, BAD_SECTION_ORDER. */
-  openDevice(header: SectionHeader): PayloadDecoder | OpaqueDevice;
-  closeDevice(): Step | undefined;
+  /**
+   * Any section but `ram` begins.
+   * @param suspendFor has something done before decoding goes on; also while the payload is decoded.
+   * Errors: UNKNOWN_SECTION, UNSUPPORTED_SECTION_VERSION, BAD_SECTION_ORDER.
+   */
+  openDevice(header: SectionHeader, suspendFor: (step: Step) => void): PayloadDecoder | OpaqueDevice;
+  closeDevice(header: SectionHeader): Step | undefined;
   /** START of `ram` begins. Errors: UNSUPPORTED_SECTION_VERSION, BAD_SECTION_ORDER. */
   startRam(header: SectionHeader): GuestBlocks;
   /** START of `ram` is complete, and the list of blocks with it. Decoding goes on when it resolves. */
@@ -43,4 +47,6 @@ export interface MachineLoader {
   vmDescription(text: string): void;
   /** Everything has come. Resolves when all of it is loaded. */
   complete(): Promise<void>;
+  /** The load has failed. Resolves when nothing of it goes on. */
+  close?(): Promise<void>;
 }

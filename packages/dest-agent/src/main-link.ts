@@ -3,7 +3,9 @@ import type {
   CarriedClosing,
   CarriedOpening,
   GuestRam,
+  IncomingDrives,
   OpaqueSection,
+  OpenIncomingDrives,
   OpenRam,
   RamAccess,
   StateValue,
@@ -13,7 +15,7 @@ import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-mess
 import type { Interruption } from "./interruption.ts";
 import type { CarriedTarget, DescribedTarget, LoadTarget } from "./load-target.ts";
 
-type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" }>;
+type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" }>;
 
 /** The machine as the incoming thread sees it: through messages to the thread that holds it. */
 export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
@@ -53,6 +55,20 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     return openRam(answer.access.data);
   }
 
+  async openDrives(): Promise<IncomingDrives> {
+    const answer = await this.#ask({ kind: "open-drives" });
+    if (answer.kind !== "drives")
+      throw new MigrationError("INTERNAL", "'open-drives' was not answered with drives");
+    const { openIncomingDrives } = (await import(answer.access.module)) as {
+      readonly openIncomingDrives: OpenIncomingDrives;
+    };
+    return openIncomingDrives(answer.access.data);
+  }
+
+  drivesProgress(percent: number): void {
+    this.tell({ kind: "drives-progress", percent });
+  }
+
   prepared(): Promise<void> {
     return this.#prepared.promise;
   }
@@ -89,6 +105,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     switch (message.kind) {
       case "done":
       case "ram":
+      case "drives":
         this.#answer?.(message);
         this.#answer = undefined;
         return;

@@ -1,4 +1,5 @@
 import {
+  BLOCK_SECTION,
   GLOBAL_STATE_SECTION,
   MigrationError,
   RAM_SECTION,
@@ -18,6 +19,7 @@ export class SectionOrder {
   readonly #devices: readonly DeviceListing[];
   readonly #loaded = new Set<DeviceListing>();
   #stage: Stage;
+  #drives: "to-come" | "open" | "ended" = "to-come";
 
   constructor(devices: readonly DeviceListing[]) {
     this.#devices = devices;
@@ -27,6 +29,27 @@ export class SectionOrder {
   /** Whether guest memory exists: every early device is loaded. */
   get ramExists(): boolean {
     return this.#stage !== "early-devices";
+  }
+
+  /** START of `block` begins. Errors: UNSUPPORTED_SECTION_VERSION, BAD_SECTION_ORDER. */
+  startBlock({ kind, name, version }: SectionHeader): void {
+    if (version !== BLOCK_SECTION.version) {
+      throw unsupportedSectionVersion(name, version, BLOCK_SECTION.version);
+    }
+    if (kind !== "start") throw outOfOrder(`Section '${name}' came in one piece instead of by START`);
+    if (this.#drives !== "to-come") throw outOfOrder(`Section '${name}' was started twice`);
+    if (this.#stage === "early-devices") {
+      throw outOfOrder(`Section '${name}' came before '${this.#missing(isEarly)}'`);
+    }
+    if (this.#stage !== "ram-start") {
+      throw outOfOrder(`Section '${name}' came after the start of section '${RAM_SECTION.name}'`);
+    }
+    this.#drives = "open";
+  }
+
+  /** `block` END is complete. */
+  endBlock(): void {
+    this.#drives = "ended";
   }
 
   /** `ram` START begins. Errors: UNSUPPORTED_SECTION_VERSION, BAD_SECTION_ORDER. */
@@ -71,9 +94,14 @@ export class SectionOrder {
 
   /** The end mark was read. Errors: BAD_SECTION_ORDER, naming a section that did not come. */
   endMark(): void {
-    const missing = this.#missing(isEarly) ?? this.#missingRam() ?? this.#missing(isRequired);
+    const missing =
+      this.#missing(isEarly) ?? this.#missingBlock() ?? this.#missingRam() ?? this.#missing(isRequired);
     if (missing !== undefined) throw outOfOrder(`The stream ended without section '${missing}'`);
     this.#stage = "ended";
+  }
+
+  #missingBlock(): string | undefined {
+    return this.#drives === "open" ? `${BLOCK_SECTION.name}' END` : undefined;
   }
 
   #missingRam(): string | undefined {

@@ -97,7 +97,7 @@ export class StreamLoader implements StreamHandler {
   }
 
   open(header: SectionHeader): PayloadDecoder | OpaqueDevice {
-    if (!isRam(header)) return this.#options.machine.openDevice(header);
+    if (!isRam(header)) return this.#options.machine.openDevice(header, (step) => this.#suspendFor(step));
     const { limits, machine, statistics, multifd, fileOffset } = this.#options;
     const ram = new RamLoader(machine.startRam(header), statistics, () => {
       this.#flush();
@@ -121,7 +121,7 @@ export class StreamLoader implements StreamHandler {
 
   close(header: SectionHeader): void {
     if (isRam(header)) this.#closeRam(header.kind);
-    else this.#suspendFor(this.#options.machine.closeDevice());
+    else this.#suspendFor(this.#options.machine.closeDevice(header));
   }
 
   command(command: Command): void {

@@ -1,6 +1,7 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { MigrationError } from "@peregrine/protocol";
 import { RunControl } from "@peregrine/shared-state";
+import type { MachineDrives } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 import { expect } from "vitest";
 import { IncomingMigration } from "../src/index.ts";
@@ -32,6 +33,7 @@ export interface ImageArrival extends Listening {
 export type ArrivalOptions = Partial<IncomingMigrationOptions & ListenOptions>;
 
 export interface Preparation extends ArrivalOptions {
+  readonly drives?: MachineDrives;
   /** Changes the machine before anything happens. */
   readonly prepare?: (guest: Guest) => void;
 }
@@ -54,8 +56,8 @@ export function deferred(): { readonly guest: Guest; readonly incoming: Incoming
   return { guest, incoming };
 }
 
-export async function listening({ prepare, ...options }: Preparation = {}): Promise<Arrival> {
-  const guest = destination();
+export async function listening({ prepare, drives, ...options }: Preparation = {}): Promise<Arrival> {
+  const guest = destination(drives === undefined ? {} : { drives });
   prepare?.(guest);
   return {
     guest,

@@ -2,7 +2,7 @@ import { ImageMachine } from "@peregrine/machine-image";
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, ReturnMessage } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
-import { openRam } from "@peregrine/shared-state/testing";
+import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
 import { DescribedLoader } from "../src/described-loader.ts";
@@ -60,13 +60,16 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
       loaded.push(name);
     },
     openRam: async () => openRam(machine.ram().data),
+    openDrives: async () => openIncomingDrives(machine.drives!.incoming().data),
+    drivesProgress: () => {},
     prepared: () => machine.prepared(),
     ...options.target,
   };
   const devices = structuredClone(machine.devices.descriptions());
   const loading = await load(options, (statistics, interruption) => {
     const machineType = machine.type;
-    return new DescribedLoader({ machineType, devices, target, statistics, interruption });
+    const hasDrives = machine.drives !== undefined;
+    return new DescribedLoader({ machineType, devices, hasDrives, target, statistics, interruption });
   });
   return { ...loading, loaded, guest };
 }

@@ -28,8 +28,8 @@ export async function stoppedSource(options: TestMachineOptions = {}, paused = f
   return { machine, run };
 }
 
-export function destination(): Guest {
-  const machine = TestMachine.destination();
+export function destination(options: Pick<TestMachineOptions, "drives"> = {}): Guest {
+  const machine = TestMachine.destination(options);
   const run = new RunControl(machine, { initial: "inmigrate" });
   machine.devices.register(globalStateDevice(run));
   return { machine, run };

@@ -1,5 +1,7 @@
 import {
+  BLOCK_SECTION,
   ByteWriter,
+  encodeBlockEnd,
   encodeCommand,
   encodeConfiguration,
   encodeEndMark,
@@ -18,6 +20,7 @@ import type { GuestRam, SavedDevice } from "@peregrine/shared-state";
 import type { TestMachine } from "@peregrine/shared-state/testing";
 
 export const RAM_ID = 1;
+const BLOCK_ID = 2;
 
 /** Builds one piece of a stream with the encoders of the protocol. */
 export function bytesOf(encode: (w: ByteWriter) => void): Uint8Array {
@@ -68,6 +71,21 @@ export function ramPart(kind: "part" | "end", pages: (w: ByteWriter) => void, id
     pages(w);
     new RamPageEncoder().endOfSection(w);
     encodeFooter(w, id);
+  });
+}
+
+/** A section `block` with the records that `records` writes. */
+export function blockSection(
+  kind: "start" | "part" | "end",
+  records: (w: ByteWriter) => void = () => {},
+  version: number = BLOCK_SECTION.version,
+): Uint8Array {
+  return bytesOf((w) => {
+    if (kind === "start") encodeSectionHeader(w, { kind, id: BLOCK_ID, ...BLOCK_SECTION, version });
+    else encodeSectionContinuation(w, { kind, id: BLOCK_ID });
+    records(w);
+    encodeBlockEnd(w);
+    encodeFooter(w, BLOCK_ID);
   });
 }
 
