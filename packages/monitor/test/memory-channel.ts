@@ -3,6 +3,7 @@ import type { Channel } from "@peregrine/transport";
 
 /** A channel that delivers given chunks and keeps what is written: every cut of the input is under control. */
 export class MemoryChannel implements Channel {
+  readonly medium = "connection";
   readonly peer = "memory";
   readonly closed: Promise<void>;
   readonly #chunks: readonly Uint8Array[];

@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { parseFileOffset } from "./file-offset.ts";
 
 export interface TcpAddress {
   readonly kind: "tcp";
@@ -19,7 +20,39 @@ export interface FileAddress {
   readonly offset: number;
 }
 
-export type Address = TcpAddress | UnixAddress | FileAddress;
+export interface ExecAddress {
+  readonly kind: "exec";
+  /** What `/bin/sh -c` is given. */
+  readonly command: string;
+}
+
+export interface FdAddress {
+  readonly kind: "fd";
+  /** A descriptor of this process, or the name of one that a monitor's client has handed over. */
+  readonly descriptor: number | string;
+}
+
+export interface WebSocketAddress {
+  /** `wss` has TLS below it. */
+  readonly kind: "ws" | "wss";
+  /** A name, an IPv4 address or an IPv6 address without brackets. */
+  readonly host: string;
+  readonly port: number;
+  /** Path of the request; begins with a slash. */
+  readonly resource: string;
+  /** Paths of PEM files, of `wss` alone. */
+  readonly tls: TlsFiles;
+}
+
+export interface TlsFiles {
+  /** Certificate and key of who listens. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** Authorities that who connects accepts, beside those of the system. */
+  readonly ca?: string;
+}
+
+export type Address = TcpAddress | UnixAddress | FileAddress | ExecAddress | FdAddress | WebSocketAddress;
 
 /** Size of `sun_path` on Linux, with the terminating zero. */
 const UNIX_PATH_LIMIT = 108;
@@ -27,7 +60,9 @@ const UNIX_PATH_LIMIT = 108;
 const HOST_AND_PORT = /^(?:\[(?<bracketed>[0-9A-Fa-f:.%\w]+)\]|(?<plain>[^:[\]/,\s]*)):(?<port>\d{1,5})$/u;
 
 const OFFSET_OPTION = ",offset=";
-const FILE_OFFSET = /^(?:\d+|0x[0-9A-Fa-f]+)$/u;
+
+/** Decimal digits that a descriptor's number can have. */
+const DESCRIPTOR_NUMBER = /^\d{1,9}$/u;
 
 /** `HOST:PORT` or `[IPV6]:PORT`. Errors: BAD_ADDRESS. */
 export function parseTcpAddress(text: string): TcpAddress {
@@ -53,33 +88,60 @@ export function parseUnixAddress(text: string): UnixAddress {
   return { kind: "unix", path: text };
 }
 
-/** `PATH` or `PATH,offset=N`, the offset decimal or hexadecimal. Errors: BAD_ADDRESS. */
+/** `PATH` or `PATH,offset=N`. Errors: BAD_ADDRESS. */
 export function parseFileAddress(text: string): FileAddress {
   const at = text.lastIndexOf(OFFSET_OPTION);
   const path = at < 0 ? text : text.slice(0, at);
-  const number = at < 0 ? "0" : text.slice(at + OFFSET_OPTION.length);
   if (path === "" || path.includes("\0")) throw new MigrationError("BAD_ADDRESS", "invalid file address");
-  const offset = FILE_OFFSET.test(number) ? Number(number) : Number.NaN;
-  if (!Number.isSafeInteger(offset)) {
-    throw new MigrationError(
-      "BAD_ADDRESS",
-      `invalid file address: the offset '${number}' is no number of bytes`,
-    );
-  }
+  const offset = at < 0 ? 0 : parseFileOffset(text.slice(at + OFFSET_OPTION.length));
   return { kind: "file", path, offset };
+}
+
+/** A command of the shell. Errors: BAD_ADDRESS. */
+export function parseExecAddress(text: string): ExecAddress {
+  if (text.trim() === "" || text.includes("\0")) {
+    throw new MigrationError("BAD_ADDRESS", "invalid exec address: a command has to follow 'exec:'");
+  }
+  return { kind: "exec", command: text };
+}
+
+/** `NUMBER` or `NAME`. Errors: BAD_ADDRESS. */
+export function parseFdAddress(text: string): FdAddress {
+  if (text === "") throw new MigrationError("BAD_ADDRESS", "invalid file descriptor address");
+  return { kind: "fd", descriptor: DESCRIPTOR_NUMBER.test(text) ? Number(text) : text };
 }
 
 /** The address as error texts name it, without the scheme. */
 export function describeAddress(address: Address): string {
-  if (address.kind !== "tcp") return address.path;
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return `${host}:${address.port}`;
+  switch (address.kind) {
+    case "unix":
+    case "file":
+      return address.path;
+    case "exec":
+      return address.command;
+    case "fd":
+      return `${address.descriptor}`;
+    default: {
+      const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+      return `${host}:${address.port}`;
+    }
+  }
 }
 
 /** The inverse of `parseUri`. */
 export function formatUri(address: Address): string {
-  const uri = `${address.kind}:${describeAddress(address)}`;
-  if (address.kind !== "file") return uri;
-  const needsOffset = address.offset > 0 || address.path.includes(OFFSET_OPTION);
-  return needsOffset ? `${uri}${OFFSET_OPTION}${address.offset}` : uri;
+  const described = describeAddress(address);
+  switch (address.kind) {
+    case "file": {
+      const needsOffset = address.offset > 0 || address.path.includes(OFFSET_OPTION);
+      return `file:${described}${needsOffset ? `${OFFSET_OPTION}${address.offset}` : ""}`;
+    }
+    case "ws":
+    case "wss": {
+      const query = new URLSearchParams({ ...address.tls }).toString();
+      return `${address.kind}://${described}${address.resource}${query === "" ? "" : `?${query}`}`;
+    }
+    default:
+      return `${address.kind}:${described}`;
+  }
 }

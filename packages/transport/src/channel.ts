@@ -16,7 +16,8 @@ export interface Channel {
   readonly error: MigrationError | undefined;
   /** Resolves, never rejects, once the channel is gone; `error` then says why. */
   readonly closed: Promise<void>;
-  /** The channel goes into a file: nobody answers, and the bytes can be put at any place. */
+  readonly medium: Medium;
+  /** The channel goes into a file, and the bytes can be put at any place. */
   readonly file?: SeekableOutput;
   /**
    * Resolves when the kernel has all of `bytes`, so the caller may use the buffer again; nothing is
@@ -36,15 +37,26 @@ export interface Channel {
   read(): AsyncGenerator<Uint8Array, void, void>;
   /**
    * Ends this direction after everything that was written; the other one stays open. What went into a file
-   * is on the disk then, and stays there. Errors as `write`.
+   * is on the disk then, and stays there; a command that took the bytes has ended with status 0. Errors as `write`.
    */
   end(): Promise<void>;
   /**
+   * Of bytes that come from a command: resolves when it has ended with status 0, which it may do before its
+   * last bytes are read. Errors: CHANNEL_FAILED with how it ended.
+   */
+  succeeded?(): Promise<void>;
+  /**
    * Drops the channel at once, with what was not yet sent. Pending calls reject with `error`. A file that was
-   * not ended is removed.
+   * not ended is removed, and a command that still runs is killed with all that it started.
    */
   destroy(error?: MigrationError): void;
 }
+
+/**
+ * What is at the other end. Only on a connection can the peer answer; the other two have one direction. A pipe
+ * has somebody at its other end who can take bytes or leave them, a file has nobody.
+ */
+export type Medium = "connection" | "pipe" | "file";
 
 /** The places of the file that a channel writes. */
 export interface SeekableOutput {

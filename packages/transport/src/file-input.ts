@@ -1,7 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { FileHandle } from "node:fs/promises";
 import type { Channel } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import type { OpenFile } from "./open-file.ts";
 
 /** Bytes that are read at once. */
 const CHUNK_BYTES = 512 * 1024;
@@ -9,18 +9,19 @@ const CHUNK_BYTES = 512 * 1024;
 /** A channel whose incoming bytes are those of a file. There is nobody to write to. */
 export class FileInputChannel implements Channel {
   readonly peer: string;
+  readonly medium = "file";
   readonly bytesWritten = 0;
   readonly closed: Promise<void>;
   readonly #closed = Promise.withResolvers<void>();
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #start: number;
   #bytesRead = 0;
   #error: MigrationError | undefined;
 
   /** @param start offset in the file of the first byte to be read. */
-  constructor(handle: FileHandle, path: string, start: number) {
+  constructor(handle: OpenFile, peer: string, start: number) {
     this.#handle = handle;
-    this.peer = path;
+    this.peer = peer;
     this.#start = start;
     this.closed = this.#closed.promise;
   }

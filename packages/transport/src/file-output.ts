@@ -1,18 +1,21 @@
 import { MigrationError } from "@peregrine/protocol";
 import { open, truncate, unlink } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Channel, SeekableOutput } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import type { OpenFile } from "./open-file.ts";
 
 /** What was at the path before. An unfinished file is made to be that again. */
 export type FileBefore =
   | { readonly kind: "missing" }
   /** With so many bytes. */
-  | { readonly kind: "existed"; readonly size: number };
+  | { readonly kind: "existed"; readonly size: number }
+  /** Somebody else has opened the file, and sees to what is left in it. */
+  | { readonly kind: "foreign" };
 
 export interface FileOutputOptions {
-  readonly handle: FileHandle;
+  readonly handle: OpenFile;
+  /** Its path, or how error texts name it if it is foreign. */
   readonly path: string;
   /** Offset in the file of the first byte to be written. */
   readonly offset: number;
@@ -25,11 +28,12 @@ export interface FileOutputOptions {
  */
 export class FileOutputChannel implements Channel, SeekableOutput {
   readonly peer: string;
+  readonly medium = "file";
   readonly bytesRead = 0;
   readonly closed: Promise<void>;
   readonly file: SeekableOutput = this;
   readonly #closed = Promise.withResolvers<void>();
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #before: FileBefore;
   #position: number;
   #bytesWritten = 0;
@@ -142,9 +146,9 @@ export class FileOutputChannel implements Channel, SeekableOutput {
     this.#closed.resolve();
   }
 
-  #undo(): Promise<void> {
-    const before = this.#before;
-    return before.kind === "missing" ? unlink(this.peer) : truncate(this.peer, before.size);
+  async #undo(): Promise<void> {
+    if (this.#before.kind === "missing") await unlink(this.peer);
+    else if (this.#before.kind === "existed") await truncate(this.peer, this.#before.size);
   }
 
   #failure(reason: string): MigrationError {

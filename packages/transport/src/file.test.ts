@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Channel, SeekableOutput } from "./channel.ts";
+import { transportCompliance } from "./testing/index.ts";
+import { failure } from "./testing/opened.ts";
 import { fillPattern, readAll, readPattern, writePattern } from "./testing/streams.ts";
 import { connect, listen } from "./uri.ts";
 
@@ -43,14 +45,23 @@ async function input(uri = `file:${path}`): Promise<Channel> {
   return channel;
 }
 
-async function failure(promise: Promise<unknown>): Promise<MigrationError> {
-  const outcome: unknown = await promise.then(
-    () => new Error("it did not fail"),
-    (error: unknown) => error,
-  );
-  if (!MigrationError.is(outcome)) throw outcome;
-  return outcome;
-}
+transportCompliance("file", { medium: "file", listens: false, gone: /./u }, async () => {
+  const own = await mkdtemp(join(tmpdir(), "peregrine-"));
+  let count = 0;
+  return {
+    async open() {
+      const uri = `file:${join(own, `stream${count++}`)}`;
+      return {
+        writer: await connect(uri),
+        async reader() {
+          const listener = await listen(uri);
+          return listener.accept();
+        },
+      };
+    },
+    [Symbol.asyncDispose]: () => rm(own, { recursive: true }),
+  };
+});
 
 describe("a channel into a file", () => {
   test("keeps the bytes intact and in order, however they are cut", async () => {
@@ -231,12 +242,12 @@ describe("a channel into a file", () => {
     for (const name of ["pipe", "folder"]) {
       expect(await failure(connect(`file:${folder}/${name}`))).toMatchObject({
         code: "CONNECT_FAILED",
-        message: `Failed to create '${folder}/${name}': Not a regular file`,
+        message: `Could not create '${folder}/${name}': Not a regular file`,
       });
     }
     expect(await failure(connect(`file:${folder}/none/file`))).toMatchObject({
       code: "CONNECT_FAILED",
-      message: `Failed to create '${folder}/none/file': No such file or directory`,
+      message: `Could not create '${folder}/none/file': No such file or directory`,
     });
   });
 
@@ -332,11 +343,11 @@ describe("a channel out of a file", () => {
   test("is refused where no file can be read", async () => {
     expect(await failure(listen(`file:${path}`))).toMatchObject({
       code: "LISTEN_FAILED",
-      message: `Failed to open '${path}': No such file or directory`,
+      message: `Could not open '${path}': No such file or directory`,
     });
     expect(await failure(listen(`file:${folder}`))).toMatchObject({
       code: "LISTEN_FAILED",
-      message: `Failed to open '${folder}': Not a regular file`,
+      message: `Could not open '${folder}': Not a regular file`,
     });
   });
 });

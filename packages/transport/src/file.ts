@@ -2,13 +2,13 @@ import { MigrationError } from "@peregrine/protocol";
 import { constants, open, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { parseFileAddress } from "./address.ts";
-import type { FileAddress } from "./address.ts";
-import type { Channel, Listener, Transport } from "./channel.ts";
+import type { Channel, Transport } from "./channel.ts";
 import { systemError } from "./errno.ts";
 import { FileInputChannel } from "./file-input.ts";
 import { FileOutputChannel } from "./file-output.ts";
 import type { FileBefore } from "./file-output.ts";
-import { abortError } from "./socket-connect.ts";
+import { SingleListener } from "./single-listener.ts";
+import { requireWanted } from "./socket-connect.ts";
 
 /**
  * `file:PATH[,offset=N]`: a stream that is kept, from byte N of a file on. Going out it is a new file, or one that holds
@@ -36,16 +36,12 @@ export const file: Transport = {
     const { path, offset } = address;
     try {
       await requireRegular(path);
-      return new FileListener(address, new FileInputChannel(await open(path), path, offset));
+      return new SingleListener(address, new FileInputChannel(await open(path), path, offset));
     } catch (error) {
-      throw systemError("LISTEN_FAILED", `Failed to open '${path}'`, error);
+      throw systemError("LISTEN_FAILED", `Could not open '${path}'`, error);
     }
   },
 };
-
-function requireWanted(signal: AbortSignal | undefined, path: string): void {
-  if (signal?.aborted === true) throw abortError(signal, path);
-}
 
 async function openOutput(path: string, offset: number): Promise<Channel> {
   try {
@@ -59,7 +55,7 @@ async function openOutput(path: string, offset: number): Promise<Channel> {
     }
     return new FileOutputChannel({ handle, path, offset, before });
   } catch (error) {
-    throw systemError("CONNECT_FAILED", `Failed to create '${path}'`, error);
+    throw systemError("CONNECT_FAILED", `Could not create '${path}'`, error);
   }
 }
 
@@ -77,37 +73,4 @@ async function openForWriting(path: string): Promise<{ handle: FileHandle; befor
 /** Before the file is opened: opening a pipe waits for its other end. */
 async function requireRegular(path: string): Promise<void> {
   if (!(await stat(path)).isFile()) throw new Error("not a regular file");
-}
-
-/** Hands out the one channel that reads the file. */
-class FileListener implements Listener {
-  readonly address: FileAddress;
-  #channel: Channel | undefined;
-  #closed = false;
-  readonly #closing = Promise.withResolvers<never>();
-
-  constructor(address: FileAddress, channel: Channel) {
-    this.address = address;
-    this.#channel = channel;
-    this.#closing.promise.catch(() => {});
-  }
-
-  accept(): Promise<Channel> {
-    const channel = this.#channel;
-    if (channel === undefined) return this.#closing.promise;
-    this.#channel = undefined;
-    return Promise.resolve(channel);
-  }
-
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#closing.reject(
-      new MigrationError("LISTEN_FAILED", `No longer listening on '${this.address.path}'`),
-    );
-    const channel = this.#channel;
-    this.#channel = undefined;
-    channel?.destroy();
-    await channel?.closed;
-  }
 }

@@ -1,6 +1,7 @@
 export { describeAddress, formatUri } from "./address.ts";
-export type { Address, FileAddress, TcpAddress, UnixAddress } from "./address.ts";
+export type { Address, FileAddress, TcpAddress, UnixAddress, WebSocketAddress } from "./address.ts";
 export type { Channel, ChannelOptions, ConnectOptions, Listener, SeekableOutput } from "./channel.ts";
+export { systemError } from "./errno.ts";
 export { openNetdev, parseNetdev } from "./netdev/netdev.ts";
 export type { Netdev } from "./netdev/netdev.ts";
 export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";

@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
-import type net from "node:net";
-import type { Channel, ChannelOptions } from "./channel.ts";
+import type { Duplex } from "node:stream";
+import type { Channel, ChannelOptions, Medium } from "./channel.ts";
 import { systemError } from "./errno.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
@@ -11,14 +11,25 @@ const DEFAULT_STALL_TIMEOUT_MS = 30_000;
  */
 const BYTES_PER_TURN = 1 << 20;
 
+/** What a channel needs of a socket. A write calls back when the kernel has the bytes. */
+export interface ByteSocket extends Duplex {
+  /** Has the socket emit `timeout` when nothing has moved for so many milliseconds; 0: never. */
+  setTimeout(ms: number): unknown;
+}
+
+/** In which directions bytes can go. */
+export type SocketDirection = "both" | "out" | "in";
+
 /**
- * A channel over a connected socket. At most one chunk waits here for the reader, and about as much
- * inside the socket; then the socket is paused and the peer is held back by the kernel.
+ * A channel over a connected socket, or over one end of a pipe. At most one chunk waits here for the reader, and
+ * about as much inside the socket; then the socket is paused and the peer is held back by the kernel.
  */
 export class SocketChannel implements Channel {
   readonly peer: string;
+  readonly medium: Medium;
   readonly closed: Promise<void>;
-  readonly #socket: net.Socket;
+  readonly #socket: ByteSocket;
+  readonly #direction: SocketDirection;
   readonly #stallTimeout: number;
   #error: MigrationError | undefined;
   #bytesWritten = 0;
@@ -30,8 +41,15 @@ export class SocketChannel implements Channel {
   #peerEnded = false;
   #wakeReader: (() => void) | undefined;
 
-  constructor(socket: net.Socket, peer: string, options: ChannelOptions) {
+  constructor(
+    socket: ByteSocket,
+    peer: string,
+    options: ChannelOptions,
+    direction: SocketDirection = "both",
+  ) {
     this.#socket = socket;
+    this.#direction = direction;
+    this.medium = direction === "both" ? "connection" : "pipe";
     this.peer = peer;
     this.#stallTimeout = options.stallTimeout ?? DEFAULT_STALL_TIMEOUT_MS;
     this.closed = new Promise((resolve) => {
@@ -64,8 +82,7 @@ export class SocketChannel implements Channel {
   }
 
   write(bytes: Uint8Array): Promise<void> {
-    const refusal =
-      this.#error ?? (this.#ending === undefined ? undefined : this.#failure("write after end"));
+    const refusal = this.#error ?? this.#writeRefusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     if (bytes.length === 0) return Promise.resolve();
     return handled((resolve, reject) => {
@@ -91,6 +108,7 @@ export class SocketChannel implements Channel {
   end(): Promise<void> {
     if (this.#ending !== undefined) return this.#ending;
     if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#direction === "in") return Promise.resolve();
     this.#ending = handled((resolve, reject) => {
       this.#socket.end((error?: Error | null) => {
         if (error) reject(this.#fail(error));
@@ -109,6 +127,7 @@ export class SocketChannel implements Channel {
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {
+    if (this.#direction === "out") await this.closed;
     for (;;) {
       const chunk = this.#chunk;
       if (chunk !== undefined) {
@@ -117,7 +136,7 @@ export class SocketChannel implements Channel {
         yield chunk;
       } else if (this.#error !== undefined) {
         throw this.#error;
-      } else if (this.#peerEnded) {
+      } else if (this.#peerEnded || this.#direction === "out") {
         return;
       } else {
         await this.#nextEvent();
@@ -146,8 +165,20 @@ export class SocketChannel implements Channel {
   }
 
   #onClose(): void {
-    if (!(this.#peerEnded && this.#socket.writableFinished)) this.#error ??= this.#failure("closed");
+    if (!this.#isOver) this.#error ??= this.#failure("closed");
     this.#wake();
+  }
+
+  /** Every direction has ended in order. */
+  get #isOver(): boolean {
+    const received = this.#direction === "out" || this.#peerEnded;
+    const sent = this.#direction === "in" || this.#socket.writableFinished;
+    return received && sent;
+  }
+
+  #writeRefusal(): MigrationError | undefined {
+    if (this.#direction === "in") return this.#failure("it only gives bytes");
+    return this.#ending === undefined ? undefined : this.#failure("write after end");
   }
 
   #onStall(): void {

@@ -1,29 +1,50 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { EventEmitter } from "node:events";
 import net from "node:net";
 import type { Channel, ConnectOptions } from "./channel.ts";
 import { systemError } from "./errno.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
 /** Opens a socket and makes a channel of it. Errors: CONNECT_FAILED; CANCELLED by the signal. */
-export function connectSocket(
+export async function connectSocket(
   target: net.NetConnectOpts,
   peer: string,
   { signal, ...options }: ConnectOptions,
 ): Promise<Channel> {
+  requireWanted(signal, peer);
+  const socket = net.connect({ ...target, allowHalfOpen: true });
+  return connected(socket, {
+    event: "connect",
+    peer,
+    signal,
+    drop: () => socket.destroy(),
+    made: () => new SocketChannel(socket, peer, options),
+  });
+}
+
+export interface ConnectingOptions<T> {
+  /** What is emitted when the connection is there. */
+  readonly event: string;
+  readonly peer: string;
+  readonly signal: AbortSignal | undefined;
+  /** Gives up connecting. */
+  readonly drop: () => void;
+  /** Called within the event, so that nothing the peer sends at once is missed. */
+  readonly made: () => T;
+}
+
+/** Waits for what is connecting. Errors: CONNECT_FAILED; CANCELLED by the signal. */
+export function connected<T>(connecting: EventEmitter, options: ConnectingOptions<T>): Promise<T> {
+  const { event, peer, signal, drop, made } = options;
   return new Promise((resolve, reject) => {
-    if (signal?.aborted === true) {
-      reject(abortError(signal, peer));
-      return;
-    }
-    const socket = net.connect({ ...target, allowHalfOpen: true });
     const settle = (): void => {
-      socket.off("connect", onConnect);
-      socket.off("error", onError);
+      connecting.off(event, onConnect);
+      connecting.off("error", onError);
       signal?.removeEventListener("abort", onAbort);
     };
     const onConnect = (): void => {
       settle();
-      resolve(new SocketChannel(socket, peer, options));
+      resolve(made());
     };
     const onError = (error: Error): void => {
       settle();
@@ -31,15 +52,20 @@ export function connectSocket(
     };
     const onAbort = (): void => {
       settle();
-      // The socket may still report an error on its way out; nobody waits for it any more.
-      socket.on("error", () => {});
-      socket.destroy();
+      // It may still report an error on its way out; nobody waits for it any more.
+      connecting.on("error", () => {});
+      drop();
       reject(abortError(signal, peer));
     };
-    socket.on("connect", onConnect);
-    socket.on("error", onError);
+    connecting.on(event, onConnect);
+    connecting.on("error", onError);
     signal?.addEventListener("abort", onAbort);
   });
+}
+
+/** Errors: what {@link abortError} says, once the signal was given. */
+export function requireWanted(signal: AbortSignal | undefined, peer: string): void {
+  if (signal?.aborted === true) throw abortError(signal, peer);
 }
 
 /** Why connecting was given up: the signal's own MigrationError, CONNECT_FAILED after a timeout, or CANCELLED. */

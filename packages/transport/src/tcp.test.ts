@@ -1,11 +1,19 @@
 import { MigrationError } from "@peregrine/protocol";
 import { expect, test } from "vitest";
 import { formatUri } from "./address.ts";
-import { transportCompliance } from "./testing/index.ts";
+import { listeningFixture, transportCompliance } from "./testing/index.ts";
 import { readAll } from "./testing/streams.ts";
 import { connect, listen } from "./uri.ts";
 
-transportCompliance("tcp", async () => ({ uri: "tcp:127.0.0.1:0", dispose: async () => {} }));
+transportCompliance(
+  "tcp",
+  {
+    medium: "connection",
+    listens: true,
+    gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
+  },
+  () => listeningFixture({ uri: "tcp:127.0.0.1:0" }),
+);
 
 test("a refused connection is told in one sentence", async () => {
   const listener = await listen("tcp:127.0.0.1:0");

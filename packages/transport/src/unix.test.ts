@@ -3,16 +3,24 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { transportCompliance } from "./testing/index.ts";
+import { listeningFixture, transportCompliance } from "./testing/index.ts";
 import { connect, listen } from "./uri.ts";
 
-transportCompliance("unix", async () => {
-  const folder = await mkdtemp(join(tmpdir(), "peregrine-"));
-  return {
-    uri: `unix:${join(folder, "socket")}`,
-    dispose: () => rm(folder, { recursive: true }),
-  };
-});
+transportCompliance(
+  "unix",
+  {
+    medium: "connection",
+    listens: true,
+    gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
+  },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "peregrine-"));
+    return listeningFixture({
+      uri: `unix:${join(folder, "socket")}`,
+      dispose: () => rm(folder, { recursive: true }),
+    });
+  },
+);
 
 describe("the file of a unix socket", () => {
   let folder: string;

@@ -1,9 +1,12 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Address } from "./address.ts";
 import type { Channel, ChannelOptions, ConnectOptions, Listener, Transport } from "./channel.ts";
+import { exec } from "./exec.ts";
+import { fd } from "./fd.ts";
 import { file } from "./file.ts";
 import { tcp } from "./tcp.ts";
 import { unix } from "./unix.ts";
+import { ws, wss } from "./web-socket.ts";
 
 export type Direction = "outgoing" | "incoming";
 
@@ -11,7 +14,11 @@ export type Direction = "outgoing" | "incoming";
 const TRANSPORTS: ReadonlyMap<string, Transport> = new Map([
   ["tcp", tcp],
   ["unix", unix],
+  ["exec", exec],
+  ["fd", fd],
   ["file", file],
+  ["ws", ws],
+  ["wss", wss],
 ]);
 
 /** Understands `SCHEME:REST`. Errors: UNKNOWN_SCHEME, worded for the direction; BAD_ADDRESS. */

@@ -3,6 +3,7 @@ import type { Channel } from "@peregrine/transport";
 
 /** A channel whose writes end when the test says so, and whose incoming bytes the test makes up. */
 export class FakeChannel implements Channel {
+  readonly medium = "connection";
   readonly peer = "127.0.0.1:4444";
   readonly bytesRead = 0;
   readonly closed = new Promise<void>(() => {});

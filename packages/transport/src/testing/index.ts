@@ -1,2 +1,3 @@
 export { transportCompliance } from "./compliance.ts";
-export type { TransportFixture } from "./compliance.ts";
+export type { Ends, TransportFixture, TransportTraits } from "./fixture.ts";
+export { listeningFixture } from "./listening-fixture.ts";

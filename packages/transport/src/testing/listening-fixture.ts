@@ -1,0 +1,30 @@
+import { formatUri } from "../address.ts";
+import { connect, listen } from "../uri.ts";
+import type { TransportFixture } from "./fixture.ts";
+
+export interface ListeningFixtureOptions {
+  readonly uri: string;
+  /** What has to be added to the address to connect to it, or to listen on it again. */
+  readonly connectQuery?: string;
+  readonly listenQuery?: string;
+  readonly dispose?: () => Promise<void>;
+}
+
+/** Ends that are connected by a listener. */
+export async function listeningFixture(options: ListeningFixtureOptions): Promise<TransportFixture> {
+  const { uri, connectQuery = "", listenQuery = "", dispose } = options;
+  const listener = await listen(uri);
+  const address = formatUri(listener.address);
+  const connectUri = `${address}${connectQuery}`;
+  return {
+    endpoint: { listener, connectUri, listenUri: `${address}${listenQuery}` },
+    async open(channelOptions = {}) {
+      const [writer, accepted] = await Promise.all([connect(connectUri, channelOptions), listener.accept()]);
+      return { writer, reader: () => Promise.resolve(accepted) };
+    },
+    async [Symbol.asyncDispose]() {
+      await listener.close();
+      await dispose?.();
+    },
+  };
+}
