@@ -11,6 +11,7 @@ import type {
   CommandHandlers,
   Finish,
   GuestOptions,
+  NicOptions,
   ReceiveOptions,
 } from "./command-options.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
@@ -30,6 +31,7 @@ interface AgentFlags {
 interface GuestFlags {
   readonly dir?: readonly Preopen[];
   readonly drive?: readonly DriveOptions[];
+  readonly nic?: readonly NicOptions[];
   readonly paused?: boolean;
 }
 
@@ -143,6 +145,11 @@ function guestOptions(command: Command): Command {
       "give the guest an image file as /drives/ID; also backing=PATH and lock=off; may be repeated",
       value.each(value.drive),
     )
+    .option(
+      "--nic <mac=MAC,netdev=NETDEV>",
+      "announce the guest there, on stream:tcp:HOST:PORT, stream:unix:PATH or dgram:HOST:PORT; may be repeated",
+      value.each(value.nic),
+    )
     .option("-S, --paused", "do not start the guest before `peregrine cont`");
 }
 
@@ -168,8 +175,8 @@ function agentOf({ name, qmp = [], keep = false }: AgentFlags): AgentCommandOpti
   return { name, monitors: qmp, keep };
 }
 
-function guestOf({ dir = [], drive = [], paused = false }: GuestFlags): GuestOptions {
-  return { directories: dir, drives: drive, paused };
+function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
+  return { directories: dir, drives: drive, nics: nic, paused };
 }
 
 function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
@@ -180,6 +187,8 @@ function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveO
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
     if (given.drive !== undefined)
       command.error("error: option '--drive <id=ID,file=PATH>' is for --machine wasm");
+    if (given.nic !== undefined)
+      command.error("error: option '--nic <mac=MAC,netdev=NETDEV>' is for --machine wasm");
     if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
     return { ...common, machine, store, uuid };
   }

@@ -41,10 +41,22 @@ export interface ImageReport {
   readonly runState: string | null;
 }
 
+/** A network interface of the guest. */
+export interface InterfaceReport {
+  readonly id: string;
+  readonly mac: string;
+  /** Where its frames go, as it was given. */
+  readonly netdev: string;
+  /** Frames. */
+  readonly sent: number;
+  readonly lost: number;
+}
+
 /** What `x-peregrine-info` answers: the agent, and more about its outgoing migration than `query-migrate` tells. */
 export interface AgentReport extends AgentInfo {
   /** Null for a program, and for a virtual machine that has not arrived. */
   readonly image: ImageReport | null;
+  readonly interfaces: readonly InterfaceReport[];
   /** Null before the first migration. */
   readonly progress: MigrationCounters | null;
   /** Where the guest was sent last; null before the first migration. */
@@ -86,6 +98,14 @@ const Image = v.object({
   devices: v.nullable(v.number()),
   runState: v.nullable(v.string()),
 } satisfies Record<keyof ImageReport, unknown>);
+
+const Interface = v.object({
+  id: v.string(),
+  mac: v.string(),
+  netdev: v.string(),
+  sent: v.number(),
+  lost: v.number(),
+} satisfies Record<keyof InterfaceReport, unknown>);
 
 const Counters = v.object({
   pass: v.number(),
@@ -132,6 +152,7 @@ export const ReceivedReport = v.looseObject({
   owner: v.picklist(["owner", "not-owner", "undecided"]),
   memory: v.number(),
   image: v.nullable(Image),
+  interfaces: v.array(Interface),
   migration: v.looseObject({
     status: v.optional(
       v.picklist(["setup", "active", "pre-switchover", "device", "completed", "failed", "cancelled"]),

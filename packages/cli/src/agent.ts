@@ -1,4 +1,4 @@
-import type { IncomingMigration } from "@peregrine/dest-agent";
+import type { IncomingMigration, NetworkInterface } from "@peregrine/dest-agent";
 import type { ImageSummary } from "@peregrine/machine-image";
 import type {
   AgentControl,
@@ -8,6 +8,7 @@ import type {
   Ownership,
 } from "@peregrine/monitor";
 import type {
+  AnnounceRequest,
   CapabilityChange,
   CapabilityName,
   CapabilityState,
@@ -27,6 +28,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport, MigrationCounters } from "./agent-report.ts";
+import { GuestNetwork } from "./guest-network.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -54,6 +56,8 @@ export interface AgentOptions {
   readonly channels?: number;
   /** Whether the agent ends when the guest could not be loaded. Default: true. */
   readonly exitOnError?: boolean;
+  /** Network interfaces that the guest is known by. Default: none. */
+  readonly interfaces?: readonly NetworkInterface[];
   /** Stays after the guest has moved away. */
   readonly keep: boolean;
 }
@@ -62,6 +66,7 @@ export interface AgentOptions {
 export class Agent implements AgentControl {
   /** Resolves when the agent is to end. Nothing is closed by then. */
   readonly ended: Promise<AgentEnd>;
+  readonly network: GuestNetwork;
   readonly #name: string;
   readonly #machine: GuestMachine;
   readonly #run: RunControl;
@@ -89,6 +94,14 @@ export class Agent implements AgentControl {
     this.ended = promise;
     this.#end = resolve;
     this.#outgoing = new OutgoingMigration({ machine, run });
+    this.network = new GuestNetwork({
+      name,
+      machine,
+      interfaces: options.interfaces ?? [],
+      outgoing: this.#outgoing,
+      awaited: incoming !== undefined,
+      publish: (event) => this.#publish(event),
+    });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
     run.subscribe((event) => this.#publish(event));
     void this.#watchGuest();
@@ -127,6 +140,7 @@ export class Agent implements AgentControl {
 
   /** Ends the guest. Nothing of it runs afterwards. */
   dispose(): Promise<void> {
+    this.network.leave();
     return this.#machine.dispose();
   }
 
@@ -172,6 +186,10 @@ export class Agent implements AgentControl {
     const multifdChannels = multifd ? this.#outgoing.queryParameters()["multifd-channels"] : this.#channels;
     await this.#incoming.listen({ uri, multifdChannels });
     this.#exitOnError = exitOnError;
+  }
+
+  announceSelf(request: AnnounceRequest): void {
+    this.network.announce(request);
   }
 
   /**
@@ -263,6 +281,7 @@ export class Agent implements AgentControl {
       owner: this.#ownership,
       memory: this.#machine.memoryBytes,
       image: imageReport(this.#machine.summary),
+      interfaces: this.network.report(),
       migration: this.#outgoing.query(),
       progress: this.#counters,
       target: this.#target ?? null,
@@ -309,6 +328,7 @@ export class Agent implements AgentControl {
       const result = await this.#incoming.done;
       // A relayed guest may have moved on although its source could not be told.
       if (result.kind === "failed" && this.#outgoing.status !== "completed") {
+        this.network.failed();
         if (!this.#exitOnError) return;
         this.#end({ kind: "load-failed", error: result.error });
         return;
@@ -323,7 +343,9 @@ export class Agent implements AgentControl {
       return;
     }
     this.#publish({ name: "MIGRATION", data: { status: event.status } });
-    if (this.hasMoved && !this.#keep) void this.#leave();
+    if (!this.hasMoved) return;
+    this.network.leave();
+    if (!this.#keep) void this.#leave();
   }
 
   /**

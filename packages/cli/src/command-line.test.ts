@@ -5,6 +5,7 @@ import { execute } from "./command-line.ts";
 import type { ProgramName } from "./command-line.ts";
 
 const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
+const NIC = "mac=52:54:00:12:34:56,netdev=dgram:h:1";
 const UUID_BYTES = new Uint8Array(Buffer.from("550e8400e29b41d4a716446655440000", "hex"));
 
 interface Call {
@@ -52,6 +53,7 @@ const RUN_DEFAULTS = {
   name: undefined,
   directories: [],
   drives: [],
+  nics: [],
   monitors: [],
   keep: false,
   paused: false,
@@ -92,6 +94,8 @@ test("run takes all its options, and leaves those behind -- to the program", asy
           { hostPath: "/tmp", guestPath: "/data" },
           { hostPath: "/", guestPath: "/" },
         ],
+        drives: [],
+        nics: [],
         environment: ["A=b=c", "E="],
         monitors: ["tcp:127.0.0.1:0", "unix:/q"],
         stackMib: 8,
@@ -108,6 +112,18 @@ test("a directory of the host is made absolute", async () => {
   expect(args[0]).toMatchObject({ directories: [{ hostPath: `${process.cwd()}/x`, guestPath: "/data" }] });
 });
 
+test.each(["run", "receive"])("%s takes network interfaces", async (command) => {
+  const mac = "52:54:00:12:34:56";
+  const nics = [`mac=${mac},netdev=stream:unix:/a,,b`, `id=lan,netdev=dgram:[::1]:1,mac=${mac}`];
+  const { args } = await parsed([command, "tcp:h:1", "--nic", nics[0]!, "--nic", nics[1]!]);
+  expect(args[0]).toMatchObject({
+    nics: [
+      { id: undefined, mac, netdev: "stream:unix:/a,b" },
+      { id: "lan", mac, netdev: "dgram:[::1]:1" },
+    ],
+  });
+});
+
 test("the daemons take the same options without a command", async () => {
   expect(await parsed(["a.wasm", "--keep", "--", "1"], "source-agent")).toMatchObject({
     command: "run",
@@ -119,18 +135,20 @@ test("the daemons take the same options without a command", async () => {
   });
 });
 
-const RECEIVE_DEFAULTS = {
-  name: undefined,
-  monitors: [],
-  keep: false,
-  channels: 0,
-  maxRam: totalmem(),
-  exitOnError: true,
-};
+const INTAKE_DEFAULTS = { name: undefined, monitors: [], keep: false, channels: 0, maxRam: totalmem() };
+const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 
 test("receive waits for a program unless it is told to hold a virtual machine", async () => {
   expect((await parsed(["receive", "tcp:h:1"])).args).toEqual([
-    { ...RECEIVE_DEFAULTS, machine: "wasm", uri: "tcp:h:1", directories: [], drives: [], paused: false },
+    {
+      ...RECEIVE_DEFAULTS,
+      machine: "wasm",
+      uri: "tcp:h:1",
+      directories: [],
+      drives: [],
+      nics: [],
+      paused: false,
+    },
   ]);
   expect((await parsed(["receive", "tcp:h:1", "--machine", "image"])).args).toEqual([
     { ...RECEIVE_DEFAULTS, machine: "image", uri: "tcp:h:1", store: undefined, uuid: undefined },
@@ -235,7 +253,7 @@ test("relay takes what receive and migrate take, with a flag of its own for each
   const options = ["--parallel", "2", "--intake-parallel", "5", "--uuid", UUID_TEXT, "--bandwidth", "1M"];
   expect((await parsed(["relay", "tcp:h:1", "unix:/b", ...options])).args).toEqual([
     {
-      ...RECEIVE_DEFAULTS,
+      ...INTAKE_DEFAULTS,
       from: "tcp:h:1",
       to: "unix:/b",
       uuid: UUID_BYTES,
@@ -278,6 +296,11 @@ test.each([
   [["receive", "tcp::1", "--store", "/s"], "'--store <directory>'"],
   [["receive", "tcp::1", "--uuid", UUID_TEXT], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--machine", "image", "-S"], "'-S, --paused'"],
+  [["receive", "tcp::1", "--machine", "image", "--nic", NIC], "'--nic <mac=MAC,netdev=NETDEV>'"],
+  [["run", "a.wasm", "--nic", "mac=52:54:00:12:34:56"], "'--nic <mac=MAC,netdev=NETDEV>'"],
+  [["run", "a.wasm", "--nic", `${NIC},model=e1000`], "'--nic <mac=MAC,netdev=NETDEV>'"],
+  [["run", "a.wasm", "--nic", "mac=1,netdev=dgram:h:1"], "'1' is no MAC address"],
+  [["run", "a.wasm", "--nic", "mac=52:54:00:12:34:56,netdev=tap:0"], "'tap:0' is no netdev"],
   [["receive", "tcp::1", "--machine", "image", "--dir", "/a::/b"], "'--dir <HOST::GUEST>'"],
   [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],

@@ -12,10 +12,20 @@ export interface AgentCommandOptions {
   readonly keep: boolean;
 }
 
+/** A network interface that the guest is known by. */
+export interface NicOptions {
+  readonly id: string | undefined;
+  /** `52:54:00:12:34:56` */
+  readonly mac: string;
+  /** `stream:tcp:HOST:PORT`, `stream:unix:PATH` or `dgram:HOST:PORT`. */
+  readonly netdev: string;
+}
+
 /** For a guest that runs here. */
 export interface GuestOptions {
   readonly directories: readonly Preopen[];
   readonly drives: readonly DriveOptions[];
+  readonly nics: readonly NicOptions[];
   /** Does not start the guest: `-S`. */
   readonly paused: boolean;
 }

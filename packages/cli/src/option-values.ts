@@ -2,12 +2,13 @@ import type { Preopen } from "@peregrine/machine-wasm";
 import { DRIVE_ID } from "@peregrine/machine-wasm";
 import type { DriveOptions } from "@peregrine/node-host";
 import { parseSize } from "@peregrine/monitor";
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError, parseMac } from "@peregrine/protocol";
 import type { MultifdCompression } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import { parseUri } from "@peregrine/transport";
+import { parseNetdev, parseUri } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
+import type { NicOptions } from "./command-options.ts";
 import { checkGuestName } from "./guest-name.ts";
 
 /** Connections beside the first one: what the wire can number. */
@@ -27,20 +28,31 @@ export function directory(text: string): Preopen {
   return { hostPath: resolve(hostPath), guestPath };
 }
 
+/** `KEY=VALUE,KEY=VALUE`. A comma in a value is doubled. `form` is what is said of a text that does not fit. */
+function properties<K extends string>(
+  text: string,
+  keys: readonly K[],
+  form: string,
+): ReadonlyMap<K, string> {
+  const values = new Map<K, string>();
+  // No text of a command line has a zero byte.
+  for (const part of text.replaceAll(",,", "\0").split(",")) {
+    const at = part.indexOf("=");
+    const [name, value] = [part.slice(0, at), part.slice(at + 1).replaceAll("\0", ",")];
+    const key = keys.find((one) => one === name);
+    if (key === undefined || value === "" || values.has(key)) throw new InvalidArgumentError(form);
+    values.set(key, value);
+  }
+  return values;
+}
+
 const DRIVE_FORM = "It has to be id=ID,file=PATH[,backing=PATH][,lock=off].";
 
 /** `id=ID,file=PATH[,backing=PATH][,lock=off]`. A comma in a path is doubled. Paths are made absolute. */
 export function drive(text: string): DriveOptions {
-  const values = new Map<string, string>();
-  // No text of a command line has a zero byte.
-  for (const part of text.replaceAll(",,", "\0").split(",")) {
-    const at = part.indexOf("=");
-    const [key, value] = [part.slice(0, at), part.slice(at + 1).replaceAll("\0", ",")];
-    if (!["id", "file", "backing", "lock"].includes(key) || value === "" || values.has(key))
-      throw new InvalidArgumentError(DRIVE_FORM);
-    values.set(key, value);
-  }
-  const [id, file, backing, lock = "on"] = ["id", "file", "backing", "lock"].map((key) => values.get(key));
+  const keys = ["id", "file", "backing", "lock"] as const;
+  const values = properties(text, keys, DRIVE_FORM);
+  const [id, file, backing, lock = "on"] = keys.map((key) => values.get(key));
   if (id === undefined || file === undefined || !["on", "off"].includes(lock))
     throw new InvalidArgumentError(DRIVE_FORM);
   if (!DRIVE_ID.test(id)) {
@@ -50,6 +62,21 @@ export function drive(text: string): DriveOptions {
   }
   const absolute = backing === undefined ? undefined : resolve(backing);
   return { id, file: resolve(file), backing: absolute, lock: lock === "on" };
+}
+
+const NIC_FORM = "It has to be mac=52:54:00:12:34:56,netdev=NETDEV[,id=ID].";
+
+/** `mac=MAC,netdev=NETDEV[,id=ID]`. A comma in a path is doubled. */
+export function nic(text: string): NicOptions {
+  const keys = ["mac", "netdev", "id"] as const;
+  const values = properties(text, keys, NIC_FORM);
+  const [mac, netdev, id] = keys.map((key) => values.get(key));
+  if (mac === undefined || netdev === undefined) throw new InvalidArgumentError(NIC_FORM);
+  return translating(() => {
+    parseMac(mac);
+    parseNetdev(netdev);
+    return { mac, netdev, id };
+  });
 }
 
 /** `KEY=VALUE`. */

@@ -1,4 +1,5 @@
 import type {
+  AnnounceRequest,
   CapabilityChange,
   CapabilityState,
   IncomingInfo,
@@ -40,11 +41,23 @@ export interface AgentInfo {
 /** Why the agent itself ends: the monitor's `quit`, a signal, or a failure of the agent. */
 export type HostShutdownReason = "host-qmp-quit" | "host-signal" | "host-error";
 
+/** One round of an announcement. */
+export type AnnouncementData = {
+  /** Name of the guest. */
+  readonly guest: string;
+  /** From 1 on. */
+  readonly round: number;
+  /** Those that were announced. Empty where the guest has none. */
+  readonly interfaces: readonly { readonly id: string; readonly mac: string }[];
+};
+
 /** With the names that the monitor's events have. */
 export type AgentEvent =
   | RunEvent
   | { readonly name: "MIGRATION"; readonly data: { readonly status: MigrationStatus } }
   | { readonly name: "MIGRATION_PASS"; readonly data: { readonly pass: number } }
+  /** The guest is here now: for whoever routes its traffic. */
+  | { readonly name: "ANNOUNCE"; readonly data: AnnouncementData }
   | {
       readonly name: "SHUTDOWN";
       readonly data: { readonly guest: false; readonly reason: HostShutdownReason };
@@ -72,6 +85,8 @@ export interface AgentControl {
    * not be loaded. Default: as the command line said.
    */
   migrateIncoming(uri: string, exitOnError?: boolean): MaybePromise<void>;
+  /** Tells the networks of the guest that it is here. Does not wait for the later rounds. */
+  announceSelf(request: AnnounceRequest): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
   copy(uri: string): MaybePromise<void>;
   /** Does nothing when no migration is under way. */

@@ -97,6 +97,34 @@ describe("the commands about the migration", () => {
     await expect(run("migrate-incoming", args)).rejects.toMatchObject({ code: "BAD_PARAMETER", message });
   });
 
+  test("announce the guest", async () => {
+    const request = { initial: 50, max: 550, rounds: 5, step: 100 };
+    expect(await run("announce-self", request)).toEqual({});
+    await run("announce-self", { ...request, interfaces: ["net0"], id: "x" });
+    expect(agent.calls).toEqual([
+      ["announceSelf", request],
+      ["announceSelf", { ...request, interfaces: ["net0"], id: "x" }],
+    ]);
+  });
+
+  // What QEMU 10.0 answers.
+  test.each([
+    [{}, "Parameter 'initial' is missing"],
+    [{ initial: "a", max: 1, rounds: 1, step: 1 }, "Invalid parameter type for 'initial', expected: integer"],
+    [{ initial: 1.5, max: 1, rounds: 1, step: 1 }, "Invalid parameter type for 'initial', expected: integer"],
+    [
+      { initial: 1, max: 1, rounds: 1, step: 1, interfaces: "a" },
+      "Invalid parameter type for 'interfaces', expected: array",
+    ],
+    [
+      { initial: 1, max: 1, rounds: 1, step: 1, interfaces: [1] },
+      "Invalid parameter type for 'interfaces[0]', expected: string",
+    ],
+    [{ initial: 1, max: 1, rounds: 1, step: 1, bogus: 1 }, "Parameter 'bogus' is unexpected"],
+  ])("do not announce the guest with %j", async (args, message) => {
+    await expect(run("announce-self", args)).rejects.toMatchObject({ code: "BAD_PARAMETER", message });
+  });
+
   test("resume nothing", async () => {
     await expect(run("migrate", { uri: "unix:/x", resume: true })).rejects.toMatchObject({
       code: "WRONG_STATE",

@@ -6,6 +6,7 @@ import { guestCommands } from "./commands/guest.ts";
 import { humanMonitorCommand } from "./commands/human.ts";
 import { incomingCommands } from "./commands/incoming.ts";
 import { migrateCommands } from "./commands/migrate.ts";
+import { networkCommands } from "./commands/network.ts";
 import { outgoingCommands } from "./commands/outgoing.ts";
 import { parameterCommands } from "./commands/parameters.ts";
 import { peregrineCommands } from "./commands/peregrine.ts";
@@ -19,6 +20,7 @@ const GROUPS: readonly ((agent: AgentControl) => readonly Command[])[] = [
   migrateCommands,
   outgoingCommands,
   incomingCommands,
+  networkCommands,
   parameterCommands,
   capabilityCommands,
   peregrineCommands,

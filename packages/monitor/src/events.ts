@@ -7,6 +7,7 @@ export const EVENT_NAMES = Object.keys({
   SHUTDOWN: true,
   MIGRATION: true,
   MIGRATION_PASS: true,
+  ANNOUNCE: true,
 } satisfies Record<AgentEvent["name"], true>);
 
 /** An event without its time: the server stamps it. */

@@ -1,5 +1,6 @@
 import { MigrationCapabilities, MigrationParameters } from "@peregrine/shared-state";
 import type {
+  AnnounceRequest,
   CapabilityChange,
   CapabilityState,
   MigrateRequest,
@@ -65,6 +66,11 @@ export class FakeAgent implements AgentControl {
 
   migrateIncoming(uri: string, exitOnError?: boolean): void {
     this.calls.push(["migrateIncoming", uri, exitOnError]);
+    if (this.refusal !== undefined) throw this.refusal;
+  }
+
+  announceSelf(request: AnnounceRequest): void {
+    this.calls.push(["announceSelf", request]);
     if (this.refusal !== undefined) throw this.refusal;
   }
 

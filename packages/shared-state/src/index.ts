@@ -1,3 +1,4 @@
+export type { AnnounceRequest, AnnounceSchedule } from "./announce-request.ts";
 export { MigrationCapabilities } from "./capabilities.ts";
 export type { CapabilityChange, CapabilityName, CapabilityState, CapabilityStates } from "./capabilities.ts";
 export type {

@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
-import type { ImageReport, ReceivedReport } from "../agent-report.ts";
+import type { ImageReport, InterfaceReport, ReceivedReport } from "../agent-report.ts";
 import type { InfoOptions } from "../command-options.ts";
 import { hasCompleted, readRecord } from "../completed-record.ts";
 import { openRegistry } from "../open-registry.ts";
@@ -65,9 +65,14 @@ function infoText(report: ReceivedReport): string {
     ["held by", OWNERS[report.owner]],
     ["memory", formatSize(report.memory)],
     ...(report.image === null ? [] : [["image", imageText(report.image)] as const]),
+    ...report.interfaces.map((one) => ["network", interfaceText(one)] as const),
     ["migration", migrationText(report)],
   ];
   return rows.map(([label, text]) => `${label.padEnd(10)} ${text}\n`).join("");
+}
+
+function interfaceText({ id, mac, netdev, sent, lost }: InterfaceReport): string {
+  return `${id}, ${mac} on ${netdev}; ${sent} frames sent, ${lost} lost`;
 }
 
 function imageText({ contents, devices, runState }: ImageReport): string {

@@ -5,6 +5,7 @@ import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
+import { openInterfaces } from "../open-interfaces.ts";
 import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
@@ -19,13 +20,16 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
   const { name, uri, keep, monitors, channels, maxRam, exitOnError } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
+    const interfaces = openInterfaces(options.nics, say);
     const { machine, run } = await incomingMachine(options);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+      announce: () => agent.network.arrived(),
     });
-    const agent = new Agent({ name: claim.name, machine, run, keep, incoming, channels, exitOnError });
+    const arrival = { incoming, channels, exitOnError };
+    const agent = new Agent({ name: claim.name, machine, run, keep, interfaces, ...arrival });
     void sayWhatFailed(incoming, agent);
     const begin = (): Promise<void> => awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });

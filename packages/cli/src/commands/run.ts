@@ -5,6 +5,7 @@ import type { RunOptions } from "../command-options.ts";
 import { nameFromProgram } from "../guest-name.ts";
 import { signalStatus } from "../host-signals.ts";
 import { freshMachine } from "../machines.ts";
+import { openInterfaces } from "../open-interfaces.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
 import { withClaim } from "./with-claim.ts";
@@ -13,11 +14,12 @@ import { withClaim } from "./with-claim.ts";
 export function runCommand(options: RunOptions): Promise<number> {
   const { name, program, keep, monitors, paused } = options;
   return withClaim(name, nameFromProgram(program), async ({ claim, signals }) => {
+    const interfaces = openInterfaces(options.nics, say);
     // Preparing a large program takes seconds, which the user need not wait for.
     const made = await Promise.race([freshMachine(options), signals.first]);
     if (typeof made === "string") return signalStatus(made);
     const { machine, run } = made;
-    const agent = new Agent({ name: claim.name, machine, run, keep });
+    const agent = new Agent({ name: claim.name, machine, run, keep, interfaces });
     const begin = (): Promise<void> => (paused ? Promise.resolve() : run.cont());
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);

@@ -1,9 +1,8 @@
+import type { AnnounceRequest, AnnounceSchedule } from "@peregrine/shared-state";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { announceDelay } from "./announce-schedule.ts";
-import type { AnnounceSchedule } from "./announce-schedule.ts";
+import { announceDelay } from "./announce-delay.ts";
 import { Announcer } from "./announcer.ts";
-import type { AnnounceRequest } from "./announcer.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 

@@ -1,5 +1,5 @@
-import { announceDelay } from "./announce-schedule.ts";
-import type { AnnounceSchedule } from "./announce-schedule.ts";
+import type { AnnounceRequest } from "@peregrine/shared-state";
+import { announceDelay } from "./announce-delay.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 
@@ -8,13 +8,6 @@ export interface Announceable {
   readonly id: string;
   /** Tells the network where the interface is. Does not wait for anything. */
   announce(): void;
-}
-
-export interface AnnounceRequest extends AnnounceSchedule {
-  /** Ids of the interfaces; those that are not there are left out. Default: every interface. */
-  readonly interfaces?: readonly string[] | undefined;
-  /** A request ends an earlier one with the same id; requests with different ids go side by side. */
-  readonly id?: string | undefined;
 }
 
 /** One round of an announcement. */
