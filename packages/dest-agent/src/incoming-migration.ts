@@ -1,6 +1,6 @@
 import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
 import type { Limits } from "@peregrine/protocol";
-import type { IncomingInfo, Machine, MachineDrives, RunControl } from "@peregrine/shared-state";
+import type { IncomingInfo, Machine, RunControl } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
 import { incomingInfo } from "./incoming-info.ts";
@@ -235,7 +235,8 @@ export class IncomingMigration {
         });
         return;
       case "open-drives":
-        void this.#answer(() => ({ kind: "drives", access: this.#drives().incoming() }));
+        // Asked for a machine that has some.
+        void this.#answer(() => ({ kind: "drives", access: this.#machine.drives!.incoming() }));
         return;
       case "drives-progress":
         this.#drivesProgress?.(message.percent);
@@ -288,12 +289,6 @@ export class IncomingMigration {
     if (this.#phase.kind !== "active") return undefined;
     this.#phase = { kind: "committed", peer: this.#phase.peer };
     return { kind: "done" };
-  }
-
-  #drives(): MachineDrives {
-    const { drives } = this.#machine;
-    if (drives === undefined) throw new MigrationError("INTERNAL", "this machine has no drives");
-    return drives;
   }
 
   #post(message: MainMessage): void {
