@@ -11,6 +11,8 @@ import type { ReceiverBehaviour } from "./test-receiver.ts";
 export interface SourceOptions extends TestMachineOptions {
   /** Default: true. */
   readonly running?: boolean;
+  /** Leaves the limit on what it sends as it is at first. Default: false, it is unlimited. */
+  readonly limited?: boolean;
   readonly timeouts?: NonNullable<OutgoingMigrationOptions["timeouts"]>;
 }
 
@@ -20,6 +22,7 @@ export class Source implements AsyncDisposable {
   readonly run: RunControl;
   readonly migration: OutgoingMigration;
   readonly statuses: MigrationStatus[] = [];
+  readonly #receivers: TestReceiver[] = [];
 
   private constructor(options: SourceOptions) {
     this.machine = TestMachine.source({ ticker: intervalTicker(), ...options });
@@ -30,7 +33,7 @@ export class Source implements AsyncDisposable {
       run: this.run,
       timeouts: options.timeouts ?? {},
     });
-    this.migration.setSpeed(0);
+    if (options.limited !== true) this.migration.setSpeed(0);
     this.migration.subscribe((event) => {
       if (event.kind === "migration") this.statuses.push(event.status);
     });
@@ -45,6 +48,7 @@ export class Source implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.migration.dispose();
     await this.machine.dispose();
+    await Promise.all(this.#receivers.map((receiver) => receiver[Symbol.asyncDispose]()));
   }
 
   /** Resolves with the first of these states that the migration has or gets. */
@@ -86,12 +90,15 @@ export class Source implements AsyncDisposable {
     return ram.harvest(bitmaps.map((bitmap) => new DirtyBitmap(bitmap.pages))) > 0;
   }
 
-  /** A receiver that can read what this source sends. */
-  receiver(
+  /** A receiver that can read what this source sends. It ends with the source, if not before. */
+  async receiver(
     behaviour: Omit<ReceiverBehaviour, "devices"> = {},
     uri = "tcp:127.0.0.1:0",
   ): Promise<TestReceiver> {
-    return TestReceiver.listen(uri, { devices: this.machine.devices.descriptions(), ...behaviour });
+    const devices = this.machine.devices.descriptions();
+    const receiver = await TestReceiver.listen(uri, { devices, ...behaviour });
+    this.#receivers.push(receiver);
+    return receiver;
   }
 
   /** Checks that the guest runs on here as if nothing had been. */

@@ -58,6 +58,7 @@ export class TestReceiver implements AsyncDisposable {
   readonly #listener: Listener;
   readonly #behaviour: ReceiverBehaviour;
   #channel: Channel | undefined;
+  #ended: Promise<void> | undefined;
   #globalState: StateDecoder | undefined;
 
   private constructor(listener: Listener, behaviour: ReceiverBehaviour) {
@@ -81,7 +82,12 @@ export class TestReceiver implements AsyncDisposable {
     return Buffer.from(runstate.subarray(0, size - 1)).toString("latin1");
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#ended ??= this.#end();
+    return this.#ended;
+  }
+
+  async #end(): Promise<void> {
     this.#channel?.destroy();
     await this.#listener.close();
     await this.over;
