@@ -56,6 +56,15 @@ describe("the commands about the migration", () => {
   });
 
   test.each([
+    [{ blk: true }, "all"],
+    [{ blk: true, inc: true }, "inc"],
+    [{ blk: false, inc: true }, "inc"],
+  ])("with %o send drives along", async (flags, storage) => {
+    await run("migrate", { uri: "unix:/x", ...flags });
+    expect(agent.calls).toEqual([["migrate", "unix:/x", { storage }]]);
+  });
+
+  test.each([
     [{}, "Parameter 'state' is missing"],
     [{ state: 3 }, "Invalid parameter type for 'state', expected: string"],
   ])("do not continue it with %j", async (args, text) => {
@@ -292,8 +301,7 @@ describe("wrong arguments", () => {
       "Invalid parameter type for 'channels[0].addr.args[1]', expected: string",
     ],
     ["migrate", { uri: "x", detach: 1 }, "Invalid parameter type for 'detach', expected: boolean"],
-    ["migrate", { uri: "x", blk: true }, "Parameter 'blk' cannot be true: the guest has no disks to migrate"],
-    ["migrate", { uri: "x", inc: true }, "Parameter 'inc' cannot be true: the guest has no disks to migrate"],
+    ["migrate", { uri: "x", blk: 1 }, "Invalid parameter type for 'blk', expected: boolean"],
     ["stop", { now: 1 }, "Parameter 'now' is unexpected"],
     [
       "stop",

@@ -1,6 +1,7 @@
 import { listen } from "@peregrine/transport";
-import type { Address, Channel, Listener } from "@peregrine/transport";
+import type { Address, Listener, WebSocketAddress } from "@peregrine/transport";
 import type { CommandTable } from "./command.ts";
+import type { MonitorConnection } from "./connection.ts";
 import { toTimestamp } from "./events.ts";
 import type { EventSource, QmpEvent } from "./events.ts";
 import type { HumanMonitor } from "./human/human-monitor.ts";
@@ -8,8 +9,13 @@ import { HumanSession } from "./human/human-session.ts";
 import { JsonConnection } from "./json-connection.ts";
 import { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
 import type { MonitorLimits } from "./limits.ts";
+import { parseMonitorAddress } from "./monitor-address.ts";
+import type { MonitorKind } from "./monitor-address.ts";
 import { Session } from "./session.ts";
 import type { MonitorVersion } from "./version.ts";
+import { MessagePackConnection } from "./web/message-pack-connection.ts";
+import { listenForWebSockets } from "./web/web-socket-listener.ts";
+import type { WebSocketListener } from "./web/web-socket-listener.ts";
 
 export interface MonitorServerOptions {
   readonly commands: CommandTable;
@@ -18,12 +24,11 @@ export interface MonitorServerOptions {
   readonly events: EventSource;
   readonly version: MonitorVersion;
   readonly limits?: Partial<MonitorLimits>;
+  /** Origins of pages of other machines whose scripts may connect by WebSocket. Default: none. */
+  readonly origins?: readonly string[];
   /** Milliseconds since 1970, for the time of events. */
   readonly now?: () => number;
 }
-
-/** Who is served at an address: programs, which speak QMP, or people. */
-export type MonitorKind = "qmp" | "human";
 
 /** One client. Only those of QMP get events. */
 type Client = Session | HumanSession;
@@ -35,26 +40,31 @@ export class MonitorServer {
   readonly #version: MonitorVersion;
   readonly #limits: MonitorLimits;
   readonly #now: () => number;
-  readonly #listeners = new Set<Listener>();
+  readonly #origins: readonly string[];
+  readonly #listeners = new Set<Pick<Listener, "close">>();
   readonly #clients = new Set<Client>();
   readonly #unsubscribe: () => void;
   #closed = false;
 
-  constructor({ commands, human, events, version, limits, now }: MonitorServerOptions) {
+  constructor({ commands, human, events, version, limits, origins = [], now }: MonitorServerOptions) {
     this.#commands = commands;
     this.#human = human;
+    this.#origins = origins;
     this.#version = version;
     this.#limits = { ...DEFAULT_MONITOR_LIMITS, ...limits };
     this.#now = now ?? (() => performance.timeOrigin + performance.now());
     this.#unsubscribe = events.subscribe((event) => this.#publish(event));
   }
 
-  /** Serves clients at `uri` from now on. Returns the real address. Errors: as `listen` of the transport. */
+  /**
+   * Serves clients at `uri` from now on. At `ws:` QMP's messages are MessagePack, one in each binary message.
+   * Returns the real address. Errors: as `parseMonitorAddress`; LISTEN_FAILED.
+   */
   async listen(uri: string, kind: MonitorKind = "qmp"): Promise<Address> {
-    const listener = await listen(uri);
+    const address = parseMonitorAddress(uri, kind);
+    const listener = address.kind === "ws" ? await this.#webSockets(address) : await this.#sockets(uri, kind);
     this.#listeners.add(listener);
     if (this.#closed) await listener.close();
-    void this.#accept(listener, kind);
     return listener.address;
   }
 
@@ -71,16 +81,43 @@ export class MonitorServer {
       // A connection that could not be accepted is its client's loss; the end of the listener ends the loop.
       const channel = await listener.accept().catch(() => undefined);
       if (channel === undefined) continue;
-      if (this.#closed || this.#clients.size >= this.#limits.clients) channel.destroy();
-      else void this.#serve(this.#clientOn(channel, kind));
+      this.#admit(channel, () => {
+        if (kind === "human") return new HumanSession(channel, this.#human, this.#limits);
+        return this.#session(new JsonConnection(channel, this.#limits.objectBytes));
+      });
     }
   }
 
-  #clientOn(channel: Channel, kind: MonitorKind): Client {
-    const limits = this.#limits;
-    if (kind === "human") return new HumanSession(channel, this.#human, limits);
-    const connection = new JsonConnection(channel, limits.objectBytes);
-    return new Session({ connection, commands: this.#commands, version: this.#version, limits });
+  async #sockets(uri: string, kind: MonitorKind): Promise<Listener> {
+    const listener = await listen(uri);
+    void this.#accept(listener, kind);
+    return listener;
+  }
+
+  #webSockets(address: WebSocketAddress): Promise<WebSocketListener> {
+    return listenForWebSockets(address, {
+      maxMessageBytes: this.#limits.objectBytes,
+      origins: this.#origins,
+      accept: (webSocket) => {
+        const connection = new MessagePackConnection(webSocket);
+        this.#admit(connection, () => this.#session(connection));
+      },
+    });
+  }
+
+  /** Serves one more client, if there may be one more. */
+  #admit(connection: Pick<MonitorConnection, "destroy">, client: () => Client): void {
+    if (this.#closed || this.#clients.size >= this.#limits.clients) connection.destroy();
+    else void this.#serve(client());
+  }
+
+  #session(connection: MonitorConnection): Session {
+    return new Session({
+      connection,
+      commands: this.#commands,
+      version: this.#version,
+      limits: this.#limits,
+    });
   }
 
   async #serve(client: Client): Promise<void> {

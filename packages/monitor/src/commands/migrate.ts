@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MigrateRequest } from "@peregrine/shared-state";
 import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
@@ -23,17 +24,15 @@ export function migrateCommands(agent: AgentControl): readonly Command[] {
         if (resume === true) {
           throw new MigrationError("WRONG_STATE", "Cannot resume if there is no paused migration");
         }
-        if (blk === true) throw noDisks("blk");
-        if (inc === true) throw noDisks("inc");
-        return agent.migrate(uri);
+        const storage = storageOf(blk, inc);
+        return storage === undefined ? agent.migrate(uri) : agent.migrate(uri, { storage });
       },
     ),
   ];
 }
 
-function noDisks(parameter: string): MigrationError {
-  return new MigrationError(
-    "BAD_PARAMETER",
-    `Parameter '${parameter}' cannot be true: the guest has no disks to migrate`,
-  );
+/** `inc` alone is enough. */
+function storageOf(blk = false, inc = false): MigrateRequest["storage"] {
+  if (inc) return "inc";
+  return blk ? "all" : undefined;
 }

@@ -1,0 +1,39 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { IncomingMessage } from "node:http";
+import { BlockList, isIP } from "node:net";
+
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+LOOPBACK.addAddress("::1", "ipv6");
+
+/** Names of this machine: an address of the loopback interface, with or without brackets, or `localhost`. */
+function isLoopback(host: string): boolean {
+  const address = host.replaceAll(/[[\]]/gu, "");
+  if (host === "localhost") return true;
+  const family = isIP(address);
+  return family !== 0 && LOOPBACK.check(address, family === 4 ? "ipv4" : "ipv6");
+}
+
+/** Nobody has to say who he is, so nobody from elsewhere is let in. Errors: BAD_ADDRESS. */
+export function checkLoopback(host: string): void {
+  if (isLoopback(host)) return;
+  throw new MigrationError(
+    "BAD_ADDRESS",
+    `A monitor over WebSocket asks nobody for a password and so listens on this machine only: ` +
+      `give 127.0.0.1, [::1] or localhost instead of '${host}'`,
+  );
+}
+
+/**
+ * Whether a handshake may go on. A browser tells the origin of the page that connects, which any page of the
+ * web may be: it has to be one of this machine, or one of `origins`. Nor may the client have found this machine
+ * by another name, as it has when that name was made to point here.
+ */
+export function isAdmitted({ headers }: IncomingMessage, origins: readonly string[]): boolean {
+  const host = URL.parse(`http://${headers.host ?? ""}`)?.hostname;
+  if (host === undefined || !isLoopback(host)) return false;
+  const { origin } = headers;
+  if (origin === undefined || origins.includes(origin)) return true;
+  const page = URL.parse(origin)?.hostname;
+  return page !== undefined && isLoopback(page);
+}
