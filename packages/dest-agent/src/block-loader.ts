@@ -25,7 +25,7 @@ export class BlockLoader implements BlockSink {
   /** Those that decoding has not waited for, oldest first. */
   readonly #writes: Promise<void>[] = [];
   #lastWrite: Promise<void> = Promise.resolve();
-  #syncing: Promise<void> | undefined;
+  #firstPassOver = false;
 
   constructor(options: BlockLoaderOptions) {
     this.#options = options;
@@ -53,11 +53,12 @@ export class BlockLoader implements BlockSink {
 
   progress(percent: number): void {
     this.#options.progress(Math.min(percent, 100));
-    if (percent < 100 || this.#syncing !== undefined) return;
+    if (percent < 100 || this.#firstPassOver) return;
+    this.#firstPassOver = true;
     // What comes later is little: so the guest does not stand still until all of the first pass is on the disk.
     const drives = this.#present();
-    this.#syncing = this.#lastWrite.then(() => drives.sync());
-    this.#syncing.catch(() => {});
+    this.#lastWrite = this.#lastWrite.then(() => drives.sync());
+    this.#lastWrite.catch(() => {});
   }
 
   /** Resolves when everything that was decoded is written. Errors: those of writing. */
@@ -68,14 +69,13 @@ export class BlockLoader implements BlockSink {
   /** Resolves when everything is on the disk and the drives are closed. Errors: those of writing. */
   async complete(): Promise<void> {
     await this.#lastWrite;
-    await this.#syncing;
     await this.#opened?.sync();
     await this.close();
   }
 
   /** Resolves when nothing is being written any more and the drives are closed. */
   async close(): Promise<void> {
-    await Promise.allSettled([this.#lastWrite, this.#syncing]);
+    await this.#lastWrite.catch(() => {});
     const drives = this.#opened;
     this.#opened = undefined;
     await drives?.close();

@@ -31,7 +31,8 @@ export interface OutgoingDrives {
 }
 
 /**
- * The drives of a guest that arrives, as the incoming thread sees them. Nothing of what is written can be seen
+ * The drives of a guest that arrives, as the incoming thread sees them. A call is made when the one before has ended,
+ * and more may be written behind a `sync`. Nothing of what is written can be seen
  * in the drive's file before {@link MachineDrives.takeOver}.
  */
 export interface IncomingDrives {
