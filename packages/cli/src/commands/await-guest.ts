@@ -16,8 +16,25 @@ export async function awaitGuest(
   else say(`Guest '${name}' is awaited on ${formatUri(await incoming.listen(how))}`);
 }
 
-/** Says why no guest has come, where that does not end the agent. */
+/** Says why no guest has come, where that does not end the agent, or why the one that has come does not run. */
 export async function sayWhatFailed(incoming: IncomingMigration, agent: Agent): Promise<void> {
   const result = await incoming.done;
-  if (result.kind === "failed" && !agent.exitsOnError) sayError(result.error);
+  if (result.kind === "failed") {
+    if (!agent.exitsOnError) sayError(result.error);
+    return;
+  }
+  if (result.error === undefined) return;
+  sayError(result.error);
+  say("The guest is here and stands still: continue it when its drives can be used");
+}
+
+/** Says how much of the drives has come, in steps of ten percent. */
+export function drivesProgress(): (percent: number) => void {
+  let said = 0;
+  return (percent) => {
+    const step = percent - (percent % 10);
+    if (step <= said) return;
+    said = step;
+    say(`${step} % of the drives have come`);
+  };
 }

@@ -6,7 +6,7 @@ import { serveAgent } from "../agent-process.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
 import { openInterfaces } from "../open-interfaces.ts";
-import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
+import { awaitGuest, drivesProgress, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
@@ -27,6 +27,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       runControl: run,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       announce: () => agent.network.arrived(),
+      drivesProgress: drivesProgress(),
     });
     const arrival = { incoming, channels, exitOnError };
     const agent = new Agent({ name: claim.name, machine, run, keep, interfaces, ...arrival });
