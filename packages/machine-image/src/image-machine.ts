@@ -123,10 +123,6 @@ export class ImageMachine implements Machine {
     return Promise.resolve();
   }
 
-  setThrottle(): void {
-    // Nothing runs that could be slowed down.
-  }
-
   async dispose(): Promise<void> {
     this.#phase = { kind: "disposed" };
     this.#backlog.setLimit(0);

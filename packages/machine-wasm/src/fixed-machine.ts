@@ -109,10 +109,6 @@ export class FixedMachine implements Machine {
     return Promise.resolve();
   }
 
-  setThrottle(): void {
-    // Only a migration throttles, and there is none.
-  }
-
   async dispose(): Promise<void> {
     this.#disposed = true;
     this.#host.input.detach();

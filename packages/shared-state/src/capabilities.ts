@@ -21,6 +21,8 @@ const DEFAULTS = {
   multifd: false,
   /** Give each page a fixed place in a file. */
   "mapped-ram": false,
+  /** Slow a guest down that dirties memory faster than it is sent. */
+  "auto-converge": false,
   /** Send a chunk of a drive that is all zeros as such. */
   "zero-blocks": false,
 };

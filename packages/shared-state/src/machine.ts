@@ -85,8 +85,8 @@ export interface Machine {
   startDirtyLog(): Promise<void>;
   /** Switches the dirty log off, in whatever way the migration ended. */
   stopDirtyLog(): Promise<void>;
-  /** Percentage (0..99) of time that the guest is kept from running. */
-  setThrottle(percentage: number): void;
+  /** Percentage (0..99) of time that the guest is kept from running. Without this a guest cannot be throttled. */
+  setThrottle?(percentage: number): void;
   /** Resolves once when the guest program ends by itself. */
   readonly exited: Promise<GuestExit>;
   /** Ends the guest and frees everything. Nothing of it runs afterwards. */

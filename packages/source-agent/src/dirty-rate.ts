@@ -17,13 +17,18 @@ export class DirtyRate {
     return this.#pagesPerSecond;
   }
 
-  /** A harvest at `now` found `pages` pages newly dirty. */
-  harvested(pages: number, now: number): void {
+  /**
+   * A harvest at `now` found `pages` pages newly dirty.
+   * @returns how many were dirtied in the period, when it is over.
+   */
+  harvested(pages: number, now: number): number | undefined {
     this.#pages += pages;
     const elapsed = now - this.#periodStart;
-    if (elapsed <= PERIOD_MS) return;
-    this.#pagesPerSecond = (this.#pages * 1000) / elapsed;
+    if (elapsed <= PERIOD_MS) return undefined;
+    const dirtied = this.#pages;
+    this.#pagesPerSecond = (dirtied * 1000) / elapsed;
     this.#pages = 0;
     this.#periodStart = now;
+    return dirtied;
   }
 }

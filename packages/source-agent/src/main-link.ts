@@ -18,6 +18,7 @@ export class MainLink {
   /** Something has changed since the last sleep. */
   #changed = false;
   #switchOver = false;
+  #converge = false;
   readonly #revoked = Promise.withResolvers<void>();
 
   constructor(port: MessagePort) {
@@ -42,6 +43,11 @@ export class MainLink {
   /** The main thread wants the guest stopped for what is left, however much it is. */
   get switchOverWanted(): boolean {
     return this.#switchOver;
+  }
+
+  /** The main thread wants the guest throttled, whatever the capabilities say. */
+  get convergenceWanted(): boolean {
+    return this.#converge;
   }
 
   post(message: MessageToMain): void {
@@ -111,6 +117,9 @@ export class MainLink {
         break;
       case "switch-over":
         this.#switchOver = true;
+        break;
+      case "converge":
+        this.#converge = true;
         break;
       case "begin":
       case "guest-stopped":

@@ -65,7 +65,9 @@ async function make({ offset = 0, limit = 0, configuration = true }: Options = {
   const writes: number[] = [];
   const file = watched(channel.file!, writes);
   const pages = new MappedSender({ ram, stream, statistics }, file);
-  const sender = new RamSender({ ram, pages, stream, writer, statistics, now, onPass: () => {} });
+  const ignore = (): void => {};
+  const options = { ram, pages, stream, writer, statistics, now };
+  const sender = new RamSender({ ...options, onPass: ignore, onDirtyPeriod: ignore });
   const machineType = { machineType: "pc-i440fx-9.0", capabilities: ["x-ignore-shared"] };
   const capabilities = { "mapped-ram": true, "switchover-ack": false };
   await writer.header(outgoingConfiguration(configuration ? machineType : undefined, capabilities));

@@ -125,6 +125,11 @@ export class MigrationAttempt {
     this.#post({ kind: "switch-over" });
   }
 
+  /** Has the thread throttle the guest. */
+  convergeNow(): void {
+    this.#post({ kind: "converge" });
+  }
+
   /** Has the thread look at the parameters again. */
   parametersChanged(): void {
     this.#post({ kind: "parameters-changed" });
@@ -133,6 +138,7 @@ export class MigrationAttempt {
   async #run(): Promise<AttemptResult> {
     const outcome = await this.#threadEnded.promise;
     this.#over = true;
+    this.#throttle(0);
     if (outcome.kind === "handed-over") this.#options.handedOver(outcome.handover);
     // A step that is under way must not touch the guest after the clean-up.
     await this.#asked;
@@ -154,6 +160,9 @@ export class MigrationAttempt {
         return;
       case "pass":
         this.#options.pass(message.pass);
+        return;
+      case "throttle":
+        if (!this.#over) this.#throttle(message.percentage);
         return;
       case "stop-guest":
         this.#answer(() => this.#stopGuest());
@@ -229,6 +238,13 @@ export class MigrationAttempt {
     const start = now();
     const ended = this.#threadEnded.promise.then(() => "ended" as const);
     return (await Promise.race([continued, ended])) === "ended" ? undefined : now() - start;
+  }
+
+  #throttle(percentage: number): void {
+    const { machine, statistics } = this.#options;
+    if (machine.setThrottle === undefined) return;
+    machine.setThrottle(percentage);
+    statistics.throttlePercentage = percentage;
   }
 
   #guestEnded(exit: GuestExit): void {

@@ -13,6 +13,7 @@ import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import { setTimeout } from "node:timers/promises";
 import { watchArrival } from "./arrival.ts";
+import { AutoConverge } from "./auto-converge.ts";
 import { BlockSender } from "./block-sender.ts";
 import { now } from "./clock.ts";
 import { HandoverGate } from "./handover-gate.ts";
@@ -208,8 +209,23 @@ export class MigrationRun {
   }
 
   #ramSender(ram: GuestRam, pages: PageSender, stream: OutgoingStream, writer: SectionWriter): RamSender {
-    const onPass = (pass: number): void => this.#link.post({ kind: "pass", pass });
-    return new RamSender({ ram, pages, stream, writer, statistics: this.#statistics, now, onPass });
+    const link = this.#link;
+    const autoConverge = new AutoConverge({
+      settings: this.#parameters,
+      isOn: this.#data.capabilities["auto-converge"],
+      isWanted: () => link.convergenceWanted,
+      throttle: (percentage) => link.post({ kind: "throttle", percentage }),
+    });
+    return new RamSender({
+      ram,
+      pages,
+      stream,
+      writer,
+      statistics: this.#statistics,
+      now,
+      onPass: (pass) => link.post({ kind: "pass", pass }),
+      onDirtyPeriod: (period) => autoConverge.periodOver(period),
+    });
   }
 }
 

@@ -192,6 +192,14 @@ export class OutgoingMigration {
   }
 
   /**
+   * Switches auto-converge on for the attempt that is under way: the guest is throttled as soon as the dirty rate is
+   * computed again. Does nothing when no migration is under way.
+   */
+  convergeNow(): void {
+    this.#attempt?.convergeNow();
+  }
+
+  /**
    * Lets an attempt go on that has paused in `pre-switchover`. Does nothing in another state, if that is the one.
    * @param state that the client believes the migration to be in.
    * Errors: BAD_PARAMETER when there is no such state, WRONG_STATE when it is in another one.

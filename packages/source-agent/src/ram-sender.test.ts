@@ -65,6 +65,24 @@ describe("the RAM sender", () => {
     expect(statistics).toMatchObject({ dirtySyncCount: 2, pass: 2, passPages: 1 });
   });
 
+  test("tells what was dirtied and what was sent between two computations of the dirty rate", async () => {
+    const { sender, ram, clock, statistics, dirtyPeriods } = await ramFixture();
+    await sender.start();
+    await sender.iterate();
+    for (const now of [600, 1200, 1800, 2400]) {
+      clock.now = now;
+      for (let page = 0; page < 6; page++) ram.store(0, page * PAGE_SIZE, now & 0xff);
+      sender.pending(0);
+      await sender.iterate();
+    }
+    // The first period is that of the whole memory; zero pages are sent as well, however little they cost.
+    expect(dirtyPeriods).toEqual([
+      { dirtiedBytes: 12 * PAGE_SIZE, sentBytes: 196 * PAGE_SIZE },
+      { dirtiedBytes: 12 * PAGE_SIZE, sentBytes: 12 * PAGE_SIZE },
+    ]);
+    expect(statistics.dirtyPagesRate).toBe(10);
+  });
+
   test("stops at the limit and goes on where it stopped", async () => {
     const { sender, clock, received } = await ramFixture({ limit: 1_600_000 });
     await sender.start();

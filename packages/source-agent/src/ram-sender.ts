@@ -1,6 +1,7 @@
 import { ByteWriter, RAM_SECTION, RamPageEncoder } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import type { DirtyPeriod } from "./auto-converge.ts";
 import { DirtyRate } from "./dirty-rate.ts";
 import type { LiveSection } from "./live-section.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
@@ -20,6 +21,8 @@ export interface RamSenderOptions {
   readonly now: () => number;
   /** Called when a harvest of the dirty log leaves something to send: the number of the pass, from 1 on. */
   readonly onPass: (pass: number) => void;
+  /** Called when the dirty rate was computed. */
+  readonly onDirtyPeriod: (period: DirtyPeriod) => void;
 }
 
 /**
@@ -37,6 +40,7 @@ export class RamSender implements LiveSection {
   readonly #statistics: MigrationStatistics;
   readonly #now: () => number;
   readonly #onPass: (pass: number) => void;
+  readonly #onDirtyPeriod: (period: DirtyPeriod) => void;
   readonly #dirty: readonly DirtyBitmap[];
   /** Pages of each block that are or were in the bitmap because they are in use. */
   readonly #knownPages: number[];
@@ -44,6 +48,8 @@ export class RamSender implements LiveSection {
   #sectionId = 0;
   #block = 0;
   #page = 0;
+  /** Pages sent since the dirty rate was computed. */
+  #sentPages = 0;
   /** Pages were found dirty since the last section. */
   #harvested = false;
 
@@ -55,6 +61,7 @@ export class RamSender implements LiveSection {
     this.#statistics = options.statistics;
     this.#now = options.now;
     this.#onPass = options.onPass;
+    this.#onDirtyPeriod = options.onDirtyPeriod;
     this.#dirty = this.#ram.blocks.map((block) => new DirtyBitmap(block.length / PAGE_SIZE));
     this.#knownPages = this.#ram.blocks.map(() => 0);
     this.#dirtyRate = new DirtyRate(this.#now());
@@ -107,9 +114,16 @@ export class RamSender implements LiveSection {
   #harvest(): void {
     const pages = this.#ram.harvest(this.#dirty) + this.#addNewMemory();
     if (pages > 0) this.#harvested = true;
-    this.#dirtyRate.harvested(pages, this.#now());
-    this.#statistics.dirtyPagesRate = this.#dirtyRate.pagesPerSecond;
+    this.#computeDirtyRate(pages);
     this.#beginPass();
+  }
+
+  #computeDirtyRate(harvested: number): void {
+    const dirtied = this.#dirtyRate.harvested(harvested, this.#now());
+    if (dirtied === undefined) return;
+    this.#statistics.dirtyPagesRate = this.#dirtyRate.pagesPerSecond;
+    this.#onDirtyPeriod({ dirtiedBytes: dirtied * PAGE_SIZE, sentBytes: this.#sentPages * PAGE_SIZE });
+    this.#sentPages = 0;
   }
 
   #beginPass(): void {
@@ -165,6 +179,7 @@ export class RamSender implements LiveSection {
   #sendRun(count: number): Promise<void> | undefined {
     const sending = this.#pages.run(this.#block, this.#page, count);
     this.#page += count;
+    this.#sentPages += count;
     this.#ram.sent?.(count);
     return sending;
   }

@@ -68,6 +68,8 @@ export type MessageToThread =
   | { readonly kind: "parameters-changed" }
   /** Stop the guest for what is left, however much it is. */
   | { readonly kind: "switch-over" }
+  /** Throttle the guest so that it can be sent. */
+  | { readonly kind: "converge" }
   /** Give up: close the channel and end. */
   | { readonly kind: "abort"; readonly error: SerializedError }
   /** Take the guest back, if the destination has not accepted it. After the gate was passed. */
@@ -80,6 +82,8 @@ export type MessageToMain =
   | { readonly kind: "active" }
   /** A pass over guest memory begins. */
   | { readonly kind: "pass"; readonly pass: number }
+  /** Keep the guest from running for this percentage of the time. */
+  | { readonly kind: "throttle"; readonly percentage: number }
   | { readonly kind: "stop-guest" }
   /** Nothing of the drives is read any more. */
   | { readonly kind: "release-drives" }

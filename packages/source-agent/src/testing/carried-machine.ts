@@ -79,6 +79,5 @@ export class CarriedTestMachine implements Machine {
   }
 
   async stopDirtyLog(): Promise<void> {}
-  setThrottle(): void {}
   async dispose(): Promise<void> {}
 }

@@ -148,7 +148,9 @@ export class MultifdLink implements AsyncDisposable {
     });
     this.#stream = stream;
     this.#pages = pages;
-    return new RamSender({ ram, pages, stream, writer, statistics, now, onPass: () => {} });
+    const ignore = (): void => {};
+    const options = { ram, pages, stream, writer, statistics, now };
+    return new RamSender({ ...options, onPass: ignore, onDirtyPeriod: ignore });
   }
 
   async #connect(): Promise<Channel> {

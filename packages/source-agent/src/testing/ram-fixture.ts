@@ -15,6 +15,7 @@ import {
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import { expect } from "vitest";
+import type { DirtyPeriod } from "../auto-converge.ts";
 import { InlineSender } from "../inline-sender.ts";
 import { OutgoingStream } from "../outgoing-stream.ts";
 import { RamSender } from "../ram-sender.ts";
@@ -43,6 +44,7 @@ export interface RamFixture {
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
   readonly passes: number[];
+  readonly dirtyPeriods: readonly DirtyPeriod[];
   readonly clock: { now: number };
   readonly received: () => Promise<Received>;
 }
@@ -73,17 +75,27 @@ export async function ramFixture(options: RamFixtureOptions = {}): Promise<RamFi
   const now = (): number => clock.now;
   const stream = new OutgoingStream(channel, parameters, statistics, now);
   const passes: number[] = [];
-  const onPass = (pass: number): void => void passes.push(pass);
+  const dirtyPeriods: DirtyPeriod[] = [];
   const writer = new SectionWriter(stream, true);
   const { states } = capabilities;
   const pages = new InlineSender({ ram, stream, capabilities: states, parameters, statistics, now });
-  const sender = new RamSender({ ram, pages, stream, writer, statistics, now, onPass });
+  const sender = new RamSender({
+    ram,
+    pages,
+    stream,
+    writer,
+    statistics,
+    now,
+    onPass: (pass) => void passes.push(pass),
+    onDirtyPeriod: (period) => void dirtyPeriods.push(period),
+  });
   return {
     ram,
     sender,
     parameters,
     statistics,
     passes,
+    dirtyPeriods,
     clock,
     received: async () => {
       await stream.flush();
