@@ -15,7 +15,7 @@ const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, (_, in
 async function busyGuest(): Promise<{ guest: WasmMachine; stdin: PassThrough }> {
   const stdin = new PassThrough({ highWaterMark: 1024 * KIB });
   const args = ["--mib", "1", "--rate", "0", "--sweeps", "1000000000", "--every", "100000000"];
-  const guest = await createGuest("torture", args, { host: quietHost(stdin) });
+  const guest = await createGuest("torture", args, { host: quietHost({ stdin }) });
   machine = guest;
   await guest.start();
   return { guest, stdin };

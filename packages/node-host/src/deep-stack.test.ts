@@ -15,7 +15,7 @@ const DEEP = ["--depth", "9000", "--rounds", "1", "--work", "10000000"];
 
 function recordingHost(path: string, stacks: number[]): { host: WasmMachineHost; output: number } {
   const output = openSync(path, "w");
-  const host = quietHost(undefined, output);
+  const host = quietHost({ output });
   const startThread = (
     data: GuestThreadData,
     stackMib: number,

@@ -6,6 +6,7 @@ import { WasmMachine, type WasmMachineHost } from "@peregrine/machine-wasm";
 import { ByteReader } from "@peregrine/protocol";
 import { decoderFor, type Machine, type SavedDevice, type StateValue } from "@peregrine/shared-state";
 import { afterAll } from "vitest";
+import type { NodeDrives } from "../src/drives/node-drives.ts";
 import { nodeWasmHost } from "../src/node-wasm-host.ts";
 
 export const guestModule = (name: string): Uint8Array =>
@@ -16,8 +17,12 @@ const directory = mkdtempSync(join(tmpdir(), "peregrine-host-"));
 const nowhere = openSync("/dev/null", "w");
 afterAll(() => rmSync(directory, { recursive: true }));
 
-export const quietHost = (stdin?: Readable, output: number = nowhere): WasmMachineHost =>
-  nodeWasmHost({ stdin, outputs: { 1: output, 2: output }, cacheDirectory: directory });
+export const quietHost = ({
+  stdin,
+  output = nowhere,
+  drives,
+}: { stdin?: Readable; output?: number; drives?: NodeDrives | undefined } = {}): WasmMachineHost =>
+  nodeWasmHost({ stdin, outputs: { 1: output, 2: output }, cacheDirectory: directory, drives });
 
 export const createGuest = (
   name: string,
