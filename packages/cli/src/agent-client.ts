@@ -55,6 +55,11 @@ export class AgentClient {
     );
   }
 
+  /** Resolves when the connection is gone. */
+  get closed(): Promise<void> {
+    return this.#monitor.closed;
+  }
+
   close(): Promise<void> {
     return this.#monitor.close();
   }

@@ -25,6 +25,8 @@ const MOST_STACK_MIB = 1024;
 interface AgentFlags {
   readonly name?: string;
   readonly qmp?: readonly string[];
+  readonly qmpOrigin?: readonly string[];
+  readonly monitor?: readonly string[];
   readonly keep?: boolean;
 }
 
@@ -133,7 +135,21 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
 function agentOptions(command: Command): Command {
   return command
     .option("--name <name>", "name of the guest on this host", value.guestName)
-    .option("--qmp <address>", "also serve QMP there; may be repeated", value.each(value.monitorAddress))
+    .option(
+      "--qmp <address>",
+      "also serve QMP there: tcp:HOST:PORT, unix:PATH or ws://127.0.0.1:PORT; may be repeated",
+      value.each(value.monitorAddress("qmp")),
+    )
+    .option(
+      "--qmp-origin <origin>",
+      "let pages of this origin use QMP by WebSocket, not only those of this machine; may be repeated",
+      value.each(value.origin),
+    )
+    .option(
+      "--monitor <address>",
+      "also serve the monitor for people there: tcp:HOST:PORT or unix:PATH; may be repeated",
+      value.each(value.monitorAddress("human")),
+    )
     .option("--keep", "stay after the guest has moved away");
 }
 
@@ -171,8 +187,14 @@ function uuidOption(): Option {
   ).argParser(value.uuid);
 }
 
-function agentOf({ name, qmp = [], keep = false }: AgentFlags): AgentCommandOptions {
-  return { name, monitors: qmp, keep };
+function agentOf({
+  name,
+  qmp = [],
+  qmpOrigin: origins = [],
+  monitor: human = [],
+  keep = false,
+}: AgentFlags): AgentCommandOptions {
+  return { name, monitors: { qmp, human, origins }, keep };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {

@@ -2,6 +2,7 @@ import { agentEvents, createCommands, HumanMonitor, MonitorServer } from "@pereg
 import { formatUri } from "@peregrine/transport";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
+import type { MonitorOptions } from "./command-options.ts";
 import { leaveRecord } from "./completed-record.ts";
 import type { HostSignals } from "./host-signals.ts";
 import type { NameClaim } from "./registry.ts";
@@ -10,8 +11,7 @@ import { MONITOR_VERSION } from "./version.ts";
 export interface AgentProcessOptions {
   readonly agent: Agent;
   readonly claim: NameClaim;
-  /** Addresses of more monitors, as URIs. */
-  readonly monitors: readonly string[];
+  readonly monitors: MonitorOptions;
   readonly signals: HostSignals;
   /** Prints one line for the user. */
   readonly say: (text: string) => void;
@@ -24,13 +24,14 @@ export interface AgentProcessOptions {
  * to one side; then the monitors, whose clients get their last answers and events; then the guest.
  */
 export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
-  const { agent, claim, signals, begin } = options;
+  const { agent, claim, monitors, signals, begin } = options;
   const commands = createCommands(agent, MONITOR_VERSION);
   const monitor = new MonitorServer({
     commands,
     human: new HumanMonitor({ agent, commands, version: MONITOR_VERSION }),
     events: agentEvents(agent),
     version: MONITOR_VERSION,
+    origins: monitors.origins,
   });
   void signals.first.then((signal) => agent.end({ kind: "signal", signal }));
   try {
@@ -49,7 +50,10 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
 }
 
 async function listenOnMore(monitor: MonitorServer, { monitors, say }: AgentProcessOptions): Promise<void> {
-  for (const uri of monitors) say(`The monitor listens on ${formatUri(await monitor.listen(uri))}`);
+  for (const uri of monitors.qmp) say(`The monitor listens on ${formatUri(await monitor.listen(uri))}`);
+  for (const uri of monitors.human) {
+    say(`The monitor for people listens on ${formatUri(await monitor.listen(uri, "human"))}`);
+  }
 }
 
 function announce(agent: Agent, end: AgentEnd): void {

@@ -32,6 +32,7 @@ function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandler
     "cancel",
     "info",
     "list",
+    "monitor",
     "stop",
     "cont",
     "quit",
@@ -49,12 +50,14 @@ async function parsed(args: readonly string[], program: ProgramName = "peregrine
   return calls[0]!;
 }
 
+const NO_MONITORS = { qmp: [], human: [], origins: [] };
+
 const RUN_DEFAULTS = {
   name: undefined,
   directories: [],
   drives: [],
   nics: [],
-  monitors: [],
+  monitors: NO_MONITORS,
   keep: false,
   paused: false,
   environment: [],
@@ -77,6 +80,10 @@ test("run takes all its options, and leaves those behind -- to the program", asy
     "tcp:127.0.0.1:0",
     "--qmp",
     "unix:/q",
+    "--qmp-origin",
+    "https://example.org",
+    "--monitor",
+    "unix:/m",
     "--stack",
     "8",
     "--no-migrate",
@@ -97,7 +104,11 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         drives: [],
         nics: [],
         environment: ["A=b=c", "E="],
-        monitors: ["tcp:127.0.0.1:0", "unix:/q"],
+        monitors: {
+          qmp: ["tcp:127.0.0.1:0", "unix:/q"],
+          human: ["unix:/m"],
+          origins: ["https://example.org"],
+        },
         stackMib: 8,
         migratable: false,
         keep: true,
@@ -135,7 +146,13 @@ test("the daemons take the same options without a command", async () => {
   });
 });
 
-const INTAKE_DEFAULTS = { name: undefined, monitors: [], keep: false, channels: 0, maxRam: totalmem() };
+const INTAKE_DEFAULTS = {
+  name: undefined,
+  monitors: NO_MONITORS,
+  keep: false,
+  channels: 0,
+  maxRam: totalmem(),
+};
 const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 
 test("receive waits for a program unless it is told to hold a virtual machine", async () => {
@@ -269,6 +286,7 @@ test.each([
   [["info", "web", "--completed"], "info", ["web", { completed: true, json: false }]],
   [["list"], "list", [{ json: false }]],
   [["cancel", "web"], "cancel", ["web"]],
+  [["monitor", "web"], "monitor", ["web"]],
   [["stop", "web"], "stop", ["web"]],
   [["cont", "web"], "cont", ["web"]],
   [["quit", "web"], "quit", ["web"]],
@@ -290,6 +308,9 @@ test.each([
   [["run", "a.wasm", "--stack", "0"], "'--stack <MiB>'"],
   [["run", "a.wasm", "--stack", "1.5"], "'--stack <MiB>'"],
   [["run", "a.wasm", "--qmp", "4444"], "'--qmp <address>'"],
+  [["run", "a.wasm", "--qmp", "ws://0.0.0.0:4444"], "listens on this machine only"],
+  [["run", "a.wasm", "--qmp-origin", "example.org"], "'--qmp-origin <origin>'"],
+  [["run", "a.wasm", "--monitor", "ws://127.0.0.1:1"], "'--monitor <address>'"],
   [["receive"], "'uri'"],
   [["receive", "tcp::1", "extra"], "too many arguments"],
   [["receive", "tcp::1", "--machine", "qemu"], "'--machine <kind>'"],

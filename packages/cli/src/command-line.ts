@@ -97,6 +97,7 @@ function defineObservers(root: Command, handlers: CommandHandlers, finish: Finis
 
 function defineControls(root: Command, handlers: CommandHandlers, finish: Finish): void {
   const controls = [
+    ["monitor", "Opens the monitor of a guest: a command a line; help lists them."],
     ["cancel", "Cancels the migration of a guest; the guest runs on where it is."],
     ["stop", "Pauses a guest."],
     ["cont", "Starts or continues a guest."],

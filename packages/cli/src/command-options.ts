@@ -4,11 +4,20 @@ import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
 import type { InspectOptions } from "./inspect-options.ts";
 
+/** More monitors, beside the one that commands with the guest's name use. */
+export interface MonitorOptions {
+  /** Where programs are served, as URIs. */
+  readonly qmp: readonly string[];
+  /** Where people are served, as URIs. */
+  readonly human: readonly string[];
+  /** Origins of pages of other machines that may connect by WebSocket. */
+  readonly origins: readonly string[];
+}
+
 /** What every command that becomes an agent has. */
 export interface AgentCommandOptions {
   readonly name: string | undefined;
-  /** Addresses of more monitors, as URIs. */
-  readonly monitors: readonly string[];
+  readonly monitors: MonitorOptions;
   readonly keep: boolean;
 }
 
@@ -142,6 +151,7 @@ export interface CommandHandlers {
   inspect(options: InspectOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
+  monitor(name: string): Promise<number>;
   stop(name: string): Promise<number>;
   cont(name: string): Promise<number>;
   quit(name: string): Promise<number>;

@@ -17,6 +17,7 @@ const HANDLERS: CommandHandlers = {
   info: async (name, options) => (await import("./commands/info.ts")).infoCommand(name, options),
   inspect: async (options) => (await import("./commands/inspect.ts")).inspectCommand(options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),
+  monitor: async (name) => (await import("./commands/monitor.ts")).monitorCommand(name),
   cancel: (name) => controlCommand(name, "migrate_cancel"),
   stop: (name) => controlCommand(name, "stop"),
   cont: (name) => controlCommand(name, "cont"),

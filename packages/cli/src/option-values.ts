@@ -1,11 +1,12 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { DRIVE_ID } from "@peregrine/machine-wasm";
 import type { DriveOptions } from "@peregrine/node-host";
-import { parseSize } from "@peregrine/monitor";
+import { parseMonitorAddress, parseSize } from "@peregrine/monitor";
+import type { MonitorKind } from "@peregrine/monitor";
 import { MigrationError, parseMac } from "@peregrine/protocol";
 import type { MultifdCompression } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import { parseNetdev, parseUri } from "@peregrine/transport";
+import { parseNetdev } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
 import type { NicOptions } from "./command-options.ts";
@@ -90,9 +91,19 @@ export function guestName(text: string): string {
 }
 
 /** Where a monitor listens. */
-export function monitorAddress(text: string): string {
-  translating(() => parseUri(text, "incoming"));
-  return text;
+export function monitorAddress(kind: MonitorKind): (text: string) => string {
+  return (text) => {
+    translating(() => parseMonitorAddress(text, kind));
+    return text;
+  };
+}
+
+/** As a browser tells the origin of a page. */
+export function origin(text: string): string {
+  if (URL.parse(text)?.origin === text) return text;
+  throw new InvalidArgumentError(
+    "It has to be an origin such as https://example.org or http://10.0.0.1:8080.",
+  );
 }
 
 /** Bytes of memory. */

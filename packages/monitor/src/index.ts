@@ -9,6 +9,8 @@ export type { EventSource, QmpEvent } from "./events.ts";
 export { HumanMonitor } from "./human/human-monitor.ts";
 export { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
 export type { MonitorLimits } from "./limits.ts";
+export { parseMonitorAddress } from "./monitor-address.ts";
+export type { MonitorKind } from "./monitor-address.ts";
 export { MonitorServer } from "./server.ts";
 export type { MonitorServerOptions } from "./server.ts";
 export { parseSize } from "./size.ts";
