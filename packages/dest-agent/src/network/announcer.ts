@@ -1,4 +1,4 @@
-import type { AnnounceRequest } from "@peregrine/shared-state";
+import type { AnnounceRequest, AnnounceSchedule } from "@peregrine/shared-state";
 import { announceDelay } from "./announce-delay.ts";
 import { SYSTEM_CLOCK } from "./clock.ts";
 import type { Clock } from "./clock.ts";
@@ -19,7 +19,7 @@ export interface AnnouncedRound<Interface> {
 
 export interface AnnouncerOptions<Interface> {
   readonly interfaces: readonly Interface[];
-  /** Whether the guest is here. Asked before each round; an announcement ends when it is not. */
+  /** Whether the guest is here. Asked before each later round; an announcement ends when it is not. */
   readonly isHere: () => boolean;
   /** Called with each round, also without any interface. */
   readonly announced: (round: AnnouncedRound<Interface>) => void;
@@ -27,9 +27,18 @@ export interface AnnouncerOptions<Interface> {
   readonly clock?: Clock;
 }
 
+/** A round that is waited for. */
+interface NextRound<Interface> extends AnnouncedRound<Interface> {
+  /** Of the request. */
+  readonly id: string;
+  readonly schedule: AnnounceSchedule;
+  /** By the clock. */
+  readonly due: number;
+}
+
 /**
  * Announces where the guest is, in several rounds because nobody confirms that a frame has come. Each round has its
- * time counted from the first one, so that a late round does not make the others later.
+ * time counted from the end of the first one, so that a late round does not make the others later.
  */
 export class Announcer<Interface extends Announceable> {
   readonly #options: AnnouncerOptions<Interface>;
@@ -45,26 +54,35 @@ export class Announcer<Interface extends Announceable> {
   /** Makes the first round before it returns. */
   announce({ interfaces: wanted, id = "", ...schedule }: AnnounceRequest): void {
     this.#end(id);
-    const { interfaces } = this.#options;
-    const chosen = wanted === undefined ? interfaces : interfaces.filter((one) => wanted.includes(one.id));
-    const makeRound = (round: number, due: number): void => {
-      this.#running.delete(id);
-      if (round > schedule.rounds || !this.#options.isHere()) return;
-      for (const one of chosen) one.announce();
-      this.#options.announced({ round, interfaces: chosen });
-      if (round === schedule.rounds) return;
-      const next = due + announceDelay(schedule, round + 1);
-      this.#running.set(
-        id,
-        this.#clock.at(next, () => makeRound(round + 1, next)),
-      );
-    };
-    makeRound(1, this.#clock.now());
+    if (schedule.rounds < 1) return;
+    const all = this.#options.interfaces;
+    const interfaces = wanted === undefined ? all : all.filter((one) => wanted.includes(one.id));
+    this.#makeRound(1, interfaces);
+    // The first round takes longest: it is the one that connects.
+    const due = this.#clock.now() + announceDelay(schedule, 2);
+    this.#await({ id, schedule, interfaces, round: 2, due });
   }
 
   /** Ends every announcement that is under way. */
   stop(): void {
     for (const id of this.#running.keys()) this.#end(id);
+  }
+
+  #makeRound(round: number, interfaces: readonly Interface[]): void {
+    for (const one of interfaces) one.announce();
+    this.#options.announced({ round, interfaces });
+  }
+
+  #await(next: NextRound<Interface>): void {
+    const { id, schedule, interfaces, round, due } = next;
+    if (round > schedule.rounds) return;
+    const callOff = this.#clock.at(due, () => {
+      this.#running.delete(id);
+      if (!this.#options.isHere()) return;
+      this.#makeRound(round, interfaces);
+      this.#await({ ...next, round: round + 1, due: due + announceDelay(schedule, round + 1) });
+    });
+    this.#running.set(id, callOff);
   }
 
   #end(id: string): void {
