@@ -19,10 +19,10 @@ function make(cachePages = PAGES, ramPages = PAGES) {
     statistics,
     now: () => clock.now,
   });
-  const pass = (number: number): boolean => {
+  const pass = (number: number): void => {
     statistics.pass = number;
     statistics.dirtySyncCount = number;
-    return encoder.beginSection("part");
+    encoder.beginSection("part");
   };
   return { encoder, parameters, statistics, clock, pass };
 }
@@ -45,9 +45,30 @@ function rewrite(ram: TestRam, page: number, factor: number): void {
 }
 
 describe("the delta encoder", () => {
-  test("begins with the second pass", () => {
-    const { pass } = make();
-    expect([pass(1), pass(2), pass(3)]).toEqual([false, true, true]);
+  test("begins with the second pass, with deltas to what the first one sent", () => {
+    const { encoder, statistics, pass } = make();
+    pass(1);
+    expect(encoder.encode(0, filled(1))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(0, filled(1))).toBe(DELTA_OVERFLOW);
+    encoder.zeroPage(PAGE_SIZE);
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 0, pages: 0, overflow: 0, bytes: 0 });
+    pass(2);
+    expect(encoder.encode(0, changed(1, 100))).toBe(3);
+    expect(encoder.encode(PAGE_SIZE, changed(0, 100))).toBe(DELTA_OVERFLOW);
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 1, pages: 1 });
+  });
+
+  test("keeps of the first pass what comes first, and gives it up at once for a page that comes again", () => {
+    const { encoder, pass } = make(4);
+    pass(1);
+    encoder.encode(0, filled(1));
+    encoder.encode(4 * PAGE_SIZE, filled(2));
+    encoder.encode(PAGE_SIZE, filled(3));
+    pass(2);
+    expect(encoder.encode(PAGE_SIZE, filled(3))).toBe(DELTA_UNCHANGED);
+    expect(encoder.encode(4 * PAGE_SIZE, filled(2))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(4 * PAGE_SIZE, filled(2))).toBe(DELTA_UNCHANGED);
+    expect(encoder.encode(0, filled(1))).toBe(DELTA_OVERFLOW);
   });
 
   test("keeps a page that it does not know, then makes deltas to it and counts", () => {
@@ -160,9 +181,46 @@ describe("a migration with deltas", () => {
     await sender.complete();
     const everything = await received();
     expectSameMemory(everything, ram);
-    expect(everything).toMatchObject({ pages: 153, zeroPages: 47, deltas: 21 });
-    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 10, pages: 21, bytes: 21 * 6 });
-    expect(statistics).toMatchObject({ normal: 153, duplicate: 47 });
+    // Of the ten pages two were zero in the first pass.
+    expect(everything).toMatchObject({ pages: 145, zeroPages: 47, deltas: 29 });
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 2, pages: 29, bytes: 29 * 6 });
+    expect(statistics).toMatchObject({ normal: 145, duplicate: 47 });
+  });
+
+  test("sends nothing of a page that was written to and is as it was", async () => {
+    const { sender, ram, statistics, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
+    await sender.start();
+    await sender.iterate();
+    const { pages, zeroPages } = await received();
+    ram.store(0, 0, ram.load(0, 0));
+    expect(sender.pending(0)).toBe(PAGE_SIZE);
+    await sender.iterate();
+    expect(await received()).toMatchObject({ pages, zeroPages, deltas: 0 });
+    expect(statistics.xbzrle).toMatchObject({ pages: 1, bytes: 0 });
+  });
+
+  test("keeps the very copy that it sent, although the guest goes on writing", async () => {
+    const { sender, ram, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
+    const read = ram.readPages.bind(ram);
+    let value = 0;
+    const readAndWrite: typeof ram.readPages = (block, page, count, target, at) => {
+      read(block, page, count, target, at);
+      value = (value + 1) & 0xff;
+      ram.store(block, page * PAGE_SIZE + 60, value);
+    };
+    await sender.start();
+    await sender.iterate();
+    Object.assign(ram, { readPages: readAndWrite });
+    for (let pass = 0; pass < 20; pass++) {
+      ram.store(0, 0, pass);
+      sender.pending(0);
+      await sender.iterate();
+    }
+    Object.assign(ram, { readPages: read });
+    await sender.complete();
+    const everything = await received();
+    expectSameMemory(everything, ram);
+    expect(everything.deltas).toBeGreaterThanOrEqual(15);
   });
 
   test("whatever the guest writes and however small the cache, memory is the same at the end", async () => {

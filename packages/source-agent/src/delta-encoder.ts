@@ -20,9 +20,11 @@ export interface DeltaEncoderOptions {
   readonly now: () => number;
 }
 
+/** Pages of the first pass count as old: most never come again, and give way to one that does. */
+const FIRST_PASS = 0;
+
 /**
- * Makes deltas of pages that were sent before. The first pass is not kept: most of its pages never come
- * again, and would only displace each other.
+ * Makes deltas of pages that were sent before, from the second pass on.
  *
  * A page is named by its address, its place among all RAM blocks laid end to end.
  */
@@ -36,8 +38,8 @@ export class DeltaEncoder {
   readonly #mostBytes: number;
   #cacheBytes: number;
   #cache: XbzrleCache;
-  /** No page comes again: what is kept of it now is of no use. */
-  #lastStage = false;
+  /** In the first pass pages are only kept. In the last stage none comes again, and none is kept. */
+  #stage: "first-pass" | "deltas" | "last" = "first-pass";
   #processed = 0;
   #periodStart: number;
   #atPeriodStart = { processed: 0, misses: 0, pages: 0, bytes: 0 };
@@ -53,19 +55,19 @@ export class DeltaEncoder {
     this.#periodStart = now();
   }
 
-  /** Begins a section. @returns whether its pages go through this encoder. */
-  beginSection(kind: "part" | "end"): boolean {
-    this.#lastStage = kind === "end";
+  /** Begins a section, whose pages all go through this encoder. */
+  beginSection(kind: "part" | "end"): void {
+    if (this.#statistics.pass > 1) this.#stage = kind === "end" ? "last" : "deltas";
     if (this.#cacheBytes !== this.#wantedBytes) {
       this.#cacheBytes = this.#wantedBytes;
       this.#cache = this.#cache.resized(this.#cacheBytes);
     }
     this.#measure();
-    return this.#statistics.pass > 1;
   }
 
   /** Notes that the destination has a page of zeros here. */
   zeroPage(address: number): void {
+    if (this.#stage === "first-pass") return;
     this.#processed++;
     this.#cache.insert(address, ZERO_PAGE, this.#generation);
   }
@@ -77,18 +79,22 @@ export class DeltaEncoder {
    *   the page has to be sent whole.
    */
   encode(address: number, page: DeltaPage): number {
+    if (this.#stage === "first-pass") {
+      this.#cache.insert(address, page.bytes, FIRST_PASS);
+      return DELTA_OVERFLOW;
+    }
     const { xbzrle } = this.#statistics;
     this.#processed++;
     const kept = this.#cache.find(address, this.#generation);
     if (kept === undefined) {
       xbzrle.cacheMiss++;
-      if (!this.#lastStage) this.#cache.insert(address, page.bytes, this.#generation);
+      if (this.#stage !== "last") this.#cache.insert(address, page.bytes, this.#generation);
       return DELTA_OVERFLOW;
     }
     xbzrle.pages++;
     const length = encodeDelta(kept, page, this.delta);
     if (length === DELTA_UNCHANGED) return length;
-    if (!this.#lastStage) kept.bytes.set(page.bytes);
+    if (this.#stage !== "last") kept.bytes.set(page.bytes);
     if (length === DELTA_OVERFLOW) xbzrle.overflow++;
     xbzrle.bytes += length === DELTA_OVERFLOW ? PAGE_SIZE : length + DELTA_HEAD_BYTES;
     return length;

@@ -33,8 +33,6 @@ export class InlineSender implements PageSender {
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
   readonly #deltas: DeltaEncoder | undefined;
-  /** The encoder, while its time has come. */
-  #encoding: DeltaEncoder | undefined;
 
   constructor({
     ram,
@@ -67,7 +65,7 @@ export class InlineSender implements PageSender {
   }
 
   beginSection(kind: "part" | "end"): undefined {
-    this.#encoding = this.#deltas?.beginSection(kind) === true ? this.#deltas : undefined;
+    this.#deltas?.beginSection(kind);
   }
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
@@ -82,23 +80,23 @@ export class InlineSender implements PageSender {
   close(): undefined {}
 
   #put(block: number, name: string, offset: number, page: DeltaPage): void {
-    const encoding = this.#encoding;
+    const deltas = this.#deltas;
     const { buffer, length } = this.#stream;
     const address = this.#addresses[block]! + offset;
     if (ZERO_PAGE.equals(page.bytes)) {
-      encoding?.zeroPage(address);
+      deltas?.zeroPage(address);
       this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
       this.#statistics.duplicate++;
       return;
     }
-    const delta = encoding === undefined ? DELTA_OVERFLOW : encoding.encode(address, page);
+    const delta = deltas === undefined ? DELTA_OVERFLOW : deltas.encode(address, page);
     if (delta === DELTA_UNCHANGED) return;
-    if (encoding === undefined || delta === DELTA_OVERFLOW) {
+    if (deltas === undefined || delta === DELTA_OVERFLOW) {
       this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page.bytes));
       this.#statistics.normal++;
       return;
     }
-    const bytes = encoding.delta.subarray(0, delta);
+    const bytes = deltas.delta.subarray(0, delta);
     this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
   }
 }
