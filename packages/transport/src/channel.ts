@@ -19,6 +19,8 @@ export interface Channel {
   readonly medium: Medium;
   /** The channel goes into a file, and the bytes can be put at any place. */
   readonly file?: SeekableOutput;
+  /** Undefined where no descriptors can come. */
+  readonly descriptors?: ReceivedDescriptors | undefined;
   /**
    * Resolves when the kernel has all of `bytes`, so the caller may use the buffer again; nothing is
    * copied before that. A caller that awaits each write holds one buffer in memory, however slow
@@ -68,12 +70,26 @@ export interface SeekableOutput {
   writeAt(bytes: Uint8Array, position: number): Promise<void>;
 }
 
+/** Descriptors that a peer on this machine hands over. */
+export interface ReceivedDescriptors {
+  /**
+   * The first one that came with the bytes read last, or before them; it belongs to the caller. What came with it is
+   * closed, and what nobody takes is closed when others come or the channel is gone.
+   */
+  take(): number | undefined;
+}
+
 export interface ChannelOptions {
   /**
    * Milliseconds after which a write that the peer's side takes nothing of fails the channel, because
    * TCP alone needs a quarter of an hour to give up. 0 waits for ever. Default 30 000.
    */
   readonly stallTimeout?: number;
+  /**
+   * Lets the peers of a unix socket that is listened on hand descriptors over. Without the package koffi they cannot.
+   * Default: false.
+   */
+  readonly descriptors?: boolean;
 }
 
 export interface ConnectOptions extends ChannelOptions {

@@ -1,6 +1,14 @@
 export { describeAddress, formatUri } from "./address.ts";
 export type { Address, FileAddress, TcpAddress, UnixAddress, WebSocketAddress } from "./address.ts";
-export type { Channel, ChannelOptions, ConnectOptions, Listener, SeekableOutput } from "./channel.ts";
+export type {
+  Channel,
+  ChannelOptions,
+  ConnectOptions,
+  Listener,
+  ReceivedDescriptors,
+  SeekableOutput,
+} from "./channel.ts";
+export { NamedDescriptors } from "./named-descriptors.ts";
 export { systemError } from "./errno.ts";
 export { openNetdev, parseNetdev } from "./netdev/netdev.ts";
 export type { Netdev } from "./netdev/netdev.ts";

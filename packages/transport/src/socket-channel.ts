@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Duplex } from "node:stream";
-import type { Channel, ChannelOptions, Medium } from "./channel.ts";
+import type { Channel, ChannelOptions, Medium, ReceivedDescriptors } from "./channel.ts";
 import { systemError } from "./errno.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
@@ -15,6 +15,7 @@ const BYTES_PER_TURN = 1 << 20;
 export interface ByteSocket extends Duplex {
   /** Has the socket emit `timeout` when nothing has moved for so many milliseconds; 0: never. */
   setTimeout(ms: number): unknown;
+  readonly descriptors?: ReceivedDescriptors;
 }
 
 /** In which directions bytes can go. */
@@ -79,6 +80,10 @@ export class SocketChannel implements Channel {
 
   get error(): MigrationError | undefined {
     return this.#error;
+  }
+
+  get descriptors(): ReceivedDescriptors | undefined {
+    return this.#socket.descriptors;
   }
 
   write(bytes: Uint8Array): Promise<void> {

@@ -3,6 +3,7 @@ import { AcceptQueue } from "./accept-queue.ts";
 import type { Address } from "./address.ts";
 import type { ChannelOptions, Listener } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import type { ByteSocket } from "./socket-channel.ts";
 
 export interface SocketListenerOptions {
   /** The address as error texts name it. */
@@ -11,6 +12,8 @@ export interface SocketListenerOptions {
   readonly channelOptions: ChannelOptions;
   boundAddress(bound: net.AddressInfo | string | null): Address;
   peerName(socket: net.Socket): string;
+  /** Puts something in front of an accepted socket, which nothing was read from. */
+  readonly wrap?: ((socket: net.Socket) => ByteSocket) | undefined;
 }
 
 /** Binds and listens. Errors: LISTEN_FAILED. */
@@ -18,7 +21,7 @@ export async function listenOnSocket(
   target: net.ListenOptions,
   options: SocketListenerOptions,
 ): Promise<Listener> {
-  const { name, channelOptions } = options;
+  const { name, channelOptions, wrap = (socket) => socket } = options;
   const server = net.createServer({ ...options.socketOptions, allowHalfOpen: true, pauseOnConnect: true });
   await bind(server, target, name);
   const queue = new AcceptQueue({
@@ -28,7 +31,7 @@ export async function listenOnSocket(
     // Node's own callback would wait for every accepted connection.
     stop: () => server.close(),
   });
-  server.on("connection", (socket) => queue.add(socket, options.peerName(socket)));
+  server.on("connection", (socket) => queue.add(wrap(socket), options.peerName(socket)));
   server.on("error", (error) => queue.missed(error));
   return queue;
 }

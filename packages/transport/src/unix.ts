@@ -3,6 +3,7 @@ import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import { parseUnixAddress } from "./address.ts";
 import type { ChannelOptions, Listener, Transport } from "./channel.ts";
+import { descriptorSockets } from "./descriptors/descriptor-socket.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
 
@@ -26,7 +27,8 @@ export const unix: Transport = {
   },
 };
 
-function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Listener> {
+async function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Listener> {
+  const wrap = channelOptions.descriptors === true ? await descriptorSockets() : undefined;
   return listenOnSocket(
     { path },
     {
@@ -35,6 +37,7 @@ function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Lis
       channelOptions,
       boundAddress: () => ({ kind: "unix", path }),
       peerName: () => path,
+      wrap,
     },
   );
 }

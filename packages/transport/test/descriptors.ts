@@ -27,3 +27,32 @@ export function socketPair(type: number = SOCK_STREAM): [number, number] {
   if (socketpair(AF_UNIX, type | O_CLOEXEC, 0, ends) !== 0) throw new Error("socketpair failed");
   return [ends[0]!, ends[1]!];
 }
+
+const sendmsg = libc.func("long sendmsg(int socket, void *message, int flags)") as (
+  socket: number,
+  message: Buffer,
+  flags: number,
+) => number;
+
+/** Sends bytes with descriptors over a unix socket. */
+export function sendDescriptors(socket: number, bytes: Uint8Array, descriptors: readonly number[]): void {
+  const controlBytes = Math.ceil((16 + 4 * descriptors.length) / 8) * 8;
+  // One piece of memory, so that nothing that is pointed to goes away.
+  const [vectorAt, controlAt, chunkAt] = [56, 72, 72 + controlBytes];
+  const message = Buffer.alloc(chunkAt + bytes.length);
+  const address = koffi.address(message);
+  message.writeBigUInt64LE(address + BigInt(vectorAt), 16);
+  message.writeBigUInt64LE(1n, 24);
+  message.writeBigUInt64LE(address + BigInt(controlAt), 32);
+  message.writeBigUInt64LE(BigInt(controlBytes), 40);
+  message.writeBigUInt64LE(address + BigInt(chunkAt), vectorAt);
+  message.writeBigUInt64LE(BigInt(bytes.length), vectorAt + 8);
+  message.writeBigUInt64LE(BigInt(16 + 4 * descriptors.length), controlAt);
+  message.writeInt32LE(1, controlAt + 8);
+  message.writeInt32LE(1, controlAt + 12);
+  for (const [index, descriptor] of descriptors.entries()) {
+    message.writeInt32LE(descriptor, controlAt + 16 + 4 * index);
+  }
+  message.set(bytes, chunkAt);
+  if (sendmsg(socket, message, 0) !== bytes.length) throw new Error("sendmsg failed");
+}

@@ -1,9 +1,11 @@
 import { formatUri } from "../address.ts";
+import type { ChannelOptions } from "../channel.ts";
 import { connect, listen } from "../uri.ts";
 import type { TransportFixture } from "./fixture.ts";
 
 export interface ListeningFixtureOptions {
   readonly uri: string;
+  readonly listenOptions?: ChannelOptions;
   /** What has to be added to the address to connect to it, or to listen on it again. */
   readonly connectQuery?: string;
   readonly listenQuery?: string;
@@ -12,8 +14,8 @@ export interface ListeningFixtureOptions {
 
 /** Ends that are connected by a listener. */
 export async function listeningFixture(options: ListeningFixtureOptions): Promise<TransportFixture> {
-  const { uri, connectQuery = "", listenQuery = "", dispose } = options;
-  const listener = await listen(uri);
+  const { uri, listenOptions, connectQuery = "", listenQuery = "", dispose } = options;
+  const listener = await listen(uri, listenOptions);
   const address = formatUri(listener.address);
   const connectUri = `${address}${connectQuery}`;
   return {
