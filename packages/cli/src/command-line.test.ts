@@ -123,6 +123,17 @@ test("a directory of the host is made absolute", async () => {
   expect(args[0]).toMatchObject({ directories: [{ hostPath: `${process.cwd()}/x`, guestPath: "/data" }] });
 });
 
+test.each(["run", "receive"])("%s takes drives, whose paths are made absolute", async (command) => {
+  const drives = ["id=a,file=x", "file=/b,,c,backing=base,lock=off,id=b.1-2_"];
+  const { args } = await parsed([command, "tcp:h:1", "--drive", drives[0]!, "--drive", drives[1]!]);
+  expect(args[0]).toMatchObject({
+    drives: [
+      { id: "a", file: `${process.cwd()}/x`, backing: undefined, lock: true },
+      { id: "b.1-2_", file: "/b,c", backing: `${process.cwd()}/base`, lock: false },
+    ],
+  });
+});
+
 test.each(["run", "receive"])("%s takes network interfaces", async (command) => {
   const mac = "52:54:00:12:34:56";
   const nics = [`mac=${mac},netdev=stream:unix:/a,,b`, `id=lan,netdev=dgram:[::1]:1,mac=${mac}`];
@@ -326,6 +337,14 @@ test.each([
   [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],
   [["receive", "tcp::1", "--parallel", "256"], "'--parallel <channels>'"],
+  [["run", "a.wasm", "--drive", "file=x"], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=a"], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=a,file="], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=a,file=x,id=b"], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=a,file=x,cache=on"], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=a,file=x,lock=no"], "It has to be id=ID,file=PATH"],
+  [["run", "a.wasm", "--drive", "id=../a,file=x"], "The id has 1 to 63 letters"],
+  [["receive", "tcp:h:1", "--machine", "image", "--drive", "id=a,file=x"], "'--drive <id=ID,file=PATH>'"],
   [["relay", "tcp::1"], "'out'"],
   [["relay", "tcp::1", "tcp::2", "--xbzrle", "--parallel", "2"], "'--xbzrle'"],
   [["migrate", "web", "tcp:h:1", "--parallel", "2,gzip"], "'--parallel <channels>'"],

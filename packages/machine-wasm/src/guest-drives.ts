@@ -91,7 +91,7 @@ export function requireRoomForDrives(preopens: readonly Preopen[], drives: reado
   if (drives.length === 0 || !preopens.some(({ guestPath }) => guestPath === DRIVES_PATH)) return;
   throw new MigrationError(
     "BAD_PARAMETER",
-    `A guest with drives finds them in ${DRIVES_PATH}, so no directory can be there; give it another path`,
+    `A guest with drives finds them in ${DRIVES_PATH}, so no directory can be there; give the directory another path`,
   );
 }
 

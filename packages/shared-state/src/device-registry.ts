@@ -139,10 +139,10 @@ function savedDevice(device: Device, value: StateValue, payload: Uint8Array<Arra
 }
 
 function deviceError(device: Device, verb: "save" | "load", cause: unknown): MigrationError {
+  // Whoever started the destination named the drives, and can name others.
+  if (MigrationError.is(cause) && cause.code === "BAD_DRIVE") return cause;
   const { name } = device.description;
   const reason = MigrationError.from(cause).message;
   const message = `The device '${name}' ${device.instance} could not ${verb} its state: ${reason}`;
-  // Whoever started the destination named the drives, and can name others.
-  const code = MigrationError.is(cause) && cause.code === "BAD_DRIVE" ? cause.code : "DEVICE_STATE";
-  return new MigrationError(code, message, { cause, section: name });
+  return new MigrationError("DEVICE_STATE", message, { cause, section: name });
 }

@@ -16,7 +16,7 @@ interface Guest {
   readonly guest: WasiCaller;
   readonly directory: ImageDirectory;
   readonly drives: NodeDrives;
-  image(): string;
+  readonly image: () => string;
 }
 
 async function guestWithDrives(): Promise<Guest> {
