@@ -1,0 +1,45 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { guests, pathOf } from "../../examples/guests/guests.ts";
+import { Host, startMigration } from "./agent-process.ts";
+import { GuestDirectories } from "./undisturbed.ts";
+
+const counter = guests.find(({ name }) => name === "counter")!;
+
+interface Info {
+  readonly status: string;
+  readonly "cpu-throttle-percentage"?: number;
+}
+
+it("a guest that dirties its memory faster than it is sent is throttled until it can be moved", async () => {
+  await using host = await Host.create();
+  await using directories = await GuestDirectories.create(counter);
+  // It works without a pause, and dirties one of its 2048 pages with each unit of work.
+  const args = ["/data/progress", "--mib", "8", "--rate", "0"];
+  const agent = await host.run(pathOf(counter.file), directories.options, args);
+  const next = await host.receive("unix");
+  await agent.execute("migrate-set-capabilities", {
+    capabilities: [{ capability: "auto-converge", state: true }],
+  });
+  await agent.execute("migrate-set-parameters", { "cpu-throttle-initial": 90, "cpu-throttle-increment": 5 });
+  await startMigration(agent, next.uri, { bandwidth: 16 << 20 });
+  const percentages = new Set<number | undefined>();
+  let info: Info;
+  do {
+    info = await agent.execute<Info>("query-migrate");
+    percentages.add(info["cpu-throttle-percentage"]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  } while (info.status === "setup" || info.status === "active");
+  expect(info).toMatchObject({ status: "completed" });
+  expect(info).not.toHaveProperty("cpu-throttle-percentage");
+  const known = [90, 95, 99];
+  const throttled = [...percentages].filter((percentage) => percentage !== undefined);
+  expect(throttled.length).toBeGreaterThan(0);
+  expect(throttled).toEqual(known.slice(0, throttled.length));
+  // It goes on where it is now.
+  const file = join(directories.options[1]!.split("::")[0]!, "progress");
+  const progress = async (): Promise<number> => Number(await readFile(file, "latin1"));
+  const before = await progress();
+  while ((await progress()) <= before) await next.agent.execute("query-status");
+});
