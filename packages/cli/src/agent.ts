@@ -23,7 +23,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { isUnderWay, PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
-import { parseUri } from "@peregrine/transport";
+import { NamedDescriptors, parseUri } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
@@ -75,6 +75,7 @@ export class Agent implements AgentControl {
   #exitOnError: boolean;
   readonly #keep: boolean;
   readonly #outgoing: OutgoingMigration;
+  readonly #descriptors = new NamedDescriptors();
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   readonly #end: (end: AgentEnd) => void;
   /** Of the last migration. */
@@ -93,7 +94,7 @@ export class Agent implements AgentControl {
     const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
     this.#end = resolve;
-    this.#outgoing = new OutgoingMigration({ machine, run });
+    this.#outgoing = new OutgoingMigration({ machine, run, descriptors: this.#descriptors });
     this.network = new GuestNetwork({
       name,
       machine,
@@ -103,6 +104,7 @@ export class Agent implements AgentControl {
       publish: (event) => this.#publish(event),
     });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
+    incoming?.subscribe((status) => this.#publish({ name: "MIGRATION", data: { status } }));
     run.subscribe((event) => this.#publish(event));
     void this.#watchGuest();
   }
@@ -141,6 +143,7 @@ export class Agent implements AgentControl {
   /** Ends the guest. Nothing of it runs afterwards. */
   dispose(): Promise<void> {
     this.network.leave();
+    this.#descriptors.close();
     return this.#machine.dispose();
   }
 
@@ -184,8 +187,16 @@ export class Agent implements AgentControl {
     }
     const { multifd } = this.#outgoing.queryCapabilities();
     const multifdChannels = multifd ? this.#outgoing.queryParameters()["multifd-channels"] : this.#channels;
-    await this.#incoming.listen({ uri, multifdChannels });
+    await this.#incoming.listen({ uri, multifdChannels, descriptors: this.#descriptors });
     this.#exitOnError = exitOnError;
+  }
+
+  addDescriptor(name: string, descriptor: number): void {
+    this.#descriptors.add(name, descriptor);
+  }
+
+  removeDescriptor(name: string): void {
+    this.#descriptors.remove(name);
   }
 
   announceSelf(request: AnnounceRequest): void {
@@ -213,6 +224,10 @@ export class Agent implements AgentControl {
 
   switchOverNow(): void {
     this.#outgoing.switchOverNow();
+  }
+
+  convergeNow(): void {
+    this.#outgoing.convergeNow();
   }
 
   cancelMigration(): void {

@@ -75,7 +75,7 @@ test("what is no checkpoint, or not there, is refused in a sentence", async () =
   const file = `${peregrine.directory}/guest`;
   expect(await peregrine.run("restore", file)).toMatchObject({
     status: 1,
-    stderr: expect.stringContaining(`LISTEN_FAILED: Failed to open '${file}'`),
+    stderr: expect.stringContaining(`LISTEN_FAILED: Could not open '${file}'`),
   });
   await writeFile(file, "not a stream");
   expect(await peregrine.run("restore", file)).toMatchObject({

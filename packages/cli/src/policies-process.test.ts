@@ -50,10 +50,13 @@ test("one that takes too long stops the guest for what is left, if it is to", as
 
 test("one that takes too long slows the guest down until it ends by itself, if it is to", async () => {
   const [, address] = await peregrine.receive("tcp:127.0.0.1:0", "b");
-  // Dirties 8 MiB at twice the speed at which it is sent.
-  const source = peregrine.start(...HOT, "--", "--mib", "8", "--rate", "40", "--sweeps", "1000000");
+  // It dirties all of its 32 MiB again and again, of which a tenth of a second of the link is 10 MiB.
+  const source = peregrine.start(...HOT, "--", "--mib", "32", "--rate", "0", "--sweeps", "100000000");
   await source.printed("stdout", /\n/u);
-  const limits = ["--bandwidth", "20M", "--downtime", "100", "--timeout", "1", "--on-timeout", "throttle"];
+  const monitor = await peregrine.connect("a");
+  await monitor.execute("migrate-set-parameters", { "cpu-throttle-initial": 99 });
+  await monitor.close();
+  const limits = ["--bandwidth", "100M", "--downtime", "100", "--timeout", "1", "--on-timeout", "throttle"];
   const { status, stdout } = await peregrine.run("migrate", "a", address, ...limits);
   expect({ status, stdout }).toMatchObject({ status: 0 });
   expect(stdout).toContain("1 s are over: the guest is slowed down\n");

@@ -9,10 +9,12 @@ export interface SendSettings {
 
 /** The capabilities and parameters that stand for the options of a command. */
 export function settingsOf(options: SendOptions): SendSettings {
-  const { bandwidth, downtime, xbzrle, channels, compression, returnPath, mappedRam } = options;
+  const { bandwidth, downtime, xbzrle, xbzrleCache, autoConverge, mappedRam } = options;
+  const { channels, compression, returnPath } = options;
   return {
     capabilities: {
       xbzrle,
+      "auto-converge": autoConverge,
       multifd: channels > 0,
       "return-path": returnPath,
       "mapped-ram": mappedRam,
@@ -20,6 +22,7 @@ export function settingsOf(options: SendOptions): SendSettings {
     parameters: {
       "max-bandwidth": bandwidth,
       ...(downtime === undefined ? {} : { "downtime-limit": downtime }),
+      ...(xbzrleCache === undefined ? {} : { "xbzrle-cache-size": xbzrleCache }),
       ...(channels === 0 ? {} : { "multifd-channels": channels, "multifd-compression": compression }),
     },
   };

@@ -80,11 +80,17 @@ export interface AgentControl {
   migrate(uri: string, request?: MigrateRequest): MaybePromise<void>;
   /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
   switchOverNow(): MaybePromise<void>;
+  /** Slows the guest down from now on, as far as it takes for the migration to end. Does nothing when none is under way. */
+  convergeNow(): MaybePromise<void>;
   /**
    * Begins to wait for a guest; resolves when it listens. `exitOnError`: whether the agent ends when the guest could
    * not be loaded. Default: as the command line said.
    */
   migrateIncoming(uri: string, exitOnError?: boolean): MaybePromise<void>;
+  /** Keeps a descriptor for a migration to or from `fd:NAME`. It is the agent's, also when it is refused. */
+  addDescriptor(name: string, descriptor: number): MaybePromise<void>;
+  /** Closes one that was kept. */
+  removeDescriptor(name: string): MaybePromise<void>;
   /** Tells the networks of the guest that it is here. Does not wait for the later rounds. */
   announceSelf(request: AnnounceRequest): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */

@@ -3,6 +3,7 @@ import type {
   AnnounceRequest,
   CapabilityChange,
   CapabilityState,
+  IncomingInfo,
   MigrateRequest,
   MigrationInfo,
   MigrationStatus,
@@ -24,6 +25,8 @@ export class FakeAgent implements AgentControl {
   /** What `stop` waits for. */
   stopping: Promise<void> = Promise.resolve();
   migration: MigrationInfo = {};
+  /** Told instead while a guest is to arrive. */
+  incoming: IncomingInfo | undefined;
   status: MigrationStatus = "none";
   readonly parameters = new MigrationParameters();
   readonly capabilities = new MigrationCapabilities();
@@ -69,6 +72,15 @@ export class FakeAgent implements AgentControl {
     if (this.refusal !== undefined) throw this.refusal;
   }
 
+  addDescriptor(name: string, descriptor: number): void {
+    this.calls.push(["addDescriptor", name, descriptor]);
+  }
+
+  removeDescriptor(name: string): void {
+    this.calls.push(["removeDescriptor", name]);
+    if (this.refusal !== undefined) throw this.refusal;
+  }
+
   announceSelf(request: AnnounceRequest): void {
     this.calls.push(["announceSelf", request]);
     if (this.refusal !== undefined) throw this.refusal;
@@ -83,6 +95,10 @@ export class FakeAgent implements AgentControl {
     this.calls.push(["switchOverNow"]);
   }
 
+  convergeNow(): void {
+    this.calls.push(["convergeNow"]);
+  }
+
   cancelMigration(): void {
     this.calls.push(["cancelMigration"]);
   }
@@ -91,8 +107,8 @@ export class FakeAgent implements AgentControl {
     this.calls.push(["continueMigration", state]);
   }
 
-  queryMigrate(): MigrationInfo {
-    return this.migration;
+  queryMigrate(): MigrationInfo | IncomingInfo {
+    return this.incoming ?? this.migration;
   }
 
   setSpeed(bytesPerSecond: number): void {

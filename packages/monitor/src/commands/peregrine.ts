@@ -18,6 +18,7 @@ export function peregrineCommands(agent: AgentControl): readonly Command[] {
       ({ uri, ...request }) => agent.migrate(uri, request),
     ),
     defineCommand("x-peregrine-switchover", {}, () => agent.switchOverNow()),
+    defineCommand("x-peregrine-converge", {}, () => agent.convergeNow()),
     defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }) => agent.copy(uri)),
   ];
 }
