@@ -347,4 +347,19 @@ describe("the loop", () => {
     expect(statistics.mbps).toBeCloseTo((WORLD.sendRate / 2) * 8 * 1e-3, -3);
     expect(statistics.threshold).toBeCloseTo(statistics.retireRate * WORLD.downtimeLimit);
   });
+
+  test("tells the expected downtime by its own estimate, once the dirty rate is known", async () => {
+    const simulation = new Simulation({ dirtyRate: 1_100_000 });
+    const { statistics, parameters } = simulation;
+    statistics.expectedDowntime = 30;
+    parameters.set({ "avail-switchover-bandwidth": 1 << 20 });
+    simulation.onTime = (now) => {
+      if (now > 1000) statistics.dirtyPagesRate = 1_100_000_000 / 4096;
+      else expect(statistics.expectedDowntime).toBe(30);
+    };
+    await simulation.run({ switchOverWanted: () => simulation.now > 2000 });
+    // What is dirtied in a second takes that long to send.
+    expect(statistics.expectedDowntime).toBeGreaterThan(1000);
+    expect(statistics.expectedDowntime).toBeLessThan(1200);
+  });
 });
