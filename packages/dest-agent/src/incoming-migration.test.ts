@@ -50,6 +50,18 @@ describe("a guest that arrives", () => {
     expect(sender.messages).toHaveLength(3);
   });
 
+  test("tells each new status once", async () => {
+    const { incoming } = deferred();
+    const statuses: string[] = [];
+    incoming.subscribe((status) => statuses.push(status));
+    const address = await incoming.listen({ uri: TCP });
+    const sender = await Sender.connect(address);
+    await sender.send(stream.bytes);
+    await incoming.done;
+    sender.channel.destroy();
+    expect(statuses).toEqual(["setup", "active", "completed"]);
+  });
+
   test("is counted", async () => {
     const { incoming, connect } = await listening();
     await (await connect()).send(stream.bytes);
@@ -250,6 +262,15 @@ describe("close", () => {
     await closing;
     await expectFailed(arrival, "CANCELLED", "The incoming migration was closed");
     expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("tells that the load has failed", async () => {
+    const { incoming } = deferred();
+    const statuses: string[] = [];
+    incoming.subscribe((status) => statuses.push(status));
+    await incoming.listen({ uri: TCP });
+    await incoming.close();
+    expect(statuses).toEqual(["setup", "failed"]);
   });
 
   test("in the middle of loading a device does not wait for it", async () => {

@@ -1,15 +1,18 @@
 import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
 import type { Limits } from "@peregrine/protocol";
-import type { IncomingInfo, Machine, RunControl } from "@peregrine/shared-state";
+import type { IncomingInfo, Machine, MigrationStatus, RunControl } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
+import { awaited } from "./awaited-machine.ts";
 import { incomingInfo } from "./incoming-info.ts";
-import type { AwaitedMachine, IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
+import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
+import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
+import { requireChannels } from "./listen-options.ts";
+import type { ListenOptions } from "./listen-options.ts";
 
 const THREAD_ENTRY = new URL("incoming-thread.ts", import.meta.url);
-const MAX_MULTIFD_CHANNELS = 255;
 
 /** What a source expects. */
 export interface SourceExpectation {
@@ -47,31 +50,6 @@ export interface IncomingMigrationOptions {
   readonly drivesProgress?: (percent: number) => void;
 }
 
-/** Where a guest is awaited, and how. */
-export interface ListenOptions {
-  /** `tcp:HOST:PORT`, port 0 for any, or `unix:PATH`. `file:PATH` is read at once. */
-  readonly uri: string;
-  /** How many multifd channels the source opens, at most 255. Default: 0, it has none. */
-  readonly multifdChannels?: number;
-}
-
-type Phase =
-  /** Nothing was begun, or the last attempt to listen has failed. */
-  | { readonly kind: "setup" }
-  /** The thread is about to listen. */
-  | { readonly kind: "opening" }
-  | { readonly kind: "listening"; readonly address: Address }
-  | { readonly kind: "active"; readonly peer: string }
-  /** The source is being told that it has lost its guest: nobody can call the load off any more. */
-  | { readonly kind: "committed"; readonly peer: string }
-  /** The source has been told. The thread has nothing more to say. */
-  | { readonly kind: "arriving"; readonly peer: string }
-  /** The load was called off; the thread still tells the source. */
-  | { readonly kind: "stopping"; readonly error: MigrationError }
-  /** The thread has ended or is of no use any more. */
-  | { readonly kind: "failing"; readonly error: MigrationError }
-  | { readonly kind: "ended"; readonly result: IncomingResult };
-
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
  * the guest. Nothing of a load that fails can be seen: the guest never starts.
@@ -94,7 +72,8 @@ export class IncomingMigration {
   #listening: PromiseWithResolvers<Address> | undefined;
   /** Where it listens, or has listened. */
   #address: Address | undefined;
-  #phase: Phase = { kind: "setup" };
+  readonly #listeners = new Set<(status: MigrationStatus) => void>();
+  #currentPhase: IncomingPhase = { kind: "setup" };
   /** The machine's drives are being locked, or were. */
   #locked: Promise<void> | undefined;
   #worker: Worker | undefined;
@@ -124,16 +103,17 @@ export class IncomingMigration {
    * Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED; BAD_PARAMETER for the number of channels; IN_PROGRESS when
    * it was begun before; CANCELLED when it was closed meanwhile.
    */
-  async listen({ uri, multifdChannels = 0 }: ListenOptions): Promise<Address> {
+  async listen({ uri, multifdChannels = 0, descriptors }: ListenOptions): Promise<Address> {
     if (this.#phase.kind !== "setup") {
       throw new MigrationError("IN_PROGRESS", "The incoming migration has already been started");
     }
     requireChannels(multifdChannels);
+    const source = descriptors?.resolve(uri, "incoming") ?? uri;
     this.#phase = { kind: "opening" };
     const listening = Promise.withResolvers<Address>();
     this.#listening = listening;
     this.#startThread({
-      uri,
+      uri: source,
       channelOptions: this.#channelOptions,
       machine: awaited(this.#machine),
       multifdChannels,
@@ -177,6 +157,11 @@ export class IncomingMigration {
     return incomingInfo(this.query(), this.#address);
   }
 
+  /** Calls `listener` with each new status, as {@link info} has it. */
+  subscribe(listener: (status: MigrationStatus) => void): void {
+    this.#listeners.add(listener);
+  }
+
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
    * late once the source is being told that everything is loaded: the guest is started then all the same.
@@ -188,8 +173,25 @@ export class IncomingMigration {
     await this.done;
   }
 
+  get #phase(): IncomingPhase {
+    return this.#currentPhase;
+  }
+
+  set #phase(phase: IncomingPhase) {
+    const before = this.info().status;
+    this.#currentPhase = phase;
+    const { status } = this.info();
+    if (status === undefined || status === before) return;
+    for (const listener of this.#listeners) listener(status);
+  }
+
   #startThread(task: IncomingTask): void {
-    const worker = new Worker(THREAD_ENTRY, { workerData: task, name: "incoming" });
+    const worker = new Worker(THREAD_ENTRY, {
+      workerData: task,
+      name: "incoming",
+      // It closes descriptors that this thread was given.
+      trackUnmanagedFds: false,
+    });
     this.#worker = worker;
     worker.on("message", (message: ThreadMessage) => {
       if (this.#worker === worker) this.#receive(message);
@@ -378,20 +380,4 @@ export class IncomingMigration {
     if (result.kind === "failed") this.#listening?.reject(result.error);
     this.#end.resolve(result);
   }
-}
-
-function awaited({ type, devices, intake, drives }: Machine): AwaitedMachine {
-  if (intake !== undefined) return { kind: "carried", memory: intake.memory };
-  return {
-    kind: "described",
-    machineType: type,
-    devices: devices.descriptions(),
-    hasDrives: drives !== undefined,
-  };
-}
-
-function requireChannels(channels: number): void {
-  if (Number.isInteger(channels) && channels >= 0 && channels <= MAX_MULTIFD_CHANNELS) return;
-  const text = `Parameter 'multifd_channels' expects a value between 1 and ${MAX_MULTIFD_CHANNELS}`;
-  throw new MigrationError("BAD_PARAMETER", text);
 }

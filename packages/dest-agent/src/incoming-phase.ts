@@ -1,0 +1,21 @@
+import type { MigrationError } from "@peregrine/protocol";
+import type { Address } from "@peregrine/transport";
+import type { IncomingResult } from "./incoming-result.ts";
+
+/** How far an incoming migration is. */
+export type IncomingPhase =
+  /** Nothing was begun, or the last attempt to listen has failed. */
+  | { readonly kind: "setup" }
+  /** The thread is about to listen. */
+  | { readonly kind: "opening" }
+  | { readonly kind: "listening"; readonly address: Address }
+  | { readonly kind: "active"; readonly peer: string }
+  /** The source is being told that it has lost its guest: nobody can call the load off any more. */
+  | { readonly kind: "committed"; readonly peer: string }
+  /** The source has been told. The thread has nothing more to say. */
+  | { readonly kind: "arriving"; readonly peer: string }
+  /** The load was called off; the thread still tells the source. */
+  | { readonly kind: "stopping"; readonly error: MigrationError }
+  /** The thread has ended or is of no use any more. */
+  | { readonly kind: "failing"; readonly error: MigrationError }
+  | { readonly kind: "ended"; readonly result: IncomingResult };
