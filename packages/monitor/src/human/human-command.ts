@@ -37,9 +37,9 @@ export interface HumanCommand {
   run(given: GivenArguments, terminal: Terminal): MaybePromise<void>;
 }
 
-/** How it is called: `migrate [-d] [-r] uri`. */
+/** How it is called: `migrate [-d] [-r] uri`. Without parameters a space follows, as in QEMU's lists. */
 export function synopsisOf({ names, flags = [], parameters = [] }: HumanCommand): string {
-  return [names.join("|"), ...flags.map((flag) => `[-${flag}]`), ...parameters].join(" ");
+  return `${names.join("|")} ${[...flags.map((flag) => `[-${flag}]`), ...parameters].join(" ")}`;
 }
 
 /** Sorts words to a command's flags and parameters. Errors: BAD_COMMAND. */

@@ -69,7 +69,7 @@ describe("the human monitor", () => {
     ["info version", "2.0.0 (peregrine 0.1.0)\n"],
     ["info migrate", ""],
     ["info migrate_cache_size", "xbzrle cache size: 65536 kbytes\n"],
-    ["help c", "cont|c -- resume emulation\n"],
+    ["help c", "cont|c  -- resume emulation\n"],
     ["help nope", "unknown command: 'nope'\n"],
   ])("answers %j", async (line, text) => {
     expect(await answer(line)).toBe(text);
@@ -171,7 +171,7 @@ describe("the human monitor", () => {
       text
         .split("\n")
         .filter((line) => line.includes(" -- "))
-        .map((line) => line.split(" -- ")[0]!);
+        .map((line) => line.split(" -- ")[0]!.trimEnd());
     const commands = listed(await answer("help"));
     expect(commands).toEqual(commands.toSorted((one, other) => (one < other ? -1 : 1)));
     expect(commands).toEqual(
@@ -294,6 +294,21 @@ describe("info migrate", () => {
   ])("tells %s in QEMU's lines", async (_, info, lines) => {
     agent.migration = info;
     expect((await answer("info migrate")).split("\n")).toEqual([...lines, ""]);
+  });
+
+  test("tells where a guest is awaited", async () => {
+    agent.incoming = {
+      status: "setup",
+      "socket-address": [
+        { type: "unix", path: "/x" },
+        { type: "inet", host: "127.0.0.1", port: "4444", ipv4: true },
+        { type: "inet", host: "::1", port: "4444", ipv6: true },
+      ],
+    };
+    expect(await answer("info migrate")).toBe(
+      "Migration status: setup\ntotal time: 0 ms\n" +
+        "socket address: [\n\tunix:/x\n\ttcp:127.0.0.1:4444\n\ttcp:[::1]:4444\n]\n",
+    );
   });
 
   test("tells how far disks are", async () => {

@@ -1,4 +1,10 @@
-import type { IncomingInfo, MigrationInfo, RamInfo, XbzrleInfo } from "@peregrine/shared-state";
+import type {
+  IncomingInfo,
+  MigrationInfo,
+  RamInfo,
+  SocketAddress,
+  XbzrleInfo,
+} from "@peregrine/shared-state";
 
 /** What `query-migrate` may tell, whatever the status is. */
 interface Figures {
@@ -13,6 +19,7 @@ interface Figures {
   readonly disk?: Pick<RamInfo, "transferred" | "remaining" | "total">;
   readonly "xbzrle-cache"?: XbzrleInfo;
   readonly "cpu-throttle-percentage"?: number;
+  readonly "socket-address"?: readonly SocketAddress[];
 }
 
 /** The text of `info migrate`: QEMU's lines, without those of what cannot be changed here. */
@@ -25,6 +32,7 @@ export function migrationText(info: MigrationInfo | IncomingInfo): string {
     ...diskLines(figures.disk),
     ...cacheLines(figures["xbzrle-cache"]),
     ...line("cpu throttle percentage", figures["cpu-throttle-percentage"]),
+    ...socketLines(figures["socket-address"]),
   ]
     .map((text) => `${text}\n`)
     .join("");
@@ -88,6 +96,17 @@ function cacheLines(cache: XbzrleInfo | undefined): string[] {
     ...line("xbzrle encoding rate", cache["encoding-rate"].toFixed(2)),
     ...line("xbzrle overflow", cache.overflow),
   ];
+}
+
+function socketLines(addresses: readonly SocketAddress[] | undefined): string[] {
+  if (addresses === undefined) return [];
+  return ["socket address: [", ...addresses.map((address) => `\t${socketText(address)}`), "]"];
+}
+
+function socketText(address: SocketAddress): string {
+  if (address.type === "unix") return `unix:${address.path}`;
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `tcp:${host}:${address.port}`;
 }
 
 function line(name: string, value: number | string | undefined, unit = ""): string[] {
