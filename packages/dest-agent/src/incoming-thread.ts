@@ -17,6 +17,7 @@ import type { MachineLoader } from "./machine-loader.ts";
 import { MainLink } from "./main-link.ts";
 import { MultifdReceiver } from "./multifd-receiver.ts";
 import { ReturnPath } from "./return-path.ts";
+import type { Answers } from "./return-path.ts";
 import { multifdIsOff } from "./stream-loader.ts";
 
 /** Milliseconds that the source has for reading the last message and closing its end. */
@@ -68,8 +69,7 @@ function takeMultifd({ channel, chunks }: Connection): void {
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
   const { channel } = connection;
   main.tell({ kind: "connected", peer: channel.peer });
-  const inFile = address.kind === "file";
-  const returnPath = new ReturnPath(inFile ? undefined : (bytes) => channel.write(bytes), interruption);
+  const returnPath = new ReturnPath(answersTo(channel), interruption);
   const chunks = new ChunkReader(connection.chunks);
   let machine: MachineLoader | undefined;
   try {
@@ -83,10 +83,13 @@ async function receive(connection: Connection, connections: Connections, address
       interruption,
       switchoverAck: () => Atomics.load(switchoverAck, 0) !== 0,
       multifd,
-      fileOffset: inFile ? address.offset : undefined,
+      fileOffset: address.kind === "file" ? address.offset : undefined,
       chunks,
       broken: channel.closed.then(() => channel.error),
-      identified: () => connections.identified(),
+      identified: async () => {
+        await connections.identified();
+        await channel.succeeded?.();
+      },
     });
   } catch (error) {
     await refuse(channel, returnPath, chunks);
@@ -97,6 +100,17 @@ async function receive(connection: Connection, connections: Connections, address
   main.tell({ kind: "loaded" });
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
+}
+
+function answersTo(channel: Channel): Answers {
+  switch (channel.medium) {
+    case "connection":
+      return { kind: "sent", write: (bytes) => channel.write(bytes) };
+    case "pipe":
+      return { kind: "impossible", peer: channel.peer };
+    default:
+      return { kind: "dropped" };
+  }
 }
 
 async function machineLoader(): Promise<MachineLoader> {

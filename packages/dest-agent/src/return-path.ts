@@ -5,21 +5,26 @@ import type { Interruption } from "./interruption.ts";
 /** Pings that may wait for their answer. Sources send two or three in all. */
 const MAX_WAITING_PONGS = 16;
 
+/** What becomes of answers. */
+export type Answers =
+  | { readonly kind: "sent"; readonly write: (bytes: Uint8Array) => Promise<void> }
+  /** Nobody waits for them any more: what comes was kept in a file. */
+  | { readonly kind: "dropped" }
+  /** Nothing can go back to a source that may wait for them. `peer` is where the stream comes from. */
+  | { readonly kind: "impossible"; readonly peer: string };
+
 /** The messages to the source, in order. None is sent before the source has opened the path. */
 export class ReturnPath {
-  readonly #write: ((bytes: Uint8Array) => Promise<void>) | undefined;
+  readonly #answers: Answers;
   readonly #interruption: Interruption;
   #state: "closed" | "open" | "shut" = "closed";
   #waitingPongs = 0;
   /** Settles with the last answer asked for. */
   #lastAnswer: Promise<void> = Promise.resolve();
 
-  /**
-   * @param write undefined when nobody is there to be answered: the path never opens then.
-   * @param interruption told when an answer cannot be sent.
-   */
-  constructor(write: ((bytes: Uint8Array) => Promise<void>) | undefined, interruption: Interruption) {
-    this.#write = write;
+  /** @param interruption told when an answer cannot be sent. */
+  constructor(answers: Answers, interruption: Interruption) {
+    this.#answers = answers;
     this.#interruption = interruption;
   }
 
@@ -28,9 +33,18 @@ export class ReturnPath {
     return this.#state === "open";
   }
 
-  /** Errors: BAD_STREAM_COMMAND the second time. */
+  /**
+   * Stays closed where answers are dropped. Errors: BAD_STREAM_COMMAND the second time, and where no answer is possible:
+   * a source that waits for one keeps its guest, which then must not start here.
+   */
   open(): void {
-    if (this.#write === undefined) return;
+    if (this.#answers.kind === "dropped") return;
+    if (this.#answers.kind === "impossible") {
+      throw new MigrationError(
+        "BAD_STREAM_COMMAND",
+        `The source wants to be answered, and nothing can go back through '${this.#answers.peer}': switch its capability return-path off`,
+      );
+    }
     if (this.#state !== "closed") {
       throw new MigrationError("BAD_STREAM_COMMAND", "Command OPEN_RETURN_PATH came twice");
     }
@@ -42,7 +56,7 @@ export class ReturnPath {
    * Errors: BAD_STREAM_COMMAND when the path is not open, LIMIT_EXCEEDED when too many answers wait.
    */
   pong(value: number, ready: Promise<void> | undefined): void {
-    if (this.#write === undefined) return;
+    if (this.#answers.kind === "dropped") return;
     if (this.#state !== "open") {
       throw new MigrationError("BAD_STREAM_COMMAND", "Command PING came before OPEN_RETURN_PATH");
     }
@@ -100,6 +114,6 @@ export class ReturnPath {
   async #send(message: ReturnMessage): Promise<void> {
     const writer = new ByteWriter();
     encodeReturnMessage(writer, message);
-    await this.#write?.(writer.view());
+    if (this.#answers.kind === "sent") await this.#answers.write(writer.view());
   }
 }

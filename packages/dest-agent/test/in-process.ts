@@ -134,7 +134,10 @@ async function load(
           await options.target?.commit?.(returnPath);
         },
       },
-      returnPath: new ReturnPath(fileOffset === undefined ? write : undefined, interruption),
+      returnPath: new ReturnPath(
+        fileOffset === undefined ? { kind: "sent", write } : { kind: "dropped" },
+        interruption,
+      ),
       statistics,
       interruption,
       multifd,

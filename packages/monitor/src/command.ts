@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { ReceivedDescriptors } from "@peregrine/transport";
 import * as v from "valibot";
 
 const INT64_LIMIT = 2 ** 63;
@@ -8,8 +9,17 @@ type MaybePromise<T> = T | Promise<T>;
 /** One command of the monitor. */
 export interface Command {
   readonly name: string;
-  /** Checks the arguments and carries the command out. What it returns is the answer, undefined is `{}`. */
-  run(args: Readonly<Record<string, unknown>>): MaybePromise<unknown>;
+  /**
+   * Checks the arguments and carries the command out. What it returns is the answer, undefined is `{}`.
+   * @param client who gave the command. Default: somebody who hands nothing over.
+   */
+  run(args: Readonly<Record<string, unknown>>, client?: CommandClient): MaybePromise<unknown>;
+}
+
+/** What a command can have of its client. */
+export interface CommandClient {
+  /** Those that came with the command. Undefined where none can come. */
+  readonly descriptors?: ReceivedDescriptors | undefined;
 }
 
 export type CommandTable = ReadonlyMap<string, Command>;
@@ -26,14 +36,14 @@ export const NEGOTIATION_COMMAND = "qmp_capabilities";
 export function defineCommand<const Entries extends ArgumentEntries>(
   name: string,
   entries: Entries,
-  handler: (args: ArgumentsOf<Entries>) => MaybePromise<unknown>,
+  handler: (args: ArgumentsOf<Entries>, client: CommandClient) => MaybePromise<unknown>,
 ): Command {
   const schema = v.strictObject(entries);
   return {
     name,
-    run(args) {
+    run(args, client = {}) {
       const result = v.safeParse(schema, args, { abortEarly: true });
-      if (result.success) return handler(result.output);
+      if (result.success) return handler(result.output, client);
       throw new MigrationError("BAD_PARAMETER", describeIssue(result.issues[0]));
     },
   };

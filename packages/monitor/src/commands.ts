@@ -2,6 +2,7 @@ import type { AgentControl } from "./agent-control.ts";
 import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
 import type { Command, CommandTable } from "./command.ts";
 import { capabilityCommands } from "./commands/capabilities.ts";
+import { descriptorCommands } from "./commands/descriptors.ts";
 import { guestCommands } from "./commands/guest.ts";
 import { humanMonitorCommand } from "./commands/human.ts";
 import { incomingCommands } from "./commands/incoming.ts";
@@ -23,6 +24,7 @@ const GROUPS: readonly ((agent: AgentControl) => readonly Command[])[] = [
   networkCommands,
   parameterCommands,
   capabilityCommands,
+  descriptorCommands,
   peregrineCommands,
 ];
 

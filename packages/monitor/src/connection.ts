@@ -1,4 +1,5 @@
 import type { MigrationError } from "@peregrine/protocol";
+import type { CommandClient } from "./command.ts";
 
 /** What has come from a client: a value, or why what came is none. */
 export type Received =
@@ -6,7 +7,7 @@ export type Received =
   | { readonly kind: "bad"; readonly error: MigrationError };
 
 /** A client's connection in some framing: whole messages, which are values as JSON has them. */
-export interface MonitorConnection {
+export interface MonitorConnection extends CommandClient {
   /** Resolves, never rejects, once the connection is gone. */
   readonly closed: Promise<void>;
   /**

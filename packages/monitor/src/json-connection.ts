@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, ReceivedDescriptors } from "@peregrine/transport";
 import type { MonitorConnection, Received } from "./connection.ts";
 import { encodeLine, parseLine } from "./json-lines.ts";
 import { isBlank, readLines } from "./lines.ts";
@@ -8,6 +8,7 @@ import type { Line } from "./lines.ts";
 /** QMP's own framing: one JSON object a line. */
 export class JsonConnection implements MonitorConnection {
   readonly closed: Promise<void>;
+  readonly descriptors: ReceivedDescriptors | undefined;
   readonly #channel: Channel;
   readonly #maxBytes: number;
 
@@ -16,6 +17,7 @@ export class JsonConnection implements MonitorConnection {
     this.#channel = channel;
     this.#maxBytes = maxBytes;
     this.closed = channel.closed;
+    this.descriptors = channel.descriptors;
   }
 
   async *receive(): AsyncGenerator<Received, void, void> {

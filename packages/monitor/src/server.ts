@@ -89,7 +89,7 @@ export class MonitorServer {
   }
 
   async #sockets(uri: string, kind: MonitorKind): Promise<Listener> {
-    const listener = await listen(uri);
+    const listener = await listen(uri, { descriptors: kind === "qmp" });
     void this.#accept(listener, kind);
     return listener;
   }

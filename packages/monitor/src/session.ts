@@ -82,7 +82,7 @@ export class Session {
     const table = this.#mode === "negotiation" ? this.#negotiation : this.#commands;
     const command = table.get(execute);
     if (command === undefined) throw new MigrationError("COMMAND_NOT_FOUND", this.#notFound(execute));
-    return command.run(args);
+    return command.run(args, this.#connection);
   }
 
   #notFound(name: string): string {

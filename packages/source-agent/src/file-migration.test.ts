@@ -130,7 +130,7 @@ describe("a capability that does not go with where the guest is to go", () => {
     [
       "multifd",
       () => `file:${path}`,
-      "Migration requires multi-channel URIs (e.g. tcp): name no file, or switch the capability multifd off",
+      "Migration requires multi-channel URIs (e.g. tcp): name one, or switch the capability multifd off",
     ],
   ])("%s is refused before anything is done", async (capability, uri, message) => {
     await using source = await Source.make();

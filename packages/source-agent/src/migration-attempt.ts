@@ -86,6 +86,8 @@ export class MigrationAttempt {
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
       workerData,
+      // It closes descriptors that this thread was given.
+      trackUnmanagedFds: false,
     });
     this.#worker.on("message", (message: MessageToMain) => this.#onMessage(message));
     this.#worker.on("error", (error) =>

@@ -131,13 +131,14 @@ export class MigrationRun {
       timeouts: this.#data.timeouts,
       peer: channel.peer,
       endStream: () => channel.end(),
+      revocable: channel.medium !== "connection",
       now,
     });
   }
 
   #listen(channel: Channel): ReturnPathReader | SilentPeer {
     const failed = (error: MigrationError): void => this.#link.fail(error);
-    const answers = this.#data.capabilities["return-path"] && channel.file === undefined;
+    const answers = this.#data.capabilities["return-path"] && channel.medium === "connection";
     const destination = answers
       ? new ReturnPathReader({
           channel,

@@ -16,7 +16,7 @@ import type {
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
-import { parseUri } from "@peregrine/transport";
+import { NamedDescriptors, parseUri } from "@peregrine/transport";
 import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
@@ -32,6 +32,8 @@ export interface OutgoingMigrationOptions {
   readonly run: RunControl;
   /** Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel, 5 s for drives. */
   readonly timeouts?: Partial<MigrationTimeouts>;
+  /** What the names in `fd:NAME` stand for. Default: none is known. */
+  readonly descriptors?: NamedDescriptors;
 }
 
 /** What the monitor is told. */
@@ -57,7 +59,7 @@ export type Ownership = "owner" | "not-owner" | "undecided";
  * belong to it and outlive each attempt.
  *
  * A migration that fails or is cancelled leaves the guest as it was: running if it ran. When the state says
- * `failed` or `cancelled`, everything is cleaned up and the next attempt can start at once.
+ * `completed`, `failed` or `cancelled`, everything is cleaned up and the next attempt can start at once.
  */
 export class OutgoingMigration {
   readonly #machine: Machine;
@@ -71,6 +73,7 @@ export class OutgoingMigration {
   readonly #blockers: string[] = [];
   readonly #notifiers = new Set<MigrationNotifier>();
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
+  readonly #descriptors: NamedDescriptors;
   #attempt: MigrationAttempt | undefined;
   #error: MigrationError | undefined;
   #handover: Handover | undefined;
@@ -79,7 +82,8 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts }: OutgoingMigrationOptions) {
+  constructor({ machine, run, timeouts, descriptors }: OutgoingMigrationOptions) {
+    this.#descriptors = descriptors ?? new NamedDescriptors();
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
@@ -124,7 +128,7 @@ export class OutgoingMigration {
    * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
    * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED, BAD_PARAMETER for drives that the guest has not.
    * Errors that leave the state `failed`: UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability or a request that
-   * does not go with `uri`.
+   * does not go with `uri`, CONNECT_FAILED for a descriptor of no use.
    */
   migrate(uri: string, request: MigrateRequest = {}): void {
     this.requireMigratable();
@@ -135,16 +139,18 @@ export class OutgoingMigration {
     this.#handover = undefined;
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
+    let target: string;
     try {
       const address = parseUri(uri, "outgoing");
       requireFittingTransport(this.#capabilities.states, address);
       requireFittingRequest(request, address, this.#machine);
+      target = this.#descriptors.resolve(uri, "outgoing");
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
     }
     const attempt = new MigrationAttempt({
-      uri,
+      uri: target,
       request,
       machine: this.#machine,
       run: this.#run,
@@ -156,7 +162,7 @@ export class OutgoingMigration {
       active: () => this.#state.set("setup", "active"),
       stopped: () => this.#stopped(),
       pass: (pass) => this.#publish({ kind: "migration-pass", pass }),
-      handedOver: (handover) => this.#completed(handover),
+      handedOver: (handover) => this.#handedOver(handover),
     });
     this.#attempt = attempt;
     void this.#follow(attempt);
@@ -327,17 +333,15 @@ export class OutgoingMigration {
     return pauses && this.#state.set("active", "pre-switchover") ? this.#continued.promise : undefined;
   }
 
-  #completed(handover: Handover): void {
+  #handedOver(handover: Handover): void {
     const { downtime, confirmed } = handover;
     this.#handover = handover;
     this.#statistics.downtime = Math.round(downtime.total);
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     this.#completeRate();
     this.#run.handedOver = confirmed;
-    // A guest that has been copied goes on first.
-    if (this.copied) return;
-    this.#leaveRunState();
-    this.#state.end("completed");
+    // A guest that has been copied goes on.
+    if (!this.copied) this.#leaveRunState();
   }
 
   /** A machine that only passes through can be sent again until it is confirmed; it does not run here meanwhile. */
@@ -365,7 +369,7 @@ export class OutgoingMigration {
   #conclude(result: AttemptResult): void {
     switch (result.kind) {
       case "completed":
-        this.#state.set("active", "completed");
+        this.#state.end("completed");
         break;
       case "cancelled":
         this.#state.end("cancelling");

@@ -24,6 +24,11 @@ export interface SwitchoverOptions {
   readonly peer: string;
   /** Gives the stream's end to the destination without waiting for an answer. */
   readonly endStream: () => Promise<void>;
+  /**
+   * Whether what has gone out can be taken back until {@link endStream} has resolved: a file is removed then, and a
+   * command is killed.
+   */
+  readonly revocable: boolean;
   /** Milliseconds. */
   readonly now: () => number;
 }
@@ -56,7 +61,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 
   const answers = destination instanceof ReturnPathReader;
   if (answers) await confirmation(options, destination);
-  else await link.orAbort(options.endStream());
+  else await endUnanswered(options);
   const done = now();
 
   const downtime = {
@@ -69,6 +74,14 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
     total: done - requested,
   };
   return { downtime, confirmed: answers };
+}
+
+/** A command may take as long as it likes to end, but not longer than the main thread wants. */
+async function endUnanswered({ link, endStream, revocable }: SwitchoverOptions): Promise<void> {
+  const ended = endStream().then(() => "ended" as const);
+  const revoked = link.revoked.then(() => "revoked" as const);
+  const first = await link.orAbort(revocable ? Promise.race([ended, revoked]) : ended);
+  if (first === "revoked") throw new MigrationError("CANCELLED", "The migration was cancelled");
 }
 
 /**

@@ -2,19 +2,21 @@ import { MigrationError } from "@peregrine/protocol";
 import type { CapabilityStates, Machine, MigrateRequest } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 
+/** Where any number of connections can be made. */
+const MULTI_CHANNEL: ReadonlySet<Address["kind"]> = new Set(["tcp", "unix", "ws", "wss"]);
+
 /** Errors: BAD_PARAMETER when a capability is on that does not go with where the migration is to go. */
 export function requireFittingTransport(capabilities: CapabilityStates, address: Address): void {
-  const toFile = address.kind === "file";
-  if (capabilities["mapped-ram"] && !toFile) {
+  if (capabilities["mapped-ram"] && address.kind !== "file") {
     throw new MigrationError(
       "BAD_PARAMETER",
       "Migration requires seekable transport (e.g. file): name a file, or switch the capability mapped-ram off",
     );
   }
-  if (capabilities.multifd && toFile) {
+  if (capabilities.multifd && !MULTI_CHANNEL.has(address.kind)) {
     throw new MigrationError(
       "BAD_PARAMETER",
-      "Migration requires multi-channel URIs (e.g. tcp): name no file, or switch the capability multifd off",
+      "Migration requires multi-channel URIs (e.g. tcp): name one, or switch the capability multifd off",
     );
   }
 }

@@ -49,6 +49,7 @@ export class TestReceiver implements AsyncDisposable {
   readonly drives: Record<string, Uint8Array> = {};
   /** When bytes came, milliseconds, and how many. */
   readonly arrivals: { readonly at: number; readonly bytes: number }[] = [];
+  /** Undefined until everything has come. */
   description: unknown;
   bytes = 0;
   /** Pages that came as deltas. */
