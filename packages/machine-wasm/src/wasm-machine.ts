@@ -218,8 +218,6 @@ export class WasmMachine implements Machine {
 
   async start(): Promise<void> {
     const { handle } = await this.#require().thread;
-    // A guest whose drives another host holds must not run: this fails then, and nothing has changed.
-    await this.drives?.reclaim();
     this.#snapshot = undefined;
     await handle.start();
     this.#host.input.attach(() => handle.wake());

@@ -32,8 +32,8 @@ export interface OutgoingDrives {
 
 /**
  * The drives of a guest that arrives, as the incoming thread sees them. A call is made when the one before has ended,
- * and more may be written behind a `sync`. Nothing of what is written can be seen
- * in the drive's file before {@link MachineDrives.takeOver}.
+ * and more may be written behind a `sync`. Nothing of what is written can be seen in the drive's file before
+ * {@link MachineDrives.takeOver}.
  */
 export interface IncomingDrives {
   readonly drives: readonly Drive[];
@@ -42,8 +42,8 @@ export interface IncomingDrives {
   /** Makes a chunk zeros. */
   writeZeros(drive: number, chunk: number): Promise<void>;
   /**
-   * Resolves when everything written is on the disk and {@link MachineDrives.takeOver} has nothing left to copy: called
-   * once, behind the last chunk. Errors: WRITE_FAILED.
+   * Resolves when everything written is on the disk and {@link MachineDrives.takeOver} has nothing left to copy. Called
+   * behind the last chunk; also earlier, so that the last time has less to do. Errors: WRITE_FAILED.
    */
   sync(): Promise<void>;
   close(): Promise<void>;

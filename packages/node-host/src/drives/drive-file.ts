@@ -6,7 +6,7 @@ import { DRIVE_WORD, type DriveMemory, newDriveMemory, NO_FILE } from "./drive-m
 import type { DriveOptions } from "./drive-options.ts";
 import { fsync } from "./file-io.ts";
 import type { FileLocks } from "./file-locks.ts";
-import { isAt, lockedByOther, openLocked, syncDirectory } from "./locked-file.ts";
+import { isAt, lockedByOther, openLocked, syncDirectory, writeFailed } from "./locked-file.ts";
 import { backingName, imageName, type MeasuredDrive } from "./measure-drive.ts";
 import { checkOverlay, overlayLayout, writeHeader } from "./overlay.ts";
 import type { StagingData } from "./staged-drive.ts";
@@ -14,7 +14,7 @@ import type { StagingData } from "./staged-drive.ts";
 const { O_CREAT, O_RDONLY, O_RDWR } = fs.constants;
 const NEW_FILE_MODE = 0o666;
 
-/** What a file that was open is not any more. */
+/** Undefined while the file is not open. */
 type Descriptor = number | undefined;
 
 /** The files of one drive, as the main thread holds them: it opens, locks, replaces and closes them. */
@@ -40,58 +40,52 @@ export class DriveFile {
     return `${this.#options.file}.incoming`;
   }
 
-  /**
-   * Whether the staging file is what the drive will be: something came, or there is nothing else.
-   */
+  /** Whether the staging file is what the drive will be: something came, or there is nothing else. */
   get #replaces(): boolean {
     if (this.#staging === undefined) return false;
     return Atomics.load(this.#words, DRIVE_WORD.received) > 0 || !fs.existsSync(this.#options.file);
   }
 
-  /** Opens and locks the files for a fresh guest; makes an overlay that is missing. Errors: as {@link open}. */
+  /**
+   * Opens and locks the files for a fresh guest; makes an overlay that is missing. Errors: as {@link open}, and
+   * WRITE_FAILED.
+   */
   async create(): Promise<void> {
     const { backing, file } = this.#options;
-    this.#open(backing === undefined ? O_RDWR : O_RDWR | O_CREAT);
+    this.#openBacking();
+    this.#openImage(backing === undefined ? O_RDWR : O_RDWR | O_CREAT);
     const { length } = this.memory;
     if (backing !== undefined && !checkOverlay(this.#image!, file, { length, backing })) {
-      fs.ftruncateSync(this.#image!, overlayLayout(length).fileBytes);
-      writeHeader(this.#image!, { length, backing });
-      await fsync(this.#image!);
-      await syncDirectory(file);
+      try {
+        fs.ftruncateSync(this.#image!, overlayLayout(length).fileBytes);
+        writeHeader(this.#image!, { length, backing });
+        await fsync(this.#image!);
+        await syncDirectory(file);
+      } catch (error) {
+        throw writeFailed(`${imageName(this.#options)} cannot be made`, error);
+      }
     }
     this.publish();
   }
 
   /**
-   * Opens and locks the files as they are. What came in a stream for the drive stays beside them.
+   * Opens and locks the files as they are. What came in a stream for the drive stays beside them. When it fails, some
+   * may be open.
    * Errors: NO_SUCH_FILE, DRIVE_LOCKED, BAD_DRIVE, NO_DRIVE_LOCKS.
    */
   open(): void {
     const { file, backing } = this.#options;
     // A file that is about to be replaced is only locked, so that nobody else is using it.
     const replaces = this.#replaces;
-    if (replaces && !fs.existsSync(file)) {
-      this.#openBacking();
-      return;
-    }
-    this.#open(O_RDWR);
+    this.#openBacking();
+    if (replaces && !fs.existsSync(file)) return;
+    this.#openImage(O_RDWR);
     const { length } = this.memory;
     if (replaces || backing === undefined || checkOverlay(this.#image!, file, { length, backing })) return;
-    this.close();
     throw new MigrationError(
       "BAD_DRIVE",
       `${imageName(this.#options)} is empty; put the source's overlay there, or send the drive's contents along`,
     );
-  }
-
-  #open(flags: number): void {
-    try {
-      this.#openBacking();
-      this.#openImage(flags);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
   }
 
   #openImage(flags: number): void {
@@ -156,7 +150,7 @@ export class DriveFile {
 
   #openStaging(): number {
     const { file, backing } = this.#options;
-    const what = `The file '${this.#stagingPath}', which takes in what arrives for drive '${this.memory.id}',`;
+    const what = `The file '${this.#stagingPath}', which takes in what arrives for drive '${this.memory.id}'`;
     const mode = fs.statSync(file, { throwIfNoEntry: false })?.mode ?? NEW_FILE_MODE;
     const staging = openLocked(this.#stagingPath, O_RDWR | O_CREAT, {
       what,
@@ -165,30 +159,44 @@ export class DriveFile {
       mode: mode & 0o777,
     });
     const { length } = this.memory;
-    fs.ftruncateSync(staging, 0);
-    fs.ftruncateSync(staging, backing === undefined ? length : overlayLayout(length).fileBytes);
+    try {
+      fs.ftruncateSync(staging, 0);
+      fs.ftruncateSync(staging, backing === undefined ? length : overlayLayout(length).fileBytes);
+    } catch (error) {
+      fs.closeSync(staging);
+      throw writeFailed(`${what} cannot be made`, error);
+    }
     Atomics.store(this.#words, DRIVE_WORD.received, 0);
     Atomics.store(this.#words, DRIVE_WORD.synced, 0);
     return staging;
   }
 
-  /** Puts the staging file in the image's place, if something came, and lets all threads use the drive. */
+  /**
+   * Puts the staging file in the image's place, if something came, and lets all threads use the drive.
+   * Errors: WRITE_FAILED.
+   */
   async place(): Promise<void> {
+    if (this.#replaces) await this.#replaceImage();
+    this.unstage();
+    this.publish();
+  }
+
+  async #replaceImage(): Promise<void> {
     const { file } = this.#options;
-    if (this.#replaces) {
-      if (Atomics.load(this.#words, DRIVE_WORD.synced) === 0)
-        throw new MigrationError(
-          "INTERNAL",
-          `what arrived for drive '${this.memory.id}' is not on the disk yet`,
-        );
+    if (Atomics.load(this.#words, DRIVE_WORD.synced) === 0)
+      throw new MigrationError(
+        "INTERNAL",
+        `what arrived for drive '${this.memory.id}' is not on the disk yet`,
+      );
+    try {
       fs.renameSync(this.#stagingPath, file);
       closeFile(this.#image);
       this.#image = this.#staging;
       this.#staging = undefined;
       await syncDirectory(file);
+    } catch (error) {
+      throw writeFailed(`${imageName(this.#options)} cannot be replaced by what arrived`, error);
     }
-    this.unstage();
-    this.publish();
   }
 
   /** Removes the staging file. */

@@ -73,9 +73,9 @@ it("a guest that writes to its drive goes on at another host, and the drive hold
   await copyRam(source, destination);
   await moveDevices(source, destination, "late");
   await source.drives!.release();
-  await expect(destination.start()).rejects.toMatchObject({ code: "WRONG_STATE" });
+  await expect(destination.drives!.reclaim()).rejects.toMatchObject({ code: "WRONG_STATE" });
   await destination.drives!.takeOver();
-  await expect(source.start()).rejects.toMatchObject({ code: "DRIVE_LOCKED" });
+  await expect(source.drives!.reclaim()).rejects.toMatchObject({ code: "DRIVE_LOCKED" });
   expect(readFileSync(file).readUInt32LE(4)).toBeLessThan(OPERATIONS);
   await destination.start();
   expect(await destination.exited).toEqual({ kind: "exit", status: 0 });
@@ -92,6 +92,7 @@ it("a guest whose drives were released goes on with them when nobody has taken t
   await synced(file, 50);
   await source.stop();
   await source.drives!.release();
+  await source.drives!.reclaim();
   await source.start();
   expect(await source.exited).toEqual({ kind: "exit", status: 0 });
   expect(expected(base).equals(readFileSync(file))).toBe(true);

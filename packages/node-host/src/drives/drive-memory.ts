@@ -16,7 +16,7 @@ export const DRIVE_WORD = {
   image: 0,
   /** Descriptor of the backing file. */
   backing: 1,
-  /** Chunks that came in the stream and are in the staging file. */
+  /** 1 when anything has come in the stream. */
   received: 2,
   /** 1 when everything that came is on the disk. */
   synced: 3,

@@ -23,20 +23,21 @@ const LOCK_TYPES = { shared: 0, exclusive: 1, unlocked: 2 } as const;
 export const NO_LOCKS: FileLocks = { lock: () => true, unlock: () => undefined };
 
 /**
- * The kernel's locks, of whole files. They are of the kind that QEMU takes of its images: neither opens what the other
- * writes to.
+ * The kernel's locks, of whole files. QEMU's are of the same kind, so it does not write to what is locked here, and an
+ * image that it has open is refused here.
  * Errors: NO_DRIVE_LOCKS when this system does not have them, or they cannot be called.
  */
 export async function kernelLocks(): Promise<FileLocks> {
   if (process.platform !== "linux")
     throw unavailable(`${process.platform} has none of the kind that is used`);
   let koffi: typeof Koffi;
+  let fcntl: ReturnType<ReturnType<typeof Koffi.load>["func"]>;
   try {
     ({ default: koffi } = await import("koffi"));
+    fcntl = koffi.load(null).func("int fcntl(int fd, int command, ...)");
   } catch (cause) {
     throw unavailable(`the module koffi cannot be loaded (${MigrationError.from(cause).message})`, cause);
   }
-  const fcntl = koffi.load(null).func("int fcntl(int fd, int command, ...)");
   const set = (fd: number, type: number): string | undefined => {
     const whole = Buffer.alloc(FLOCK_BYTES);
     whole.writeInt16LE(type);

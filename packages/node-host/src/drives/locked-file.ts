@@ -63,6 +63,13 @@ export async function syncDirectory(path: string): Promise<void> {
   }
 }
 
+/** Errors of the file system become WRITE_FAILED. `what` could not be done, as a sentence says it. */
+export function writeFailed(what: string, cause: unknown): MigrationError {
+  if (MigrationError.is(cause)) return cause;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MigrationError("WRITE_FAILED", `${what}: ${reason}`, { cause });
+}
+
 /** What a file is, following links. Errors: NO_SUCH_FILE; BAD_DRIVE for anything but a regular file. */
 export function statImage(path: string, what: string): fs.Stats {
   let stat: fs.Stats;

@@ -160,6 +160,28 @@ describe("drives whose contents come in the stream", () => {
     },
   );
 
+  it("can come behind a sync as well", async () => {
+    const directory = new ImageDirectory();
+    const base = directory.make("base", other);
+    for (const options of [
+      drive(directory.make("plain", other)),
+      drive(directory.file("top"), { backing: base }),
+    ]) {
+      const destination = await awaited(options);
+      const target = await incoming(destination);
+      await target.sync();
+      await target.write(0, 2, image.subarray(2 * CHUNK_SIZE, 3 * CHUNK_SIZE));
+      await target.sync();
+      await target.writeZeros(0, 0);
+      await expect(destination.takeOver()).rejects.toMatchObject({ code: "INTERNAL" });
+      await target.sync();
+      await destination.takeOver();
+      const expected = withChunks(withChunks(other, image, [2]), new Uint8Array(LENGTH), [0]);
+      expect(same(bytesOf(destination), expected)).toBe(true);
+      await destination.dispose();
+    }
+  });
+
   it("keep what an overlay had, and leave the rest to its backing file", async () => {
     const directory = new ImageDirectory();
     const base = directory.make("base", other);

@@ -5,6 +5,7 @@ import { DriveFile } from "./drive-file.ts";
 import type { DriveMemory } from "./drive-memory.ts";
 import type { DriveOptions } from "./drive-options.ts";
 import { type FileLocks, kernelLocks, NO_LOCKS } from "./file-locks.ts";
+import { writeFailed } from "./locked-file.ts";
 import { measureDrive } from "./measure-drive.ts";
 
 type State =
@@ -149,11 +150,8 @@ export class NodeDrives implements GuestDrives {
   async #flush(): Promise<void> {
     try {
       for (const { contents } of this.#files) await contents.flush();
-    } catch (cause) {
-      const { message } = cause as Error;
-      throw new MigrationError("WRITE_FAILED", `The guest's drives could not be written back: ${message}`, {
-        cause,
-      });
+    } catch (error) {
+      throw writeFailed("The guest's drives could not be written back", error);
     }
   }
 

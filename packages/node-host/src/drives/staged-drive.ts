@@ -1,9 +1,9 @@
 import fs from "node:fs";
-import { MigrationError } from "@peregrine/protocol";
 import { CHUNK_SIZE, DirtyBitmap } from "@peregrine/shared-state";
 import { CLUSTER_BYTES, ClusterMap } from "./cluster-map.ts";
 import { DRIVE_WORD, type DriveMemory } from "./drive-memory.ts";
 import { fdatasync, readLater, writeLater } from "./file-io.ts";
+import { writeFailed } from "./locked-file.ts";
 import { checkOverlay, overlayLayout, writeHeader } from "./overlay.ts";
 
 /** What another thread needs for taking in a drive. Survives structured clone. */
@@ -22,14 +22,15 @@ const CHUNK_CLUSTERS = CHUNK_SIZE / CLUSTER_BYTES;
 export class StagedDrive {
   readonly #data: StagingData;
   readonly #words: Int32Array;
-  readonly #received: DirtyBitmap;
+  /** Chunks that the staging file has, from the stream or from the image file. */
+  readonly #present: DirtyBitmap;
   readonly #map: ClusterMap | undefined;
 
   constructor(data: StagingData) {
     const { length, words } = data.memory;
     this.#data = data;
     this.#words = new Int32Array(words);
-    this.#received = new DirtyBitmap(Math.ceil(length / CHUNK_SIZE));
+    this.#present = new DirtyBitmap(Math.ceil(length / CHUNK_SIZE));
     this.#map = data.backing === undefined ? undefined : newMap(length);
   }
 
@@ -43,22 +44,24 @@ export class StagedDrive {
 
   /** What the staging file was not given is zeros. Errors: WRITE_FAILED. */
   async writeZeros(chunk: number): Promise<void> {
-    if (this.#received.test(chunk)) await this.write(chunk, new Uint8Array(CHUNK_SIZE));
+    if (this.#present.test(chunk)) await this.write(chunk, new Uint8Array(CHUNK_SIZE));
     else this.#add(chunk);
   }
 
-  /** Adds what did not come from the image file as it is here. When nothing came at all, that file stays. Errors: WRITE_FAILED. */
+  /**
+   * Adds what has not come from the image file as it is here, once. When nothing has come at all, that file stays.
+   * Errors: WRITE_FAILED.
+   */
   async sync(): Promise<void> {
-    const { staging, memory, file } = this.#data;
+    const { staging, memory, file, backing } = this.#data;
     const { length } = memory;
     await forFile(file, async () => {
-      if (this.#received.count > 0) await this.#complete();
+      if (Atomics.load(this.#words, DRIVE_WORD.received) > 0) await this.#complete();
       await fdatasync(staging);
-      if (this.#map !== undefined) {
-        this.#map.save(staging, overlayLayout(length).mapAt);
-        writeHeader(staging, { length, backing: this.#data.backing! });
-        await fdatasync(staging);
-      }
+      if (this.#map === undefined) return;
+      this.#map.save(staging, overlayLayout(length).mapAt);
+      writeHeader(staging, { length, backing: backing! });
+      await fdatasync(staging);
     });
     Atomics.store(this.#words, DRIVE_WORD.synced, 1);
   }
@@ -66,46 +69,48 @@ export class StagedDrive {
   #add(chunk: number): void {
     const first = chunk * CHUNK_CLUSTERS;
     this.#map?.add(first, Math.min(first + CHUNK_CLUSTERS, this.#map.clusters) - 1);
-    if (this.#received.set(chunk)) Atomics.store(this.#words, DRIVE_WORD.received, this.#received.count);
+    this.#present.set(chunk);
+    Atomics.store(this.#words, DRIVE_WORD.received, 1);
+    Atomics.store(this.#words, DRIVE_WORD.synced, 0);
   }
 
   async #complete(): Promise<void> {
     const { file, memory, backing } = this.#data;
-    if (this.#received.count === this.#received.pages) return;
-    const present = openPresent(file);
-    if (present === undefined) return;
+    if (this.#present.count === this.#present.pages) return;
+    const image = openImage(file);
+    if (image === undefined) return;
     try {
-      if (backing === undefined) await this.#copyImage(present);
-      else if (checkOverlay(present, file, { length: memory.length, backing }))
-        await this.#copyClusters(present);
+      if (backing === undefined) await this.#copyImage(image);
+      else if (checkOverlay(image, file, { length: memory.length, backing })) await this.#copyClusters(image);
     } finally {
-      fs.closeSync(present);
+      fs.closeSync(image);
     }
+    this.#present.setAll();
   }
 
-  async #copyImage(present: number): Promise<void> {
+  async #copyImage(image: number): Promise<void> {
     const { staging, memory } = this.#data;
     const buffer = new Uint8Array(CHUNK_SIZE);
-    for (let chunk = 0; chunk < this.#received.pages; chunk++) {
-      if (this.#received.test(chunk)) continue;
+    for (let chunk = 0; chunk < this.#present.pages; chunk++) {
+      if (this.#present.test(chunk)) continue;
       const position = chunk * CHUNK_SIZE;
       const bytes = buffer.subarray(0, Math.min(CHUNK_SIZE, memory.length - position));
-      await readLater(present, bytes, position);
+      await readLater(image, bytes, position);
       // A hole stays one.
       if (bytes.some((byte) => byte !== 0)) await writeLater(staging, bytes, position);
     }
   }
 
-  async #copyClusters(present: number): Promise<void> {
+  async #copyClusters(image: number): Promise<void> {
     const { staging, memory } = this.#data;
     const map = newMap(memory.length);
-    map.load(present, overlayLayout(memory.length).mapAt);
+    map.load(image, overlayLayout(memory.length).mapAt);
     const buffer = new Uint8Array(CLUSTER_BYTES);
     for (let cluster = 0; cluster < map.clusters; cluster++) {
-      if (!map.has(cluster) || this.#received.test(Math.floor(cluster / CHUNK_CLUSTERS))) continue;
+      if (!map.has(cluster) || this.#present.test(Math.floor(cluster / CHUNK_CLUSTERS))) continue;
       const position = cluster * CLUSTER_BYTES;
       const bytes = buffer.subarray(0, Math.min(CLUSTER_BYTES, memory.length - position));
-      await readLater(present, bytes, position);
+      await readLater(image, bytes, position);
       await writeLater(staging, bytes, position);
       this.#map!.add(cluster, cluster);
     }
@@ -116,7 +121,7 @@ const newMap = (length: number): ClusterMap =>
   new ClusterMap(length, new SharedArrayBuffer(ClusterMap.bytesFor(length)));
 
 /** An overlay may be new. */
-function openPresent(file: string): number | undefined {
+function openImage(file: string): number | undefined {
   try {
     return fs.openSync(file, "r");
   } catch (error) {
@@ -128,13 +133,7 @@ function openPresent(file: string): number | undefined {
 async function forFile(file: string, operation: () => Promise<void>): Promise<void> {
   try {
     await operation();
-  } catch (cause) {
-    if (MigrationError.is(cause)) throw cause;
-    const { message } = cause as Error;
-    throw new MigrationError(
-      "WRITE_FAILED",
-      `What arrives for the drive '${file}' cannot be kept: ${message}`,
-      { cause },
-    );
+  } catch (error) {
+    throw writeFailed(`What arrives for the drive '${file}' cannot be kept`, error);
   }
 }
