@@ -171,6 +171,23 @@ describe("a migration", () => {
     remove();
   });
 
+  test("says that it has completed when everything is cleaned up", async () => {
+    await using source = await Source.make();
+    await using receiver = await source.receiver();
+    const order: string[] = [];
+    const stopDirtyLog = source.machine.stopDirtyLog.bind(source.machine);
+    source.machine.stopDirtyLog = async () => {
+      await stopDirtyLog();
+      order.push("the log is off");
+    };
+    source.migration.subscribe((event) => {
+      if (event.kind === "migration" && event.status === "completed") order.push("completed");
+    });
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("completed");
+    expect(order).toEqual(["the log is off", "completed"]);
+  });
+
   test("fills in the statistics", async () => {
     await using source = await Source.make({ dirtyRate: 20 * MiB });
     await using receiver = await source.receiver();
