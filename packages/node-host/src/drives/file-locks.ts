@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type Koffi from "koffi";
+import { getSystemErrorName } from "node:util";
 
 /**
  * Locks of open files. A lock belongs to the open file, so all threads of the process have it, and it is gone when the
@@ -38,12 +39,12 @@ export async function kernelLocks(): Promise<FileLocks> {
   } catch (cause) {
     throw unavailable(`the module koffi cannot be loaded (${MigrationError.from(cause).message})`, cause);
   }
+  /** @returns the error's name. */
   const set = (fd: number, type: number): string | undefined => {
     const whole = Buffer.alloc(FLOCK_BYTES);
     whole.writeInt16LE(type);
     if ((fcntl(fd, SET_LOCK, "void *", whole) as number) === 0) return undefined;
-    const errno = koffi.errno();
-    return Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
+    return getSystemErrorName(-koffi.errno());
   };
   return {
     lock: (fd, kind) => {
