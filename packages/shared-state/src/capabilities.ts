@@ -2,12 +2,16 @@ import { MigrationError } from "@peregrine/protocol";
 import { isUnderWay } from "./migration-state.ts";
 import type { MigrationStatus } from "./migration-state.ts";
 
-/** Every capability that is built, with its default. */
+/** Every capability that is built, with its default, in the order in which QEMU lists them. */
 const DEFAULTS = {
-  /** Send MIGRATION and MIGRATION_PASS events. */
-  events: false,
   /** After the first pass, send pages as their difference from what the destination has. */
   xbzrle: false,
+  /** Slow a guest down that dirties memory faster than it is sent. */
+  "auto-converge": false,
+  /** Send a chunk of a drive that is all zeros as such. */
+  "zero-blocks": false,
+  /** Send MIGRATION and MIGRATION_PASS events. */
+  events: false,
   /**
    * Have the destination answer. On by default, unlike in other programs that speak this stream: without it
    * nobody learns whether the destination has loaded the guest.
@@ -15,16 +19,12 @@ const DEFAULTS = {
   "return-path": true,
   /** Stop the guest, and send the rest only when the migration is continued. */
   "pause-before-switchover": false,
-  /** Stop the guest only when the destination has said that it is ready to take over. */
-  "switchover-ack": false,
   /** Send pages over connections of their own. */
   multifd: false,
+  /** Stop the guest only when the destination has said that it is ready to take over. */
+  "switchover-ack": false,
   /** Give each page a fixed place in a file. */
   "mapped-ram": false,
-  /** Slow a guest down that dirties memory faster than it is sent. */
-  "auto-converge": false,
-  /** Send a chunk of a drive that is all zeros as such. */
-  "zero-blocks": false,
 };
 
 /** Capabilities that only work together with another one. */
