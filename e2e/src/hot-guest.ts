@@ -24,6 +24,8 @@ export interface HotMove {
 }
 
 interface Info {
+  /** Of the guest. */
+  readonly status: string;
   readonly migration: {
     readonly status: string;
     readonly "total-time"?: number;
@@ -47,14 +49,15 @@ export async function moveHotGuest(downtime: number): Promise<HotMove> {
   await startMigration(agent, uri, { bandwidth: 32 * MIB, downtime });
   const samples: HotSample[] = [];
   for (;;) {
-    const { migration, progress } = await agent.execute<Info>("x-peregrine-info");
+    const { migration, progress, status: runState } = await agent.execute<Info>("x-peregrine-info");
     const { status } = migration;
     if (status !== "setup" && status !== "active") {
       const seconds = (migration["total-time"] ?? 0) / 1000;
       return { status, seconds, samples, deltas: migration["xbzrle-cache"]?.pages ?? 0 };
     }
     const { pass, passTotal, sendRate } = progress;
-    if (pass > 1) samples.push({ pass, rest: passTotal, wireRate: sendRate / 1000 });
+    if (pass > 1 && runState === "running")
+      samples.push({ pass, rest: passTotal, wireRate: sendRate / 1000 });
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

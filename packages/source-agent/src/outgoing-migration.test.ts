@@ -60,11 +60,10 @@ describe("a migration", () => {
       status: "completed",
       "xbzrle-cache": { "cache-size": 2 * MiB, overflow: 0 },
     });
-    const { pages, bytes, cacheMiss } = source.migration.statistics.xbzrle;
+    const { pages, bytes } = source.migration.statistics.xbzrle;
     expect(pages).toBeGreaterThanOrEqual(receiver.deltas);
     // One byte of each page changes: two lengths and the byte, behind three bytes of head.
     expect(bytes).toBe(6 * receiver.deltas);
-    expect(cacheMiss).toBeGreaterThan(0);
     source.migration.setCapabilities({ xbzrle: false });
     expect(source.migration.query()).not.toHaveProperty("xbzrle-cache");
   });
