@@ -4,7 +4,7 @@ import { guest, usePeregrine } from "./testing/peregrine-process.ts";
 
 const peregrine = usePeregrine();
 
-test("a migration pauses before the switchover, and goes on when the monitor's client says so", async () => {
+test("a migration waits for its destination, pauses before the switchover, and goes on when the monitor's client says so", async () => {
   const path = join(peregrine.directory, "in");
   const [destination, uri] = await peregrine.receive(`unix:${path}`, "b");
   const source = peregrine.start("run", guest("torture"), "--name", "a", "--", "--mib", "1", "--sweeps", "0");
@@ -21,7 +21,11 @@ test("a migration pauses before the switchover, and goes on when the monitor's c
     if (data?.["status"] === "completed") completed.resolve();
   });
   await here.execute("migrate-set-capabilities", {
-    capabilities: ["events", "pause-before-switchover"].map((capability) => ({ capability, state: true })),
+    // The destination is told of the last one, and acknowledges.
+    capabilities: ["events", "pause-before-switchover", "switchover-ack"].map((capability) => ({
+      capability,
+      state: true,
+    })),
   });
   await here.execute("migrate", { uri });
   await paused.promise;

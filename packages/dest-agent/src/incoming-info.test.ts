@@ -36,10 +36,7 @@ describe("query-migrate where a guest is to arrive", () => {
   });
 
   test.each([
-    [
-      { kind: "tcp", host: "::1", port: 1 },
-      [{ type: "inet", host: "::1", port: "1", ipv6: true }],
-    ],
+    [{ kind: "tcp", host: "::1", port: 1 }, [{ type: "inet", host: "::1", port: "1", ipv6: true }]],
     [{ kind: "unix", path: "/x.sock" }, [{ type: "unix", path: "/x.sock" }]],
     [{ kind: "file", path: "/x", offset: 0 }, undefined],
   ] as const)("at %o", (address, sockets) => {
@@ -54,7 +51,10 @@ describe("query-migrate where a guest is to arrive", () => {
     const stream = await TestStream.of(machine);
     const arrival = await listening({ uri: TCP });
     const waiting = arrival.incoming.info();
-    expect(waiting).toMatchObject({ status: "setup", "socket-address": [{ type: "inet", host: "127.0.0.1" }] });
+    expect(waiting).toMatchObject({
+      status: "setup",
+      "socket-address": [{ type: "inet", host: "127.0.0.1" }],
+    });
     const sender = await arrival.connect();
     await sender.channel.write(stream.upTo("ram-end"));
     await sender.received(2);
