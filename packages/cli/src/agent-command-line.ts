@@ -88,8 +88,9 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
     .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
     .argument(
       "<uri>",
-      "where to wait: tcp:HOST:PORT, with port 0 for any, or unix:PATH; file:PATH reads a file; " +
-        "defer waits for the monitor's migrate-incoming to say where",
+      "where to wait: tcp:HOST:PORT, with port 0 for any, unix:PATH, ws://HOST:PORT[/PATH] or " +
+        "wss://HOST:PORT/?cert=FILE&key=FILE; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
+        "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
     .option("--no-exit-on-error", "stay for the monitor's clients when the guest could not be loaded")
     .addOption(
@@ -121,8 +122,8 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
 export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
   sendOptions(intakeOptions(agentOptions(command), "--intake-parallel <channels>"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
-    .argument("<in>", "where the source connects: tcp:HOST:PORT, with port 0 for any, or unix:PATH")
-    .argument("<out>", "where the destination waits: tcp:HOST:PORT or unix:PATH")
+    .argument("<in>", "where the source connects, as for peregrine receive")
+    .argument("<out>", "where the destination waits, as for peregrine migrate")
     .addOption(uuidOption())
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {

@@ -36,7 +36,12 @@ export function defineMigrate(command: Command, handlers: CommandHandlers, finis
   sendOptions(command)
     .description("Moves a guest, and shows how it goes. Ends with status 0 when the guest has moved.")
     .argument("<name>", "the guest", value.guestName)
-    .argument("<uri>", "where it is received: tcp:HOST:PORT or unix:PATH; file:PATH writes a file")
+    .argument(
+      "<uri>",
+      "where it is received: tcp:HOST:PORT, unix:PATH, ws://HOST:PORT[/PATH] or wss://HOST:PORT[/PATH][?ca=FILE]; " +
+        "file:PATH[,offset=N] writes a file; exec:COMMAND feeds a command, which the guest's agent runs in its own " +
+        "directory; fd:NUMBER is a descriptor of that agent's process, fd:NAME one that was handed to its monitor",
+    )
     .option("--auto-converge", "slow the guest down as far as it takes for the migration to end")
     .addOption(storageOption())
     .option("--paused", "leave the guest paused at the destination")
