@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Host } from "../agent-process.ts";
 import { compare } from "./qmp-comparison.ts";
+import { DIFFERENCES_DOCUMENT, renderDifferencesDocument } from "./qmp-differences-document.ts";
 import { isKnown, unseen } from "./qmp-differences.ts";
 import { type Cast, playSession, type Recording } from "./qmp-script.ts";
 import { QmpWire } from "./qmp-wire.ts";
@@ -29,23 +31,25 @@ async function record(): Promise<Recording> {
       ),
     );
   } finally {
-    for (const machine of machines) machine.kill("SIGKILL");
-    await Promise.all(machines.map((machine) => machine.exitCode ?? once(machine, "close")));
+    await Promise.all(machines.map(end));
     await rm(directory, { recursive: true });
   }
 }
 
-function startQemu(directory: string, name: string): ReturnType<typeof spawn> {
-  const role = name === "source" ? ["-S"] : ["-incoming", "defer"];
-  return spawn(
-    "setpriv",
-    [
-      ...["--pdeathsig", "KILL", qemu100.binary, "-no-user-config", "-nodefaults", "-display", "none"],
-      ...["-accel", "tcg", "-m", "16M", "-name", name, ...role],
-      ...["-qmp", `unix:${join(directory, `${name}.sock`)},server=on,wait=off`],
-    ],
-    { stdio: "ignore" },
-  );
+function startQemu(directory: string, name: string): ChildProcess {
+  const command = [
+    ["--pdeathsig", "KILL", qemu100.binary, "-no-user-config", "-nodefaults", "-display", "none"],
+    ["-accel", "tcg", "-m", "16M", "-name", name],
+    ["-qmp", `unix:${join(directory, `${name}.sock`)},server=on,wait=off`],
+    name === "source" ? ["-S"] : ["-incoming", "defer"],
+  ].flat();
+  return spawn("setpriv", command, { stdio: "ignore" });
+}
+
+async function end(machine: ChildProcess): Promise<void> {
+  if (machine.exitCode !== null) return;
+  machine.kill("SIGKILL");
+  await once(machine, "close");
 }
 
 /** The session with three of our agents. */
@@ -89,6 +93,10 @@ async function play(directory: string, ended: readonly (() => boolean)[]): Promi
     for (const wire of [source, firstDestination, secondDestination]) wire!.close();
   }
 }
+
+it("docs/QMP-DIFFERENCES.md lists what is known; `node e2e/src/qemu/qmp-differences-document.ts` writes it anew", () => {
+  expect(readFileSync(DIFFERENCES_DOCUMENT, "utf8")).toBe(renderDifferencesDocument());
+});
 
 describe.skipIf(noQemu)("a session with a monitor", () => {
   it("is the same as with QEMU 10.0, but for what is known", async () => {

@@ -9,6 +9,7 @@ type MaybePromise<T> = T | Promise<T>;
 /** One command of the monitor. */
 export interface Command {
   readonly name: string;
+  readonly entries: ArgumentEntries;
   /**
    * Checks the arguments and carries the command out. What it returns is the answer, undefined is `{}`.
    * @param client who gave the command. Default: somebody who hands nothing over.
@@ -41,6 +42,7 @@ export function defineCommand<const Entries extends ArgumentEntries>(
   const schema = v.strictObject(entries);
   return {
     name,
+    entries,
     run(args, client = {}) {
       const result = v.safeParse(schema, args, { abortEarly: true });
       if (result.success) return handler(result.output, client);
