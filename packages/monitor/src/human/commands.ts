@@ -29,7 +29,6 @@ function migrationCommands(agent: AgentControl, execute: Execute): readonly Huma
       names: ["announce_self"],
       parameters: ["[interfaces]", "[id]"],
       help: "Trigger GARP/RARP announcements",
-      needs: "announce-self",
       run: async ({ values: { interfaces, id } }) => {
         const parameters = await agent.queryParameters();
         await execute("announce-self", {
@@ -72,14 +71,12 @@ function migrationCommands(agent: AgentControl, execute: Execute): readonly Huma
       names: ["migrate_continue"],
       parameters: ["state"],
       help: "Continue migration from the given paused state",
-      needs: "migrate-continue",
       run: done(({ values: { state } }) => execute("migrate-continue", { state })),
     },
     {
       names: ["migrate_incoming"],
       parameters: ["uri"],
       help: "Continue an incoming migration that was deferred",
-      needs: "migrate-incoming",
       run: done(({ values: { uri } }) => execute("migrate-incoming", { uri })),
     },
   ];

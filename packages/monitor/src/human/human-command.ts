@@ -32,8 +32,6 @@ export interface HumanCommand {
   /** In their order; those in brackets may be left out. */
   readonly parameters?: readonly string[];
   readonly help: string;
-  /** The command of QMP that it stands on: it is there only where that one is. */
-  readonly needs?: string;
   run(given: GivenArguments, terminal: Terminal): MaybePromise<void>;
 }
 

@@ -166,6 +166,24 @@ describe("the human monitor", () => {
     expect(await answer("migrate unix:/x")).toBe("Error: There's a migration process in progress\n");
   });
 
+  test("carries out what other commands of QMP do", async () => {
+    for (const line of [
+      "announce_self eth0,eth1 again",
+      "migrate_incoming unix:/x",
+      "migrate_continue device",
+    ]) {
+      expect(await answer(line)).toBe("");
+    }
+    expect(agent.calls).toEqual([
+      [
+        "announceSelf",
+        { initial: 50, max: 550, rounds: 5, step: 100, interfaces: ["eth0", "eth1"], id: "again" },
+      ],
+      ["migrateIncoming", "unix:/x", undefined],
+      ["continueMigration", "device"],
+    ]);
+  });
+
   test("lists its commands, and what can be asked for", async () => {
     const listed = (text: string): string[] =>
       text

@@ -4,7 +4,7 @@ import type { CommandTable } from "../command.ts";
 import type { MonitorVersion } from "../version.ts";
 import { humanCommands } from "./commands.ts";
 import { argumentsOf, synopsisOf } from "./human-command.ts";
-import type { HumanCommand, Terminal } from "./human-command.ts";
+import type { Execute, HumanCommand, Terminal } from "./human-command.ts";
 import { infoCommands } from "./info.ts";
 import { wordsOf } from "./words.ts";
 
@@ -24,12 +24,15 @@ export class HumanMonitor {
 
   constructor({ agent, commands, version }: HumanMonitorOptions) {
     this.greeting = `${version.package} monitor - type 'help' for more information`;
-    const execute = (name: string, args: Readonly<Record<string, unknown>> = {}): unknown =>
-      commands.get(name)?.run(args);
+    const execute: Execute = (name, args = {}) => {
+      const command = commands.get(name);
+      if (command === undefined) throw new MigrationError("INTERNAL", `QMP has no command '${name}'`);
+      return command.run(args);
+    };
     this.#infos = infoCommands(agent, version);
-    this.#commands = [...humanCommands(agent, execute), this.#helpCommand(), this.#infoCommand()]
-      .filter(({ needs }) => needs === undefined || commands.has(needs))
-      .sort((one, other) => (one.names[0] < other.names[0] ? -1 : 1));
+    this.#commands = [...humanCommands(agent, execute), this.#helpCommand(), this.#infoCommand()].sort(
+      (one, other) => (one.names[0] < other.names[0] ? -1 : 1),
+    );
   }
 
   /** Carries out one line. What is wrong with it, or with what it asks for, is printed. */

@@ -1,6 +1,6 @@
 import { connect, formatUri } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeAgent } from "../../test/fake-agent.ts";
 import { RAM_INFO } from "../../test/migration-figures.ts";
 import { monitorOf } from "../../test/monitor-of.ts";
@@ -86,7 +86,7 @@ describe("a person at the human monitor", () => {
   test("waits for a migration, and is told why it failed", async () => {
     agent.migration = { status: "setup" };
     await person.type("migrate unix:/x\ninfo name\n");
-    while (agent.listeners < 2) await new Promise((resolve) => setImmediate(resolve));
+    await vi.waitFor(() => expect(agent.listeners).toBe(2));
     agent.migration = { status: "failed", "error-desc": "Connection refused" };
     agent.emit({ name: "MIGRATION", data: { status: "failed" } });
     expect(await person.readTo("lua")).toBe("Error: Connection refused\r\n(peregrine) lua");
@@ -110,9 +110,9 @@ describe("a person at the human monitor", () => {
   test("that leaves while a migration goes on is no longer waited for", async () => {
     agent.migration = { status: "setup" };
     await person.type("migrate unix:/x\n");
-    while (agent.listeners < 2) await new Promise((resolve) => setImmediate(resolve));
+    await vi.waitFor(() => expect(agent.listeners).toBe(2));
     await server.close();
-    while (agent.listeners > 0) await new Promise((resolve) => setImmediate(resolve));
+    await vi.waitFor(() => expect(agent.listeners).toBe(0));
   });
 
   test("is told of a line that is too long", async () => {

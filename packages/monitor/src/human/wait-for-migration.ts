@@ -1,3 +1,4 @@
+import { isUnderWay } from "@peregrine/shared-state";
 import type { IncomingInfo, MigrationInfo } from "@peregrine/shared-state";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentControl } from "../agent-control.ts";
@@ -6,14 +7,6 @@ import type { Terminal } from "./human-command.ts";
 /** How often the progress of disks is printed, ms. */
 const PROGRESS_MS = 1000;
 
-const UNDER_WAY: ReadonlySet<string> = new Set([
-  "setup",
-  "active",
-  "pre-switchover",
-  "device",
-  "cancelling",
-] satisfies readonly NonNullable<MigrationInfo["status"] | "cancelling">[]);
-
 /**
  * Waits until the migration that was just started has ended, or nobody reads any more. Prints how far the
  * disks are, if disks are sent, and why the migration failed.
@@ -21,12 +14,12 @@ const UNDER_WAY: ReadonlySet<string> = new Set([
 export async function waitForMigration(agent: AgentControl, terminal: Terminal): Promise<void> {
   const ended = new AbortController();
   const unsubscribe = agent.subscribe((event) => {
-    if (event.name === "MIGRATION" && !UNDER_WAY.has(event.data.status)) ended.abort();
+    if (event.name === "MIGRATION" && !isUnderWay(event.data.status)) ended.abort();
   });
   const signal = AbortSignal.any([ended.signal, terminal.gone]);
   try {
     let info = await agent.queryMigrate();
-    while (UNDER_WAY.has(info.status ?? "none") && !terminal.gone.aborted) {
+    while (isUnderWay(info.status ?? "none") && !terminal.gone.aborted) {
       const progress = progressOf(info);
       if (progress !== undefined) terminal.print(`${progress}\r`);
       await delay(PROGRESS_MS, undefined, { signal }).catch(() => {});
