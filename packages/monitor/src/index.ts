@@ -1,17 +1,11 @@
 export type * from "./agent-control.ts";
 export { QmpClient } from "./client.ts";
 export type { ReceivedEvent } from "./client.ts";
-export { commandTable, defineCommand, integer } from "./command.ts";
-export type { Command, CommandTable } from "./command.ts";
 export { createCommands } from "./commands.ts";
 export { agentEvents } from "./events.ts";
-export type { EventSource, QmpEvent } from "./events.ts";
 export { HumanMonitor } from "./human/human-monitor.ts";
-export { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
-export type { MonitorLimits } from "./limits.ts";
 export { parseMonitorAddress } from "./monitor-address.ts";
 export type { MonitorKind } from "./monitor-address.ts";
 export { MonitorServer } from "./server.ts";
-export type { MonitorServerOptions } from "./server.ts";
 export { parseSize } from "./size.ts";
 export type { MonitorVersion } from "./version.ts";
