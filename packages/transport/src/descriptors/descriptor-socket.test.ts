@@ -156,20 +156,43 @@ describe("descriptors that come over a unix socket", () => {
   });
 });
 
-test("a process whose clients are still connected ends all the same", async () => {
+/** Runs a program with a listener that takes descriptors, and a client of it. */
+async function runProgram(program: string, ...options: readonly string[]): Promise<[unknown, string]> {
   const folder = await mkdtemp(join(tmpdir(), "peregrine-"));
-  const program = join(folder, "run.ts");
+  const file = join(folder, "run.ts");
   await writeFile(
-    program,
+    file,
     `import { connect, listen } from ${JSON.stringify(new URL("../uri.ts", import.meta.url).href)};
      const listener = await listen("unix:${folder}/socket", { descriptors: true });
      const client = await connect("unix:${folder}/socket");
      const server = await listener.accept();
      await client.write(Buffer.from("hello"));
      for await (const chunk of server.read()) { console.log(String(chunk)); break; }
-     process.exit(7);`,
+     ${program}`,
   );
-  const { status, stdout } = spawnSync(process.execPath, [program], { encoding: "utf8", timeout: 50_000 });
-  expect([status, stdout]).toEqual([7, "hello\n"]);
+  const { status, stdout } = spawnSync(process.execPath, [...options, file], {
+    encoding: "utf8",
+    timeout: 50_000,
+  });
   await rm(folder, { recursive: true });
+  return [status, stdout];
+}
+
+test("a process whose clients are still connected ends all the same", async () => {
+  expect(await runProgram("process.exit(7);")).toEqual([7, "hello\n"]);
+});
+
+test("without koffi there are no descriptors, and all else is the same", async () => {
+  const hook = `import { registerHooks } from "node:module";
+    registerHooks({
+      resolve(specifier, context, next) {
+        if (specifier === "koffi") throw new Error("it is not installed");
+        return next(specifier, context);
+      },
+    });`;
+  const program = "console.log(server.descriptors); process.exit(7);";
+  expect(await runProgram(program, "--import", `data:text/javascript,${encodeURIComponent(hook)}`)).toEqual([
+    7,
+    "hello\nundefined\n",
+  ]);
 });
