@@ -31,6 +31,9 @@ describe("a migration with pause-before-switchover", () => {
     await expect(source.run.cont()).rejects.toThrow("Migration is not finalized yet");
     await source.run.stop("paused");
     expect(source.run.state).toBe("finish-migrate");
+    const refusal = "There's a migration process in progress";
+    expect(() => source.migration.setCapabilities({ events: true })).toThrow(refusal);
+    expect(() => source.migration.migrate(receiver.uri)).toThrow(refusal);
     expect(receiver.items).not.toContain("ram end");
 
     source.migration.continueMigration("pre-switchover");
@@ -83,7 +86,9 @@ describe("a paused switchover leaves the guest running here when", () => {
     await using receiver = await source.receiver();
     await pause(source, receiver);
     source.migration.cancel();
-    expect(source.migration.status).toBe("cancelling");
+    expect(() => source.migration.continueMigration("pre-switchover")).toThrow(
+      "Migration not in expected state: cancelling",
+    );
     expect(await source.ended()).toBe("cancelled");
     expect(source.statuses).toEqual(["setup", "active", "pre-switchover", "cancelling", "cancelled"]);
     expect(receiver.items).not.toContain("ram end");
@@ -126,12 +131,9 @@ describe("a paused switchover leaves the guest running here when", () => {
     await source.expectUntouched();
   });
 
-  test.each([
-    ["refuses", { shut: 1 }],
-    ["closes", { shut: "close" }],
-  ] as const)("it was continued and the destination %s", async (_, behaviour) => {
+  test("it was continued and the destination refuses", async () => {
     await using source = await pausing();
-    await using receiver = await source.receiver(behaviour);
+    await using receiver = await source.receiver({ shut: 1 });
     await pause(source, receiver);
     source.migration.continueMigration("pre-switchover");
     expect(await source.ended()).toBe("failed");
@@ -181,25 +183,4 @@ describe("continuing a migration", () => {
     prepared.resolve();
     expect(await source.reaches("pre-switchover", "completed")).toBe("pre-switchover");
   });
-
-  test("is not possible any more when it was cancelled", async () => {
-    await using source = await pausing();
-    await using receiver = await source.receiver();
-    await pause(source, receiver);
-    source.migration.cancel();
-    expect(() => source.migration.continueMigration("pre-switchover")).toThrow(
-      "Migration not in expected state: cancelling",
-    );
-    expect(await source.ended()).toBe("cancelled");
-  });
-});
-
-test("capabilities stay as they are while a switchover is paused", async () => {
-  await using source = await pausing();
-  await using receiver = await source.receiver();
-  await pause(source, receiver);
-  expect(() => source.migration.setCapabilities({ events: true })).toThrow(
-    "There's a migration process in progress",
-  );
-  expect(() => source.migration.migrate(receiver.uri)).toThrow("There's a migration process in progress");
 });
