@@ -11,6 +11,9 @@ export interface NetworkInterfaceOptions {
   readonly netdev: string;
 }
 
+/** Frames that wait for a slow or lost connection; more are given up. */
+const MOST_WAITING = 8;
+
 /** What became of the frames of an interface. */
 export interface FrameCounts {
   readonly sent: number;
@@ -32,6 +35,8 @@ export class NetworkInterface implements Announceable {
   readonly #warn: (error: MigrationError) => void;
   #sent = 0;
   #lost = 0;
+  /** Frames; they are all the same. */
+  #waiting = 0;
   #isSending = false;
   #wasReached = true;
 
@@ -53,20 +58,33 @@ export class NetworkInterface implements Announceable {
   }
 
   announce(): void {
-    // A frame that still waits for its connection says the same.
-    if (this.#isSending) this.#lost++;
-    else void this.#send(this.#frame);
+    if (this.#waiting === MOST_WAITING) {
+      this.#lost++;
+      return;
+    }
+    this.#waiting++;
+    if (!this.#isSending) void this.#sendWaiting();
   }
 
-  /** Gives the connection up; the next announcement makes another one. */
+  /** Gives up the connection, and what waits for it; the next announcement makes another one. */
   close(): void {
+    this.#lost += this.#waiting;
+    this.#waiting = 0;
     this.#netdev.close();
   }
 
-  async #send(frame: Uint8Array): Promise<void> {
+  async #sendWaiting(): Promise<void> {
     this.#isSending = true;
+    while (this.#waiting > 0) {
+      this.#waiting--;
+      await this.#send();
+    }
+    this.#isSending = false;
+  }
+
+  async #send(): Promise<void> {
     try {
-      await this.#netdev.send(frame);
+      await this.#netdev.send(this.#frame);
       this.#sent++;
       this.#wasReached = true;
     } catch (error) {
@@ -75,6 +93,5 @@ export class NetworkInterface implements Announceable {
       if (this.#wasReached && known.code !== "CANCELLED") this.#warn(known);
       this.#wasReached = false;
     }
-    this.#isSending = false;
   }
 }
