@@ -1,13 +1,35 @@
 import { defineConfig } from "vitest/config";
 import { testConfig } from "../vitest.shared.ts";
 
+/** They measure times and speeds, or keep all processors busy by themselves: nothing else is to run meanwhile. */
+const ALONE = [
+  "src/auto-converge.test.ts",
+  "src/hot-guest.test.ts",
+  "src/live.test.ts",
+  "src/moved-guests.test.ts",
+  "src/rate-limit.test.ts",
+  "src/qemu/announce.test.ts",
+];
+
 export default defineConfig(
   testConfig("e2e", {
     globalSetup: ["src/warm-up.ts"],
-    // Each test runs several processes on few cores: one file at a time, so that measurements disturb each other little.
-    fileParallelism: false,
+    // Each project adds its own.
+    include: [],
     maxConcurrency: 2,
     testTimeout: 120_000,
     hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        // The processes of a test wait for one another now and then: some more tests than there are processors.
+        test: { name: "side by side", include: ["src/**/*.test.ts"], exclude: ALONE, maxWorkers: 3 },
+      },
+      {
+        extends: true,
+        // Vitest runs such files when all others have ended.
+        test: { name: "alone", include: ALONE, fileParallelism: false },
+      },
+    ],
   }),
 );

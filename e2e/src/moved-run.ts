@@ -32,10 +32,14 @@ export async function runMoved(
   await using directories = await GuestDirectories.create(guest);
   await using host = await Host.create();
   const env = Object.entries(guest.env ?? {}).flatMap(([key, value]) => ["--env", `${key}=${value}`]);
-  // The destinations wait before the guest starts, so that it does not run on while they do.
-  const destinations = await Promise.all(
-    Array.from({ length: moves }, (_, n) => host.receive(n % 2 === 0 ? "tcp" : "unix")),
-  );
+  const startDestination = (n: number): ReturnType<Host["receive"]> => {
+    const starting = host.receive(n % 2 === 0 ? "tcp" : "unix");
+    // When the guest ends before it listens, it is ended too.
+    starting.catch(() => undefined);
+    return starting;
+  };
+  // Each is started a move ahead, so that the guest does not run on meanwhile.
+  let waiting = await startDestination(0);
   let current = await host.run(pathOf(guest.file), [...directories.options, ...env], guest.args);
   const chain = [current];
   const giveInput = (): unknown => current.child.stdin!.end(guest.stdin ?? "");
@@ -43,14 +47,18 @@ export async function runMoved(
   const waits = guest.stdinAfterMs !== undefined;
   if (!waits) giveInput();
   await Promise.race([delay(start * random.next()), current.ended]);
-  for (const next of destinations) {
+  for (let n = 0; n < moves; n++) {
+    const following = n + 1 < moves ? startDestination(n + 1) : undefined;
     await Promise.race([delay(interval * 2 * random.next()), current.ended]);
-    if (current.hasEnded || !(await moved(current, next, downtime))) break;
-    current = next.agent;
+    if (current.hasEnded || !(await moved(current, waiting, downtime))) break;
+    current = waiting.agent;
     chain.push(current);
+    if (following !== undefined) waiting = await following;
   }
   if (waits) giveInput();
   const { status } = await current.ended;
+  // Those before it end by themselves when the guest has moved on.
+  await Promise.all(chain.map(({ ended }) => ended));
   return {
     stdout: Buffer.concat(chain.map((agent) => agent.stdout.bytes)),
     status,
@@ -72,10 +80,7 @@ async function moved(
 ): Promise<boolean> {
   try {
     const result = await migrate(current, uri, { downtime });
-    if (result.status === "completed") {
-      await current.ended;
-      return true;
-    }
+    if (result.status === "completed") return true;
     if (/guest (program )?(has )?ended/i.test(result["error-desc"] ?? "")) return false;
     throw new Error(`the migration ${result.status}: ${result["error-desc"]}\n${agent.stderr.text}`);
   } catch (error) {

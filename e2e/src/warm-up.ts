@@ -12,12 +12,15 @@ const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts
 export default async function warmUp(): Promise<() => void> {
   const cache = mkdtempSync(join(tmpdir(), "peregrine-cache-"));
   process.env["XDG_CACHE_HOME"] = cache;
-  for (const file of new Set(guests.map((guest) => guest.file))) {
-    const child = spawn(process.execPath, [PEREGRINE, "run", pathOf(file), "--", "--no-such-option"], {
-      stdio: ["ignore", "ignore", "ignore"],
-      env: { ...process.env, PEREGRINE_RUNTIME_DIR: join(cache, "runtime") },
-    });
-    await once(child, "close");
-  }
+  const files = new Set(guests.map((guest) => guest.file));
+  await Promise.all(
+    Array.from(files, async (file) => {
+      const child = spawn(process.execPath, [PEREGRINE, "run", pathOf(file), "--", "--no-such-option"], {
+        stdio: ["ignore", "ignore", "ignore"],
+        env: { ...process.env, PEREGRINE_RUNTIME_DIR: join(cache, "runtime") },
+      });
+      await once(child, "close");
+    }),
+  );
   return () => rmSync(cache, { recursive: true, force: true });
 }
