@@ -21,6 +21,9 @@ export interface MigrationCounters {
   readonly total: number;
   /** Bytes of the stream sent. */
   readonly transferred: number;
+  /** Bytes of drives, and those that are not sent yet; 0 when drives are not sent along. */
+  readonly diskTotal: number;
+  readonly diskRemaining: number;
   /** On the wire. */
   readonly sendRate: number;
   /** Guest memory made clean, whatever it cost on the wire. */
@@ -114,6 +117,8 @@ const Counters = v.object({
   remaining: v.number(),
   total: v.number(),
   transferred: v.number(),
+  diskTotal: v.number(),
+  diskRemaining: v.number(),
   sendRate: v.number(),
   retireRate: v.number(),
   dirtyRate: v.number(),

@@ -330,6 +330,8 @@ export class Agent implements AgentControl {
       remaining: statistics.remaining,
       total: statistics.total,
       transferred: statistics.transferred,
+      diskTotal: statistics.diskTotal,
+      diskRemaining: statistics.diskRemaining,
       sendRate: statistics.bandwidth * 1000,
       retireRate: statistics.retireRate * 1000,
       dirtyRate: statistics.dirtyBytesRate,

@@ -29,9 +29,12 @@ export function progressLine(progress: Progress): string {
   return `pass ${pass}: ${Math.floor(fraction * 100)} % of ${formatSize(passTotal)}, ${figures(progress)}`;
 }
 
-function figures({ sendRate, dirtyRate, predictedDowntime, downtimeLimit, transferred }: Progress): string {
+function figures(progress: Progress): string {
+  const { sendRate, dirtyRate, predictedDowntime, downtimeLimit, transferred } = progress;
+  const { diskTotal, diskRemaining } = progress;
   const downtime = predictedDowntime === undefined ? "not known yet" : formatTime(predictedDowntime);
   return [
+    ...(diskTotal > 0 ? [`${formatSize(diskRemaining)} of drives left`] : []),
     `${formatSize(transferred)} sent`,
     `sending ${formatRate(sendRate)}`,
     `dirtying ${formatRate(dirtyRate)}`,

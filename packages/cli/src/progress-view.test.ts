@@ -13,6 +13,8 @@ const sample = (pass: number, passTotal: number, remaining: number): ProgressSam
   remaining: remaining * MIB,
   total: 64 * MIB,
   transferred: 10 * MIB,
+  diskTotal: 0,
+  diskRemaining: 0,
   sendRate: 180 * MIB,
   retireRate: 200 * MIB,
   dirtyRate: 310 * MIB,
@@ -44,6 +46,8 @@ test("a terminal is shown a bar that fits it", () => {
   expect(progressLines(progress, 80)[1]).toBe(
     "10 MiB sent, sending 180 MiB/s, dirtying 310 MiB/s, downtime 320 ms, limit 30 ms",
   );
+  const drives = { ...progress, diskTotal: 100 * MIB, diskRemaining: 3 * MIB };
+  expect(progressLines(drives, 80)[1]).toMatch(/^3 MiB of drives left, 10 MiB sent, /u);
 });
 
 test.each([

@@ -15,6 +15,9 @@ export interface Progress {
   /** Bytes of guest memory of this pass that are done. */
   readonly passDone: number;
   readonly transferred: number;
+  /** Bytes of drives, and how many of them are left: as many more as the guest writes to. */
+  readonly diskTotal: number;
+  readonly diskRemaining: number;
   readonly sendRate: number;
   readonly dirtyRate: number;
   /** Milliseconds that the guest would have stood still, had it been stopped when this pass began. */
@@ -35,9 +38,17 @@ const HOPELESS_PASSES = 3;
 
 /** Takes one more look into account. Samples may be late, repeated or torn between two passes. */
 export function advance(before: Progress | undefined, sample: ProgressSample): Progress {
-  const { sendRate, dirtyRate, downtimeLimit, bandwidthLimit } = sample;
+  const { sendRate, dirtyRate, downtimeLimit, bandwidthLimit, diskTotal, diskRemaining } = sample;
   const transferred = Math.max(before?.transferred ?? 0, sample.transferred);
-  const now = { transferred, sendRate, dirtyRate, downtimeLimit, bandwidthLimit };
+  const now = {
+    transferred,
+    sendRate,
+    dirtyRate,
+    downtimeLimit,
+    bandwidthLimit,
+    diskTotal,
+    diskRemaining,
+  };
   if (before === undefined || sample.pass > before.pass) return { ...now, ...newPass(before, sample) };
   if (sample.pass < before.pass) return { ...before, ...now };
   const passDone = Math.max(before.passDone, doneOf(sample, before.passTotal));
@@ -60,7 +71,13 @@ export function willNotConverge(progress: Progress): boolean {
 
 type PassFields = Omit<
   Progress,
-  "transferred" | "sendRate" | "dirtyRate" | "downtimeLimit" | "bandwidthLimit"
+  | "transferred"
+  | "sendRate"
+  | "dirtyRate"
+  | "downtimeLimit"
+  | "bandwidthLimit"
+  | "diskTotal"
+  | "diskRemaining"
 >;
 
 function newPass(before: Progress | undefined, sample: ProgressSample): PassFields {
