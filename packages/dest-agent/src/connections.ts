@@ -80,9 +80,9 @@ export class Connections {
   /** Never rejects. */
   async #meet(channel: Channel): Promise<void> {
     const rest = channel.read();
-    const head = await readHead(rest);
+    const { head, failure } = await readHead(rest);
     this.#strangers.delete(channel);
-    const connection = { channel, chunks: continued(head, rest) };
+    const connection = { channel, chunks: continued(head, rest, failure) };
     if (this.#closed) channel.destroy();
     else if (isMultifd(head)) this.#options.multifd(connection);
     else if (this.#hasMain) channel.destroy();
@@ -99,8 +99,13 @@ function turn(): Promise<void> {
   });
 }
 
-/** Fewer bytes when the channel ends or breaks; whoever reads on finds that out. */
-async function readHead(chunks: AsyncGenerator<Uint8Array, void, void>): Promise<Uint8Array> {
+interface Head {
+  /** Fewer bytes when the channel ends or breaks; whoever reads on finds that out. */
+  readonly head: Uint8Array;
+  readonly failure: MigrationError | undefined;
+}
+
+async function readHead(chunks: AsyncGenerator<Uint8Array, void, void>): Promise<Head> {
   let head = new Uint8Array(0);
   try {
     while (head.length < HEAD_BYTES) {
@@ -108,10 +113,10 @@ async function readHead(chunks: AsyncGenerator<Uint8Array, void, void>): Promise
       if (done === true) break;
       head = Buffer.concat([head, value]);
     }
-  } catch {
-    // The channel knows why.
+  } catch (error) {
+    return { head, failure: MigrationError.from(error) };
   }
-  return head;
+  return { head, failure: undefined };
 }
 
 function isMultifd(head: Uint8Array): boolean {
@@ -122,7 +127,10 @@ function isMultifd(head: Uint8Array): boolean {
 async function* continued(
   head: Uint8Array,
   rest: AsyncGenerator<Uint8Array, void, void>,
+  failure: MigrationError | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (head.length > 0) yield head;
+  // What has failed once only ends when it is read again.
+  if (failure !== undefined) throw failure;
   yield* rest;
 }
