@@ -80,25 +80,6 @@ describe("a guest that arrives", () => {
     expect(incoming.query()).toBe(result);
   });
 
-  test.each([
-    { sourcePaused: false, autostart: true, state: "running" },
-    { sourcePaused: false, autostart: undefined, state: "running" },
-    { sourcePaused: false, autostart: false, state: "paused" },
-    { sourcePaused: true, autostart: true, state: "paused" },
-    { sourcePaused: true, autostart: false, state: "paused" },
-  ])("is $state when autostart is $autostart and it was paused: $sourcePaused", async (given) => {
-    const { machine } = await stoppedSource({}, given.sourcePaused);
-    const options = given.autostart === undefined ? {} : { autostart: given.autostart };
-    const { guest, incoming, connect } = await listening(options);
-    expect(guest.run.state).toBe("inmigrate");
-    await (await connect()).send((await TestStream.of(machine)).bytes);
-    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: given.state });
-    expect(guest.run.state).toBe(given.state);
-    expect(guest.machine.running).toBe(given.state === "running");
-    await guest.run.cont();
-    expect(guest.machine.running).toBe(true);
-  });
-
   test("arrives in prelaunch when it was never started", async () => {
     const fresh = await stoppedSource();
     await fresh.run.restore();
