@@ -22,6 +22,7 @@ const MACS = {
   hubDatagrams: "52:54:00:00:00:02",
   plainStream: "52:54:00:00:00:03",
   plainDatagrams: "52:54:00:00:00:04",
+  hubUnixDatagrams: "52:54:00:00:00:05",
 } as const;
 
 /** Frames of one interface. */
@@ -61,6 +62,7 @@ describe.skipIf(noQemu)("a guest that has arrived is announced", () => {
         hubDatagrams: hub.datagrams,
         plainStream: stream.netdev,
         plainDatagrams: datagrams.netdev,
+        hubUnixDatagrams: hub.unixDatagrams,
       };
       const nics = Object.entries(MACS).flatMap(([network, mac]) => [
         "--nic",
@@ -83,6 +85,7 @@ describe.skipIf(noQemu)("a guest that has arrived is announced", () => {
         of(MACS.plainStream, stream.seen),
         of(MACS.plainDatagrams, datagrams.seen),
         of(MACS.hubStream, behindHub.seen),
+        of(MACS.hubUnixDatagrams, await hub.seen("stream")),
       ];
       expect((await everywhere()).flat()).toEqual([]);
       expect(await migrate(source, uri)).toMatchObject({ status: "completed" });
@@ -101,11 +104,12 @@ describe.skipIf(noQemu)("a guest that has arrived is announced", () => {
         wait.between(begin, end),
       );
       expectRounds(rounds.map(wallTime), sending!);
-      const [onStream, onDatagrams, toStream, toDatagrams, relayed] = (await everywhere()).map((seen) =>
-        seen.map(({ at }) => at),
-      );
+      const [onStream, onDatagrams, toStream, toDatagrams, relayed, onUnixDatagrams] = (
+        await everywhere()
+      ).map((seen) => seen.map(({ at }) => at));
       expectRounds(onStream!, sending! + relaying!);
       expectRounds(onDatagrams!, sending! + relaying!);
+      expectRounds(onUnixDatagrams!, sending! + relaying!);
       expectRounds(toStream!, sending! + receiving!);
       expectRounds(toDatagrams!, sending! + receiving!);
       expectRounds(relayed!, sending! + relaying! + receiving!);

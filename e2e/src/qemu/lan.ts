@@ -24,6 +24,8 @@ export class QemuHub {
   readonly stream: string;
   /** `dgram:HOST:PORT` */
   readonly datagrams: string;
+  /** `dgram:unix:PATH`. What comes there is in the capture of the stream, too. */
+  readonly unixDatagrams: string;
   readonly #child: ChildProcess;
   readonly #stderr: Output;
   readonly #ended: Promise<unknown>;
@@ -33,6 +35,8 @@ export class QemuHub {
     const socket = join(directory, "lan");
     this.stream = `stream:unix:${socket}`;
     this.datagrams = `dgram:127.0.0.1:${port}`;
+    const unixSocket = join(directory, "lan-datagrams");
+    this.unixDatagrams = `dgram:unix:${unixSocket}`;
     this.#captures = { stream: join(directory, "stream.pcap"), datagrams: join(directory, "datagrams.pcap") };
     const inet = (side: string, at: number): string =>
       `${side}.type=inet,${side}.host=127.0.0.1,${side}.port=${at}`;
@@ -40,6 +44,11 @@ export class QemuHub {
       ["-no-user-config", "-nodefaults", "-display", "none", "-machine", "none", "-accel", "tcg"],
       ["-netdev", `stream,id=s,server=on,addr.type=unix,addr.path=${socket}`],
       ["-netdev", `dgram,id=d,${inet("local", port)},${inet("remote", peerPort)}`],
+      [
+        "-netdev",
+        `dgram,id=u,local.type=unix,local.path=${unixSocket},remote.type=unix,remote.path=${unixSocket}.peer`,
+      ],
+      ["-netdev", "hubport,id=hu,hubid=0,netdev=u"],
       ["-netdev", "hubport,id=hs,hubid=0,netdev=s", "-netdev", "hubport,id=hd,hubid=0,netdev=d"],
       ["-object", `filter-dump,id=fs,netdev=s,file=${this.#captures.stream}`],
       ["-object", `filter-dump,id=fd,netdev=d,file=${this.#captures.datagrams}`],

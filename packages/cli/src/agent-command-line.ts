@@ -164,7 +164,7 @@ function guestOptions(command: Command): Command {
     )
     .option(
       "--nic <mac=MAC,netdev=NETDEV>",
-      "announce the guest there, on stream:tcp:HOST:PORT, stream:unix:PATH or dgram:HOST:PORT; may be repeated",
+      "announce the guest there, for example on stream:unix:PATH or dgram:HOST:PORT; may be repeated",
       value.each(value.nic),
     )
     .option("-S, --paused", "do not start the guest before `peregrine cont`");

@@ -26,7 +26,7 @@ export interface NicOptions {
   readonly id: string | undefined;
   /** `52:54:00:12:34:56` */
   readonly mac: string;
-  /** `stream:tcp:HOST:PORT`, `stream:unix:PATH` or `dgram:HOST:PORT`. */
+  /** `stream:tcp:HOST:PORT`, `stream:unix:PATH`, `dgram:HOST:PORT` or `dgram:unix:PATH`. */
   readonly netdev: string;
 }
 

@@ -56,3 +56,23 @@ export function sendDescriptors(socket: number, bytes: Uint8Array, descriptors: 
   message.set(bytes, chunkAt);
   if (sendmsg(socket, message, 0) !== bytes.length) throw new Error("sendmsg failed");
 }
+
+const bind = libc.func("int bind(int socket, void *address, uint length)") as (
+  socket: number,
+  address: Buffer,
+  length: number,
+) => number;
+const openSocket = libc.func("int socket(int domain, int type, int protocol)") as (
+  domain: number,
+  type: number,
+  protocol: number,
+) => number;
+
+/** A socket that takes the datagrams sent to `path`, as a descriptor. */
+export function boundDatagramSocket(path: string): number {
+  const socket = openSocket(AF_UNIX, SOCK_DGRAM | O_CLOEXEC, 0);
+  const address = Buffer.from(`\0\0${path}\0`);
+  address.writeUInt16LE(AF_UNIX);
+  if (bind(socket, address, address.length) !== 0) throw new Error("bind failed");
+  return socket;
+}

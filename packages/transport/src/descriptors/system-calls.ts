@@ -21,6 +21,10 @@ export interface SystemCalls {
   waitForWatched(set: number): number[];
   /** A descriptor that can be read from as soon as eight bytes were written to it. */
   createEvent(): number;
+  /** A socket for datagrams to unix sockets, without a name of its own. */
+  openDatagramSocket(): number;
+  /** Without waiting: there has to be room at the receiver. Errors: what the system says, with its `code`. */
+  sendDatagram(socket: number, path: string, bytes: Uint8Array): void;
 }
 
 export interface Received {
@@ -49,6 +53,8 @@ const CHUNK_AT = CONTROL_AT + CONTROL_BYTES;
 
 /** `struct cmsghdr`. */
 const CONTROL = { header: 16, level: 8, type: 12 } as const;
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
 const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const MSG_DONTWAIT = 0x40;
@@ -79,6 +85,10 @@ function systemCalls(koffi: typeof Koffi): SystemCalls {
   const epollCtl = libc.func("int epoll_ctl(int set, int operation, int descriptor, void *event)");
   const epollWait = libc.func("int epoll_wait(int set, void *events, int most, int timeout)");
   const eventfd = libc.func("int eventfd(uint initial, int flags)");
+  const openSocket = libc.func("int socket(int domain, int type, int protocol)");
+  const sendTo = libc.func(
+    "long sendto(int socket, void *bytes, size_t length, int flags, void *address, uint addressLength)",
+  );
 
   const failed = (call: string): Error => {
     const errno = koffi.errno();
@@ -130,7 +140,19 @@ function systemCalls(koffi: typeof Koffi): SystemCalls {
       return Array.from({ length: count }, (_, index) => events.readUInt32LE(index * EVENT.bytes + EVENT.id));
     },
     createEvent: () => checked("eventfd", eventfd(0, CLOSE_ON_EXEC) as number),
+    openDatagramSocket: () => checked("socket", openSocket(AF_UNIX, SOCK_DGRAM + CLOSE_ON_EXEC, 0) as number),
+    sendDatagram(socket, path, bytes) {
+      const to = unixAddress(path);
+      checked("sendto", sendTo(socket, bytes, bytes.length, MSG_DONTWAIT, to, to.length) as number);
+    },
   };
+}
+
+/** `struct sockaddr_un`. */
+function unixAddress(path: string): Buffer {
+  const address = Buffer.from(`\0\0${path}\0`);
+  address.writeUInt16LE(AF_UNIX);
+  return address;
 }
 
 /** @param control the control messages as recvmsg has left them. */

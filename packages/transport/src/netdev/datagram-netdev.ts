@@ -6,8 +6,8 @@ import { systemError } from "../errno.ts";
 import type { Netdev } from "./netdev.ts";
 
 /**
- * As QEMU's `-netdev dgram`, and `-netdev socket` with a multicast group: each frame is a datagram. What is sent to
- * its own port is read and dropped, since the guest takes no frames.
+ * As QEMU's `-netdev dgram` with addresses of type `inet`: each frame is a datagram. What is sent to its own port is
+ * read and dropped, since the guest takes no frames.
  */
 export class DatagramNetdev implements Netdev {
   readonly #address: TcpAddress;

@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import dgram from "node:dgram";
-import { mkdtempSync, rmSync } from "node:fs";
+import { closeSync, mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { boundDatagramSocket } from "../../test/descriptors.ts";
+import { loadSystemCalls } from "../descriptors/system-calls.ts";
 import { openNetdev, parseNetdev } from "./netdev.ts";
 import type { Netdev } from "./netdev.ts";
 
@@ -157,6 +159,30 @@ describe("datagrams", () => {
     }
   });
 
+  test("over unix sockets that nobody listens on are refused", async () => {
+    const path = join(folder, "nobody");
+    await expect(opened(`dgram:unix:${path}`).send(FRAME)).rejects.toMatchObject({
+      code: "CHANNEL_FAILED",
+      message: `Sending to '${path}' failed: No such file or directory`,
+    });
+  });
+
+  test("over unix sockets carry a frame each", async () => {
+    const path = join(folder, "datagrams");
+    const lan = boundDatagramSocket(path);
+    ends.push(() => closeSync(lan));
+    const calls = await loadSystemCalls();
+    const netdev = opened(`dgram:unix:${path}`);
+    for (const frame of [FRAME, FRAME.subarray(0, 14)]) {
+      await netdev.send(frame);
+      expect(new Uint8Array(calls!.receive(lan)!.bytes)).toEqual(frame);
+    }
+    // As when the guest has left and comes again.
+    netdev.close();
+    await netdev.send(FRAME);
+    expect(calls!.receive(lan)!.bytes).toHaveLength(60);
+  });
+
   test("to a host that there is not are refused", async () => {
     await expect(opened("dgram:999.999.999.999:1").send(FRAME)).rejects.toMatchObject({
       code: "CHANNEL_FAILED",
@@ -176,6 +202,7 @@ describe("the address of a netdev", () => {
   test.each([
     ["stream:tcp:nowhere", "error parsing address 'nowhere'"],
     ["stream:unix:", "invalid Unix socket address"],
+    ["dgram:unix:", "invalid Unix socket address"],
     ["dgram:127.0.0.1:65536", "error parsing address '127.0.0.1:65536'"],
   ])("%s is refused for its address", (text, message) => {
     expect(() => parseNetdev(text)).toThrow(message);

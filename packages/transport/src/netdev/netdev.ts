@@ -3,6 +3,7 @@ import { parseTcpAddress, parseUnixAddress } from "../address.ts";
 import type { TcpAddress, UnixAddress } from "../address.ts";
 import { DatagramNetdev } from "./datagram-netdev.ts";
 import { StreamNetdev } from "./stream-netdev.ts";
+import { UnixDatagramNetdev } from "./unix-datagram-netdev.ts";
 
 /** How a network interface is joined to a network: one end of a socket, at whose other end there is a switch or a peer. */
 export interface Netdev {
@@ -15,23 +16,26 @@ export interface Netdev {
   close(): void;
 }
 
-/** `stream`: a connection is made to the address. `dgram`: each frame is a datagram to it. */
-export type NetdevAddress =
-  | { readonly kind: "stream"; readonly address: TcpAddress | UnixAddress }
-  | { readonly kind: "dgram"; readonly address: TcpAddress };
+export interface NetdevAddress {
+  /** `stream`: a connection is made to the address. `dgram`: each frame is a datagram to it. */
+  readonly kind: "stream" | "dgram";
+  readonly address: TcpAddress | UnixAddress;
+}
 
-/** `stream:tcp:HOST:PORT`, `stream:unix:PATH` or `dgram:HOST:PORT`. Errors: BAD_ADDRESS. */
+const FORMS = "stream:tcp:HOST:PORT, stream:unix:PATH, dgram:HOST:PORT or dgram:unix:PATH";
+
+/** `stream:tcp:HOST:PORT`, `stream:unix:PATH`, `dgram:HOST:PORT` or `dgram:unix:PATH`. Errors: BAD_ADDRESS. */
 export function parseNetdev(text: string): NetdevAddress {
-  const [, scheme, rest] = /^(stream:tcp|stream:unix|dgram):(.*)$/su.exec(text) ?? [];
+  const [, scheme, rest] = /^(stream:tcp|stream:unix|dgram:unix|dgram):(.*)$/su.exec(text) ?? [];
   if (scheme === undefined || rest === undefined) {
-    const message = `'${text}' is no netdev: it has to be stream:tcp:HOST:PORT, stream:unix:PATH or dgram:HOST:PORT`;
-    throw new MigrationError("BAD_ADDRESS", message);
+    throw new MigrationError("BAD_ADDRESS", `'${text}' is no netdev: it has to be ${FORMS}`);
   }
-  if (scheme === "stream:unix") return { kind: "stream", address: parseUnixAddress(rest) };
-  return { kind: scheme === "dgram" ? "dgram" : "stream", address: parseTcpAddress(rest) };
+  const kind = scheme.startsWith("dgram") ? "dgram" : "stream";
+  return { kind, address: scheme.endsWith(":unix") ? parseUnixAddress(rest) : parseTcpAddress(rest) };
 }
 
 /** Makes no connection yet. */
 export function openNetdev({ kind, address }: NetdevAddress): Netdev {
-  return kind === "dgram" ? new DatagramNetdev(address) : new StreamNetdev(address);
+  if (kind === "stream") return new StreamNetdev(address);
+  return address.kind === "unix" ? new UnixDatagramNetdev(address) : new DatagramNetdev(address);
 }
