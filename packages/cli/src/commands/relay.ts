@@ -27,7 +27,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });
-    const agent = new Agent({ name: claim.name, machine, run, incoming, keep });
+    const agent = new Agent({ name: claim.name, machine, run, incoming, channels, keep });
     const { capabilities, parameters } = settingsOf(options.send);
     agent.outgoing.setCapabilities(capabilities);
     agent.outgoing.setParameters(parameters);
