@@ -32,10 +32,11 @@ describe("a guest", () => {
     await using directories = await GuestDirectories.create(lua);
     await using hostA = await Host.create();
     await using hostB = await Host.create();
+    // They wait before it starts: it does not live much longer than it takes to start three processes.
+    const journey = await Promise.all([hostB, hostA, hostB].map((host) => host.receive("unix")));
     const first = await hostA.run(pathOf(lua.file), directories.options, lua.args);
     const stays = [first];
-    for (const host of [hostB, hostA, hostB]) {
-      const next = await host.receive("unix");
+    for (const next of journey) {
       await stays.at(-1)!.until("stdout", /\n.*\n/);
       expect(await migrate(stays.at(-1)!, next.uri)).toMatchObject({ status: "completed" });
       stays.push(next.agent);
