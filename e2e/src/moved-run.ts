@@ -1,5 +1,6 @@
+import { MigrationError } from "@peregrine/protocol";
 import { type Guest, pathOf } from "../../examples/guests/guests.ts";
-import { Host, migrate, type PeregrineProcess } from "./agent-process.ts";
+import { Host, migrate, type MigrateResult, type PeregrineProcess } from "./agent-process.ts";
 import type { Random } from "./random.ts";
 import { GuestDirectories, type RunOutcome } from "./undisturbed.ts";
 
@@ -67,9 +68,6 @@ export async function runMoved(
   };
 }
 
-/** Longest that an agent whose monitor is gone may still be there. */
-const AGENT_END_MS = 5000;
-
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @returns false when the guest ended by itself before it could be moved. */
@@ -78,15 +76,24 @@ async function moved(
   { uri, agent }: { readonly uri: string; readonly agent: PeregrineProcess },
   downtime: number | undefined,
 ): Promise<boolean> {
+  let result: MigrateResult;
   try {
-    const result = await migrate(current, uri, { downtime });
-    if (result.status === "completed") return true;
-    if (/guest (program )?(has )?ended/i.test(result["error-desc"] ?? "")) return false;
-    throw new Error(`the migration ${result.status}: ${result["error-desc"]}\n${agent.stderr.text}`);
+    result = await migrate(current, uri, { downtime });
   } catch (error) {
     // The agent ends with its guest, and its monitor with it; anything else is a fault.
-    await Promise.race([current.ended, delay(AGENT_END_MS)]);
-    if (current.child.exitCode !== null) return false;
-    throw error;
+    if (!isGone(error)) throw error;
+    await current.ended;
+    return false;
   }
+  if (result.status === "completed") return true;
+  const reason = result["error-desc"] ?? "";
+  if (GUEST_ENDED.test(reason)) return false;
+  throw new Error(`the migration ${result.status}: ${reason}\n${agent.stderr.text}`);
+}
+
+const GUEST_ENDED = /guest (program )?(has )?ended/i;
+
+function isGone(error: unknown): boolean {
+  const { code, message } = MigrationError.from(error);
+  return code === "CHANNEL_FAILED" || code === "CONNECT_FAILED" || GUEST_ENDED.test(message);
 }
