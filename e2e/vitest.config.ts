@@ -22,8 +22,8 @@ export default defineConfig(
     projects: [
       {
         extends: true,
-        // The processes of a test wait for one another now and then: some more tests than there are processors.
-        test: { name: "side by side", include: ["src/**/*.test.ts"], exclude: ALONE, maxWorkers: 3 },
+        // The processes of a test wait for one another now and then, so two tests go well on two processors.
+        test: { name: "side by side", include: ["src/**/*.test.ts"], exclude: ALONE, maxWorkers: 2 },
       },
       {
         extends: true,
