@@ -32,13 +32,17 @@ async function makeImage(path: string, length = LENGTH): Promise<void> {
   await file.truncate(length);
 }
 
-/** A program that uses a drive as its database, and is at work. */
+/**
+ * A program that uses a drive as its database, and was at work. It is stopped, so that it does not come to its end
+ * before the test has come to the point.
+ */
 async function startGuest(host: Host, drive: string, operations = OPERATIONS): Promise<PeregrineProcess> {
-  const [pause, every] = operations === FEW ? ["60000", "1"] : ["200", "10"];
+  const [pause, every] = operations === FEW ? ["150000", "1"] : ["500", "10"];
   const args = ["/drives/db", "--operations", String(operations), "--pause", pause];
   const options = ["--keep", "--drive", drive];
   const guest = await host.run(pathOf("drive.wasm"), options, [...args, "--sync", "500", "--every", every]);
   await guest.until("stdout", /operation/);
+  await guest.execute("stop");
   return guest;
 }
 
@@ -46,13 +50,17 @@ function driveOf(file: string, backing?: string): string {
   return `id=db,file=${file}${backing === undefined ? "" : `,backing=${backing}`}`;
 }
 
+/** Moves a program while it writes. */
 async function move(
   guest: PeregrineProcess,
   uri: string,
   flags: { readonly blk?: boolean; readonly inc?: boolean },
 ): Promise<MigrateResult> {
-  await guest.execute("migrate_set_speed", { value: 0 });
+  // It goes on when the migration is under way, and that does not end before.
+  await guest.execute("migrate_set_speed", { value: 1000 });
   await guest.execute("migrate", { uri, ...flags });
+  await guest.execute("cont");
+  await guest.execute("migrate_set_speed", { value: 0 });
   return migrationEnd(guest);
 }
 
@@ -204,6 +212,7 @@ describe("a database stays with its program, and nothing of it at the destinatio
     expect(agent.stderr.text).toMatch(/peregrine: DRIVE_LOCKED: /);
     await expectIntact(guest);
     await expectReference(here);
+    await other.execute("cont");
     await expectIntact(other);
     await expectReference(there);
     await expectOnly("here.img", "there.img");
@@ -216,8 +225,6 @@ describe("a database stays with its program, and nothing of it at the destinatio
     const first = await host.receive("unix", ["--drive", driveOf(there)]);
     const second = await host.receive("unix", ["--drive", driveOf(there)]);
     const guest = await startGuest(host, driveOf(here));
-    // So it does not come to its end while this goes on.
-    await guest.execute("stop");
     await guest.execute("migrate_set_speed", { value: MiB });
     await guest.execute("migrate", { uri: first.uri, blk: true });
     await first.agent.until("stderr", /10 % of the drives have come/);
@@ -230,8 +237,8 @@ describe("a database stays with its program, and nothing of it at the destinatio
     expect((await first.agent.ended).status).toBe(1);
     expect(await readFile(there)).toEqual(Buffer.alloc(LENGTH));
     await expectOnly("here.img", "there.img");
-    await guest.execute("cont");
     await expectInUse(host, guest, here);
+    await guest.execute("stop");
 
     expect(await move(guest, second.uri, { blk: true })).toMatchObject({ status: "completed" });
     await expectIntact(second.agent);
@@ -245,6 +252,7 @@ describe("a database stays with its program, and nothing of it at the destinatio
     const { agent, uri } = await host.receive("unix", ["--drive", driveOf(there)]);
     const guest = await startGuest(host, driveOf(here));
     await guest.execute("migrate_set_speed", { value: 4 * MiB });
+    await guest.execute("cont");
     await guest.execute("migrate", { uri, blk: true });
     await agent.until("stderr", /10 % of the drives have come/);
     agent.child.kill("SIGKILL");
