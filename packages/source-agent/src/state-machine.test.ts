@@ -9,7 +9,7 @@ import { MigrationWorld } from "./testing/migration-world.ts";
 import type { Destination, GuestModel } from "./testing/migration-world.ts";
 
 const MiB = 1 << 20;
-const SECONDS = Number(process.env["MODEL_SECONDS"] ?? 4);
+const SECONDS = Number(process.env["MODEL_SECONDS"] ?? 2);
 const SEED = Number(process.env["MODEL_SEED"] ?? 1);
 
 type Command = fc.AsyncCommand<GuestModel, MigrationWorld>;
