@@ -82,7 +82,12 @@ test("clients of both monitors get the events", async () => {
     "STOP",
     "MIGRATION completed",
   ]);
-  expect(events.to).toEqual(["RESUME", "SHUTDOWN true guest-shutdown"]);
+  // How many rounds there are before the guest ends depends on the time.
+  expect(events.to[0]).toMatch(/^ANNOUNCE b 1/u);
+  expect(events.to.filter((event) => !event.startsWith("ANNOUNCE"))).toEqual([
+    "RESUME",
+    "SHUTDOWN true guest-shutdown",
+  ]);
 });
 
 test("-S leaves the guest paused at the destination, --keep the agent at the source", async () => {
