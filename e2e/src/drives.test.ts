@@ -37,7 +37,7 @@ async function makeImage(path: string, length = LENGTH): Promise<void> {
  * before the test has come to the point.
  */
 async function startGuest(host: Host, drive: string, operations = OPERATIONS): Promise<PeregrineProcess> {
-  const [pause, every] = operations === FEW ? ["150000", "1"] : ["500", "10"];
+  const [pause, every] = operations === FEW ? ["100000", "1"] : ["300", "10"];
   const args = ["/drives/db", "--operations", String(operations), "--pause", pause];
   const options = ["--keep", "--drive", drive];
   const guest = await host.run(pathOf("drive.wasm"), options, [...args, "--sync", "500", "--every", every]);

@@ -91,7 +91,8 @@ async function moved(
   throw new Error(`the migration ${result.status}: ${reason}\n${agent.stderr.text}`);
 }
 
-const GUEST_ENDED = /guest (program )?(has )?ended/i;
+/** What an agent says whose guest has ended, and while it ends itself because of that. */
+const GUEST_ENDED = /guest (program )?(has )?ended|this agent is about to end/i;
 
 function isGone(error: unknown): boolean {
   const { code, message } = MigrationError.from(error);
