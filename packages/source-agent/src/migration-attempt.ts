@@ -146,8 +146,11 @@ export class MigrationAttempt {
     await this.#asked;
     const notes = await this.#cleanUp();
     await this.#threadGone();
-    if (outcome.kind === "handed-over") return { kind: "completed" };
-    if (this.#cancelled) return { kind: "cancelled" };
+    if (outcome.kind === "handed-over" || this.#cancelled) {
+      // These have no error that could say it.
+      for (const note of notes) process.emitWarning(note);
+      return { kind: outcome.kind === "handed-over" ? "completed" : "cancelled" };
+    }
     const error = this.#givenUp ?? MigrationError.deserialize(outcome.error);
     return { kind: "failed", error: withNotes(error, notes) };
   }
