@@ -3,7 +3,14 @@ import { describe, expect, test } from "vitest";
 import { Fenced, KERNELS } from "../../test/kernels.ts";
 import { decodePayload, RamRecorder } from "../../test/ram-payload.ts";
 import { refusal, written } from "../../test/support.ts";
-import { encodeRamBlockList, hasWasmKernels, openPageKernel, RamPageEncoder, runBytes } from "../index.ts";
+import {
+  encodeRamBlockList,
+  hasWasmKernels,
+  openPageKernel,
+  RamPageEncoder,
+  runBytes,
+  runOffset,
+} from "../index.ts";
 import type { PageKernel } from "../index.ts";
 
 const PAGE = 4096;
@@ -72,6 +79,31 @@ describe.each(KERNELS)("%s", (_name, open) => {
       ),
       { numRuns: 200 },
     ); // prettier-ignore
+  });
+
+  test("the record encoder names a block in front of its first run, and whatever record came before", () => {
+    const kernel = open(ROOM);
+    const pages = kernel.take(2 * PAGE);
+    const out = kernel.take(runBytes(9));
+    kernel.bytes[pages + PAGE] = 1;
+    const one = kernel.bytes.subarray(pages + PAGE, pages + 2 * PAGE);
+    const byRun = new RamPageEncoder();
+    let end = byRun.putRun(kernel, pages, 0, "a", 0, out);
+    end = byRun.putRun(kernel, pages, 2, "a", PAGE, end);
+    end = byRun.putRun(kernel, pages, 1, "a", 2 ** 33, end);
+    end = byRun.putRun(kernel, pages + PAGE, 1, "b", 0, end);
+    end = byRun.putPage(kernel.bytes, end, "a", 0, one);
+    end = byRun.putRun(kernel, pages, 1, "a", PAGE, end);
+    const expected = written((w) => {
+      const encoder = new RamPageEncoder();
+      encoder.zeroPage(w, "a", PAGE);
+      encoder.page(w, "a", 2 * PAGE, one);
+      encoder.zeroPage(w, "a", 2 ** 33);
+      encoder.page(w, "b", 0, one);
+      encoder.page(w, "a", 0, one);
+      encoder.zeroPage(w, "a", PAGE);
+    });
+    expect(Buffer.compare(kernel.bytes.subarray(out, end), expected)).toBe(0);
   });
 
   test("the longest run with the longest name fits the room that is said to do", () => {
@@ -306,4 +338,33 @@ test("both kernels make the same of the same bytes, whatever they are", () => {
       },
     ),
   );
+});
+
+test("a run can begin with what continues a block, and its offset is told", () => {
+  const offsets = [0, PAGE, 2 ** 31, 2 ** 32 - PAGE, 2 ** 44 + PAGE, 2 ** 53 - PAGE];
+  const words = (write: (encoder: RamPageEncoder, at: number) => number): number[] =>
+    offsets.map((at) => write(new RamPageEncoder(), at));
+  const bytes = new Uint8Array(2 * (WORD + PAGE) + 16);
+  const one = new Uint8Array(PAGE);
+  expect(
+    words((encoder, at) => {
+      const start = encoder.putZeroPage(bytes, 0, "a", 0);
+      encoder.putPage(bytes, start, "a", at, one);
+      return runOffset(bytes, start);
+    }),
+  ).toEqual(offsets);
+  expect(
+    words((encoder, at) => {
+      const start = encoder.putZeroPage(bytes, 0, "a", 0);
+      encoder.putZeroPage(bytes, start, "a", at);
+      return runOffset(bytes, start);
+    }),
+  ).toEqual(offsets);
+  expect(words((encoder, at) => (encoder.putPage(bytes, 0, "a", at, one), runOffset(bytes, 0)))).toEqual(
+    offsets.map(() => -1),
+  );
+  expect(words((encoder) => (encoder.putEndOfSection(bytes, 0), runOffset(bytes, 0)))[0]).toBe(-1);
+  bytes.fill(0xff, 0, 6);
+  bytes.set([0x00, 0x28], 6);
+  expect(runOffset(bytes, 0)).toBe(-1);
 });

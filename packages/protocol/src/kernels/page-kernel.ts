@@ -1,3 +1,5 @@
+import { RAM_FLAG } from "../wire.ts";
+
 /**
  * What is done to every page on its way: the test for zeros, records, deltas. It is done in one memory, the *work memory*: pages
  * are read into it, and records are written in it to where the channel takes them from. All places here are
@@ -79,5 +81,20 @@ export interface KeptPages {
   encodeDelta(n: number, page: number, out: number, room: number, replace: boolean): number;
 }
 
+const CONTINUED_PAGE = RAM_FLAG.page | RAM_FLAG.continue;
+const CONTINUED_ZERO = RAM_FLAG.zero | RAM_FLAG.continue;
+
 /** Pages that {@link PageKernel.encodeRun} takes at most. */
 export const MAX_KERNEL_RUN = 64;
+
+/**
+ * The offset of the page of the record at `at`, if a run can begin with it: it continues a block, with a page or a page of
+ * zeros. -1 when not; needs the 8 bytes of the word.
+ */
+export function runOffset(bytes: Uint8Array, at: number): number {
+  const flags = ((bytes[at + 6]! & 0x0f) << 8) | bytes[at + 7]!;
+  if (flags !== CONTINUED_PAGE && flags !== CONTINUED_ZERO) return -1;
+  const high = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+  const low = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | ((bytes[at + 6]! & 0xf0) << 8)) >>> 0;
+  return high < 2 ** 21 ? high * 2 ** 32 + low : -1;
+}
