@@ -1,4 +1,5 @@
 import type { Scenario } from "./scenario.ts";
+import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
 
 /** In the order in which they are run. */
-export const scenarios: readonly Scenario[] = [];
+export const scenarios: readonly Scenario[] = [randomTcp, randomUnix, zeroTcp];

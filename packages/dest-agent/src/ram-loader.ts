@@ -1,6 +1,7 @@
 import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { ListedRamBlock, RamSink } from "@peregrine/protocol";
 import type { GuestBlocks } from "./guest-blocks.ts";
+import { MemoryAhead } from "./memory-ahead.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 
 interface PlacedBlock {
@@ -16,6 +17,8 @@ export class RamLoader implements RamSink {
   readonly #statistics: IncomingStatistics;
   readonly #flush: () => void;
   readonly #placed: PlacedBlock[] = [];
+  /** By index in guest memory; undefined for memory that this process does not have as bytes. */
+  readonly #ahead: (MemoryAhead | undefined)[] = [];
   readonly #present = new Uint8Array(WIRE_PAGE_SIZE);
   #listed = false;
 
@@ -58,12 +61,26 @@ export class RamLoader implements RamSink {
 
   zeroPage(block: number, offset: number, fill: number): void {
     this.#guest.ram.fillPage(this.#indexOf(block), offset, fill);
-    this.#statistics.addZeroPage();
+    this.#statistics.addZeroPages(1);
   }
 
   page(block: number, offset: number, bytes: Uint8Array): void {
     this.#guest.ram.writePages(this.#indexOf(block), offset, bytes);
-    this.#statistics.addPage();
+    this.#statistics.addPages(1);
+  }
+
+  pageRun(block: number, offset: number, bytes: Uint8Array): void {
+    const index = this.#indexOf(block);
+    this.#guest.ram.writePages(index, offset, bytes);
+    this.#ahead[index]?.arrived(offset, bytes.length);
+    this.#statistics.addPages(bytes.length / WIRE_PAGE_SIZE);
+  }
+
+  zeroRun(block: number, offset: number, count: number): void {
+    const { ram } = this.#guest;
+    const index = this.#indexOf(block);
+    for (let n = 0; n < count; n++) ram.fillPage(index, offset + n * WIRE_PAGE_SIZE, 0);
+    this.#statistics.addZeroPages(count);
   }
 
   presentPage(block: number, offset: number): Uint8Array {
@@ -86,7 +103,10 @@ export class RamLoader implements RamSink {
 
   #place(entry: ListedRamBlock): void {
     const { name, length } = entry;
-    this.#placed.push({ name, length, index: this.#guest.place(entry) });
+    const index = this.#guest.place(entry);
+    this.#placed.push({ name, length, index });
+    const memory = this.#guest.ram.memory?.(index);
+    if (memory !== undefined) this.#ahead[index] = new MemoryAhead(memory);
   }
 
   #indexOf(block: number): number {
