@@ -19,7 +19,6 @@ export class RamLoader implements RamSink {
   readonly #placed: PlacedBlock[] = [];
   /** By index in guest memory; undefined for memory that this process does not have as bytes. */
   readonly #ahead: (MemoryAhead | undefined)[] = [];
-  readonly #present = new Uint8Array(WIRE_PAGE_SIZE);
   #listed = false;
 
   /** @param flush told of a multifd flush record; the decoding stops there. */
@@ -83,12 +82,12 @@ export class RamLoader implements RamSink {
     this.#statistics.addZeroPages(count);
   }
 
-  presentPage(block: number, offset: number): Uint8Array {
+  presentPage(block: number, offset: number, into: Uint8Array): Uint8Array {
     const { ram } = this.#guest;
     const index = this.#indexOf(block);
-    if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, this.#present, 0);
-    else this.#present.fill(0);
-    return this.#present;
+    if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, into, 0);
+    else into.fill(0);
+    return into;
   }
 
   multifdFlush(): boolean {

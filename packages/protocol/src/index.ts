@@ -134,4 +134,4 @@ export {
   encodeDelta,
   XBZRLE_ENCODING,
 } from "./xbzrle.ts";
-export { XbzrleCache } from "./xbzrle-cache.ts";
+export { NOT_KEPT, XbzrleCache } from "./xbzrle-cache.ts";

@@ -1,5 +1,6 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
+import { DeltaScratch } from "./kernels/delta-scratch.ts";
 import type { Limits } from "./limits.ts";
 import type { PayloadDecoder } from "./payload-decoder.ts";
 import { isZeroRecord, MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
@@ -17,7 +18,7 @@ import {
   unknownRamFlags,
 } from "./refusals.ts";
 import { MAX_COMPRESSED_PAGE_BYTES, RAM_FLAG, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
-import { applyDelta, checkDelta, XBZRLE_ENCODING } from "./xbzrle.ts";
+import { XBZRLE_ENCODING } from "./xbzrle.ts";
 
 const FLAG_MASK = WIRE_PAGE_SIZE - 1;
 
@@ -40,8 +41,9 @@ export interface RamSink extends RamBlockListSink {
    * The bytes of a page as they are now, valid until the sink is called again. A delta is applied to a
    * copy of them, and the result is given to {@link page}. Without this method a delta that is to be
    * applied is refused.
+   * @param into one page: a sink that has to copy the bytes anyway writes them there, and returns it.
    */
-  presentPage?(block: number, offset: number): Uint8Array;
+  presentPage?(block: number, offset: number, into: Uint8Array): Uint8Array;
   /**
    * A page that came encoded, before it is decoded. `data` is as on the wire, checked if it is a delta,
    * and valid during the call only.
@@ -106,8 +108,6 @@ export class RamDecoder implements PayloadDecoder {
   readonly #inflate: InflatePage | undefined;
   readonly #list: RamBlockListDecoder;
   readonly #kernel: PageKernel | undefined;
-  /** A page that a delta is applied to. */
-  readonly #scratch = new Uint8Array(WIRE_PAGE_SIZE);
   #next: Next = "word";
   /** Stream offset of the record being read. */
   #recordAt = 0;
@@ -291,12 +291,15 @@ export class RamDecoder implements PayloadDecoder {
 
   #delta(delta: Uint8Array): void {
     const sink = this.#sink;
-    checkDelta(delta, WIRE_PAGE_SIZE, this.#place());
+    const scratch = DeltaScratch.ofThread;
+    if (!scratch.take(delta)) throw badDelta("decode error", this.#place());
     if (sink.encodedPage?.(this.#block, this.#offset, "xbzrle", delta) === false) return;
     if (sink.presentPage === undefined) throw unknownRamFlags(RAM_FLAG.xbzrle, this.#place());
-    this.#scratch.set(sink.presentPage(this.#block, this.#offset));
-    applyDelta(delta, this.#scratch);
-    sink.page(this.#block, this.#offset, this.#scratch);
+    const { page } = scratch;
+    const present = sink.presentPage(this.#block, this.#offset, page);
+    if (present !== page) page.set(present);
+    scratch.apply(delta.length);
+    sink.page(this.#block, this.#offset, page);
   }
 
   #compressedHead(length: number): void {

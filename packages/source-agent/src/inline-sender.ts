@@ -2,18 +2,17 @@ import {
   ByteWriter,
   DELTA_OVERFLOW,
   DELTA_UNCHANGED,
-  DeltaPage,
   encodeRamBlockList,
+  openPageKernel,
   RamPageEncoder,
+  workMemoryBytes,
 } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
-import { DeltaEncoder } from "./delta-encoder.ts";
+import { DELTA_ENCODER_BYTES, DeltaEncoder } from "./delta-encoder.ts";
 import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
-
-const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
 
 /**
  * Sends pages in the main stream: copies a run out of the guest, tests the pages for zero and encodes them
@@ -24,12 +23,9 @@ export class InlineSender implements PageSender {
   readonly #stream: OutgoingStream;
   readonly #statistics: MigrationStatistics;
   readonly #encoder = new RamPageEncoder();
-  readonly #copy = Buffer.allocUnsafeSlow(RUN_PAGES * PAGE_SIZE);
-  /** The pages of the copy. */
-  readonly #pages = Array.from(
-    { length: RUN_PAGES },
-    (_, n) => new DeltaPage(this.#copy.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE)),
-  );
+  readonly #kernel = openPageKernel(workMemoryBytes([RUN_PAGES * PAGE_SIZE, DELTA_ENCODER_BYTES]));
+  /** Where in the work memory pages are copied to. */
+  readonly #copy = this.#kernel.take(RUN_PAGES * PAGE_SIZE);
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
   readonly #deltas: DeltaEncoder | undefined;
@@ -50,7 +46,9 @@ export class InlineSender implements PageSender {
       ramBytes += length;
       return ramBytes - length;
     });
-    if (capabilities.xbzrle) this.#deltas = new DeltaEncoder({ ramBytes, parameters, statistics, now });
+    const kernel = this.#kernel;
+    if (capabilities.xbzrle)
+      this.#deltas = new DeltaEncoder({ kernel, ramBytes, parameters, statistics, now });
   }
 
   get runPages(): number {
@@ -70,8 +68,10 @@ export class InlineSender implements PageSender {
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
     const name = this.#ram.blocks[block]!.name;
-    this.#ram.readPages(block, page, count, this.#copy, 0);
-    for (let n = 0; n < count; n++) this.#put(block, name, (page + n) * PAGE_SIZE, this.#pages[n]!);
+    this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
+    this.#kernel.zeroPages(this.#copy, count);
+    for (let n = 0; n < count; n++)
+      this.#put(block, name, (page + n) * PAGE_SIZE, this.#copy + n * PAGE_SIZE, this.#kernel.isZero(n));
     return this.#stream.full ? this.#stream.send() : undefined;
   }
 
@@ -79,11 +79,12 @@ export class InlineSender implements PageSender {
 
   close(): undefined {}
 
-  #put(block: number, name: string, offset: number, page: DeltaPage): void {
+  /** @param page where in the work memory it is. */
+  #put(block: number, name: string, offset: number, page: number, isZero: boolean): void {
     const deltas = this.#deltas;
     const { buffer, length } = this.#stream;
     const address = this.#addresses[block]! + offset;
-    if (ZERO_PAGE.equals(page.bytes)) {
+    if (isZero) {
       deltas?.zeroPage(address);
       this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
       this.#statistics.duplicate++;
@@ -92,7 +93,8 @@ export class InlineSender implements PageSender {
     const delta = deltas === undefined ? DELTA_OVERFLOW : deltas.encode(address, page);
     if (delta === DELTA_UNCHANGED) return;
     if (deltas === undefined || delta === DELTA_OVERFLOW) {
-      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page.bytes));
+      const bytes = this.#kernel.bytes.subarray(page, page + PAGE_SIZE);
+      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, bytes));
       this.#statistics.normal++;
       return;
     }
