@@ -1,5 +1,7 @@
 import type { Scenario } from "./scenario.ts";
 import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
+import { hotXbzrle } from "./scenarios/hot-xbzrle.ts";
+import { large } from "./scenarios/large.ts";
 
 /** In the order in which they are run. */
-export const scenarios: readonly Scenario[] = [randomTcp, randomUnix, zeroTcp];
+export const scenarios: readonly Scenario[] = [randomTcp, randomUnix, zeroTcp, large, hotXbzrle];
