@@ -4,20 +4,27 @@ import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { controlMemory } from "../test/fake-thread.ts";
+import { TypeScriptDirtyLog } from "./dirty-log.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
+import { openDirtyLog } from "./wasm-dirty-log.ts";
 import { WasmRam } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 const MOST_WASM_PAGES = 4;
 const MOST_PAGES = (MOST_WASM_PAGES * WASM_PAGE) / PAGE_SIZE;
 
-function newRam(initial = 1): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
+type OpenLog = typeof openDirtyLog;
+
+function newRam(
+  openLog: OpenLog,
+  initial = 1,
+): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
   const memory = new WebAssembly.Memory({ initial, maximum: MOST_WASM_PAGES, shared: true });
   const control = controlMemory();
   return {
     memory,
     control,
-    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }),
+    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog),
   };
 }
 
@@ -54,7 +61,17 @@ class Copy {
 
 const used = ({ buffer }: WebAssembly.Memory): Uint8Array => new Uint8Array(buffer);
 
-describe("the guest's memory as a RAM block", () => {
+const LOGS: readonly (readonly [name: string, open: OpenLog])[] = [
+  ["typescript", (memories) => new TypeScriptDirtyLog(memories)],
+  ["the kernel", openDirtyLog],
+];
+
+it("has the dirty log by the kernel where engines can run it, as this one can", () => {
+  const { memory, control } = newRam(openDirtyLog);
+  expect(openDirtyLog({ memory, control })).not.toBeInstanceOf(TypeScriptDirtyLog);
+});
+
+describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s", (_name, openLog) => {
   it("ends up at the destination as it is, whatever is stored, grown, harvested and sent in between", () => {
     const step = fc.oneof(
       fc.record({
@@ -70,7 +87,7 @@ describe("the guest's memory as a RAM block", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { memory, control, ram } = newRam();
+        const { memory, control, ram } = newRam(openLog);
         const copy = new Copy(ram);
         for (const action of steps) {
           if (action.kind === "grow") {
@@ -96,7 +113,7 @@ describe("the guest's memory as a RAM block", () => {
   });
 
   it("loses no mark of a thread that writes all the time", async () => {
-    const { memory, control, ram } = newRam();
+    const { memory, control, ram } = newRam(openLog);
     const go = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(new URL("../test/storing-thread.ts", import.meta.url), {
       workerData: { memory, control, go, most: MOST_WASM_PAGES },
@@ -122,20 +139,21 @@ describe("the guest's memory as a RAM block", () => {
   }, 20_000);
 
   it("finds a store into memory that the harvest which took its mark did not know of", () => {
-    const { memory, control } = newRam();
+    const { memory, control } = newRam(openLog);
     const before = memory.buffer;
     let isBehind = true;
     // Another thread's memory keeps its size until that thread is told of the growth.
-    const seen = { get buffer() { return isBehind ? before : memory.buffer; } }; // prettier-ignore
-    const ram = new WasmRam({
-      memory: seen as WebAssembly.Memory,
-      control,
-      maximumBytes: MOST_WASM_PAGES * WASM_PAGE,
+    const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, "buffer")!;
+    Object.defineProperty(memory, "buffer", {
+      get: () => (isBehind ? before : (get!.call(memory) as ArrayBufferLike)),
     });
+    const ram = new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog);
     const copy = new Copy(ram);
     copy.send();
     memory.grow(1);
+    isBehind = false;
     store(memory, control, WASM_PAGE - 4, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    isBehind = true;
     expect(copy.harvest()).toBe(1);
     copy.send();
     isBehind = false;
@@ -146,7 +164,7 @@ describe("the guest's memory as a RAM block", () => {
   });
 
   it("grows for pages that arrive, and not for empty ones", () => {
-    const { memory, ram } = newRam();
+    const { memory, ram } = newRam(openLog);
     ram.fillPage(0, 2 * WASM_PAGE, 0);
     expect(memory.buffer.byteLength).toBe(WASM_PAGE);
     ram.fillPage(0, 2 * WASM_PAGE, 9);
