@@ -143,9 +143,9 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
     const before = memory.buffer;
     let isBehind = true;
     // Another thread's memory keeps its size until that thread is told of the growth.
-    const { get } = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, "buffer")!;
+    const buffer = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, "buffer")!;
     Object.defineProperty(memory, "buffer", {
-      get: () => (isBehind ? before : (get!.call(memory) as ArrayBufferLike)),
+      get: () => (isBehind ? before : (buffer.get!.call(memory) as ArrayBufferLike)),
     });
     const ram = new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog);
     const copy = new Copy(ram);
