@@ -106,6 +106,7 @@ function deltaPairs(): readonly Pair[] {
   return [
     {
       name: "xbzrle-encode",
+      note: "the twin compares four bytes at a time; 8 KiB are read for each page",
       what: `deltas made, ${what}`,
       kernel: () => {
         for (let n = 0; n < RUN; n++)
@@ -134,10 +135,7 @@ function deltaPairs(): readonly Pair[] {
 
 /** @param every one of so many pages is marked. */
 function harvestPair(name: string, what: string, every: number): Pair {
-  const mib = 256;
-  const memory = new WebAssembly.Memory({ initial: 16 * mib, maximum: 16 * mib, shared: true });
-  const { initialPages: initial, maximumPages: maximum } = CONTROL;
-  const control = new WebAssembly.Memory({ initial, maximum, shared: true });
+  const { memory, control } = guestMemories(256);
   const bytes = new Uint8Array(memory.buffer);
   const pages = bytes.length / PAGE_SIZE;
   const marks = new Uint8Array(control.buffer, CONTROL.dirtyMap, pages);
@@ -159,6 +157,37 @@ function harvestPair(name: string, what: string, every: number): Pair {
     work: { unit: "pages/ms", pages },
     note: "with the marks made and the bits taken, which both have to do",
   };
+}
+
+/** Pages are copied between a guest's memory and one work memory, all of the former in turn. */
+function copyPairs(): readonly Pair[] {
+  const { memory, control } = guestMemories(64);
+  const bytes = new Uint8Array(memory.buffer).fill(1);
+  const kernel = new WasmPageKernel(workMemoryBytes([RUN_BYTES]));
+  const place = kernel.take(RUN_BYTES);
+  const pages = kernel.bytes.subarray(place, place + RUN_BYTES);
+  const runs = bytes.length / RUN_BYTES;
+  const work = { unit: "GB/s", bytes: RUN_BYTES } as const;
+  const logs = [openDirtyLog({ memory, control }), new TypeScriptDirtyLog({ memory, control })] as const;
+  const pair = (name: string, what: string, copy: (log: DirtyLog, page: number) => void): Pair => {
+    let run = 0;
+    const next = (log: DirtyLog): (() => void) => {
+      return () => copy(log, RUN * (run++ % runs));
+    };
+    return { name, what, kernel: next(logs[0]), twin: next(logs[1]), work };
+  };
+  return [
+    pair("guest-read", "64 pages copied out of a guest", (log, page) =>
+      log.read(bytes, page, RUN, kernel.bytes, place),
+    ),
+    pair("guest-write", "64 pages copied into a guest", (log, page) => log.write(bytes, page, pages)),
+  ];
+}
+
+function guestMemories(mib: number): { memory: WebAssembly.Memory; control: WebAssembly.Memory } {
+  const memory = new WebAssembly.Memory({ initial: 16 * mib, maximum: 16 * mib, shared: true });
+  const { initialPages: initial, maximumPages: maximum } = CONTROL;
+  return { memory, control: new WebAssembly.Memory({ initial, maximum, shared: true }) };
 }
 
 /** Milliseconds of a call of each. */
@@ -218,6 +247,7 @@ export const kernels: Scenario = {
       }),
       pagePair("decode-run", "64 records made pages, with the copy that they come by", decodeRun),
       ...deltaPairs(),
+      ...copyPairs(),
       harvestPair("harvest-sparse", "dirty log of 256 MiB harvested, one page of 997 marked", 997),
       harvestPair("harvest-dense", "dirty log of 256 MiB harvested, every page marked", 1),
     ])

@@ -15,6 +15,8 @@ export interface LoggedMemory {
  * page it begins in. When it crosses into the next page, the bytes it changed there are among the first 15, so a page
  * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*. What was never
  * read counts as zero.
+ *
+ * Whoever reads goes through the log, and so does who writes, for the sake of speed.
  */
 export interface DirtyLog {
   /**
@@ -26,6 +28,8 @@ export interface DirtyLog {
   harvest(bytes: Uint8Array, known: number, into: DirtyBitmap): number;
   /** Copies pages out of `bytes`, and keeps their shadows. */
   read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void;
+  /** Copies whole pages into `bytes`, of which they have to be a part. It sets no mark. */
+  write(bytes: Uint8Array, page: number, pages: Uint8Array): void;
 }
 
 /** The dirty log in plain TypeScript: for engines that cannot run the kernel, and what that is compared with. */
@@ -65,6 +69,10 @@ export class TypeScriptDirtyLog implements DirtyLog {
       const from = at + n * PAGE_SIZE;
       this.#shadow.set(target.subarray(from, from + SHADOW_BYTES), (page + n) * SHADOW_BYTES);
     }
+  }
+
+  write(bytes: Uint8Array, page: number, pages: Uint8Array): void {
+    bytes.set(pages, page * PAGE_SIZE);
   }
 
   #startChanged(bytes: Uint8Array, page: number): boolean {

@@ -1,7 +1,7 @@
-import { kernelModule } from "@peregrine/protocol";
+import { kernelModule, workMemoryOf } from "@peregrine/protocol";
 import { type DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import { type DirtyLog, type LoggedMemory, TypeScriptDirtyLog } from "./dirty-log.ts";
-import { HARVEST_MODULE } from "./harvest-module.ts";
+import { GUEST_COPY_MODULE, HARVEST_MODULE } from "./kernel-modules.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 
 const WASM_PAGE = 65536;
@@ -15,12 +15,28 @@ interface HarvestExports {
   remember(page: number, count: number): void;
 }
 
-/** Compiled once for each thread; null where the engine cannot run it. */
-let compiled: WebAssembly.Module | null | undefined;
+interface CopyExports {
+  read(page: number, count: number, to: number): void;
+  write(page: number, count: number, from: number): void;
+}
+
+interface Modules {
+  readonly harvest: WebAssembly.Module;
+  readonly copy: WebAssembly.Module;
+}
+
+/** Compiled once for each thread; null where the engine cannot run them. */
+let compiled: Modules | null | undefined;
+
+function compile(): Modules | null {
+  const harvest = kernelModule(HARVEST_MODULE);
+  const copy = kernelModule(GUEST_COPY_MODULE);
+  return harvest === undefined || copy === undefined ? null : { harvest, copy };
+}
 
 /** The dirty log by the kernel where the engine can run it. */
 export function openDirtyLog(memories: LoggedMemory): DirtyLog {
-  compiled ??= kernelModule(HARVEST_MODULE) ?? null;
+  compiled ??= compile();
   return compiled === null ? new TypeScriptDirtyLog(memories) : new WasmDirtyLog(compiled, memories);
 }
 
@@ -30,12 +46,18 @@ export function openDirtyLog(memories: LoggedMemory): DirtyLog {
  */
 class WasmDirtyLog implements DirtyLog {
   readonly #exports: HarvestExports;
+  readonly #copyModule: WebAssembly.Module;
+  readonly #memory: WebAssembly.Memory;
   readonly #own = new WebAssembly.Memory({ initial: SHADOWS / WASM_PAGE, maximum: LARGEST_OWN_PAGES });
   #bits = new Int32Array(this.#own.buffer, 0, SHADOWS / 4);
   #shadowed = 0;
+  /** By the work memory's buffer: of these a thread has few. */
+  readonly #copies = new WeakMap<ArrayBufferLike, CopyExports>();
 
-  constructor(module: WebAssembly.Module, { memory, control }: LoggedMemory) {
-    const { exports } = new WebAssembly.Instance(module, {
+  constructor({ harvest, copy }: Modules, { memory, control }: LoggedMemory) {
+    this.#memory = memory;
+    this.#copyModule = copy;
+    const { exports } = new WebAssembly.Instance(harvest, {
       own: { memory: this.#own },
       control: { memory: control },
       guest: { memory },
@@ -53,15 +75,43 @@ class WasmDirtyLog implements DirtyLog {
     return added;
   }
 
-  /**
-   * The shadow is taken first. What the guest writes in between is in the copy and not in the shadow, so that the page is found
-   * changed by the next harvest that looks: it is sent once more, and nothing is lost.
-   */
   read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void {
+    const end = (page + count) * PAGE_SIZE;
     this.#reserve(page + count, bytes);
+    const copy = this.#copyFor(target);
+    if (copy !== undefined && end <= bytes.length && at >= 0 && at + count * PAGE_SIZE <= target.length) {
+      copy.read(page, count, target.byteOffset + at);
+      return;
+    }
+    // The shadow is taken first. What the guest writes in between is in the copy and not in the shadow, so that the page is
+    // found changed by the next harvest that looks: it is sent once more, and nothing is lost.
     this.#exports.remember(page, count);
-    const start = page * PAGE_SIZE;
-    target.set(bytes.subarray(start, start + count * PAGE_SIZE), at);
+    target.set(bytes.subarray(page * PAGE_SIZE, end), at);
+  }
+
+  write(bytes: Uint8Array, page: number, pages: Uint8Array): void {
+    const copy = this.#copyFor(pages);
+    const isWhole = Number.isInteger(page) && pages.length % PAGE_SIZE === 0;
+    if (copy !== undefined && isWhole && page * PAGE_SIZE + pages.length <= bytes.length)
+      copy.write(page, pages.length / PAGE_SIZE, pages.byteOffset);
+    else bytes.set(pages, page * PAGE_SIZE);
+  }
+
+  /** Undefined when the bytes are in no work memory. */
+  #copyFor(bytes: Uint8Array): CopyExports | undefined {
+    const { buffer } = bytes;
+    const known = this.#copies.get(buffer);
+    if (known !== undefined) return known;
+    const work = workMemoryOf(bytes);
+    if (work === undefined) return undefined;
+    const instance = new WebAssembly.Instance(this.#copyModule, {
+      own: { memory: this.#own },
+      guest: { memory: this.#memory },
+      work: { memory: work },
+    });
+    const copy = instance.exports as unknown as CopyExports;
+    this.#copies.set(buffer, copy);
+    return copy;
   }
 
   #reserve(pages: number, bytes: Uint8Array): void {

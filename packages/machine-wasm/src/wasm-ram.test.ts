@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { WasmPageKernel, workMemoryBytes } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -36,11 +37,12 @@ function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: numb
 
 /** A destination: the pages that were sent. */
 class Copy {
-  readonly bytes = new Uint8Array(MOST_WASM_PAGES * WASM_PAGE);
+  readonly bytes: Uint8Array;
   readonly #ram: WasmRam;
   readonly #bitmap = new DirtyBitmap(MOST_PAGES);
 
-  constructor(ram: WasmRam) {
+  constructor(ram: WasmRam, bytes: Uint8Array) {
+    this.bytes = bytes;
     this.#ram = ram;
     this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
   }
@@ -61,9 +63,18 @@ class Copy {
 
 const used = ({ buffer }: WebAssembly.Memory): Uint8Array => new Uint8Array(buffer);
 
-const LOGS: readonly (readonly [name: string, open: OpenLog])[] = [
-  ["typescript", (memories) => new TypeScriptDirtyLog(memories)],
-  ["the kernel", openDirtyLog],
+const MOST_BYTES = MOST_WASM_PAGES * WASM_PAGE;
+const kernel = new WasmPageKernel(workMemoryBytes([MOST_BYTES]));
+const place = kernel.take(MOST_BYTES);
+
+const anywhere = (): Uint8Array => new Uint8Array(MOST_BYTES);
+const inWorkMemory = (): Uint8Array => kernel.bytes.subarray(place, place + MOST_BYTES).fill(0);
+
+/** The dirty logs, and where pages are copied to. */
+const LOGS: readonly (readonly [name: string, open: OpenLog, target: () => Uint8Array])[] = [
+  ["in typescript", (memories) => new TypeScriptDirtyLog(memories), anywhere],
+  ["by the kernel", openDirtyLog, anywhere],
+  ["by the kernel and copied by one", openDirtyLog, inWorkMemory],
 ];
 
 it("has the dirty log by the kernel where engines can run it, as this one can", () => {
@@ -71,7 +82,7 @@ it("has the dirty log by the kernel where engines can run it, as this one can", 
   expect(openDirtyLog({ memory, control })).not.toBeInstanceOf(TypeScriptDirtyLog);
 });
 
-describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s", (_name, openLog) => {
+describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", (_name, openLog, target) => {
   it("ends up at the destination as it is, whatever is stored, grown, harvested and sent in between", () => {
     const step = fc.oneof(
       fc.record({
@@ -88,7 +99,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const { memory, control, ram } = newRam(openLog);
-        const copy = new Copy(ram);
+        const copy = new Copy(ram, target());
         for (const action of steps) {
           if (action.kind === "grow") {
             if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
@@ -120,7 +131,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
     });
     const ended = once(worker, "exit");
     await once(worker, "online");
-    const copy = new Copy(ram);
+    const copy = new Copy(ram, target());
     copy.send();
     Atomics.store(go, 0, 1);
     let harvests = 0;
@@ -148,7 +159,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
       get: () => (isBehind ? before : (buffer.get!.call(memory) as ArrayBufferLike)),
     });
     const ram = new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog);
-    const copy = new Copy(ram);
+    const copy = new Copy(ram, target());
     copy.send();
     memory.grow(1);
     isBehind = false;
@@ -163,6 +174,14 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
     expect(copy.harvest()).toBe(0);
   });
 
+  it("copies nothing beyond the target or the memory", () => {
+    const { ram } = newRam(openLog);
+    const bytes = target();
+    expect(() => ram.readPages(0, 0, 2, bytes, MOST_BYTES - PAGE_SIZE)).toThrow(RangeError);
+    expect(() => ram.readPages(0, 0, 2, bytes.subarray(0, PAGE_SIZE), 0)).toThrow(RangeError);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
   it("grows for pages that arrive, and not for empty ones", () => {
     const { memory, ram } = newRam(openLog);
     ram.fillPage(0, 2 * WASM_PAGE, 0);
@@ -171,6 +190,11 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log by %s
     expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
     ram.writePages(0, MOST_WASM_PAGES * WASM_PAGE - PAGE_SIZE, new Uint8Array(PAGE_SIZE).fill(8));
     expect([used(memory)[2 * WASM_PAGE], used(memory).at(-1)]).toEqual([9, 8]);
+    const pages = target().subarray(8, 8 + 3 * PAGE_SIZE);
+    for (let n = 0; n < pages.length; n++) pages[n] = n * 7 + (n >> 8);
+    ram.writePages(0, PAGE_SIZE, pages);
+    expect(Buffer.compare(used(memory).subarray(PAGE_SIZE, 4 * PAGE_SIZE), pages)).toBe(0);
+    expect([used(memory)[PAGE_SIZE - 1], used(memory)[4 * PAGE_SIZE]]).toEqual([0, 0]);
     for (const offset of [-PAGE_SIZE, MOST_WASM_PAGES * WASM_PAGE - 1, 2 ** 40, Number.NaN])
       expect(() => ram.writePages(0, offset, new Uint8Array(PAGE_SIZE))).toThrow(/Illegal RAM offset/);
   });

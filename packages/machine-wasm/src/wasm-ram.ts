@@ -65,7 +65,7 @@ export class WasmRam implements GuestRam {
   writePages(_block: number, offset: number, bytes: Uint8Array): void {
     const memory = this.#require(offset, bytes.length);
     this.#arrived?.add(offset / PAGE_SIZE, bytes.length / PAGE_SIZE);
-    memory.set(bytes, offset);
+    this.#log.write(memory, offset / PAGE_SIZE, bytes);
   }
 
   fillPage(_block: number, offset: number, value: number): void {

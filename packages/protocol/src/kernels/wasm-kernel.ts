@@ -28,6 +28,14 @@ const NO_PAGE = -1;
 /** Compiled once for each thread. */
 let modules: { readonly pages: WebAssembly.Module; readonly deltas: WebAssembly.Module } | undefined;
 
+/** Of kernels that are in use, for those that work in the same memory. */
+const memories = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
+
+/** The work memory that these bytes are in; undefined when they are in none, or in that of a twin. */
+export function workMemoryOf(bytes: Uint8Array): WebAssembly.Memory | undefined {
+  return memories.get(bytes.buffer);
+}
+
 /** Whether this engine has what the kernels need: vectors and several memories. */
 export function hasWasmKernels(): boolean {
   if (modules !== undefined) return true;
@@ -59,6 +67,7 @@ export class WasmPageKernel implements PageKernel {
     const initial = Math.ceil(bytes / WASM_PAGE);
     this.#memory = new WebAssembly.Memory({ initial, maximum: initial });
     this.#work = new WorkMemory(this.#memory.buffer);
+    memories.set(this.#memory.buffer, this.#memory);
     const instance = new WebAssembly.Instance(pages, { work: { memory: this.#memory } });
     this.#exports = instance.exports as unknown as PagesExports;
   }
