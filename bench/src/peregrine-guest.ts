@@ -44,8 +44,7 @@ export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise
   if (Object.keys(parameters).length > 0) await source.execute("migrate-set-parameters", parameters);
   const resumed = momentOf(destination, "RESUME");
   await new Promise((resolve) => setTimeout(resolve, START_MS));
-  const cost = (): number =>
-    processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
+  const cost = (): number => processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
   const before = cost();
   const start = performance.now();
   const bandwidth = Number(parameters["max-bandwidth"] ?? 0);

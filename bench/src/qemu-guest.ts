@@ -35,7 +35,11 @@ export interface QemuCopyOptions {
  */
 export async function copyQemuGuest(options: QemuCopyOptions): Promise<Copy> {
   const { release, directory, content, transport, settings = {} } = options;
-  const machine = (name: string, mode: MachineOptions["mode"], devices: readonly string[]): VirtualMachine => {
+  const machine = (
+    name: string,
+    mode: MachineOptions["mode"],
+    devices: readonly string[],
+  ): VirtualMachine => {
     const disk = join(directory, `${name}.img`);
     writeFileSync(disk, IDLE_BOOT_SECTOR);
     const type = "pc-i440fx-7.2";

@@ -214,7 +214,11 @@ export class RamDecoder implements PayloadDecoder {
     }
     const pagesAt = at + WORD_BYTES;
     input.skip(count * PAGE_RECORD_BYTES);
-    this.#sink.pageRun?.(this.#block, offset, kernel.bytes.subarray(pagesAt, pagesAt + count * WIRE_PAGE_SIZE));
+    this.#sink.pageRun?.(
+      this.#block,
+      offset,
+      kernel.bytes.subarray(pagesAt, pagesAt + count * WIRE_PAGE_SIZE),
+    );
     return true;
   }
 
