@@ -239,6 +239,9 @@ export class WasmMachine implements Machine {
   async startDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
     this.#snapshot = await handle.use("tracked");
+    // What host calls wrote before is in there too. It would be sent a second time: at first all of memory is dirty.
+    const { control } = this.#require();
+    new Uint8Array(control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes).fill(0);
   }
 
   async stopDirtyLog(): Promise<void> {
