@@ -1,4 +1,6 @@
 import type { Scenario } from "./scenario.ts";
+import { compressible } from "./scenarios/compressible.ts";
+import { multifd } from "./scenarios/multifd.ts";
 
 /** In the order in which they are run. */
-export const scenarios: readonly Scenario[] = [];
+export const scenarios: readonly Scenario[] = [compressible, multifd];
