@@ -47,7 +47,8 @@ export async function moveInParallel(
   // A source whose guest has gone would end, and its figures with it.
   await startMigration(source, destination.uri, { bandwidth });
   const result = await migrationEnd(source);
-  if (result.status !== "completed") throw new Error(`the migration did not complete: ${JSON.stringify(result)}`);
+  if (result.status !== "completed")
+    throw new Error(`the migration did not complete: ${JSON.stringify(result)}`);
   return {
     totalTime: result["total-time"]!,
     transferred: result.ram!["transferred"]!,

@@ -46,7 +46,7 @@ import {
   type WasmCpuState,
   type WasmModuleState,
 } from "./wasm-devices.ts";
-import { growMemory, type WasmRamData } from "./wasm-ram.ts";
+import { growMemory, newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
@@ -208,7 +208,7 @@ export class WasmMachine implements Machine {
 
   ram(): RamAccess {
     const { memory, control, maximumBytes } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes };
+    const data: WasmRamData = { memory, control, maximumBytes, shared: newWasmRamShared(maximumBytes) };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 

@@ -5,20 +5,26 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { controlMemory } from "../test/fake-thread.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
-import { WasmRam } from "./wasm-ram.ts";
+import { newWasmRamShared, WasmRam } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 const MOST_WASM_PAGES = 4;
+const MOST_BYTES = MOST_WASM_PAGES * WASM_PAGE;
 const MOST_PAGES = (MOST_WASM_PAGES * WASM_PAGE) / PAGE_SIZE;
 
-function newRam(initial = 1): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
+interface TestMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly control: WebAssembly.Memory;
+  readonly ram: WasmRam;
+  /** As another thread opens it, that copies pages for the one that harvests. */
+  readonly reader: WasmRam;
+}
+
+function newRam(initial = 1): TestMemory {
   const memory = new WebAssembly.Memory({ initial, maximum: MOST_WASM_PAGES, shared: true });
   const control = controlMemory();
-  return {
-    memory,
-    control,
-    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }),
-  };
+  const data = { memory, control, maximumBytes: MOST_BYTES, shared: newWasmRamShared(MOST_BYTES) };
+  return { memory, control, ram: new WasmRam(data), reader: new WasmRam(data) };
 }
 
 /** What the tracked variant does: the store, and then the mark of the page that it begins in. */
@@ -31,10 +37,12 @@ function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: numb
 class Copy {
   readonly bytes = new Uint8Array(MOST_WASM_PAGES * WASM_PAGE);
   readonly #ram: WasmRam;
+  readonly #reader: WasmRam;
   readonly #bitmap = new DirtyBitmap(MOST_PAGES);
 
-  constructor(ram: WasmRam) {
+  constructor(ram: WasmRam, reader: WasmRam = ram) {
     this.#ram = ram;
+    this.#reader = reader;
     this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
   }
 
@@ -47,7 +55,7 @@ class Copy {
     for (let sent = 0; sent < most; sent++) {
       if (this.#bitmap.takeRun(0, 1) === 0) return;
       const page = this.#bitmap.runStart;
-      this.#ram.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
+      this.#reader.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
     }
   }
 }
@@ -69,9 +77,9 @@ describe("the guest's memory as a RAM block", () => {
       fc.record({ kind: fc.constant("send" as const), pages: fc.integer({ min: 1, max: 20 }) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { memory, control, ram } = newRam();
-        const copy = new Copy(ram);
+      fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, inOtherThread) => {
+        const { memory, control, ram, reader } = newRam();
+        const copy = new Copy(ram, inOtherThread ? reader : ram);
         for (const action of steps) {
           if (action.kind === "grow") {
             if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
@@ -130,7 +138,8 @@ describe("the guest's memory as a RAM block", () => {
     const ram = new WasmRam({
       memory: seen as WebAssembly.Memory,
       control,
-      maximumBytes: MOST_WASM_PAGES * WASM_PAGE,
+      maximumBytes: MOST_BYTES,
+      shared: newWasmRamShared(MOST_BYTES),
     });
     const copy = new Copy(ram);
     copy.send();
@@ -143,6 +152,22 @@ describe("the guest's memory as a RAM block", () => {
     copy.send();
     expect([...copy.bytes.subarray(WASM_PAGE - 4, WASM_PAGE + 5)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 0]);
     expect(copy.harvest()).toBe(0);
+  });
+
+  it("grows once when several threads get pages for the same place", async () => {
+    const { memory, control } = newRam();
+    const data = { memory, control, maximumBytes: MOST_BYTES, shared: newWasmRamShared(MOST_BYTES) };
+    const go = new Int32Array(new SharedArrayBuffer(4));
+    const workers = [0, 1, 2].map(
+      () => new Worker(new URL("../test/growing-thread.ts", import.meta.url), { workerData: { data, go } }),
+    );
+    const ended = Promise.all(workers.map((worker) => once(worker, "exit")));
+    // All of them spin before any of them goes on.
+    while (Atomics.load(go, 0) < workers.length) await new Promise((resolve) => setImmediate(resolve));
+    Atomics.store(go, 0, -1);
+    await ended;
+    expect(memory.grow(0)).toBe(2);
+    expect(used(memory).at(WASM_PAGE)).toBe(7);
   });
 
   it("grows for pages that arrive, and not for empty ones", () => {

@@ -12,6 +12,23 @@ export interface WasmRamData {
   readonly control: WebAssembly.Memory;
   /** Most that the memory can grow to, in bytes. */
   readonly maximumBytes: number;
+  /** Of one migration: what its threads know together. */
+  readonly shared: WasmRamShared;
+}
+
+export interface WasmRamShared {
+  /** The first bytes of each page as they were last read. The kernel gives memory for what is touched only. */
+  readonly shadow: SharedArrayBuffer;
+  /** One Int32, not 0 while a thread grows the memory. */
+  readonly growing: SharedArrayBuffer;
+}
+
+/** For a memory of which nothing was read. */
+export function newWasmRamShared(maximumBytes: number): WasmRamShared {
+  return {
+    shadow: new SharedArrayBuffer((maximumBytes / PAGE_SIZE) * SHADOW_BYTES),
+    growing: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+  };
 }
 
 export const RAM_BLOCK_NAME = "wasm.ram";
@@ -21,14 +38,16 @@ export const RAM_BLOCK_NAME = "wasm.ram";
  *
  * The dirty log is a byte per page in the control memory, set by the guest after each store. A store is marked by the page it
  * begins in. When it crosses into the next page, the bytes it changed there are among the first 15, so a page behind
- * a dirty one is compared with the first 16 bytes that were last read of it.
+ * a dirty one is compared with the first 16 bytes that were last read of it, by whatever thread. So there is no harvest
+ * while another thread has pages to read.
  */
 export class WasmRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
   readonly #memory: WebAssembly.Memory;
   readonly #markWords: Int32Array;
   #view: Uint8Array;
-  #shadow = new Uint8Array(0);
+  readonly #shadow: Uint8Array;
+  readonly #growing: Int32Array;
   /** Pages that the last harvest knew of. */
   #harvested: number;
 
@@ -36,6 +55,8 @@ export class WasmRam implements GuestRam {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
     this.#markWords = new Int32Array(data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
+    this.#shadow = new Uint8Array(data.shared.shadow);
+    this.#growing = new Int32Array(data.shared.growing);
     this.#view = new Uint8Array(data.memory.buffer);
     this.#harvested = this.#view.length / PAGE_SIZE;
   }
@@ -78,27 +99,20 @@ export class WasmRam implements GuestRam {
   #startChanged(bytes: Uint8Array, page: number): boolean {
     const shadow = page * SHADOW_BYTES;
     const start = page * PAGE_SIZE;
-    for (let n = 0; n < SHADOW_BYTES; n++)
-      if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
+    for (let n = 0; n < SHADOW_BYTES; n++) if (bytes[start + n] !== this.#shadow[shadow + n]) return true;
     return false;
   }
 
   readPages(_block: number, page: number, count: number, target: Uint8Array, at: number): void {
     const start = page * PAGE_SIZE;
-    target.set(this.#bytes().subarray(start, start + count * PAGE_SIZE), at);
-    this.#reserveShadow(page + count);
+    const end = start + count * PAGE_SIZE;
+    // Another thread may know of more memory than this one has been told of.
+    if (end > this.#bytes().length) this.#memory.grow(0);
+    target.set(this.#bytes().subarray(start, end), at);
     for (let n = 0; n < count; n++) {
       const from = at + n * PAGE_SIZE;
       this.#shadow.set(target.subarray(from, from + SHADOW_BYTES), (page + n) * SHADOW_BYTES);
     }
-  }
-
-  #reserveShadow(pages: number): void {
-    if (this.#shadow.length >= pages * SHADOW_BYTES) return;
-    const used = this.#bytes().length / PAGE_SIZE;
-    const grown = new Uint8Array(Math.max(pages, used) * SHADOW_BYTES);
-    grown.set(this.#shadow);
-    this.#shadow = grown;
   }
 
   writePages(_block: number, offset: number, bytes: Uint8Array): void {
@@ -125,15 +139,26 @@ export class WasmRam implements GuestRam {
         "BAD_RAM_PAGE",
         `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
       );
-    const missing = end - this.#bytes().length;
-    if (missing > 0) growMemory(this.#memory, end);
+    if (end > this.#bytes().length) this.#grow(end);
     return this.#bytes();
+  }
+
+  /** Several threads may want to at once, and nothing would make a memory smaller again. */
+  #grow(bytes: number): void {
+    while (Atomics.exchange(this.#growing, 0, 1) !== 0) Atomics.wait(this.#growing, 0, 1);
+    try {
+      growMemory(this.#memory, bytes);
+    } finally {
+      Atomics.store(this.#growing, 0, 0);
+      Atomics.notify(this.#growing, 0);
+    }
   }
 }
 
 /** Grows a memory to at least `bytes`. Errors: DEVICE_STATE when the host has no room. */
 export function growMemory(memory: WebAssembly.Memory, bytes: number): void {
-  const missing = bytes - memory.buffer.byteLength;
+  // Another thread may have grown it just now, which the buffer may not show yet.
+  const missing = bytes - memory.grow(0) * WASM_PAGE;
   if (missing <= 0) return;
   try {
     memory.grow(Math.ceil(missing / WASM_PAGE));

@@ -30,7 +30,8 @@ describe.each([
       link.expectSame();
       const { receiver, statistics } = link;
       await receiver.channelsEnded;
-      expect(receiver.inits).toEqual([0, 1, 2].map((channel) => ({ uuid: UUID, channel })));
+      const inits = receiver.inits.toSorted((a, b) => a.channel - b.channel);
+      expect(inits).toEqual([0, 1, 2].map((channel) => ({ uuid: UUID, channel })));
       // Every fourth page of the test guest is zero.
       expect(receiver.items.filter((item) => item === "zero")).toHaveLength(47);
       expect(statistics).toMatchObject({ normal: 143, duplicate: 47 });
@@ -53,7 +54,7 @@ describe.each([
       await fc.assert(
         fc.asyncProperty(
           fc.array(turn, { maxLength: 8 }),
-          fc.integer({ min: 1, max: 5 }),
+          fc.integer({ min: 1, max: 3 }),
           fc.constantFrom(0, 400_000),
           async (turns, channels, limit) => {
             const { link, sender } = await MultifdLink.make({ compression, machineType, channels, limit });
@@ -81,7 +82,8 @@ describe.each([
             expect(all).toEqual(all.map((_number, index) => index));
           },
         ),
-        { numRuns: 12 },
+        // Each starts threads.
+        { numRuns: 4 },
       );
     });
   },
@@ -160,10 +162,10 @@ describe("packets", () => {
     link.expectSame();
     const used = link.receiver.packets.map((packets) => packets.filter(({ offsets }) => offsets.length > 0));
     for (const ofChannel of used) expect(ofChannel.length).toBeGreaterThan(1);
-    // A thousand pages of one block, and of the other those that are not zero.
+    // A thousand pages of one block, and of the other those of 300 that are not zero: three quarters.
     const sizes = used.flat().map(({ block, offsets }) => `${block} ${offsets.length}`);
     expect(sizes.toSorted()).toEqual(
-      [...Array<string>(7).fill("a 128"), "a 104", "b 128", "b 97"].toSorted(),
+      [...Array<string>(7).fill("a 128"), "a 104", "b 96", "b 96", "b 33"].toSorted(),
     );
   });
 
@@ -182,11 +184,12 @@ describe("packets", () => {
     await sender.complete();
     await link.finish();
     link.expectSame();
+    // Of ten pages every fourth is zero, so two or three are not in the packet.
     const most = Math.max(...link.receiver.packets.flat().map(({ offsets }) => offsets.length));
-    expect(most).toBe(10);
+    expect(most).toBe(8);
     const { multifdBytes, transferred: all } = link.statistics;
-    expect(multifdBytes).toBe(link.channelBytes);
-    expect(all).toBe(link.channelBytes + link.mainBytes);
+    expect(multifdBytes).toBe(link.receiver.channelBytes);
+    expect(all).toBe(multifdBytes + link.mainBytes);
   });
 });
 
@@ -200,7 +203,7 @@ describe("a connection", () => {
     const error = await failure(sendAll(sender));
     expect(error.code).toBe("CHANNEL_FAILED");
     expect(error.message).toMatch(
-      / \(connection 2 of the 3 for multifd: the destination has to have multifd switched on, with as many channels\)$/u,
+      / \(connection \d of the 3 for multifd: the destination has to have multifd switched on, with as many channels\)$/u,
     );
     await link.close();
   });
@@ -216,10 +219,9 @@ describe("a connection", () => {
     for (let page = 0; page < pages; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
     await sender.start();
     const sending = sendAll(sender);
-    await untilStill(() => link.channelBytes);
+    await untilStill(() => link.statistics.multifdBytes);
     // The other connection has taken what it got. Behind the sync with START nothing is read from the first one.
-    const held = link.statistics.multifdBytes - link.channelBytes;
-    expect(held).toBeLessThan(3 * 128 * (PAGE_SIZE + 20));
+    expect(link.heldBytes).toBeLessThan(2 * 2 * 128 * PAGE_SIZE);
     expect(sender.remaining).toBeGreaterThan(0);
     gate.resolve();
     await sending;
@@ -253,10 +255,12 @@ describe("a connection", () => {
   });
 
   test("that cannot be made fails the migration, and closes the others", async () => {
-    const error = await failure(MultifdLink.make({ machineType: RECORDS, connections: 2, channels: 3 }));
+    const error = await failure(
+      MultifdLink.make({ machineType: RECORDS, channelsRefused: true, channels: 3 }),
+    );
     expect(error.code).toBe("CONNECT_FAILED");
     expect(error.message).toMatch(
-      /^Failed to connect to '.+': Connection refused \(connection 2 of the 3 for multifd: the destination has to have/u,
+      /^Failed to connect to '.+': Connection refused \(connection \d of the 3 for multifd: the destination has to have/u,
     );
   });
 
@@ -271,7 +275,7 @@ describe("a connection", () => {
     for (let page = 0; page < 16_384; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
     await sender.start();
     const sending = failure(sendAll(sender));
-    await untilStill(() => link.channelBytes);
+    await untilStill(() => link.statistics.multifdBytes);
     const reason = new MigrationError("CANCELLED", "enough");
     link.abort.abort(reason);
     expect(await sending).toBe(reason);
