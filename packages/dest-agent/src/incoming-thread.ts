@@ -39,15 +39,13 @@ const multifd =
   multifdChannels === 0
     ? undefined
     : new MultifdReceiver({ channels: multifdChannels, statistics, interruption });
-/** Those of multifd. */
-const channels: Channel[] = [];
 
 try {
   await serve();
 } catch (error) {
   main.tell({ kind: "failed", error: MigrationError.from(error).serialize() });
 } finally {
-  for (const channel of channels) channel.destroy();
+  await multifd?.close();
   main.close();
 }
 
@@ -66,10 +64,13 @@ async function serve(): Promise<void> {
   }
 }
 
-function takeMultifd({ channel, chunks }: Connection): void {
-  channels.push(channel);
-  if (multifd === undefined) interruption.interrupt(multifdIsOff());
-  else multifd.add(chunks);
+function takeMultifd(connection: Connection): void {
+  if (multifd !== undefined) {
+    multifd.add(connection);
+    return;
+  }
+  connection.channel.destroy();
+  interruption.interrupt(multifdIsOff());
 }
 
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {

@@ -174,7 +174,7 @@ describe("a load over channels fails", () => {
   });
 
   test("when there are too few", async () => {
-    const { error } = await load([await channelPieces(SYNCS)], { multifdChannels: 3 });
+    const { error } = await load([await channelPieces(SYNCS)], { multifdChannels: 3, channelsWait: 50 });
     expect(error).toMatchObject({
       code: "LOAD_FAILED",
       message:

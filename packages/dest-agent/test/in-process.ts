@@ -31,6 +31,8 @@ export interface Feeding {
   readonly multifd?: readonly (AsyncIterable<Uint8Array> | Iterable<Uint8Array>)[];
   /** How many channels are expected. Default: as many as there are. */
   readonly multifdChannels?: number;
+  /** Milliseconds that the channels have to come. Default: as a source has. */
+  readonly channelsWait?: number;
   readonly switchoverAck?: boolean;
 }
 
@@ -59,7 +61,10 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
       await machine.devices.load(name, instance, value);
       loaded.push(name);
     },
-    openRam: async () => openRam(machine.ram().data),
+    openRam: async () => {
+      const access = machine.ram();
+      return { ram: openRam(access.data), access };
+    },
     openDrives: async () => openIncomingDrives(machine.drives!.incoming().data),
     drivesProgress: () => {},
     prepared: () => machine.prepared(),
@@ -117,12 +122,18 @@ async function load(
     decoder.push(bytes);
   };
   const channels = options.multifd?.map(generate) ?? [];
+  const { channelsWait } = options;
   const expected = options.multifdChannels ?? channels.length;
   const multifd =
     expected === 0
       ? undefined
-      : new MultifdReceiver({ channels: expected, statistics, interruption, channelsWait: 50 });
-  for (const channel of channels) multifd?.add(channel);
+      : new MultifdReceiver({
+          channels: expected,
+          statistics,
+          interruption,
+          ...(channelsWait === undefined ? {} : { channelsWait }),
+        });
+  for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
   try {
     await loadStream({
@@ -149,6 +160,8 @@ async function load(
   } catch (cause) {
     if (!MigrationError.is(cause)) throw cause;
     error = cause;
+  } finally {
+    await multifd?.close();
   }
   return { error, sent, committed, statistics };
 }

@@ -37,6 +37,11 @@ export class ByteReader {
     return this.#end - this.#at + (this.#next.length - this.#nextAt);
   }
 
+  /** Bytes on hand that can be had without a copy. */
+  get contiguous(): number {
+    return this.#end - this.#at;
+  }
+
   /** Stream offset of the next byte. */
   get offset(): number {
     return this.#base + this.#at;
