@@ -52,7 +52,7 @@ export class MultifdLink implements AsyncDisposable {
 
   private constructor(access: RamAccess, receiver: MultifdReceiver, options: MultifdLinkOptions) {
     this.ram = openRam(access.data);
-    this.#access = access;
+    this.#access = options.access?.(access) ?? access;
     this.receiver = receiver;
     this.#options = options;
   }
@@ -68,7 +68,7 @@ export class MultifdLink implements AsyncDisposable {
     await machine.startDirtyLog();
     const mode = multifdSyncMode(machineType);
     const receiver = await MultifdReceiver.listen({ channels, mode, ...(mayRead && { mayRead }) });
-    const link = new MultifdLink(options.access?.(machine.ram()) ?? machine.ram(), receiver, options);
+    const link = new MultifdLink(machine.ram(), receiver, options);
     try {
       return { link, sender: await link.#open() };
     } catch (error) {
