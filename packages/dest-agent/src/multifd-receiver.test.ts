@@ -2,6 +2,7 @@ import { ByteWriter, encodeFooter, encodeMultifdDeviceState, MigrationError } fr
 import { openMachineRam } from "@peregrine/shared-state/testing";
 import { describe, expect, test } from "vitest";
 import { openCompressor } from "../../protocol/test/compressors.ts";
+import { crashingAccess } from "../test/crashing-ram.ts";
 import { feedImage, keptOpen } from "../test/in-process.ts";
 import { memoryOf } from "../test/machines.ts";
 import { channelPieces, mainStream, UUID } from "../test/multifd-stream.ts";
@@ -152,6 +153,20 @@ describe("a load over channels fails", () => {
     const other = await channelPieces(["sync"], { channel: 1 });
     const { error, committed } = await load([], { multifd: [breaking(), keptOpen(...other)] });
     expect(error).toBe(broken);
+    expect(committed).toBe(false);
+  });
+
+  test.each([
+    ["exit", "The thread of a multifd channel failed: it ended with exit code 3"],
+    ["throw", "The thread of a multifd channel failed: the memory is gone"],
+    ["open", "no such memory"],
+  ] as const)("when the thread of one dies (%s)", async (crash, message) => {
+    const channels = [
+      await channelPieces(["sync", page(0, 1), "sync", "sync"]),
+      await channelPieces(SYNCS, { channel: 1 }),
+    ];
+    const { error, committed } = await load(channels, { access: (access) => crashingAccess(access, crash) });
+    expect(error?.message).toBe(message);
     expect(committed).toBe(false);
   });
 

@@ -1,7 +1,7 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, ReturnMessage } from "@peregrine/protocol";
-import type { BuildRam } from "@peregrine/shared-state";
+import type { BuildRam, RamAccess } from "@peregrine/shared-state";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
@@ -33,6 +33,8 @@ export interface Feeding {
   readonly multifdChannels?: number;
   /** Milliseconds that the channels have to come. Default: as a source has. */
   readonly channelsWait?: number;
+  /** What other threads open an image's memory with. Default: as it is made. */
+  readonly access?: (access: RamAccess) => RamAccess;
   readonly switchoverAck?: boolean;
 }
 
@@ -86,9 +88,10 @@ export async function feedImage(
   const image = options.image ?? new ImageMachine();
   const { module, data } = image.intake.memory;
   const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
+  let plainAccess: (() => RamAccess) | undefined;
   const target: CarriedTarget = {
     opened: async (opening, ram) => {
-      image.intake.opened(opening, ram);
+      image.intake.opened(opening, plainAccess?.() ?? ram);
     },
     closed: async (closing) => {
       image.intake.closed(closing);
@@ -97,7 +100,11 @@ export async function feedImage(
   };
   const limits = options.limits ?? DEFAULT_LIMITS;
   const loading = await load(options, (_, interruption) => {
-    return new CarriedLoader({ builder: buildRam(data), limits, target, interruption });
+    const builder = buildRam(data);
+    const access = builder.access.bind(builder);
+    plainAccess = access;
+    builder.access = () => options.access?.(access()) ?? access();
+    return new CarriedLoader({ builder, limits, target, interruption });
   });
   return { ...loading, image };
 }
