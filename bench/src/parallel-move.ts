@@ -4,6 +4,9 @@ import { Host, migrationEnd, startMigration } from "@peregrine/e2e/agent-process
 
 const CONTENT = fileURLToPath(new URL("../guests/content.wasm", import.meta.url));
 
+/** Of the kernel's clock that processor time is told in: 100 on every Linux that Node runs on. */
+const TICKS_PER_SECOND = 100;
+
 /** How a guest is moved over parallel channels. */
 export interface ParallelMove {
   /** 0: everything goes on the main connection. */
@@ -18,6 +21,8 @@ export interface MovedInParallel {
   readonly totalTime: number;
   /** Bytes of the stream, on all connections. */
   readonly transferred: number;
+  /** Processor time of both ends together, seconds. */
+  readonly cpuTime: number;
   /** Most memory that each process ever had, in bytes. The guest's own is part of it. */
   readonly peakBytes: { readonly source: number; readonly destination: number };
 }
@@ -44,19 +49,34 @@ export async function moveInParallel(
       "multifd-compression": compression,
     });
   }
-  // A source whose guest has gone would end, and its figures with it.
+  const pids = [source.child.pid!, destination.agent.child.pid!];
+  const before = await cpuTime(pids);
   await startMigration(source, destination.uri, { bandwidth });
   const result = await migrationEnd(source);
+  const after = await cpuTime(pids);
   if (result.status !== "completed")
     throw new Error(`the migration did not complete: ${JSON.stringify(result)}`);
   return {
     totalTime: result["total-time"]!,
     transferred: result.ram!["transferred"]!,
+    cpuTime: after - before,
     peakBytes: {
       source: await peakBytes(source.child.pid!),
       destination: await peakBytes(destination.agent.child.pid!),
     },
   };
+}
+
+/** Of all processes together, seconds. */
+async function cpuTime(pids: readonly number[]): Promise<number> {
+  let ticks = 0;
+  for (const pid of pids) {
+    const status = await readFile(`/proc/${pid}/stat`, "utf8");
+    // Behind the name, which may hold anything: user and system time are the 12th and 13th.
+    const fields = status.slice(status.lastIndexOf(")") + 2).split(" ");
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / TICKS_PER_SECOND;
 }
 
 async function peakBytes(pid: number): Promise<number> {

@@ -40,7 +40,9 @@ async function move(
 ): Promise<MovedInParallel> {
   const guest = { directory, file, mib: MIB };
   const moved = await moveInParallel(guest, { channels: CHANNELS, compression, bandwidth: BANDWIDTH });
-  log(`${compression}: ${moved.totalTime} ms, ${(moved.transferred / 2 ** 20).toFixed(0)} MiB sent`);
+  log(
+    `${compression}: ${moved.totalTime} ms, ${(moved.transferred / 2 ** 20).toFixed(0)} MiB sent, ${moved.cpuTime.toFixed(1)} s of processor time`,
+  );
   return moved;
 }
 

@@ -7,6 +7,8 @@ import { Worker } from "node:worker_threads";
 import type { ChannelTask, MessageFromChannel, MessageToChannel } from "./channel-messages.ts";
 import type { PlacedBlock } from "./ram-loader.ts";
 
+/** Little lives long in such a thread: what is dropped is to be freed soon, with the buffers that it holds. */
+const LIMITS = { maxYoungGenerationSizeMb: 4 };
 const ENTRY = new URL("./channel-thread.ts", import.meta.url);
 const NOTHING = new Uint8Array(0);
 
@@ -43,7 +45,12 @@ export class ChannelThread {
 
   constructor(task: ChannelTask, events: ChannelEvents) {
     this.#events = events;
-    this.#worker = new Worker(ENTRY, { name: "channel", workerData: task, trackUnmanagedFds: false });
+    this.#worker = new Worker(ENTRY, {
+      name: "channel",
+      workerData: task,
+      trackUnmanagedFds: false,
+      resourceLimits: LIMITS,
+    });
     this.#worker.on("message", (message: MessageFromChannel) => this.#onMessage(message));
     this.#worker.on("error", (cause) => this.#threadFailed(cause));
     this.gone = new Promise((resolve) => {

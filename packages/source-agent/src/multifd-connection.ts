@@ -3,6 +3,8 @@ import { Worker } from "node:worker_threads";
 import { BATCHES_IN_FLIGHT } from "./multifd-messages.ts";
 import type { MessageFromMultifd, MessageToMultifd, MultifdThreadData } from "./multifd-messages.ts";
 
+/** Little lives long in such a thread: what is dropped is to be freed soon, with the buffers that it holds. */
+const LIMITS = { maxYoungGenerationSizeMb: 4 };
 const ENTRY = new URL("./multifd-thread.ts", import.meta.url);
 
 export interface MultifdConnectionOptions {
@@ -35,7 +37,12 @@ export class MultifdConnection {
 
   constructor(options: MultifdConnectionOptions) {
     this.#options = options;
-    this.#worker = new Worker(ENTRY, { name: "multifd", workerData: options.data, trackUnmanagedFds: false });
+    this.#worker = new Worker(ENTRY, {
+      name: "multifd",
+      workerData: options.data,
+      trackUnmanagedFds: false,
+      resourceLimits: LIMITS,
+    });
     this.#worker.on("message", (message: MessageFromMultifd) => this.#onMessage(message));
     this.#worker.on("error", (cause) => this.#fail(threadFailed(cause)));
     this.gone = new Promise((resolve) => {
