@@ -191,6 +191,53 @@ describe("packets", () => {
   });
 });
 
+test.each(["none", "zlib", "zstd"] as const)(
+  "no second has more than 5 % above the limit, whatever pages become, compression %s",
+  async (compression) => {
+    const limit = 8_000_000;
+    const { link, sender } = await MultifdLink.make({
+      machineType: RECORDS,
+      compression,
+      limit,
+      channels: 3,
+      pages: [8000, 4],
+    });
+    await using _ = link;
+    // The first pages compress well, and then come some that do not at all.
+    const noise = Buffer.alloc(PAGE_SIZE);
+    for (let page = 1000; page < 4000; page++) {
+      for (let at = 0; at < PAGE_SIZE; at += 4) noise.writeUInt32LE(mixed(page * PAGE_SIZE + at), at);
+      link.ram.writePages(0, page * PAGE_SIZE, noise);
+    }
+    await sender.start();
+    const sent: number[] = [];
+    for (let done = false; !done;) {
+      link.pass(5);
+      const before = link.statistics.transferred;
+      done = await sender.iterate();
+      sent.push(link.statistics.transferred - before);
+    }
+    let busiest = 0;
+    for (let end = 1; end <= sent.length; end++) {
+      const second = sent.slice(Math.max(end - 200, 0), end).reduce((sum, bytes) => sum + bytes, 0);
+      busiest = Math.max(busiest, second);
+    }
+    expect(busiest).toBeLessThan(limit * 1.05);
+    // It is the limit that holds it back.
+    expect(busiest).toBeGreaterThan(limit * 0.9);
+    await sender.complete();
+    await link.finish();
+    link.expectSame();
+  },
+);
+
+/** A number that looks random. */
+function mixed(seed: number): number {
+  let value = Math.imul(seed ^ (seed >>> 16), 0x45d9_f3b) ^ 0x1234_5678;
+  value = Math.imul(value ^ (value >>> 15), 0x2c1b_3c6d);
+  return (value ^ (value >>> 13)) >>> 0;
+}
+
 async function sendAll(sender: RamSender): Promise<void> {
   while (!(await sender.iterate()));
   await sender.complete();
