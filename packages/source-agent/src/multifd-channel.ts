@@ -65,10 +65,7 @@ export class MultifdChannel {
     this.#encoder = encoder;
     this.#packetNumbers = new Int32Array(packetNumbers);
     this.#tell = tell;
-    // It may break while nothing is under way.
-    void channel.closed.then(() => {
-      if (channel.error !== undefined) this.#fail(channel.error);
-    });
+    void this.#watch();
   }
 
   /** Sends the first message. Errors: CHANNEL_FAILED. */
@@ -98,15 +95,25 @@ export class MultifdChannel {
     this.#channel.destroy();
   }
 
+  /** The connection may break while nothing is under way. */
+  async #watch(): Promise<void> {
+    await this.#channel.closed;
+    if (this.#channel.error !== undefined) this.#fail(this.#channel.error);
+  }
+
   #next(send: () => Promise<Sent>): void {
-    this.#sending = this.#sending.then(async () => {
-      if (this.#over) return;
-      try {
-        this.#tell({ kind: "sent", ...(await send()) });
-      } catch (error) {
-        this.#fail(error);
-      }
-    });
+    this.#sending = this.#after(this.#sending, send);
+  }
+
+  /** Never rejects. */
+  async #after(before: Promise<void>, send: () => Promise<Sent>): Promise<void> {
+    await before;
+    if (this.#over) return;
+    try {
+      this.#tell({ kind: "sent", ...(await send()) });
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** The first failure counts; what follow are its consequences. */

@@ -6,7 +6,7 @@ import {
   RamPageEncoder,
 } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics, ParameterValues } from "@peregrine/shared-state";
+import type { GuestRam, ParameterValues } from "@peregrine/shared-state";
 import { MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
 import type { MultifdThreadData } from "./multifd-messages.ts";
@@ -37,7 +37,6 @@ interface ZeroPages {
 export class MultifdSender implements PageSender {
   readonly #ram: GuestRam;
   readonly #stream: OutgoingStream;
-  readonly #statistics: MigrationStatistics;
   readonly #mode: MultifdSyncMode;
   readonly #signal: AbortSignal;
   readonly #connections = new MultifdConnections();
@@ -48,10 +47,9 @@ export class MultifdSender implements PageSender {
   /** Those that are not in the main stream yet: of the batches in flight, at most. */
   #zeroPages: ZeroPages[] = [];
 
-  private constructor({ ram, stream, statistics, opening, signal }: PageSenderOptions, cost: PageCost) {
+  private constructor({ ram, stream, opening, signal }: PageSenderOptions, cost: PageCost) {
     this.#ram = ram;
     this.#stream = stream;
-    this.#statistics = statistics;
     this.#mode = multifdSyncMode(opening.configuration?.machineType);
     this.#cost = cost;
     this.#signal = signal;
