@@ -1,6 +1,7 @@
 import type { Scenario } from "./scenario.ts";
 import { compressible } from "./scenarios/compressible.ts";
+import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
 import { multifd } from "./scenarios/multifd.ts";
 
 /** In the order in which they are run. */
-export const scenarios: readonly Scenario[] = [compressible, multifd];
+export const scenarios: readonly Scenario[] = [randomTcp, randomUnix, zeroTcp, compressible, multifd];

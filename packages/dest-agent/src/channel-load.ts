@@ -71,7 +71,7 @@ export class ChannelLoad {
       zeroPage: (block, offset, fill) => {
         const { ram, blocks } = this.#loaded();
         ram.fillPage(blocks[block]!.index, offset, fill);
-        this.#statistics.addZeroPage();
+        this.#statistics.addZeroPages(1);
       },
       sync: () => this.#sync(),
     };

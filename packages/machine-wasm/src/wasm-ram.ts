@@ -77,6 +77,10 @@ export class WasmRam implements GuestRam {
     return this.#view;
   }
 
+  memory(): Uint8Array {
+    return this.#bytes();
+  }
+
   harvest(into: readonly DirtyBitmap[]): number {
     const bitmap = into[0]!;
     const bytes = this.#bytes();

@@ -44,6 +44,11 @@ export interface GuestRam {
    * moment when what was written before has been sent on far enough.
    */
   room?(): Promise<void> | undefined;
+  /**
+   * The bytes of a block, up to what is in use now, where this process has them as they are: for what the host can do with
+   * memory as such. Pages are written by the methods above.
+   */
+  memory?(block: number): Uint8Array;
   /** Told how many of the pages that `harvest` has reported were sent since the last call. */
   sent?(pages: number): void;
 }
