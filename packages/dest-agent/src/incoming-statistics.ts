@@ -12,7 +12,11 @@ const AT = {
   endedAt: 7,
 } as const;
 
+/** Of one writer. */
 const COUNTERS = Object.keys(AT).length;
+
+/** The incoming thread, which is the first, and one for each of the most multifd channels. */
+const WRITERS = 256;
 
 /** Milliseconds of a clock that all threads of the process share; `performance.now` has another zero in each. */
 export function processClock(): number {
@@ -20,17 +24,24 @@ export function processClock(): number {
 }
 
 /**
- * The counters of an incoming migration, in shared memory: the incoming thread writes them, the main
- * thread reads them at any time. Each is one aligned 64-bit float, so it is never read half written.
+ * The counters of an incoming migration, in shared memory: the incoming thread and those of multifd channels write
+ * them, each its own; the main thread reads them at any time. Each is one aligned 64-bit float, so it is never read
+ * half written.
  */
 export class IncomingStatistics {
   /** For opening the same counters in another thread. */
   readonly buffer: SharedArrayBuffer;
+  readonly #all: Float64Array;
   readonly #counters: Float64Array;
 
-  constructor(buffer = new SharedArrayBuffer(COUNTERS * Float64Array.BYTES_PER_ELEMENT)) {
+  /** @param writer whose counters are written to: 0, or from 1 on those of multifd channels. */
+  constructor(
+    buffer = new SharedArrayBuffer(WRITERS * COUNTERS * Float64Array.BYTES_PER_ELEMENT),
+    writer = 0,
+  ) {
     this.buffer = buffer;
-    this.#counters = new Float64Array(buffer, 0, COUNTERS);
+    this.#all = new Float64Array(buffer);
+    this.#counters = this.#all.subarray(writer * COUNTERS, (writer + 1) * COUNTERS);
   }
 
   addBytes(count: number): void {
@@ -68,13 +79,29 @@ export class IncomingStatistics {
   progress(): IncomingProgress {
     const until = this.#counters[AT.endedAt]! || processClock();
     return {
-      bytes: this.#counters[AT.bytes]!,
-      pages: this.#counters[AT.pages]!,
-      zeroPages: this.#counters[AT.zeroPages]!,
-      totalTime: since(this.#counters[AT.firstByteAt]!, until),
+      bytes: this.#sum(AT.bytes),
+      pages: this.#sum(AT.pages),
+      zeroPages: this.#sum(AT.zeroPages),
+      totalTime: since(this.#firstByteAt, until),
       lateDevicesTime: this.#counters[AT.lateDevicesTime]!,
       startTime: since(this.#counters[AT.endMarkAt]!, this.#counters[AT.startedAt]!),
     };
+  }
+
+  #sum(counter: number): number {
+    let sum = 0;
+    for (let at = counter; at < this.#all.length; at += COUNTERS) sum += this.#all[at]!;
+    return sum;
+  }
+
+  /** Of the first writer that has any; 0 when none has. */
+  get #firstByteAt(): number {
+    let first = 0;
+    for (let at: number = AT.firstByteAt; at < this.#all.length; at += COUNTERS) {
+      const time = this.#all[at]!;
+      if (time !== 0 && (first === 0 || time < first)) first = time;
+    }
+    return first;
   }
 }
 

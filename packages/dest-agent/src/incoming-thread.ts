@@ -42,15 +42,13 @@ const multifd =
 /** More connections than these are strangers; they read elsewhere. */
 let readBuffersLeft = 16 + multifdChannels;
 const kernel = openPageKernel(workMemoryBytes(Array.from({ length: readBuffersLeft }, () => READ_BYTES)));
-/** Those of multifd. */
-const channels: Channel[] = [];
 
 try {
   await serve();
 } catch (error) {
   main.tell({ kind: "failed", error: MigrationError.from(error).serialize() });
 } finally {
-  for (const channel of channels) channel.destroy();
+  await multifd?.close();
   main.close();
 }
 
@@ -77,10 +75,13 @@ function readBuffer(): Uint8Array {
   return kernel.bytes.subarray(at, at + READ_BYTES);
 }
 
-function takeMultifd({ channel, chunks }: Connection): void {
-  channels.push(channel);
-  if (multifd === undefined) interruption.interrupt(multifdIsOff());
-  else multifd.add(chunks);
+function takeMultifd(connection: Connection): void {
+  if (multifd !== undefined) {
+    multifd.add(connection);
+    return;
+  }
+  connection.channel.destroy();
+  interruption.interrupt(multifdIsOff());
 }
 
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {

@@ -1,11 +1,11 @@
 import type {
   CarriedClosing,
   CarriedOpening,
-  GuestRam,
   IncomingDrives,
   RamAccess,
   StateValue,
 } from "@peregrine/shared-state";
+import type { OpenedRam } from "./guest-blocks.ts";
 
 /** The machine that a stream is loaded into, as every loader sees it. */
 export interface LoadTarget {
@@ -22,7 +22,7 @@ export interface DescribedTarget {
   /** Loads one device; the next one is handed over when it is loaded. Errors: DEVICE_STATE. */
   loadDevice(name: string, instance: number, value: StateValue): Promise<void>;
   /** Guest memory. Called once, when every early device is loaded. */
-  openRam(): Promise<GuestRam>;
+  openRam(): Promise<OpenedRam>;
   /** The machine's drives. Called once, when contents of theirs begin to come. Errors: those of opening them. */
   openDrives(): Promise<IncomingDrives>;
   /** How much of the first pass over the drives has come, in percent. */

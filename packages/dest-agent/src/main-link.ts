@@ -2,7 +2,6 @@ import { MigrationError } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
-  GuestRam,
   IncomingDrives,
   OpaqueSection,
   OpenIncomingDrives,
@@ -14,6 +13,7 @@ import type { MessagePort } from "node:worker_threads";
 import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
 import type { Interruption } from "./interruption.ts";
 import type { CarriedTarget, DescribedTarget, LoadTarget } from "./load-target.ts";
+import type { OpenedRam } from "./guest-blocks.ts";
 
 type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" }>;
 
@@ -47,12 +47,13 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     await this.#ask({ kind: "load-device", name, instance, value });
   }
 
-  async openRam(): Promise<GuestRam> {
+  async openRam(): Promise<OpenedRam> {
     const answer = await this.#ask({ kind: "open-ram" });
     if (answer.kind !== "ram")
       throw new MigrationError("INTERNAL", "'open-ram' was not answered with memory");
-    const { openRam } = (await import(answer.access.module)) as { readonly openRam: OpenRam };
-    return openRam(answer.access.data);
+    const { access } = answer;
+    const { openRam } = (await import(access.module)) as { readonly openRam: OpenRam };
+    return { ram: openRam(access.data), access };
   }
 
   async openDrives(): Promise<IncomingDrives> {

@@ -1,7 +1,7 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, ReturnMessage } from "@peregrine/protocol";
-import type { BuildRam } from "@peregrine/shared-state";
+import type { BuildRam, RamAccess } from "@peregrine/shared-state";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
@@ -31,6 +31,10 @@ export interface Feeding {
   readonly multifd?: readonly (AsyncIterable<Uint8Array> | Iterable<Uint8Array>)[];
   /** How many channels are expected. Default: as many as there are. */
   readonly multifdChannels?: number;
+  /** Milliseconds that the channels have to come. Default: as a source has. */
+  readonly channelsWait?: number;
+  /** What other threads open an image's memory with. Default: as it is made. */
+  readonly access?: (access: RamAccess) => RamAccess;
   readonly switchoverAck?: boolean;
 }
 
@@ -59,7 +63,10 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
       await machine.devices.load(name, instance, value);
       loaded.push(name);
     },
-    openRam: async () => openRam(machine.ram().data),
+    openRam: async () => {
+      const access = machine.ram();
+      return { ram: openRam(access.data), access };
+    },
     openDrives: async () => openIncomingDrives(machine.drives!.incoming().data),
     drivesProgress: () => {},
     prepared: () => machine.prepared(),
@@ -81,9 +88,10 @@ export async function feedImage(
   const image = options.image ?? new ImageMachine();
   const { module, data } = image.intake.memory;
   const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
+  let plainAccess: (() => RamAccess) | undefined;
   const target: CarriedTarget = {
     opened: async (opening, ram) => {
-      image.intake.opened(opening, ram);
+      image.intake.opened(opening, plainAccess?.() ?? ram);
     },
     closed: async (closing) => {
       image.intake.closed(closing);
@@ -92,7 +100,11 @@ export async function feedImage(
   };
   const limits = options.limits ?? DEFAULT_LIMITS;
   const loading = await load(options, (_, interruption) => {
-    return new CarriedLoader({ builder: buildRam(data), limits, target, interruption });
+    const builder = buildRam(data);
+    const access = builder.access.bind(builder);
+    plainAccess = access;
+    builder.access = () => options.access?.(access()) ?? access();
+    return new CarriedLoader({ builder, limits, target, interruption });
   });
   return { ...loading, image };
 }
@@ -117,12 +129,18 @@ async function load(
     decoder.push(bytes);
   };
   const channels = options.multifd?.map(generate) ?? [];
+  const { channelsWait } = options;
   const expected = options.multifdChannels ?? channels.length;
   const multifd =
     expected === 0
       ? undefined
-      : new MultifdReceiver({ channels: expected, statistics, interruption, channelsWait: 50 });
-  for (const channel of channels) multifd?.add(channel);
+      : new MultifdReceiver({
+          channels: expected,
+          statistics,
+          interruption,
+          ...(channelsWait === undefined ? {} : { channelsWait }),
+        });
+  for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
   try {
     await loadStream({
@@ -149,6 +167,8 @@ async function load(
   } catch (cause) {
     if (!MigrationError.is(cause)) throw cause;
     error = cause;
+  } finally {
+    await multifd?.close();
   }
   return { error, sent, committed, statistics };
 }

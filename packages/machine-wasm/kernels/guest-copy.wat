@@ -1,7 +1,7 @@
 ;; Copies between a guest's memory, which is shared, and a work memory that pages are sent from or come in. A copy by
 ;; TypedArray.set from or to shared memory goes word by word.
 (module
-  (memory $own (import "own" "memory") 2 65536)
+  (memory $shadows (import "shadows" "memory") 2 65536 shared)
   (memory $guest (import "guest" "memory") 0 65536 shared)
   (memory $work (import "work" "memory") 1)
 
@@ -32,7 +32,7 @@
               (local.get $end))))
         ;; Read only once: what is kept is what was copied.
         (v128.store $work (i32.sub (local.get $end) (i32.const 4096)) (local.get $start))
-        (v128.store $own (local.get $shadow) (local.get $start))
+        (v128.store $shadows (local.get $shadow) (local.get $start))
         (local.set $shadow (i32.add (local.get $shadow) (i32.const 16)))
         (local.set $count (i32.sub (local.get $count) (i32.const 1)))
         (br $nextPage))))

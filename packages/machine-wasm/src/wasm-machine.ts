@@ -47,7 +47,7 @@ import {
   type WasmCpuState,
   type WasmModuleState,
 } from "./wasm-devices.ts";
-import { growMemory, type WasmRamData } from "./wasm-ram.ts";
+import { growMemory, newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
@@ -229,7 +229,7 @@ export class WasmMachine implements Machine {
 
   ram(): RamAccess {
     const { memory, control, maximumBytes, arrived } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes, arrived };
+    const data: WasmRamData = { memory, control, maximumBytes, ...newWasmRamShared(maximumBytes), arrived };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 
@@ -260,6 +260,9 @@ export class WasmMachine implements Machine {
   async startDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
     this.#snapshot = await handle.use("tracked");
+    // What host calls wrote before is in there too. It would be sent a second time: at first all of memory is dirty.
+    const { control } = this.#require();
+    new Uint8Array(control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes).fill(0);
   }
 
   async stopDirtyLog(): Promise<void> {

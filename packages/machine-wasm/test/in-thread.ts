@@ -5,7 +5,7 @@ import type { GuestThreadData } from "../src/guest-messages.ts";
 import { writeSegments } from "../src/guest-program.ts";
 import { CONTROL } from "../src/rewrite/control-layout.ts";
 import { rewrite } from "../src/rewrite/rewrite.ts";
-import { WasmRam } from "../src/wasm-ram.ts";
+import { newWasmRamShared, WasmRam } from "../src/wasm-ram.ts";
 
 /** Host calls of the test modules: they see what the module passes. */
 export type TestImports = Readonly<Record<string, (...args: (number | bigint)[]) => number>>;
@@ -87,7 +87,8 @@ export function runDisturbed(
   let missedPages = 0;
   let deepestFrames = 0;
   let variant: "plain" | "tracked" = "plain";
-  const ram = new WasmRam({ memory, control, maximumBytes: 1024 * 65536 });
+  const maximumBytes = 1024 * 65_536;
+  const ram = new WasmRam({ memory, control, maximumBytes, ...newWasmRamShared(maximumBytes) });
   let end: string | undefined;
   while (end === undefined) {
     const before = variant === "tracked" ? snapshot(ram, memory) : undefined;
