@@ -28,8 +28,9 @@ interface OpenDevice {
 }
 
 /**
- * Loads a machine that is known before its stream comes: every section has to fit it. A device is loaded while
- * the decoder is suspended, so one section at most is held in memory.
+ * Loads a machine that is known before its stream comes: every section has to fit it. An early device is loaded while
+ * the decoder is suspended. The late ones come when the guest stands still, so decoding goes on while they are loaded:
+ * each comes once at most, and is no larger than its description allows.
  */
 export class DescribedLoader implements MachineLoader {
   readonly leaves = {};
@@ -40,6 +41,8 @@ export class DescribedLoader implements MachineLoader {
   #drives: BlockLoader | undefined;
   #openDevice: OpenDevice | undefined;
   #prepared: Promise<void> | undefined;
+  /** When the last of the late devices was loaded, as far as they are. */
+  #lateLoadedAt = 0;
 
   constructor(options: DescribedLoaderOptions) {
     this.#options = options;
@@ -128,14 +131,30 @@ export class DescribedLoader implements MachineLoader {
   }
 
   async #loadDevice({ device, decoder }: OpenDevice): Promise<void> {
-    const { target, statistics } = this.#options;
-    const { description, instance, early } = device;
-    if (!early) await this.#prepared;
-    const start = processClock();
-    await target.loadDevice(description.name, instance, decoder.value);
-    if (!early) statistics.addLateDevice(processClock() - start);
+    if (!device.early) {
+      await this.#prepared;
+      this.#order.deviceLoaded(device);
+      void this.#loadLate({ device, decoder });
+      return;
+    }
+    await this.#options.target.loadDevice(device.description.name, device.instance, decoder.value);
     this.#order.deviceLoaded(device);
-    if (early && this.#order.ramExists) await this.#openRam();
+    if (this.#order.ramExists) await this.#openRam();
+  }
+
+  /** Whether it could be loaded shows when leave is asked for to tell the source so. Never rejects. */
+  async #loadLate({ device: { description, instance }, decoder }: OpenDevice): Promise<void> {
+    const { target, statistics, interruption } = this.#options;
+    const start = processClock();
+    try {
+      await target.loadDevice(description.name, instance, decoder.value);
+      const end = processClock();
+      // The time in which two were under way counts once.
+      statistics.addLateDevice(end - Math.max(start, this.#lateLoadedAt));
+      this.#lateLoadedAt = end;
+    } catch (error) {
+      interruption.interrupt(MigrationError.from(error));
+    }
   }
 
   async #openRam(): Promise<void> {

@@ -38,7 +38,7 @@ export type AwaitedMachine =
       readonly memory: RamAccess;
     };
 
-/** What the incoming thread asks. The next question comes after the answer to the one before. */
+/** What the incoming thread asks. Questions are answered one after the other, in their order. */
 export type ThreadQuestion =
   | {
       readonly kind: "load-device";
@@ -59,7 +59,7 @@ export type ThreadQuestion =
     }
   /** Of a carried machine: everything has arrived. */
   | { readonly kind: "closed"; readonly closing: CarriedClosing }
-  /** Everything is loaded: may the source be told so? `returnPath`: it waits for that. */
+  /** Everything was handed over: may the source be told so? `returnPath`: it waits for that. */
   | { readonly kind: "commit"; readonly returnPath: boolean };
 
 /** What the incoming thread tells. */

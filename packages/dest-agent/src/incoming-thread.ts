@@ -72,6 +72,7 @@ async function receive(connection: Connection, connections: Connections, address
   const returnPath = new ReturnPath(answersTo(channel), interruption);
   const chunks = new ChunkReader(connection.chunks);
   let machine: MachineLoader | undefined;
+  let closing: Promise<void> | undefined;
   try {
     machine = await machineLoader();
     await loadStream({
@@ -88,6 +89,8 @@ async function receive(connection: Connection, connections: Connections, address
       broken: channel.closed.then(() => channel.error),
       identified: async () => {
         await connections.identified();
+        // Nobody else is expected any more. The address is free by the time that the guest has arrived.
+        closing = connections.close();
         await channel.succeeded?.();
       },
     });
@@ -96,8 +99,9 @@ async function receive(connection: Connection, connections: Connections, address
     await machine?.close?.();
     throw error;
   }
-  await connections.close();
+  // The guest stands still until the main thread knows.
   main.tell({ kind: "loaded" });
+  await closing;
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
 }

@@ -248,9 +248,10 @@ describe("the loader", () => {
     let loading = 0;
     let asked = 0;
     const guest = destination();
+    const late = stream.offsetOf("ram-end");
     async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
-      for (const byte of bytes) {
-        expect(loading).toBe(0);
+      for (const [offset, byte] of bytes.entries()) {
+        if (offset < late) expect(loading).toBe(0);
         asked++;
         yield Uint8Array.of(byte);
       }
@@ -266,7 +267,7 @@ describe("the loader", () => {
           await new Promise((resolve) => {
             setImmediate(resolve);
           });
-          expect(asked).toBe(before);
+          if (before < late) expect(asked).toBe(before);
           await guest.machine.devices.load(name, instance, value);
           loading--;
         },

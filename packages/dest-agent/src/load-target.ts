@@ -10,8 +10,8 @@ import type {
 /** The machine that a stream is loaded into, as every loader sees it. */
 export interface LoadTarget {
   /**
-   * Everything is loaded: leave to tell the source so. The guest may belong to this side from then on,
-   * so nobody can call the load off any more. Rejects when somebody did before.
+   * Everything has come: waits for what is still being loaded, and for leave to tell the source so. The guest may
+   * belong to this side from then on, so nobody can call the load off any more. Rejects when somebody did before.
    * @param returnPath whether the source waits to be told.
    */
   commit(returnPath: boolean): Promise<void>;
@@ -19,7 +19,7 @@ export interface LoadTarget {
 
 /** A machine that is known before its stream comes. */
 export interface DescribedTarget {
-  /** Loads one device; the next one is handed over when it is loaded. Errors: DEVICE_STATE. */
+  /** Loads one device, when those that were handed over before it are loaded. Errors: DEVICE_STATE. */
   loadDevice(name: string, instance: number, value: StateValue): Promise<void>;
   /** Guest memory. Called once, when every early device is loaded. */
   openRam(): Promise<GuestRam>;

@@ -23,7 +23,8 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   readonly #interruption: Interruption;
   readonly #prepared = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
-  #answer: ((answer: Answer) => void) | undefined;
+  /** Of the questions that are not answered yet, in their order. */
+  readonly #waiting: ((answer: Answer) => void)[] = [];
 
   /** @param interruption told when the main thread calls the load off. Questions stay unanswered then. */
   constructor(port: MessagePort, interruption: Interruption) {
@@ -93,7 +94,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   /** @param given sections in the question whose payloads go to the main thread without a copy. */
   #ask(question: ThreadQuestion, given: readonly OpaqueSection[] = []): Promise<Answer> {
     return new Promise((resolve) => {
-      this.#answer = resolve;
+      this.#waiting.push(resolve);
       this.#port.postMessage(
         question,
         given.map(({ payload }) => payload.buffer),
@@ -106,8 +107,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
       case "done":
       case "ram":
       case "drives":
-        this.#answer?.(message);
-        this.#answer = undefined;
+        this.#waiting.shift()?.(message);
         return;
       case "prepared":
         this.#prepared.resolve();

@@ -54,11 +54,16 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const guest = options.guest ?? destination();
   const { machine } = guest;
   const loaded: string[] = [];
-  const target: DescribedTarget = {
-    loadDevice: async (name, instance, value) => {
-      await machine.devices.load(name, instance, value);
-      loaded.push(name);
+  let last = Promise.resolve();
+  const target: DescribedTarget & Pick<LoadTarget, "commit"> = {
+    loadDevice: (name, instance, value) => {
+      last = last.then(async () => {
+        await machine.devices.load(name, instance, value);
+        loaded.push(name);
+      });
+      return last;
     },
+    commit: () => last,
     openRam: async () => openRam(machine.ram().data),
     openDrives: async () => openIncomingDrives(machine.drives!.incoming().data),
     drivesProgress: () => {},
@@ -66,7 +71,7 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
     ...options.target,
   };
   const devices = structuredClone(machine.devices.descriptions());
-  const loading = await load(options, (statistics, interruption) => {
+  const loading = await load({ ...options, target }, (statistics, interruption) => {
     const machineType = machine.type;
     const hasDrives = machine.drives !== undefined;
     return new DescribedLoader({ machineType, devices, hasDrives, target, statistics, interruption });
