@@ -129,7 +129,7 @@ const Counters = v.object({
 const Downtime = v.object({
   stop: v.number(),
   pause: v.number(),
-  save: v.number(),
+  harvest: v.number(),
   lastPages: v.number(),
   deviceState: v.number(),
   load: v.number(),

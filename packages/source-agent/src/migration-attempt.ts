@@ -222,12 +222,10 @@ export class MigrationAttempt {
     if (run.state !== "inmigrate") await run.stop("finish-migrate");
     const pauseTime = await this.#pause();
     if (pauseTime === undefined) return;
-    const start = now();
+    // The devices are saved while the last pages are being sent.
+    this.#post({ kind: "guest-stopped", pauseTime });
     const closing = await this.#frame.closing();
-    this.#post(
-      { kind: "guest-stopped", closing, pauseTime, saveTime: now() - start },
-      this.#frame.transferable(closing.late),
-    );
+    this.#post({ kind: "devices-saved", closing }, this.#frame.transferable(closing.late));
   }
 
   async #releaseDrives(): Promise<void> {
