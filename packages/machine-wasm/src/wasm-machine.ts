@@ -9,7 +9,7 @@ import {
 } from "@peregrine/shared-state";
 import { type ConsoleSource, NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
-import { linkFrames } from "./frames.ts";
+import { emptyCpu, loadCpu, saveCpu } from "./cpu-device.ts";
 import {
   checkDrives,
   checkNoDrives,
@@ -46,7 +46,7 @@ import {
   type WasmCpuState,
   type WasmModuleState,
 } from "./wasm-devices.ts";
-import { growMemory, type WasmRamData } from "./wasm-ram.ts";
+import type { WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
@@ -96,7 +96,11 @@ export class WasmMachine implements Machine {
   #cpu: WasmCpuState | undefined;
   /** The drives that the guest says it has were found to be those of this host. */
   #drivesChecked = false;
+  /** What loads the last devices has run once. Never rejects. */
+  #rehearsed: Promise<void> = Promise.resolve();
   #throttle = 0;
+  /** The dirty log is on, and was switched off while the guest did not run. */
+  #logStopsAtStart = false;
   #disposed = false;
 
   private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
@@ -214,11 +218,14 @@ export class WasmMachine implements Machine {
 
   async prepared(): Promise<void> {
     await this.#require().thread;
+    await this.#rehearsed;
   }
 
   async start(): Promise<void> {
     const { handle } = await this.#require().thread;
     this.#snapshot = undefined;
+    if (this.#logStopsAtStart) await handle.use("plain");
+    this.#logStopsAtStart = false;
     await handle.start();
     this.#host.input.attach(() => handle.wake());
   }
@@ -238,12 +245,15 @@ export class WasmMachine implements Machine {
 
   async startDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
+    this.#logStopsAtStart = false;
     this.#snapshot = await handle.use("tracked");
   }
 
   async stopDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
-    await handle.use("plain");
+    // One that stands still writes nothing; where it has gone to another host it will not run here again.
+    this.#logStopsAtStart = handle.isStopped;
+    if (!this.#logStopsAtStart) await handle.use("plain");
   }
 
   setThrottle(percentage: number): void {
@@ -287,8 +297,11 @@ export class WasmMachine implements Machine {
       ...early,
       description: WASI_SETUP,
       save: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
-      load: (value) =>
-        checkSetup(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
+      load: (value) => {
+        const wasi = fromWasiSection(value as WasiSection);
+        checkSetup(wasi, this.#host.files, this.#resolvePreopen);
+        this.#rehearsed = this.#rehearse(wasi).catch(() => undefined);
+      },
     });
     this.devices.register({
       ...late,
@@ -332,51 +345,28 @@ export class WasmMachine implements Machine {
   }
 
   async #saveCpu(): Promise<WasmCpuState> {
-    const { memory, control, thread } = this.#require();
+    const guest = this.#require();
     const { cpu } = await this.#captured("late");
-    const { program } = await thread;
-    const end = new ControlBlock(control).framesEnd;
-    linkFrames(control, end, program.info.sites);
-    const bytes = new Uint8Array(control.buffer);
-    const frames = bytes.slice(CONTROL.frames, end);
-    const dropped = bytes.slice(CONTROL.dropped, CONTROL.dropped + program.info.droppable);
-    return {
-      memory_pages: memory.buffer.byteLength / WASM_PAGE,
-      frames_length: frames.length,
-      frames,
-      globals_length: cpu.globals.length,
-      globals: cpu.globals,
-      dropped_length: dropped.length,
-      dropped,
-      table_count: cpu.tables.length,
-      tables: cpu.tables.map((entries) => ({ entry_count: entries.length, entries: Array.from(entries) })),
-    };
+    const { program } = await guest.thread;
+    return saveCpu({ ...guest, program }, cpu);
   }
 
   async #loadCpu(state: WasmCpuState): Promise<void> {
-    const { memory, control, maximumBytes, thread } = this.#require();
-    const bytes = state.memory_pages * WASM_PAGE;
-    if (bytes > maximumBytes || bytes < memory.buffer.byteLength) {
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`,
-      );
-    }
-    growMemory(memory, bytes);
-    const { program } = await thread;
-    if (state.dropped.length !== program.info.droppable)
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The program has ${program.info.droppable} segments, not ${state.dropped.length}`,
-      );
-    const end = CONTROL.frames + state.frames.length;
-    growMemory(control, end);
-    const target = new Uint8Array(control.buffer);
-    target.set(state.frames, CONTROL.frames);
-    target.set(state.dropped, CONTROL.dropped);
-    linkFrames(control, end, program.info.sites);
-    new ControlBlock(control).framesEnd = end;
+    const guest = this.#require();
+    const { program } = await guest.thread;
+    loadCpu({ ...guest, program }, state);
     this.#cpu = state;
+  }
+
+  /**
+   * Loads late devices in vain, as they may come: what runs for the first time takes ten times as long, and the guest
+   * would stand still meanwhile. What fails in it fails again when it counts, or is of no matter.
+   */
+  async #rehearse(wasi: WasiState): Promise<void> {
+    const guest = this.#require();
+    const { handle, program } = await guest.thread;
+    await handle.rehearse(wasi, this.#preopens);
+    loadCpu({ ...guest, program }, emptyCpu({ ...guest, program }));
   }
 
   async #restore(wasi: WasiState): Promise<void> {
