@@ -349,10 +349,13 @@ export class IncomingMigration {
 
   /** What follows a load that succeeded, in this order. */
   async #arrive(): Promise<void> {
-    this.#post({ kind: "close-channel" });
-    this.#announce?.();
-    // The drives are taken over first, before the guest can write to them.
-    await this.#runControl.arrive();
+    try {
+      this.#announce?.();
+      // The drives are taken over first, before the guest can write to them.
+      await this.#runControl.arrive();
+    } finally {
+      this.#post({ kind: "close-channel" });
+    }
   }
 
   async #fail(consequence: MigrationError): Promise<void> {

@@ -307,12 +307,18 @@ export class WasmMachine implements Machine {
       ...late,
       description: WASM_CPU,
       save: () => this.#saveCpu(),
+      example: async () => {
+        const guest = this.#require();
+        const { program } = await guest.thread;
+        return emptyCpu({ ...guest, program });
+      },
       load: (value) => this.#loadCpu(value as WasmCpuState),
     });
     this.devices.register({
       ...late,
       description: WASI_STATE,
       save: async () => toWasiSection(withUnread(await this.#movableWasi("late"), this.#host.input.unread())),
+      example: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }

@@ -208,6 +208,7 @@ export class MigrationAttempt {
       },
       this.#frame.transferable(opening.early),
     );
+    await this.#frame.rehearseClosing();
   }
 
   #sentDrives(): SentDrives | undefined {
