@@ -20,14 +20,16 @@ export async function randomFile(directory: string, mib: number): Promise<string
   return name;
 }
 
-/** Starts a guest that holds `mib` MiB of that file and sleeps. Resolves when it does. */
+/** Starts a guest that holds `mib` MiB of that file and sleeps. Resolves when it does. `options` are those of `run`. */
 export async function sleepingGuest(
   host: Host,
   directory: string,
   file: string,
   mib: number,
+  options: readonly string[] = [],
 ): Promise<PeregrineProcess> {
-  const agent = await host.run(CONTENT, ["--dir", `${directory}::/data`], [`/data/${file}`, String(mib)]);
+  const dir = ["--dir", `${directory}::/data`];
+  const agent = await host.run(CONTENT, [...dir, ...options], [`/data/${file}`, String(mib)]);
   await agent.until("stdout", /holds \d+ bytes/u);
   return agent;
 }

@@ -28,7 +28,9 @@ async function move({ directory, log }: BenchContext, file: string): Promise<Mea
   const source = await sleepingGuest(host, directory, file, MIB);
   const destination = await host.receive("tcp");
   const measured = await measureMove(source, destination, { live: true });
-  log(`${measured.downtime.toFixed(1)} ms; the source counts ${partsOf(measured)}; ${measured.totalTime} ms in all`);
+  log(
+    `${measured.downtime.toFixed(1)} ms; the source counts ${partsOf(measured)}; ${measured.totalTime} ms in all`,
+  );
   return measured;
 }
 

@@ -147,7 +147,6 @@ export function decoderFor(
   return new StateDecoder(description);
 }
 
-
 function encodeDevice({ description, instance }: Device, value: StateValue, writer: ByteWriter): SavedDevice {
   writer.reset();
   encodeState(description, value, writer);

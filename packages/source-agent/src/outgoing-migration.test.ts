@@ -20,7 +20,9 @@ describe("a migration", () => {
       ["test.rom", 16 * 4096],
     ]);
     // How often it is waited for depends on what the guest writes meanwhile.
-    const items = receiver.items.filter((item, n, all) => item !== "ram part" && !all.slice(0, n).includes(item));
+    const items = receiver.items.filter(
+      (item, n, all) => item !== "ram part" && !all.slice(0, n).includes(item),
+    );
     expect(items).toEqual([
       "configuration test-1",
       "open-return-path",
