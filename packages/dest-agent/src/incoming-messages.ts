@@ -5,9 +5,9 @@ import type {
   DeviceListing,
   DriveAccess,
   RamAccess,
-  StateValue,
 } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
+import type { DeviceState } from "./load-target.ts";
 
 /** What the incoming thread is started with. */
 export interface IncomingTask {
@@ -40,12 +40,7 @@ export type AwaitedMachine =
 
 /** What the incoming thread asks. Questions are answered one after the other, in their order. */
 export type ThreadQuestion =
-  | {
-      readonly kind: "load-device";
-      readonly name: string;
-      readonly instance: number;
-      readonly value: StateValue;
-    }
+  | { readonly kind: "load-devices"; readonly devices: readonly DeviceState[] }
   /** The early devices are loaded: guest memory exists now. */
   | { readonly kind: "open-ram" }
   /** Contents of drives begin to come. */

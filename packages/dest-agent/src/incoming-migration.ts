@@ -225,9 +225,10 @@ export class IncomingMigration {
       case "connected":
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
         return;
-      case "load-device":
+      case "load-devices":
         this.#inTurn(async () => {
-          await this.#machine.devices.load(message.name, message.instance, message.value);
+          for (const { name, instance, value } of message.devices)
+            await this.#machine.devices.load(name, instance, value);
           return { kind: "done" };
         });
         return;
@@ -349,13 +350,10 @@ export class IncomingMigration {
 
   /** What follows a load that succeeded, in this order. */
   async #arrive(): Promise<void> {
-    try {
-      this.#announce?.();
-      // The drives are taken over first, before the guest can write to them.
-      await this.#runControl.arrive();
-    } finally {
-      this.#post({ kind: "close-channel" });
-    }
+    this.#post({ kind: "close-channel" });
+    this.#announce?.();
+    // The drives are taken over first, before the guest can write to them.
+    await this.#runControl.arrive();
   }
 
   async #fail(consequence: MigrationError): Promise<void> {

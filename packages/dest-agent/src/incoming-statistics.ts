@@ -46,9 +46,9 @@ export class IncomingStatistics {
     this.#counters[AT.zeroPages]!++;
   }
 
-  /** @param milliseconds that loading one of the late devices took. */
-  addLateDevice(milliseconds: number): void {
-    this.#counters[AT.lateDevicesTime]! += milliseconds;
+  /** @param milliseconds that it took. */
+  lateDevicesLoaded(milliseconds: number): void {
+    this.#counters[AT.lateDevicesTime] = milliseconds;
   }
 
   endMark(): void {

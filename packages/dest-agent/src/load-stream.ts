@@ -51,8 +51,8 @@ export async function loadStream(options: LoadStreamOptions): Promise<void> {
   void watchChannel(loader, options);
   await readToEnd(loader, options);
   void watchSource(loader, options);
-  if (identified !== undefined) await interruption.wait(identified());
   await machine.complete();
+  if (identified !== undefined) await interruption.wait(identified());
   await interruption.wait(returnPath.answered());
   await interruption.wait(target.commit(returnPath.isOpen));
   // Resolves when the kernel has the message. Should the connection break before the source has read it,

@@ -17,10 +17,17 @@ export interface LoadTarget {
   commit(returnPath: boolean): Promise<void>;
 }
 
+/** What came for one device. */
+export interface DeviceState {
+  readonly name: string;
+  readonly instance: number;
+  readonly value: StateValue;
+}
+
 /** A machine that is known before its stream comes. */
 export interface DescribedTarget {
-  /** Loads one device, when those that were handed over before it are loaded. Errors: DEVICE_STATE. */
-  loadDevice(name: string, instance: number, value: StateValue): Promise<void>;
+  /** Loads devices, one after the other. Errors: DEVICE_STATE. */
+  loadDevices(devices: readonly DeviceState[]): Promise<void>;
   /** Guest memory. Called once, when every early device is loaded. */
   openRam(): Promise<GuestRam>;
   /** The machine's drives. Called once, when contents of theirs begin to come. Errors: those of opening them. */

@@ -8,12 +8,11 @@ import type {
   OpenIncomingDrives,
   OpenRam,
   RamAccess,
-  StateValue,
 } from "@peregrine/shared-state";
 import type { MessagePort } from "node:worker_threads";
 import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
 import type { Interruption } from "./interruption.ts";
-import type { CarriedTarget, DescribedTarget, LoadTarget } from "./load-target.ts";
+import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "./load-target.ts";
 
 type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" }>;
 
@@ -44,8 +43,8 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     return this.#released.promise;
   }
 
-  async loadDevice(name: string, instance: number, value: StateValue): Promise<void> {
-    await this.#ask({ kind: "load-device", name, instance, value });
+  async loadDevices(devices: readonly DeviceState[]): Promise<void> {
+    await this.#ask({ kind: "load-devices", devices });
   }
 
   async openRam(): Promise<GuestRam> {

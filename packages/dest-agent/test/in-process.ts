@@ -56,10 +56,12 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const loaded: string[] = [];
   let last = Promise.resolve();
   const target: DescribedTarget & Pick<LoadTarget, "commit"> = {
-    loadDevice: (name, instance, value) => {
+    loadDevices: (devices) => {
       last = last.then(async () => {
-        await machine.devices.load(name, instance, value);
-        loaded.push(name);
+        for (const { name, instance, value } of devices) {
+          await machine.devices.load(name, instance, value);
+          loaded.push(name);
+        }
       });
       return last;
     },

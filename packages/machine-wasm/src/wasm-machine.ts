@@ -101,6 +101,7 @@ export class WasmMachine implements Machine {
   #throttle = 0;
   /** The dirty log is on, and was switched off while the guest did not run. */
   #logStopsAtStart = false;
+  #attachment: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
   private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
@@ -227,13 +228,14 @@ export class WasmMachine implements Machine {
     if (this.#logStopsAtStart) await handle.use("plain");
     this.#logStopsAtStart = false;
     await handle.start();
-    this.#host.input.attach(() => handle.wake());
+    // Whoever waits for the guest to run comes first.
+    this.#attachment = setTimeout(() => this.#host.input.attach(() => handle.wake()), 0);
   }
 
   async stop(): Promise<void> {
     const { handle } = await this.#require().thread;
     // No byte may be taken from the console that would not travel.
-    this.#host.input.detach();
+    this.#detachInput();
     this.#snapshot = undefined;
     try {
       this.#snapshot = await handle.stop();
@@ -241,6 +243,11 @@ export class WasmMachine implements Machine {
       // It is stopped, and its state is taken again when it is to be saved.
       if (!handle.isStopped) throw error;
     }
+  }
+
+  #detachInput(): void {
+    clearTimeout(this.#attachment);
+    this.#host.input.detach();
   }
 
   async startDirtyLog(): Promise<void> {
@@ -263,7 +270,7 @@ export class WasmMachine implements Machine {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    this.#host.input.detach();
+    this.#detachInput();
     await this.#guest?.thread.catch(() => undefined);
     await this.#handle?.dispose();
     // Nothing writes to them any more.
