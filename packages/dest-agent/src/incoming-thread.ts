@@ -20,6 +20,9 @@ import { ReturnPath } from "./return-path.ts";
 import type { Answers } from "./return-path.ts";
 import { multifdIsOff } from "./stream-loader.ts";
 
+/** Bytes that are read from a connection at once: they should still be in the processor's cache when they are written. */
+const READ_BYTES = 256 * 1024;
+
 /** Milliseconds that the source has for reading the last message and closing its end. */
 const LINGER_AFTER_LOAD = 5000;
 const LINGER_AFTER_FAILURE = 1000;
@@ -49,7 +52,10 @@ try {
 }
 
 async function serve(): Promise<void> {
-  const listener = await listen(task.uri, task.channelOptions);
+  const listener = await listen(task.uri, {
+    ...task.channelOptions,
+    readBuffer: () => new Uint8Array(READ_BYTES),
+  });
   const connections = new Connections({ listener, interruption, multifd: takeMultifd });
   try {
     main.tell({ kind: "listening", address: listener.address });

@@ -13,12 +13,14 @@ const TABLE_ENTRIES_LIMIT = 1024 * 1024;
 /** Early section: which program the guest runs. Sent before RAM, so that the destination compiles it meanwhile. */
 export const WASM_MODULE = defineState({
   name: "wasm-module",
-  version: 1,
+  version: 2,
   fields: [
     /** Frames fit only a module that was rewritten in the same way. */
     { name: "rewriter", type: "uint32" },
     /** Stack of the guest thread: what fits at the source must fit at the destination. */
     { name: "stack_mib", type: "uint32" },
+    /** Size of the linear memory in 64 KiB pages when the migration began: the destination has it at once. */
+    { name: "memory_pages", type: "uint32" },
     { name: "sha256", type: "buffer", length: 32 },
     { name: "name_length", type: "uint16" },
     { name: "name", type: "buffer", length: { from: "name_length", max: 4096 } },
@@ -78,11 +80,16 @@ export interface ProgramIdentity {
 const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
-export async function saveModule({ name, module, stackMib }: ProgramIdentity): Promise<WasmModuleState> {
+/** @param memoryPages that the guest's memory has now. */
+export async function saveModule(
+  { name, module, stackMib }: ProgramIdentity,
+  memoryPages: number,
+): Promise<WasmModuleState> {
   const encodedName = new TextEncoder().encode(name).subarray(0, 4096);
   return {
     rewriter: REWRITER_VERSION,
     stack_mib: stackMib,
+    memory_pages: memoryPages,
     sha256: await digest(module),
     name_length: encodedName.length,
     name: encodedName,

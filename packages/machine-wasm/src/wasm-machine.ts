@@ -7,6 +7,7 @@ import {
   type Machine,
   type RamAccess,
 } from "@peregrine/shared-state";
+import { ArrivedPages } from "./arrived-pages.ts";
 import { type ConsoleSource, NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
 import { emptyCpu, loadCpu, saveCpu } from "./cpu-device.ts";
@@ -52,6 +53,11 @@ const WASM_PAGE = 65536;
 
 /** What the machine needs from the host it runs on. */
 export interface WasmMachineHost {
+  /**
+   * Told of a guest's memory before it is used, and how many bytes it can have at most. What the host does about that is
+   * its own affair; the memory works without.
+   */
+  adviseMemory?(memory: WebAssembly.Memory, maximumBytes: number): Promise<void>;
   /** Errors: NOT_WASM. */
   validate(module: Uint8Array): Promise<void>;
   /** Rewrites and compiles. Errors: NOT_WASM, UNSUPPORTED_FEATURE. */
@@ -69,6 +75,8 @@ interface Guest {
   readonly memory: WebAssembly.Memory;
   readonly control: WebAssembly.Memory;
   readonly maximumBytes: number;
+  /** Of a guest that arrives: its {@link ArrivedPages}. */
+  readonly arrived: SharedArrayBuffer | undefined;
   /** Resolves when the program is compiled and its thread is up. */
   readonly thread: Promise<{ readonly handle: GuestHandle; readonly program: CompiledProgram }>;
 }
@@ -152,21 +160,34 @@ export class WasmMachine implements Machine {
     return this.#guest?.memory.buffer.byteLength ?? 0;
   }
 
-  /** Makes the memories at once and prepares the rest meanwhile. */
-  async #adopt(identity: ProgramIdentity): Promise<Guest> {
+  /**
+   * Makes the memories at once and prepares the rest meanwhile.
+   * @param memoryPages of a guest that arrives: what its memory has already. It costs nothing before it is written to.
+   * Errors: DEVICE_STATE when the program does not allow so many.
+   */
+  async #adopt(identity: ProgramIdentity, memoryPages?: number): Promise<Guest> {
     if (this.#guest !== undefined)
       throw new MigrationError("WRONG_STATE", "The guest's program has arrived already");
     await this.#host.validate(identity.module);
     this.#checkAlive();
     const module = parseModule(identity.module);
     const maximum = maximumPages(module);
-    const memory = this.#allocate(module.memory.minimum, maximum);
+    if (memoryPages !== undefined && memoryPages > maximum)
+      throw new MigrationError(
+        "DEVICE_STATE",
+        `The guest's memory cannot have ${memoryPages} pages: the program allows ${maximum}`,
+      );
+    const memory = this.#allocate(Math.max(module.memory.minimum, memoryPages ?? 0), maximum);
     const control = this.#allocate(CONTROL.initialPages, CONTROL.maximumPages);
+    await this.#host.adviseMemory?.(memory, maximum * WASM_PAGE);
+    this.#checkAlive();
     new ControlBlock(control).framesEnd = CONTROL.frames;
     const thread = this.#prepare(identity, memory, control);
     // Whoever needs the thread awaits it; until then a failure is no unhandled one.
     thread.catch(() => undefined);
-    const guest = { identity, memory, control, maximumBytes: maximum * WASM_PAGE, thread };
+    const maximumBytes = maximum * WASM_PAGE;
+    const arrived = memoryPages === undefined ? undefined : ArrivedPages.allocate(maximumBytes);
+    const guest = { identity, memory, control, maximumBytes, arrived, thread };
     this.#guest = guest;
     return guest;
   }
@@ -212,8 +233,8 @@ export class WasmMachine implements Machine {
   }
 
   ram(): RamAccess {
-    const { memory, control, maximumBytes } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes };
+    const { memory, control, maximumBytes, arrived } = this.#require();
+    const data: WasmRamData = { memory, control, maximumBytes, arrived };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 
@@ -297,7 +318,8 @@ export class WasmMachine implements Machine {
       save: () => this.#saveModule(),
       load: async (value) => {
         if (!this.#drivesChecked) checkNoDrives(this.#driveList);
-        await this.#adopt(await loadModule(value as WasmModuleState));
+        const state = value as WasmModuleState;
+        await this.#adopt(await loadModule(state), state.memory_pages);
       },
     });
     this.devices.register({
@@ -352,9 +374,9 @@ export class WasmMachine implements Machine {
   }
 
   async #saveModule(): Promise<WasmModuleState> {
-    const { identity, thread } = this.#require();
+    const { identity, memory, thread } = this.#require();
     const { handle } = await thread;
-    return saveModule({ ...identity, stackMib: handle.stackMib });
+    return saveModule({ ...identity, stackMib: handle.stackMib }, memory.buffer.byteLength / WASM_PAGE);
   }
 
   async #saveCpu(): Promise<WasmCpuState> {

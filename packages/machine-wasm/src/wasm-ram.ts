@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { type DirtyBitmap, type GuestRam, PAGE_SIZE, type RamBlock } from "@peregrine/shared-state";
+import { ArrivedPages } from "./arrived-pages.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 
 const WASM_PAGE = 65536;
@@ -12,6 +13,8 @@ export interface WasmRamData {
   readonly control: WebAssembly.Memory;
   /** Most that the memory can grow to, in bytes. */
   readonly maximumBytes: number;
+  /** Of the {@link ArrivedPages}, if nothing but this has written to the memory. */
+  readonly arrived?: SharedArrayBuffer | undefined;
 }
 
 export const RAM_BLOCK_NAME = "wasm.ram";
@@ -27,6 +30,7 @@ export class WasmRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
   readonly #memory: WebAssembly.Memory;
   readonly #markWords: Int32Array;
+  readonly #arrived: ArrivedPages | undefined;
   #view: Uint8Array;
   #shadow = new Uint8Array(0);
   /** Pages that the last harvest knew of. */
@@ -36,6 +40,7 @@ export class WasmRam implements GuestRam {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
     this.#markWords = new Int32Array(data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
+    if (data.arrived !== undefined) this.#arrived = new ArrivedPages(data.arrived);
     this.#view = new Uint8Array(data.memory.buffer);
     this.#harvested = this.#view.length / PAGE_SIZE;
   }
@@ -102,13 +107,19 @@ export class WasmRam implements GuestRam {
   }
 
   writePages(_block: number, offset: number, bytes: Uint8Array): void {
-    this.#require(offset, bytes.length).set(bytes, offset);
+    const memory = this.#require(offset, bytes.length);
+    this.#arrived?.add(offset / PAGE_SIZE, bytes.length / PAGE_SIZE);
+    memory.set(bytes, offset);
   }
 
   fillPage(_block: number, offset: number, value: number): void {
     // Memory that was never used is zero already and stays unused.
     if (value === 0 && offset >= this.#bytes().length) return;
     const bytes = this.#require(offset, PAGE_SIZE);
+    if (this.#arrived !== undefined) {
+      if (value === 0 && !this.#arrived.has(offset / PAGE_SIZE)) return;
+      this.#arrived.add(offset / PAGE_SIZE, 1);
+    }
     for (let position = offset; position < offset + PAGE_SIZE; position++) {
       if (bytes[position] === value) continue;
       bytes.fill(value, offset, offset + PAGE_SIZE);

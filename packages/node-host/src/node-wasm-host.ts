@@ -3,6 +3,7 @@ import type { ConsoleSource, WasmMachineHost } from "@peregrine/machine-wasm";
 import { guestFiles } from "./drives/guest-files.ts";
 import type { NodeDrives } from "./drives/node-drives.ts";
 import { type ConsoleOutputs, startGuestWorker } from "./guest-worker-thread.ts";
+import { adviseHugePages } from "./huge-pages.ts";
 import { ConsoleInput } from "./host-console.ts";
 import { prepareProgram, validateProgram } from "./prepare-program.ts";
 import { ProgramCache } from "./program-cache.ts";
@@ -30,6 +31,7 @@ export function nodeWasmHost({
   const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);
   const memories = drives?.memories ?? [];
   return {
+    adviseMemory: adviseHugePages,
     validate: validateProgram,
     prepare: (module) => prepareProgram(module, cache),
     startThread: (thread, stackMib) =>

@@ -1,5 +1,6 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
+import type { PageKernel } from "./kernels/page-kernel.ts";
 import { encodeMappedRamHeader } from "./mapped-ram.ts";
 import type { RamBlockEntry } from "./messages.ts";
 import type { ListedRamBlock } from "./ram-block-list.ts";
@@ -89,6 +90,22 @@ export class RamPageEncoder {
     const fillAt = this.#putHeader(target, at, block, offset, RAM_FLAG.zero);
     target[fillAt] = fill;
     return fillAt + 1;
+  }
+
+  /**
+   * The records of pages that follow each other in a block and in a kernel's work memory, those with only zeros as such.
+   *
+   * @param page where the first is, as for `PageKernel.encodeRun`.
+   * @param offset of the first page in its block.
+   * @param at where to write in the work memory, which must have room for `runBytes` of the pages.
+   * @returns the index behind the last record. How many pages have only zeros is in the kernel's `zeroCount`.
+   */
+  putRun(kernel: PageKernel, page: number, count: number, block: string, offset: number, at: number): number {
+    const named = block !== this.#lastBlock;
+    if (named) kernel.setBlockName(this.#name(block));
+    const end = kernel.encodeRun(page, count, offset, named, at);
+    if (count > 0) this.#lastBlock = block;
+    return end;
   }
 
   /** The record of a page as an XBZRLE delta. */

@@ -88,7 +88,7 @@ export function encodeDelta(old: DeltaPage, page: DeltaPage, target: Uint8Array)
  * be changed in part.
  */
 export function applyDelta(delta: Uint8Array, page: Uint8Array): void {
-  if (!walkDelta(delta, page.length, page)) throw badDelta("decode error");
+  if (!writeDelta(delta, page)) throw badDelta("decode error");
 }
 
 /**
@@ -99,7 +99,17 @@ export function applyDelta(delta: Uint8Array, page: Uint8Array): void {
  * Errors: as {@link applyDelta}.
  */
 export function checkDelta(delta: Uint8Array, pageSize: number, place?: MigrationErrorDetail): void {
-  if (!walkDelta(delta, pageSize, undefined)) throw badDelta("decode error", place);
+  if (!deltaFits(delta, pageSize)) throw badDelta("decode error", place);
+}
+
+/** As {@link applyDelta}. @returns false when the delta is broken. */
+export function writeDelta(delta: Uint8Array, page: Uint8Array): boolean {
+  return walkDelta(delta, page.length, page);
+}
+
+/** As {@link checkDelta}. @returns false when the delta is broken. */
+export function deltaFits(delta: Uint8Array, pageSize: number): boolean {
+  return walkDelta(delta, pageSize, undefined);
 }
 
 /** Writes every changed part to `page`, if there is one. @returns false when the delta is broken. */

@@ -1,7 +1,9 @@
 import { MigrationError } from "@peregrine/protocol";
+import net from "node:net";
 import type { Address } from "./address.ts";
 import type { Channel, ChannelOptions, Listener } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import { ReadBuffer, withReadBuffer } from "./read-buffer.ts";
 import { SocketChannel } from "./socket-channel.ts";
 import type { ByteSocket } from "./socket-channel.ts";
 
@@ -85,7 +87,13 @@ export class AcceptQueue implements Listener {
   }
 
   #channel({ socket, peer }: Connection): Channel {
-    return new SocketChannel(socket, peer, this.#options.channelOptions);
+    const { channelOptions } = this.#options;
+    if (channelOptions.readBuffer !== undefined && socket instanceof net.Socket) {
+      const reads = new ReadBuffer(channelOptions.readBuffer());
+      const taken = withReadBuffer(socket, reads);
+      if (taken !== undefined) return new SocketChannel(taken, peer, channelOptions, "both", reads);
+    }
+    return new SocketChannel(socket, peer, channelOptions);
   }
 
   #closedError(): MigrationError {

@@ -31,8 +31,8 @@ export interface Channel {
    */
   write(bytes: Uint8Array): Promise<void>;
   /**
-   * The incoming bytes, in chunks that belong to the caller. Nothing is read ahead of the caller
-   * but a bounded buffer. It ends when the peer has ended its direction, and throws when the
+   * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
+   * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
    * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
    * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
    */
@@ -90,6 +90,11 @@ export interface ChannelOptions {
    * Default: false.
    */
   readonly descriptors?: boolean;
+  /**
+   * Where a socket's bytes are read to, called once for each: worth it where many bytes come. Without it, and where it is
+   * not possible, each read has a new buffer of 64 KiB at most.
+   */
+  readonly readBuffer?: () => Uint8Array;
 }
 
 export interface ConnectOptions extends ChannelOptions {

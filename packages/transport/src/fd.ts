@@ -9,6 +9,7 @@ import { DescriptorFile } from "./descriptor-file.ts";
 import { systemError } from "./errno.ts";
 import { FileInputChannel } from "./file-input.ts";
 import { FileOutputChannel } from "./file-output.ts";
+import { ReadBuffer } from "./read-buffer.ts";
 import { SingleListener } from "./single-listener.ts";
 import { requireWanted } from "./socket-connect.ts";
 import { SocketChannel } from "./socket-channel.ts";
@@ -98,13 +99,15 @@ function openDescriptor(
 }
 
 function socketChannel(descriptor: number, direction: SocketDirection, options: ChannelOptions): Channel {
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
   const socket = new net.Socket({
     fd: descriptor,
     readable: direction !== "out",
     writable: direction !== "in",
     allowHalfOpen: true,
+    ...(reads === undefined ? {} : { onread: reads.onread }),
   });
-  return new SocketChannel(socket, describe(descriptor), options, direction);
+  return new SocketChannel(socket, describe(descriptor), options, direction, reads);
 }
 
 /** Where a descriptor stands in its file, and the flags that it was opened with. */

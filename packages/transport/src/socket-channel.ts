@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { Duplex } from "node:stream";
 import type { Channel, ChannelOptions, Medium, ReceivedDescriptors } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import type { ReadBuffer } from "./read-buffer.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 
@@ -47,6 +48,7 @@ export class SocketChannel implements Channel {
     peer: string,
     options: ChannelOptions,
     direction: SocketDirection = "both",
+    reads?: ReadBuffer,
   ) {
     this.#socket = socket;
     this.#direction = direction;
@@ -59,7 +61,8 @@ export class SocketChannel implements Channel {
         resolve();
       });
     });
-    socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    if (reads === undefined) socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
+    else reads.connect((bytes) => this.#onChunk(bytes));
     socket.once("end", () => {
       this.#peerEnded = true;
       this.#wake();
@@ -163,7 +166,7 @@ export class SocketChannel implements Channel {
     wake?.();
   }
 
-  #onChunk(chunk: Buffer): void {
+  #onChunk(chunk: Uint8Array): void {
     this.#chunk = chunk;
     this.#socket.pause();
     this.#wake();

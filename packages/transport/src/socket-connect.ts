@@ -3,6 +3,7 @@ import type { EventEmitter } from "node:events";
 import net from "node:net";
 import type { Channel, ConnectOptions } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import { ReadBuffer } from "./read-buffer.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
 /** Opens a socket and makes a channel of it. Errors: CONNECT_FAILED; CANCELLED by the signal. */
@@ -12,13 +13,18 @@ export async function connectSocket(
   { signal, ...options }: ConnectOptions,
 ): Promise<Channel> {
   requireWanted(signal, peer);
-  const socket = net.connect({ ...target, allowHalfOpen: true });
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
+  const socket = net.connect({
+    ...target,
+    allowHalfOpen: true,
+    ...(reads === undefined ? {} : { onread: reads.onread }),
+  });
   return connected(socket, {
     event: "connect",
     peer,
     signal,
     drop: () => socket.destroy(),
-    made: () => new SocketChannel(socket, peer, options),
+    made: () => new SocketChannel(socket, peer, options, "both", reads),
   });
 }
 

@@ -15,6 +15,37 @@ transportCompliance(
   () => listeningFixture({ uri: "tcp:127.0.0.1:0" }),
 );
 
+/** Neither a divisor nor a multiple of what is sent. */
+const readBuffer = (): Uint8Array => new Uint8Array(100_003);
+
+transportCompliance(
+  "tcp with read buffers",
+  {
+    medium: "connection",
+    listens: true,
+    gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
+  },
+  () =>
+    listeningFixture({
+      uri: "tcp:127.0.0.1:0",
+      listenOptions: { readBuffer },
+      connectOptions: { readBuffer },
+    }),
+);
+
+test("what is read lies in the read buffer", async () => {
+  const buffer = new Uint8Array(1000);
+  const listener = await listen("tcp:127.0.0.1:0", { readBuffer: () => buffer });
+  const [client, server] = await Promise.all([connect(formatUri(listener.address)), listener.accept()]);
+  await client.write(Buffer.from("here"));
+  const { value } = await server.read().next();
+  expect(Buffer.from(value!).toString()).toBe("here");
+  expect(value!.buffer).toBe(buffer.buffer);
+  client.destroy();
+  server.destroy();
+  await listener.close();
+});
+
 test("a refused connection is told in one sentence", async () => {
   const listener = await listen("tcp:127.0.0.1:0");
   const uri = formatUri(listener.address);

@@ -22,6 +22,25 @@ transportCompliance(
   },
 );
 
+transportCompliance(
+  "unix with read buffers",
+  {
+    medium: "connection",
+    listens: true,
+    gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
+  },
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), "peregrine-"));
+    const readBuffer = (): Uint8Array => new Uint8Array(4096);
+    return listeningFixture({
+      uri: `unix:${join(folder, "socket")}`,
+      listenOptions: { readBuffer },
+      connectOptions: { readBuffer },
+      dispose: () => rm(folder, { recursive: true }),
+    });
+  },
+);
+
 describe("the file of a unix socket", () => {
   let folder: string;
   let path: string;

@@ -45,7 +45,7 @@ export function channelsThatAnswer(traits: TransportTraits, factory: () => Promi
       const [client, server] = await opened.pair();
       const heard: Uint8Array[] = [];
       const reading = (async () => {
-        for await (const chunk of client.read()) heard.push(chunk);
+        for await (const chunk of client.read()) heard.push(chunk.slice());
       })();
       const outcome = Promise.all([failure(reading), failure(writePattern(client, 2 * KERNEL_BUFFERS, MiB))]);
       await untilStill(() => client.bytesWritten);

@@ -78,7 +78,7 @@ export function everyChannel(traits: TransportTraits, factory: () => Promise<Tra
       const channel = await reader();
       let first: Uint8Array = new Uint8Array();
       for await (const chunk of channel.read()) {
-        first = chunk;
+        first = chunk.slice();
         break;
       }
       expect(channel.bytesRead).toBe(first.length);

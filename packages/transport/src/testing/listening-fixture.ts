@@ -6,6 +6,7 @@ import type { TransportFixture } from "./fixture.ts";
 export interface ListeningFixtureOptions {
   readonly uri: string;
   readonly listenOptions?: ChannelOptions;
+  readonly connectOptions?: ChannelOptions;
   /** What has to be added to the address to connect to it, or to listen on it again. */
   readonly connectQuery?: string;
   readonly listenQuery?: string;
@@ -14,14 +15,14 @@ export interface ListeningFixtureOptions {
 
 /** Ends that are connected by a listener. */
 export async function listeningFixture(options: ListeningFixtureOptions): Promise<TransportFixture> {
-  const { uri, listenOptions, connectQuery = "", listenQuery = "", dispose } = options;
+  const { uri, listenOptions, connectOptions, connectQuery = "", listenQuery = "", dispose } = options;
   const listener = await listen(uri, listenOptions);
   const address = formatUri(listener.address);
   const connectUri = `${address}${connectQuery}`;
   return {
     endpoint: { listener, connectUri, listenUri: `${address}${listenQuery}` },
     async open(channelOptions = {}) {
-      const [writer, accepted] = await Promise.all([connect(connectUri, channelOptions), listener.accept()]);
+      const [writer, accepted] = await Promise.all([connect(connectUri, { ...connectOptions, ...channelOptions }), listener.accept()]);
       return { writer, reader: () => Promise.resolve(accepted) };
     },
     async [Symbol.asyncDispose]() {

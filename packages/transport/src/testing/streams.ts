@@ -37,6 +37,6 @@ export async function readPattern(channel: Channel): Promise<number> {
 /** Reads to the end. */
 export async function readAll(channel: Channel): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of channel.read()) chunks.push(chunk);
+  for await (const chunk of channel.read()) chunks.push(chunk.slice());
   return Buffer.concat(chunks);
 }

@@ -1,0 +1,100 @@
+import { RAM_FLAG } from "../wire.ts";
+
+/**
+ * What is done to every page on its way: the test for zeros, records, deltas. It is done in one memory, the *work memory*: pages
+ * are read into it, and records are written in it to where the channel takes them from. All places here are
+ * indexes into {@link PageKernel.bytes}.
+ *
+ * There are two of each, with the same results: WebAssembly with vectors, and plain TypeScript for engines that
+ * do not have what the former needs. `openPageKernel` chooses.
+ *
+ * Errors of all methods: INTERNAL when a place is not in the work memory.
+ */
+export interface PageKernel {
+  readonly implementation: "wasm" | "typescript";
+  /** The work memory. It never grows, so that views of it stay valid. */
+  readonly bytes: Uint8Array;
+  /**
+   * Sets a part of the work memory aside, for as long as it lives.
+   * @returns where it begins, a multiple of 64. Errors: INTERNAL when there is not so much left.
+   */
+  take(length: number): number;
+
+  /** Sets the name for the first record of a block. @param name at most 255 bytes of UTF-8. */
+  setBlockName(name: Uint8Array): void;
+  /**
+   * Writes the records of pages that follow each other in a RAM block, those with only zeros as such.
+   * @param page where the first is, a multiple of 8; the others follow it.
+   * @param count at most 64.
+   * @param offset of the first page in its block: a multiple of the page size below 2^53.
+   * @param named whether the first record names the block; otherwise it continues the record before it.
+   * @param out where to write: at most {@link runBytes}, and not into the pages.
+   * @returns the place behind the last record. {@link zeroCount} is set.
+   */
+  encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number;
+  /** How many of the pages of the last {@link encodeRun} or {@link zeroPages} have only zeros. */
+  readonly zeroCount: number;
+  /** Looks which of at most 64 pages from `page` on have only zeros. @returns how many. {@link isZero} tells which. */
+  zeroPages(page: number, count: number): number;
+  /** Whether page `n` of the last {@link zeroPages} has only zeros. */
+  isZero(n: number): boolean;
+
+  /**
+   * Counts the whole records from `at` on that continue a block with the page at `offset` and those that follow it, and
+   * are all pages or all pages of zeros. The first that is anything else ends the run, so a run of no records is
+   * not an error but a case for `RamDecoder`.
+   *
+   * A run of zeros has 9 bytes for each page and stays as it is. One of pages has 4104 for each. Its pages are moved: they
+   * follow each other from `at + 8` on; the rest of the run's bytes means nothing afterwards.
+   * @param end behind the last byte that came.
+   * @param most records to be counted.
+   */
+  decodeRun(at: number, end: number, offset: number, most: number): number;
+
+  /**
+   * Applies a delta of `length` bytes to a page in place.
+   * @returns false when the delta breaks its format or goes beyond the page, which may then be changed in part.
+   */
+  applyDelta(delta: number, length: number, page: number): boolean;
+  /** Whether {@link applyDelta} would take the delta. */
+  checkDelta(delta: number, length: number): boolean;
+  /** Opens a store for pages that deltas are made from. Their memory is taken as they are kept. */
+  openKeptPages(count: number): KeptPages;
+}
+
+/** Copies of pages outside of the work memory, by number. Places are such of the work memory. */
+export interface KeptPages {
+  /** Keeps a copy of the page at `page`. */
+  keep(n: number, page: number): void;
+  keepZeros(n: number): void;
+  /** Keeps a copy of a page of another store. */
+  keepOther(n: number, from: KeptPages, other: number): void;
+  /** The kept page; valid until the next call. Errors: INTERNAL when none was kept under this number. */
+  bytes(n: number): Uint8Array;
+  /**
+   * Writes the delta that turns kept page `n` into the one at `page`, as `encodeDelta` does.
+   * @param page must not change during the call, nor lie in what is written.
+   * @param out where to write, at most `room` bytes.
+   * @param replace whether the new page is kept instead, whatever is returned.
+   * @returns the delta's length, DELTA_UNCHANGED or DELTA_OVERFLOW.
+   */
+  encodeDelta(n: number, page: number, out: number, room: number, replace: boolean): number;
+}
+
+const CONTINUED_PAGE = RAM_FLAG.page | RAM_FLAG.continue;
+const CONTINUED_ZERO = RAM_FLAG.zero | RAM_FLAG.continue;
+
+/** Pages that {@link PageKernel.encodeRun} takes at most. */
+export const MAX_KERNEL_RUN = 64;
+
+/**
+ * The offset of the page of the record at `at`, if a run can begin with it: it continues a block, with a page or a page of
+ * zeros. -1 when not; needs the 8 bytes of the word.
+ */
+export function runOffset(bytes: Uint8Array, at: number): number {
+  const flags = ((bytes[at + 6]! & 0x0f) << 8) | bytes[at + 7]!;
+  if (flags !== CONTINUED_PAGE && flags !== CONTINUED_ZERO) return -1;
+  const high = ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
+  const low = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | ((bytes[at + 6]! & 0xf0) << 8)) >>> 0;
+  return high < 2 ** 21 ? high * 2 ** 32 + low : -1;
+}

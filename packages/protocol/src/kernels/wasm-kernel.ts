@@ -1,0 +1,202 @@
+import { MigrationError } from "../errors.ts";
+import { WIRE_PAGE_SIZE } from "../wire.ts";
+import { DELTAS_MODULE, PAGES_MODULE } from "./modules.ts";
+import type { KeptPages, PageKernel } from "./page-kernel.ts";
+import { runBytes, WorkMemory } from "./work-memory.ts";
+
+const WASM_PAGE = 65536;
+/** Kept pages of one memory: 1 GiB of them. More are in more memories. */
+const SEGMENT_PAGES = 2 ** 18;
+
+interface PagesExports {
+  encodeRun(page: number, count: number, high: number, low: number, named: number, out: number): number;
+  zeroPages(page: number, count: number): number;
+  decodeRun(at: number, end: number, high: number, low: number, most: number): number;
+  applyDelta(delta: number, length: number, page: number): number;
+}
+
+interface DeltasExports {
+  keep(kept: number, page: number): void;
+  keepZeros(kept: number): void;
+  encodeDelta(kept: number, page: number, out: number, room: number, replace: number): number;
+}
+
+/** Stands for the page when a delta is only checked. */
+const NO_PAGE = -1;
+
+/** Compiled once for each thread. */
+let modules: { readonly pages: WebAssembly.Module; readonly deltas: WebAssembly.Module } | undefined;
+
+function bytesOf(base64: string): Uint8Array {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
+/** Whether this engine has what the kernels need: vectors and several memories. The only place that asks. */
+export function hasWasmKernels(): boolean {
+  if (modules !== undefined) return true;
+  if (typeof WebAssembly === "undefined") return false;
+  const pages = bytesOf(PAGES_MODULE);
+  const deltas = bytesOf(DELTAS_MODULE);
+  if (!WebAssembly.validate(pages) || !WebAssembly.validate(deltas)) return false;
+  modules = { pages: new WebAssembly.Module(pages), deltas: new WebAssembly.Module(deltas) };
+  return true;
+}
+
+function requireModules(): NonNullable<typeof modules> {
+  if (!hasWasmKernels() || modules === undefined) {
+    throw new MigrationError("INTERNAL", "this engine does not have what the kernels need");
+  }
+  return modules;
+}
+
+/** The kernels in WebAssembly. */
+export class WasmPageKernel implements PageKernel {
+  readonly implementation = "wasm";
+  readonly #work: WorkMemory;
+  readonly #memory: WebAssembly.Memory;
+  readonly #exports: PagesExports;
+  #zeroCount = 0;
+
+  /** @param bytes of work memory. Errors: INTERNAL where {@link hasWasmKernels} is false. */
+  constructor(bytes: number) {
+    const { pages } = requireModules();
+    const initial = Math.ceil(bytes / WASM_PAGE);
+    this.#memory = new WebAssembly.Memory({ initial, maximum: initial });
+    this.#work = new WorkMemory(this.#memory.buffer);
+    const instance = new WebAssembly.Instance(pages, { work: { memory: this.#memory } });
+    this.#exports = instance.exports as unknown as PagesExports;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#work.bytes;
+  }
+
+  get zeroCount(): number {
+    return this.#zeroCount;
+  }
+
+  take(length: number): number {
+    return this.#work.take(length);
+  }
+
+  setBlockName(name: Uint8Array): void {
+    this.#work.setBlockName(name);
+  }
+
+  encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
+    const work = this.#work;
+    work.requirePages(page, count);
+    work.requireRun(offset, count);
+    work.require(out, runBytes(count));
+    const high = Math.floor(offset / 2 ** 32);
+    const end = this.#exports.encodeRun(page, count, high, offset | 0, named ? 1 : 0, out);
+    this.#zeroCount = work.result[0]!;
+    return end;
+  }
+
+  zeroPages(page: number, count: number): number {
+    this.#work.requirePages(page, count);
+    this.#zeroCount = this.#exports.zeroPages(page, count);
+    return this.#zeroCount;
+  }
+
+  isZero(n: number): boolean {
+    return ((this.#work.result[n >>> 5]! >>> (n & 31)) & 1) !== 0;
+  }
+
+  decodeRun(at: number, end: number, offset: number, most: number): number {
+    this.#work.require(at, end - at);
+    this.#work.requireRun(offset, most);
+    return this.#exports.decodeRun(at, end, Math.floor(offset / 2 ** 32), offset | 0, most);
+  }
+
+  applyDelta(delta: number, length: number, page: number): boolean {
+    this.#work.require(delta, length);
+    this.#work.require(page, WIRE_PAGE_SIZE);
+    return this.#exports.applyDelta(delta, length, page) !== 0;
+  }
+
+  checkDelta(delta: number, length: number): boolean {
+    this.#work.require(delta, length);
+    return this.#exports.applyDelta(delta, length, NO_PAGE) !== 0;
+  }
+
+  openKeptPages(count: number): KeptPages {
+    return new WasmKeptPages(count, this.#work, this.#memory);
+  }
+}
+
+/** Some of the kept pages, in a memory of their own. */
+interface Segment {
+  readonly bytes: Uint8Array;
+  readonly exports: DeltasExports;
+}
+
+class WasmKeptPages implements KeptPages {
+  readonly #count: number;
+  readonly #work: WorkMemory;
+  readonly #memory: WebAssembly.Memory;
+  /** Opened when the first of their pages is kept. */
+  readonly #segments: (Segment | undefined)[] = [];
+
+  constructor(count: number, work: WorkMemory, memory: WebAssembly.Memory) {
+    this.#count = count;
+    this.#work = work;
+    this.#memory = memory;
+  }
+
+  keep(n: number, page: number): void {
+    this.#work.require(page, WIRE_PAGE_SIZE);
+    this.#open(n).exports.keep(placeOf(n), page);
+  }
+
+  keepZeros(n: number): void {
+    this.#open(n).exports.keepZeros(placeOf(n));
+  }
+
+  keepOther(n: number, from: KeptPages, other: number): void {
+    this.#open(n).bytes.set(from.bytes(other), placeOf(n));
+  }
+
+  bytes(n: number): Uint8Array {
+    return this.#kept(n).bytes.subarray(placeOf(n), placeOf(n) + WIRE_PAGE_SIZE);
+  }
+
+  encodeDelta(n: number, page: number, out: number, room: number, replace: boolean): number {
+    this.#work.require(page, WIRE_PAGE_SIZE);
+    this.#work.require(out, room);
+    return this.#kept(n).exports.encodeDelta(placeOf(n), page, out, room, replace ? 1 : 0);
+  }
+
+  #kept(n: number): Segment {
+    const segment = this.#segments[Math.floor(n / SEGMENT_PAGES)];
+    if (segment === undefined || n >= this.#count) {
+      throw new MigrationError("INTERNAL", `no page was kept as number ${n}`);
+    }
+    return segment;
+  }
+
+  #open(n: number): Segment {
+    const index = Math.floor(n / SEGMENT_PAGES);
+    const open = this.#segments[index];
+    if (open !== undefined && n < this.#count) return open;
+    if (!(n >= 0 && n < this.#count)) {
+      throw new MigrationError("INTERNAL", `there is no place ${n} among ${this.#count} kept pages`);
+    }
+    const pages = Math.min(this.#count - index * SEGMENT_PAGES, SEGMENT_PAGES);
+    const initial = Math.ceil((pages * WIRE_PAGE_SIZE) / WASM_PAGE);
+    const memory = new WebAssembly.Memory({ initial, maximum: initial });
+    const { exports } = new WebAssembly.Instance(requireModules().deltas, {
+      work: { memory: this.#memory },
+      cache: { memory },
+    });
+    const segment = { bytes: new Uint8Array(memory.buffer), exports: exports as unknown as DeltasExports };
+    this.#segments[index] = segment;
+    return segment;
+  }
+}
+
+/** Where a kept page is in the memory of its segment. */
+function placeOf(n: number): number {
+  return (n % SEGMENT_PAGES) * WIRE_PAGE_SIZE;
+}

@@ -1,0 +1,86 @@
+import { MigrationError } from "../errors.ts";
+import { WIRE_PAGE_SIZE } from "../wire.ts";
+import { MAX_KERNEL_RUN } from "./page-kernel.ts";
+
+/** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
+export const WORK_PLACES = { result: 0, blockName: 16, free: 320 } as const;
+
+/** What {@link WorkMemory.take} rounds up to, so that no two parts share a line of the processor's cache. */
+export const TAKE_ALIGNMENT = 64;
+
+const WORD_BYTES = 8;
+export const PAGE_RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
+export const ZERO_RECORD_BYTES = WORD_BYTES + 1;
+
+/** Bytes that the records of a run take at most. */
+export function runBytes(count: number): number {
+  return count * PAGE_RECORD_BYTES + 1 + 255;
+}
+
+/** Bytes that a work memory needs for parts of these lengths. */
+export function workMemoryBytes(parts: readonly number[]): number {
+  return parts.reduce((sum, length) => sum + aligned(length), WORK_PLACES.free);
+}
+
+/** The bytes that a kernel works in: hands out parts of them, and checks what it is asked to do there. */
+export class WorkMemory {
+  readonly bytes: Uint8Array;
+  /** The kernel's result: 64 bits, the low ones first. */
+  readonly result: Uint32Array;
+  #taken: number = WORK_PLACES.free;
+
+  constructor(buffer: ArrayBufferLike) {
+    this.bytes = new Uint8Array(buffer);
+    this.result = new Uint32Array(buffer, WORK_PLACES.result, 2);
+  }
+
+  take(length: number): number {
+    const at = this.#taken;
+    if (at + length > this.bytes.length) {
+      throw new MigrationError(
+        "INTERNAL",
+        `the work memory has no ${length} bytes left: ${at} of ${this.bytes.length} are taken`,
+      );
+    }
+    this.#taken = at + aligned(length);
+    return at;
+  }
+
+  setBlockName(name: Uint8Array): void {
+    if (name.length > 255) {
+      throw new MigrationError(
+        "INTERNAL",
+        `a block name of ${name.length} bytes is longer than the 255 that fit`,
+      );
+    }
+    this.bytes[WORK_PLACES.blockName] = name.length;
+    this.bytes.set(name, WORK_PLACES.blockName + 1);
+  }
+
+  /** Bytes that the name of the block takes in a record. */
+  get countedNameBytes(): number {
+    return 1 + this.bytes[WORK_PLACES.blockName]!;
+  }
+
+  require(at: number, length: number): void {
+    if (at >= WORK_PLACES.free && length >= 0 && at + length <= this.bytes.length) return;
+    throw new MigrationError("INTERNAL", `bytes ${at} to ${at + length} are not in the work memory`);
+  }
+
+  requirePages(page: number, count: number): void {
+    this.require(page, count * WIRE_PAGE_SIZE);
+    if (count <= MAX_KERNEL_RUN && page % 8 === 0) return;
+    throw new MigrationError("INTERNAL", `${count} pages at ${page} are no run for a kernel`);
+  }
+
+  /** All words of a run have to be exact as numbers. */
+  requireRun(offset: number, count: number): void {
+    const isPage = Number.isSafeInteger(offset) && offset >= 0 && offset % WIRE_PAGE_SIZE === 0;
+    if (isPage && Number.isInteger(count) && count >= 0 && offset + count * WIRE_PAGE_SIZE <= 2 ** 53) return;
+    throw new MigrationError("INTERNAL", `there is no run of ${count} pages at offset ${offset}`);
+  }
+}
+
+function aligned(length: number): number {
+  return Math.ceil(length / TAKE_ALIGNMENT) * TAKE_ALIGNMENT;
+}

@@ -1,0 +1,40 @@
+import net from "node:net";
+
+/** Where the bytes go that a socket reads: one buffer for as long as it lives, instead of a new one for each read. */
+export class ReadBuffer {
+  /** Of a socket's constructor and of `net.connect`. */
+  readonly onread: net.OnReadOpts;
+  #take: ((bytes: Uint8Array) => void) | undefined;
+
+  constructor(buffer: Uint8Array) {
+    this.onread = {
+      buffer,
+      callback: (count) => {
+        this.#take?.(buffer.subarray(0, count));
+        return true;
+      },
+    };
+  }
+
+  /** @param take gets what was read, and pauses the socket for as long as it needs the bytes. */
+  connect(take: (bytes: Uint8Array) => void): void {
+    this.#take = take;
+  }
+}
+
+/**
+ * The same connection as a socket that reads into the buffer. Only sockets that this side connects can be told so when
+ * they are made, so an accepted one, which nothing was read from, gives its handle to another socket.
+ * @returns undefined where that is not possible: it is a socket as any other then.
+ */
+export function withReadBuffer(socket: net.Socket, reads: ReadBuffer): net.Socket | undefined {
+  // Node has no documented name for it.
+  const accepted = socket as unknown as { _handle?: object | null };
+  const handle = accepted._handle;
+  if (socket.destroyed || handle === undefined || handle === null) return undefined;
+  const options = { handle, onread: reads.onread, allowHalfOpen: true, manualStart: true };
+  const taken = new net.Socket(options as net.SocketConstructorOpts);
+  // Otherwise the end of the one would close the other's connection.
+  accepted._handle = null;
+  return taken;
+}
