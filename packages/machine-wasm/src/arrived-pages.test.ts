@@ -6,10 +6,9 @@ import { ArrivedPages } from "./arrived-pages.ts";
 const PAGES = 200;
 
 test("has the pages that were added, and no others, in every thread's view", () => {
-  const runs = fc.array(
-    fc.tuple(fc.integer({ min: 0, max: PAGES - 1 }), fc.integer({ min: 0, max: 70 })),
-    { maxLength: 10 },
-  );
+  const runs = fc.array(fc.tuple(fc.integer({ min: 0, max: PAGES - 1 }), fc.integer({ min: 0, max: 70 })), {
+    maxLength: 10,
+  });
   fc.assert(
     fc.property(runs, (added) => {
       const buffer = ArrivedPages.allocate(PAGES * PAGE_SIZE);

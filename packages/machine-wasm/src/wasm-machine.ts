@@ -8,7 +8,7 @@ import {
   type RamAccess,
 } from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
-import { type ConsoleSource, NO_INPUT, withUnread } from "./console-source.ts";
+import { NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
 import { emptyCpu, loadCpu, saveCpu } from "./cpu-device.ts";
 import {
@@ -22,14 +22,13 @@ import {
   withDrives,
 } from "./guest-drives.ts";
 import { GuestHandle } from "./guest-handle.ts";
-import type { CompiledProgram, GuestSnapshot, GuestThread, GuestThreadData } from "./guest-messages.ts";
+import type { CompiledProgram, GuestSnapshot, GuestThread } from "./guest-messages.ts";
 import { writeSegments } from "./guest-program.ts";
 import { maximumPages } from "./rewrite/assemble.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { parseModule } from "./rewrite/module.ts";
 import {
   fromWasiSection,
-  type HostFiles,
   type Preopen,
   toWasiSection,
   WASI_STATE,
@@ -47,27 +46,10 @@ import {
   type WasmCpuState,
   type WasmModuleState,
 } from "./wasm-devices.ts";
+import type { WasmMachineHost } from "./wasm-machine-host.ts";
 import type { WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
-
-/** What the machine needs from the host it runs on. */
-export interface WasmMachineHost {
-  /**
-   * Told of a guest's memory before it is used, and how many bytes it can have at most. What the host does about that is
-   * its own affair; the memory works without.
-   */
-  adviseMemory?(memory: WebAssembly.Memory, maximumBytes: number): Promise<void>;
-  /** Errors: NOT_WASM. */
-  validate(module: Uint8Array): Promise<void>;
-  /** Rewrites and compiles. Errors: NOT_WASM, UNSUPPORTED_FEATURE. */
-  prepare(module: Uint8Array): Promise<CompiledProgram>;
-  startThread(data: GuestThreadData, stackMib: number): GuestThread;
-  /** With the guest's drives among them. */
-  readonly files: HostFiles;
-  readonly drives?: GuestDrives | undefined;
-  readonly input: ConsoleSource;
-}
 
 /** A running or arriving program with everything that belongs to it. */
 interface Guest {
