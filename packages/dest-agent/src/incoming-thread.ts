@@ -3,6 +3,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { CarriedLoader } from "./carried-loader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
@@ -59,6 +60,8 @@ async function serve(): Promise<void> {
   const connections = new Connections({ listener, interruption, multifd: takeMultifd });
   try {
     main.tell({ kind: "listening", address: listener.address });
+    // What was compiled is kept for the next start, also if this process does not end in order.
+    flushCompileCache();
     const connection = await interruption.wait(connections.main);
     await receive(connection, connections, listener.address);
   } finally {
