@@ -191,6 +191,7 @@ export class IncomingMigration {
     const worker = new Worker(THREAD_ENTRY, {
       workerData: task,
       name: "incoming",
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
       // It closes descriptors that this thread was given.
       trackUnmanagedFds: false,
     });

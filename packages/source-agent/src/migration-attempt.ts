@@ -85,6 +85,7 @@ export class MigrationAttempt {
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
       workerData,
       // It closes descriptors that this thread was given.
       trackUnmanagedFds: false,
