@@ -94,6 +94,7 @@ const Arrival = v.object({
   totalTime: v.number(),
   lateDevicesTime: v.number(),
   startTime: v.number(),
+  afterAnswerTime: v.number(),
 } satisfies Record<keyof IncomingProgress, unknown>);
 
 const Image = v.object({

@@ -8,8 +8,9 @@ const AT = {
   firstByteAt: 3,
   lateDevicesTime: 4,
   endMarkAt: 5,
-  startedAt: 6,
-  endedAt: 7,
+  answeredAt: 6,
+  startedAt: 7,
+  endedAt: 8,
 } as const;
 
 const COUNTERS = Object.keys(AT).length;
@@ -55,6 +56,11 @@ export class IncomingStatistics {
     this.#counters[AT.endMarkAt] = processClock();
   }
 
+  /** The source has been told that it has lost its guest, or nobody was to be told. */
+  answered(): void {
+    this.#counters[AT.answeredAt] = processClock();
+  }
+
   /** The guest was started, or left stopped as it arrived. */
   started(): void {
     this.#counters[AT.startedAt] = processClock();
@@ -74,6 +80,7 @@ export class IncomingStatistics {
       totalTime: since(this.#counters[AT.firstByteAt]!, until),
       lateDevicesTime: this.#counters[AT.lateDevicesTime]!,
       startTime: since(this.#counters[AT.endMarkAt]!, this.#counters[AT.startedAt]!),
+      afterAnswerTime: since(this.#counters[AT.answeredAt]!, this.#counters[AT.startedAt]!),
     };
   }
 }

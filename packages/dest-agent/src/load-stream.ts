@@ -59,6 +59,7 @@ export async function loadStream(options: LoadStreamOptions): Promise<void> {
   // the source keeps its guest, and this side starts it as well: who may run it then is not yet decided
   // by this exchange.
   await returnPath.shut(0);
+  options.statistics.answered();
 }
 
 async function readToEnd(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {
