@@ -13,9 +13,10 @@ const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 
 /**
  * What Node is started with. Left alone, V8 lets each thread's young objects grow to tens of megabytes, and malloc keeps
- * what was freed in one pool for each thread. An agent has several threads, and needs little in each.
+ * what was freed in one pool for each thread. An agent has several threads, and needs little in each. So few young objects
+ * are gone through in less time than it takes other threads to come and help.
  */
-export const NODE_OPTIONS = ["--max-semi-space-size=1"];
+export const NODE_OPTIONS = ["--max-semi-space-size=1", "--no-parallel-scavenge"];
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
 
 /** Where a Node that is new enough is: this one, or that of the nearest directory above `from` that has one. */
