@@ -10,7 +10,7 @@ import { IncomingStatistics } from "../src/incoming-statistics.ts";
 import { Interruption } from "../src/interruption.ts";
 import { loadStream } from "../src/load-stream.ts";
 import type { Patience } from "../src/load-stream.ts";
-import type { CarriedTarget, DescribedTarget, LoadTarget } from "../src/load-target.ts";
+import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "../src/load-target.ts";
 import type { MachineLoader } from "../src/machine-loader.ts";
 import { MultifdReceiver } from "../src/multifd-receiver.ts";
 import { ReturnPath } from "../src/return-path.ts";
@@ -54,15 +54,17 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const guest = options.guest ?? destination();
   const { machine } = guest;
   const loaded: string[] = [];
+  const loadAfter = async (before: Promise<void>, devices: readonly DeviceState[]): Promise<void> => {
+    await before;
+    for (const { name, instance, value } of devices) {
+      await machine.devices.load(name, instance, value);
+      loaded.push(name);
+    }
+  };
   let last = Promise.resolve();
   const target: DescribedTarget & Pick<LoadTarget, "commit"> = {
     loadDevices: (devices) => {
-      last = last.then(async () => {
-        for (const { name, instance, value } of devices) {
-          await machine.devices.load(name, instance, value);
-          loaded.push(name);
-        }
-      });
+      last = loadAfter(last, devices);
       return last;
     },
     commit: () => last,
