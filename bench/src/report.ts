@@ -7,6 +7,7 @@ const DIGITS: Record<Row["unit"], number> = {
   "GB/s": 2,
   MB: 0,
   "s/MB": 2,
+  "pages/ms": 0,
   "runs of 100": 0,
 };
 

@@ -1,8 +1,23 @@
 import type { Scenario } from "./scenario.ts";
+import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
 import { downtimeHot } from "./scenarios/downtime-hot.ts";
 import { downtimeIdle } from "./scenarios/downtime-idle.ts";
+import { hotXbzrle } from "./scenarios/hot-xbzrle.ts";
+import { kernels } from "./scenarios/kernels.ts";
+import { large } from "./scenarios/large.ts";
 import { memory } from "./scenarios/memory.ts";
 import { monitor } from "./scenarios/monitor.ts";
 
 /** In the order in which they are run. */
-export const scenarios: readonly Scenario[] = [downtimeIdle, downtimeHot, monitor, memory];
+export const scenarios: readonly Scenario[] = [
+  randomTcp,
+  randomUnix,
+  zeroTcp,
+  large,
+  hotXbzrle,
+  downtimeIdle,
+  downtimeHot,
+  monitor,
+  memory,
+  kernels,
+];

@@ -7,7 +7,7 @@ import { QmpClient } from "@peregrine/monitor";
 import { Output } from "../output.ts";
 import type { QemuRelease } from "./releases.ts";
 
-/** Guest memory, MiB. */
+/** Guest memory, unless said otherwise, MiB. */
 const MEMORY_MIB = 16;
 
 /** How often a condition is looked at that nobody reports, ms. */
@@ -24,6 +24,8 @@ export interface MachineOptions {
   /** More options, for devices. */
   readonly devices: readonly string[];
   readonly uuid?: string;
+  /** Guest memory that is no file, as most people have it, with so many MiB. Default: a file of 16 MiB. */
+  readonly anonymousMib?: number;
   /** `incoming`: a migration is to come. `held`: also, and the guest stands still when it has arrived. */
   readonly mode: "boot" | "incoming" | "held";
 }
@@ -74,13 +76,18 @@ export class VirtualMachine {
     });
   }
 
-  #arguments({ release, type, disk, devices, uuid, mode }: MachineOptions): string[] {
+  #arguments({ release, type, disk, devices, uuid, anonymousMib, mode }: MachineOptions): string[] {
+    const mib = anonymousMib ?? MEMORY_MIB;
+    const backend =
+      anonymousMib === undefined
+        ? `memory-backend-file,mem-path=${this.#memory},share=on`
+        : "memory-backend-ram";
     // As libvirt does it: the RAM block has the backend's name whatever the machine type.
-    const memory = `memory-backend-file,id=pc.ram,size=${MEMORY_MIB}M,mem-path=${this.#memory},share=on,x-use-canonical-path-for-ramblock-id=off`;
+    const memory = `${backend},id=pc.ram,size=${mib}M,x-use-canonical-path-for-ramblock-id=off`;
     return [
       release.options,
       ["-no-user-config", "-nodefaults", "-display", "none", "-accel", "tcg"],
-      ["-machine", `${type},memory-backend=pc.ram`, "-m", `${MEMORY_MIB}M`, "-object", memory],
+      ["-machine", `${type},memory-backend=pc.ram`, "-m", `${mib}M`, "-object", memory],
       ["-drive", `if=none,id=boot,format=raw,file=${disk}`, "-device", "ide-hd,drive=boot,bootindex=0"],
       ["-chardev", "stdio,id=serial,signal=off", "-device", "isa-serial,chardev=serial"],
       ["-qmp", `unix:${this.#socket},server=on,wait=off`],
@@ -108,6 +115,19 @@ export class VirtualMachine {
     const { major, minor } = this.#monitor.version.qemu;
     if (`${major}.${minor}` !== version) throw new Error(`this is QEMU ${major}.${minor}, not ${version}`);
     return this;
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** When the next event of that name was taken from the monitor, `performance.now()`. */
+  momentOf(name: string): Promise<number> {
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#monitor!.events.subscribe(({ event }) => {
+      if (event === name) resolve(performance.now());
+    });
+    return promise;
   }
 
   async execute<T>(command: string, args?: Readonly<Record<string, unknown>>): Promise<T> {

@@ -39,12 +39,12 @@ export class IncomingStatistics {
     this.#counters[AT.bytes]! += count;
   }
 
-  addPage(): void {
-    this.#counters[AT.pages]!++;
+  addPages(count: number): void {
+    this.#counters[AT.pages]! += count;
   }
 
-  addZeroPage(): void {
-    this.#counters[AT.zeroPages]!++;
+  addZeroPages(count: number): void {
+    this.#counters[AT.zeroPages]! += count;
   }
 
   /** @param milliseconds that it took. */

@@ -1,5 +1,5 @@
 /** The entry of the incoming thread: it owns the listening socket and the channels, and loads one stream. */
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
@@ -40,6 +40,9 @@ const multifd =
   multifdChannels === 0
     ? undefined
     : new MultifdReceiver({ channels: multifdChannels, statistics, interruption });
+/** More connections than these are strangers; they read elsewhere. */
+let readBuffersLeft = 16 + multifdChannels;
+const kernel = openPageKernel(workMemoryBytes(Array.from({ length: readBuffersLeft }, () => READ_BYTES)));
 /** Those of multifd. */
 const channels: Channel[] = [];
 
@@ -55,7 +58,7 @@ try {
 async function serve(): Promise<void> {
   const listener = await listen(task.uri, {
     ...task.channelOptions,
-    readBuffer: () => new Uint8Array(READ_BYTES),
+    readBuffer,
   });
   const connections = new Connections({ listener, interruption, multifd: takeMultifd });
   try {
@@ -67,6 +70,14 @@ async function serve(): Promise<void> {
   } finally {
     await connections.close();
   }
+}
+
+/** Connections read into the kernel's work memory, where runs of records can be decoded at once. */
+function readBuffer(): Uint8Array {
+  if (readBuffersLeft === 0) return new Uint8Array(READ_BYTES);
+  readBuffersLeft--;
+  const at = kernel.take(READ_BYTES);
+  return kernel.bytes.subarray(at, at + READ_BYTES);
 }
 
 function takeMultifd({ channel, chunks }: Connection): void {
@@ -93,6 +104,7 @@ async function receive(connection: Connection, connections: Connections, address
       interruption,
       switchoverAck: () => Atomics.load(switchoverAck, 0) !== 0,
       multifd,
+      kernel,
       fileOffset: address.kind === "file" ? address.offset : undefined,
       chunks,
       broken: channel.closed.then(() => channel.error),

@@ -1,6 +1,7 @@
 import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { ListedRamBlock, RamSink } from "@peregrine/protocol";
 import type { GuestBlocks } from "./guest-blocks.ts";
+import { MemoryAhead } from "./memory-ahead.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 
 interface PlacedBlock {
@@ -16,7 +17,8 @@ export class RamLoader implements RamSink {
   readonly #statistics: IncomingStatistics;
   readonly #flush: () => void;
   readonly #placed: PlacedBlock[] = [];
-  readonly #present = new Uint8Array(WIRE_PAGE_SIZE);
+  /** By index in guest memory; undefined for memory that this process does not have as bytes. */
+  readonly #ahead: (MemoryAhead | undefined)[] = [];
   #listed = false;
 
   /** @param flush told of a multifd flush record; the decoding stops there. */
@@ -58,20 +60,34 @@ export class RamLoader implements RamSink {
 
   zeroPage(block: number, offset: number, fill: number): void {
     this.#guest.ram.fillPage(this.#indexOf(block), offset, fill);
-    this.#statistics.addZeroPage();
+    this.#statistics.addZeroPages(1);
   }
 
   page(block: number, offset: number, bytes: Uint8Array): void {
     this.#guest.ram.writePages(this.#indexOf(block), offset, bytes);
-    this.#statistics.addPage();
+    this.#statistics.addPages(1);
   }
 
-  presentPage(block: number, offset: number): Uint8Array {
+  pageRun(block: number, offset: number, bytes: Uint8Array): void {
+    const index = this.#indexOf(block);
+    this.#guest.ram.writePages(index, offset, bytes);
+    this.#ahead[index]?.arrived(offset, bytes.length);
+    this.#statistics.addPages(bytes.length / WIRE_PAGE_SIZE);
+  }
+
+  zeroRun(block: number, offset: number, count: number): void {
     const { ram } = this.#guest;
     const index = this.#indexOf(block);
-    if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, this.#present, 0);
-    else this.#present.fill(0);
-    return this.#present;
+    for (let n = 0; n < count; n++) ram.fillPage(index, offset + n * WIRE_PAGE_SIZE, 0);
+    this.#statistics.addZeroPages(count);
+  }
+
+  presentPage(block: number, offset: number, into: Uint8Array): Uint8Array {
+    const { ram } = this.#guest;
+    const index = this.#indexOf(block);
+    if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, into, 0);
+    else into.fill(0);
+    return into;
   }
 
   multifdFlush(): boolean {
@@ -86,7 +102,10 @@ export class RamLoader implements RamSink {
 
   #place(entry: ListedRamBlock): void {
     const { name, length } = entry;
-    this.#placed.push({ name, length, index: this.#guest.place(entry) });
+    const index = this.#guest.place(entry);
+    this.#placed.push({ name, length, index });
+    const memory = this.#guest.ram.memory?.(index);
+    if (memory !== undefined) this.#ahead[index] = new MemoryAhead(memory);
   }
 
   #indexOf(block: number): number {

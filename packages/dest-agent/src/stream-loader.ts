@@ -4,6 +4,7 @@ import type {
   Configuration,
   Limits,
   OpaqueDevice,
+  PageKernel,
   PayloadDecoder,
   SectionHeader,
   StreamHandler,
@@ -28,6 +29,8 @@ export interface StreamLoaderOptions {
   readonly switchoverAck: () => boolean;
   /** The channels beside this stream. Default: there are none. */
   readonly multifd?: MultifdReceiver | undefined;
+  /** In whose work memory the chunks lie. Default: records are decoded one by one. */
+  readonly kernel?: PageKernel | undefined;
   /** Offset in its file of the stream's first byte. Default: the stream does not come from a file. */
   readonly fileOffset?: number | undefined;
 }
@@ -98,7 +101,7 @@ export class StreamLoader implements StreamHandler {
 
   open(header: SectionHeader): PayloadDecoder | OpaqueDevice {
     if (!isRam(header)) return this.#options.machine.openDevice(header, (step) => this.#suspendFor(step));
-    const { limits, machine, statistics, multifd, fileOffset } = this.#options;
+    const { limits, machine, statistics, multifd, kernel, fileOffset } = this.#options;
     const ram = new RamLoader(machine.startRam(header), statistics, () => {
       this.#flush();
     });
@@ -108,6 +111,7 @@ export class StreamLoader implements StreamHandler {
       limits,
       sink: ram,
       blockListForm: { mapped: this.#mapped },
+      kernel,
       ...(fileOffset === undefined ? {} : { fileOffset }),
       inflate: inflatePage,
     });

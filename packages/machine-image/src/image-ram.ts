@@ -62,6 +62,10 @@ export class ImageRam implements GuestRam {
     });
   }
 
+  memory(block: number): Uint8Array {
+    return this.#open[block]!.bytes;
+  }
+
   usedBytes(block: number): number {
     return this.#blocks[block]!.length;
   }

@@ -19,3 +19,7 @@ export { DRIVE_ID, MAX_DRIVES } from "./guest-drives.ts";
 export type { GuestDrives } from "./guest-drives.ts";
 export { FixedMachine } from "./fixed-machine.ts";
 export type { FixedGuest, FixedMachineHost, FixedThread } from "./fixed-machine.ts";
+export { TypeScriptDirtyLog } from "./dirty-log.ts";
+export type { DirtyLog, LoggedMemory } from "./dirty-log.ts";
+export { openDirtyLog } from "./wasm-dirty-log.ts";
+export { CONTROL } from "./rewrite/control-layout.ts";

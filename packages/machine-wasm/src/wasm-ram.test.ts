@@ -1,23 +1,31 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import { WasmPageKernel, workMemoryBytes } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { controlMemory } from "../test/fake-thread.ts";
+import { TypeScriptDirtyLog } from "./dirty-log.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
+import { openDirtyLog } from "./wasm-dirty-log.ts";
 import { WasmRam } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 const MOST_WASM_PAGES = 4;
 const MOST_PAGES = (MOST_WASM_PAGES * WASM_PAGE) / PAGE_SIZE;
 
-function newRam(initial = 1): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
+type OpenLog = typeof openDirtyLog;
+
+function newRam(
+  openLog: OpenLog,
+  initial = 1,
+): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
   const memory = new WebAssembly.Memory({ initial, maximum: MOST_WASM_PAGES, shared: true });
   const control = controlMemory();
   return {
     memory,
     control,
-    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }),
+    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog),
   };
 }
 
@@ -29,11 +37,12 @@ function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: numb
 
 /** A destination: the pages that were sent. */
 class Copy {
-  readonly bytes = new Uint8Array(MOST_WASM_PAGES * WASM_PAGE);
+  readonly bytes: Uint8Array;
   readonly #ram: WasmRam;
   readonly #bitmap = new DirtyBitmap(MOST_PAGES);
 
-  constructor(ram: WasmRam) {
+  constructor(ram: WasmRam, bytes: Uint8Array) {
+    this.bytes = bytes;
     this.#ram = ram;
     this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
   }
@@ -54,7 +63,26 @@ class Copy {
 
 const used = ({ buffer }: WebAssembly.Memory): Uint8Array => new Uint8Array(buffer);
 
-describe("the guest's memory as a RAM block", () => {
+const MOST_BYTES = MOST_WASM_PAGES * WASM_PAGE;
+const kernel = new WasmPageKernel(workMemoryBytes([MOST_BYTES]));
+const place = kernel.take(MOST_BYTES);
+
+const anywhere = (): Uint8Array => new Uint8Array(MOST_BYTES);
+const inWorkMemory = (): Uint8Array => kernel.bytes.subarray(place, place + MOST_BYTES).fill(0);
+
+/** The dirty logs, and where pages are copied to. */
+const LOGS: readonly (readonly [name: string, open: OpenLog, target: () => Uint8Array])[] = [
+  ["in typescript", (memories) => new TypeScriptDirtyLog(memories), anywhere],
+  ["by the kernel", openDirtyLog, anywhere],
+  ["by the kernel and copied by one", openDirtyLog, inWorkMemory],
+];
+
+it("has the dirty log by the kernel where engines can run it, as this one can", () => {
+  const { memory, control } = newRam(openDirtyLog);
+  expect(openDirtyLog({ memory, control })).not.toBeInstanceOf(TypeScriptDirtyLog);
+});
+
+describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", (_name, openLog, target) => {
   it("ends up at the destination as it is, whatever is stored, grown, harvested and sent in between", () => {
     const step = fc.oneof(
       fc.record({
@@ -70,8 +98,8 @@ describe("the guest's memory as a RAM block", () => {
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { memory, control, ram } = newRam();
-        const copy = new Copy(ram);
+        const { memory, control, ram } = newRam(openLog);
+        const copy = new Copy(ram, target());
         for (const action of steps) {
           if (action.kind === "grow") {
             if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
@@ -96,14 +124,14 @@ describe("the guest's memory as a RAM block", () => {
   });
 
   it("loses no mark of a thread that writes all the time", async () => {
-    const { memory, control, ram } = newRam();
+    const { memory, control, ram } = newRam(openLog);
     const go = new Int32Array(new SharedArrayBuffer(4));
     const worker = new Worker(new URL("../test/storing-thread.ts", import.meta.url), {
       workerData: { memory, control, go, most: MOST_WASM_PAGES },
     });
     const ended = once(worker, "exit");
     await once(worker, "online");
-    const copy = new Copy(ram);
+    const copy = new Copy(ram, target());
     copy.send();
     Atomics.store(go, 0, 1);
     let harvests = 0;
@@ -122,20 +150,21 @@ describe("the guest's memory as a RAM block", () => {
   }, 20_000);
 
   it("finds a store into memory that the harvest which took its mark did not know of", () => {
-    const { memory, control } = newRam();
+    const { memory, control } = newRam(openLog);
     const before = memory.buffer;
     let isBehind = true;
     // Another thread's memory keeps its size until that thread is told of the growth.
-    const seen = { get buffer() { return isBehind ? before : memory.buffer; } }; // prettier-ignore
-    const ram = new WasmRam({
-      memory: seen as WebAssembly.Memory,
-      control,
-      maximumBytes: MOST_WASM_PAGES * WASM_PAGE,
+    const buffer = Object.getOwnPropertyDescriptor(WebAssembly.Memory.prototype, "buffer")!;
+    Object.defineProperty(memory, "buffer", {
+      get: () => (isBehind ? before : (buffer.get!.call(memory) as ArrayBufferLike)),
     });
-    const copy = new Copy(ram);
+    const ram = new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog);
+    const copy = new Copy(ram, target());
     copy.send();
     memory.grow(1);
+    isBehind = false;
     store(memory, control, WASM_PAGE - 4, Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8));
+    isBehind = true;
     expect(copy.harvest()).toBe(1);
     copy.send();
     isBehind = false;
@@ -145,14 +174,27 @@ describe("the guest's memory as a RAM block", () => {
     expect(copy.harvest()).toBe(0);
   });
 
+  it("copies nothing beyond the target or the memory", () => {
+    const { ram } = newRam(openLog);
+    const bytes = target();
+    expect(() => ram.readPages(0, 0, 2, bytes, MOST_BYTES - PAGE_SIZE)).toThrow(RangeError);
+    expect(() => ram.readPages(0, 0, 2, bytes.subarray(0, PAGE_SIZE), 0)).toThrow(RangeError);
+    expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
   it("grows for pages that arrive, and not for empty ones", () => {
-    const { memory, ram } = newRam();
+    const { memory, ram } = newRam(openLog);
     ram.fillPage(0, 2 * WASM_PAGE, 0);
     expect(memory.buffer.byteLength).toBe(WASM_PAGE);
     ram.fillPage(0, 2 * WASM_PAGE, 9);
     expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
     ram.writePages(0, MOST_WASM_PAGES * WASM_PAGE - PAGE_SIZE, new Uint8Array(PAGE_SIZE).fill(8));
     expect([used(memory)[2 * WASM_PAGE], used(memory).at(-1)]).toEqual([9, 8]);
+    const pages = target().subarray(8, 8 + 3 * PAGE_SIZE);
+    for (let n = 0; n < pages.length; n++) pages[n] = n * 7 + (n >> 8);
+    ram.writePages(0, PAGE_SIZE, pages);
+    expect(Buffer.compare(used(memory).subarray(PAGE_SIZE, 4 * PAGE_SIZE), pages)).toBe(0);
+    expect([used(memory)[PAGE_SIZE - 1], used(memory)[4 * PAGE_SIZE]]).toEqual([0, 0]);
     for (const offset of [-PAGE_SIZE, MOST_WASM_PAGES * WASM_PAGE - 1, 2 ** 40, Number.NaN])
       expect(() => ram.writePages(0, offset, new Uint8Array(PAGE_SIZE))).toThrow(/Illegal RAM offset/);
   });

@@ -1,16 +1,13 @@
 import { MigrationError } from "@peregrine/protocol";
 import { type DirtyBitmap, type GuestRam, PAGE_SIZE, type RamBlock } from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
-import { CONTROL } from "./rewrite/control-layout.ts";
+import type { DirtyLog, LoggedMemory } from "./dirty-log.ts";
+import { openDirtyLog } from "./wasm-dirty-log.ts";
 
 const WASM_PAGE = 65536;
-/** The widest store is 16 bytes: one that crosses into a page changes at most its first 15. */
-const SHADOW_BYTES = 16;
 
 /** What `openRam` needs: survives structured clone between threads of a process. */
-export interface WasmRamData {
-  readonly memory: WebAssembly.Memory;
-  readonly control: WebAssembly.Memory;
+export interface WasmRamData extends LoggedMemory {
   /** Most that the memory can grow to, in bytes. */
   readonly maximumBytes: number;
   /** Of the {@link ArrivedPages}, if nothing but this has written to the memory. */
@@ -19,27 +16,21 @@ export interface WasmRamData {
 
 export const RAM_BLOCK_NAME = "wasm.ram";
 
-/**
- * The guest's linear memory as RAM block `wasm.ram`.
- *
- * The dirty log is a byte per page in the control memory, set by the guest after each store. A store is marked by the page it
- * begins in. When it crosses into the next page, the bytes it changed there are among the first 15, so a page behind
- * a dirty one is compared with the first 16 bytes that were last read of it.
- */
+/** The guest's linear memory as RAM block `wasm.ram`. */
 export class WasmRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
   readonly #memory: WebAssembly.Memory;
-  readonly #markWords: Int32Array;
+  readonly #log: DirtyLog;
   readonly #arrived: ArrivedPages | undefined;
   #view: Uint8Array;
-  #shadow = new Uint8Array(0);
   /** Pages that the last harvest knew of. */
   #harvested: number;
 
-  constructor(data: WasmRamData) {
+  /** @param openLog which dirty log is used. */
+  constructor(data: WasmRamData, openLog: (memories: LoggedMemory) => DirtyLog = openDirtyLog) {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
-    this.#markWords = new Int32Array(data.control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
+    this.#log = openLog(data);
     if (data.arrived !== undefined) this.#arrived = new ArrivedPages(data.arrived);
     this.#view = new Uint8Array(data.memory.buffer);
     this.#harvested = this.#view.length / PAGE_SIZE;
@@ -56,60 +47,25 @@ export class WasmRam implements GuestRam {
     return this.#view;
   }
 
-  harvest(into: readonly DirtyBitmap[]): number {
-    const bitmap = into[0]!;
-    const bytes = this.#bytes();
-    const pages = bytes.length / PAGE_SIZE;
-    const words = this.#markWords;
-    let added = 0;
-    // A store that crossed into memory which the last harvest did not know of yet has had its mark taken.
-    if (pages > this.#harvested && this.#startChanged(bytes, this.#harvested) && bitmap.set(this.#harvested))
-      added++;
-    this.#harvested = pages;
-    for (let word = 0; word < pages / 4; word++) {
-      if (words[word] === 0) continue;
-      // An atomic exchange: no mark is lost, and no page is read before its mark is taken.
-      const marks = Atomics.exchange(words, word, 0);
-      for (let n = 0; n < 4; n++) {
-        if (((marks >>> (8 * n)) & 0xff) === 0) continue;
-        const page = word * 4 + n;
-        if (bitmap.set(page)) added++;
-        if (page + 1 < pages && this.#startChanged(bytes, page + 1) && bitmap.set(page + 1)) added++;
-      }
-    }
-    return added;
+  memory(): Uint8Array {
+    return this.#bytes();
   }
 
-  #startChanged(bytes: Uint8Array, page: number): boolean {
-    const shadow = page * SHADOW_BYTES;
-    const start = page * PAGE_SIZE;
-    for (let n = 0; n < SHADOW_BYTES; n++)
-      if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
-    return false;
+  harvest(into: readonly DirtyBitmap[]): number {
+    const bytes = this.#bytes();
+    const known = this.#harvested;
+    this.#harvested = bytes.length / PAGE_SIZE;
+    return this.#log.harvest(bytes, known, into[0]!);
   }
 
   readPages(_block: number, page: number, count: number, target: Uint8Array, at: number): void {
-    const start = page * PAGE_SIZE;
-    target.set(this.#bytes().subarray(start, start + count * PAGE_SIZE), at);
-    this.#reserveShadow(page + count);
-    for (let n = 0; n < count; n++) {
-      const from = at + n * PAGE_SIZE;
-      this.#shadow.set(target.subarray(from, from + SHADOW_BYTES), (page + n) * SHADOW_BYTES);
-    }
-  }
-
-  #reserveShadow(pages: number): void {
-    if (this.#shadow.length >= pages * SHADOW_BYTES) return;
-    const used = this.#bytes().length / PAGE_SIZE;
-    const grown = new Uint8Array(Math.max(pages, used) * SHADOW_BYTES);
-    grown.set(this.#shadow);
-    this.#shadow = grown;
+    this.#log.read(this.#bytes(), page, count, target, at);
   }
 
   writePages(_block: number, offset: number, bytes: Uint8Array): void {
     const memory = this.#require(offset, bytes.length);
     this.#arrived?.add(offset / PAGE_SIZE, bytes.length / PAGE_SIZE);
-    memory.set(bytes, offset);
+    this.#log.write(memory, offset / PAGE_SIZE, bytes);
   }
 
   fillPage(_block: number, offset: number, value: number): void {

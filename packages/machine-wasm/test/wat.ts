@@ -11,6 +11,7 @@ const features = {
   mutable_globals: true,
   sat_float_to_int: true,
   threads: true,
+  multi_memory: true,
   relaxed_simd: true,
 };
 

@@ -82,6 +82,8 @@ describe("sections of a hostile peer", () => {
     for (const stack_mib of [0, 4097, 0xffff_ffff])
       await refuses("wasm-module", { stack_mib }, /stack of \d+ MiB is not possible/);
     await refuses("wasm-module", { sha256: new Uint8Array(32) }, /SHA-256/);
+    for (const memory_pages of [65537, 0xffff_ffff])
+      await refuses("wasm-module", { memory_pages }, /memory cannot have \d+ pages: the program allows \d+/);
     const garbage = Uint8Array.of(1, 2, 3, 4);
     const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", garbage));
     await refuses(

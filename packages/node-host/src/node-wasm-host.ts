@@ -1,9 +1,9 @@
 import type { Readable } from "node:stream";
+import { adviseHugePages } from "@peregrine/host-memory";
 import type { ConsoleSource, WasmMachineHost } from "@peregrine/machine-wasm";
 import { guestFiles } from "./drives/guest-files.ts";
 import type { NodeDrives } from "./drives/node-drives.ts";
 import { type ConsoleOutputs, startGuestWorker } from "./guest-worker-thread.ts";
-import { adviseHugePages } from "./huge-pages.ts";
 import { ConsoleInput } from "./host-console.ts";
 import { prepareProgram, validateProgram } from "./prepare-program.ts";
 import { ProgramCache } from "./program-cache.ts";
@@ -31,7 +31,7 @@ export function nodeWasmHost({
   const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);
   const memories = drives?.memories ?? [];
   return {
-    adviseMemory: adviseHugePages,
+    adviseMemory: (memory, maximumBytes) => adviseHugePages(new Uint8Array(memory.buffer), maximumBytes),
     validate: validateProgram,
     prepare: (module) => prepareProgram(module, cache),
     startThread: (thread, stackMib) =>

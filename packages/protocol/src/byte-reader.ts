@@ -133,6 +133,25 @@ export class ByteReader {
     return this.view(Math.min(max, this.#end - this.#at));
   }
 
+  /** Where the next byte is in `memory`, if the chunk that is being read lies there; otherwise -1. */
+  placeIn(memory: Uint8Array): number {
+    if (this.#bytes.buffer !== memory.buffer) return -1;
+    return this.#bytes.byteOffset - memory.byteOffset + this.#at;
+  }
+
+  /** Bytes on hand that lie in one piece, from the next one on. */
+  get contiguous(): number {
+    return this.#end - this.#at;
+  }
+
+  /** Leaves out `count` of the {@link contiguous} bytes. Errors: INTERNAL when there are not so many. */
+  skip(count: number): void {
+    if (!(count >= 0 && count <= this.contiguous)) {
+      throw new MigrationError("INTERNAL", `${count} bytes cannot be left out of ${this.contiguous}`);
+    }
+    this.#at += count;
+  }
+
   /** Whether a counted string and `more` bytes behind it are on hand. */
   hasCounted(more = 0): boolean {
     return this.available > 0 && this.available >= 1 + this.peekU8() + more;

@@ -35,11 +35,12 @@ export {
 export { ERROR_CODES, MigrationError } from "./errors.ts";
 export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.ts";
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
+export { kernelModule } from "./kernels/kernel-module.ts";
 export { openPageKernel } from "./kernels/open-page-kernel.ts";
 export { MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
 export type { KeptPages, PageKernel } from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
-export { hasWasmKernels, WasmPageKernel } from "./kernels/wasm-kernel.ts";
+export { hasWasmKernels, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
 export { runBytes, workMemoryBytes } from "./kernels/work-memory.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
@@ -134,4 +135,4 @@ export {
   encodeDelta,
   XBZRLE_ENCODING,
 } from "./xbzrle.ts";
-export { XbzrleCache } from "./xbzrle-cache.ts";
+export { NOT_KEPT, XbzrleCache } from "./xbzrle-cache.ts";

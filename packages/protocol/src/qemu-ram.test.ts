@@ -16,7 +16,7 @@ class DeltaTwin extends WholeEcho {
   override encodedPage(block: number, offset: number, encoding: PageEncoding, data: Uint8Array): boolean {
     const old = this.presentPage(block, offset);
     const page = old.slice();
-    applyDelta(data, page);
+    expect(applyDelta(data, page)).toBe(true);
     const length = encodeDelta(new DeltaPage(old), new DeltaPage(page), this.#target);
     if (toHex(this.#target.subarray(0, length)) === toHex(data)) this.same++;
     else this.others.push(toHex(data));

@@ -1,7 +1,11 @@
 import type { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
+import { DeltaScratch } from "./kernels/delta-scratch.ts";
 import type { Limits } from "./limits.ts";
 import type { PayloadDecoder } from "./payload-decoder.ts";
+import { isZeroRecord, MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
+import type { PageKernel } from "./kernels/page-kernel.ts";
+import { PAGE_RECORD_BYTES, ZERO_RECORD_BYTES } from "./kernels/work-memory.ts";
 import { RamBlockListDecoder } from "./ram-block-list.ts";
 import type { ListedRamBlock, RamBlockListForm, RamBlockListSink } from "./ram-block-list.ts";
 import {
@@ -14,7 +18,7 @@ import {
   unknownRamFlags,
 } from "./refusals.ts";
 import { MAX_COMPRESSED_PAGE_BYTES, RAM_FLAG, RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
-import { applyDelta, checkDelta, XBZRLE_ENCODING } from "./xbzrle.ts";
+import { XBZRLE_ENCODING } from "./xbzrle.ts";
 
 const FLAG_MASK = WIRE_PAGE_SIZE - 1;
 
@@ -29,12 +33,17 @@ export interface RamSink extends RamBlockListSink {
   zeroPage(block: number, offset: number, fill: number): void;
   /** A page. `bytes` is valid during the call only. */
   page(block: number, offset: number, bytes: Uint8Array): void;
+  /** Pages that follow each other. `bytes` is valid during the call only. Without this method each is given to {@link page}. */
+  pageRun?(block: number, offset: number, bytes: Uint8Array): void;
+  /** So many pages of zeros that follow each other. Without this method each is given to {@link zeroPage}. */
+  zeroRun?(block: number, offset: number, count: number): void;
   /**
    * The bytes of a page as they are now, valid until the sink is called again. A delta is applied to a
    * copy of them, and the result is given to {@link page}. Without this method a delta that is to be
    * applied is refused.
+   * @param into one page: a sink that has to copy the bytes anyway writes them there, and returns it.
    */
-  presentPage?(block: number, offset: number): Uint8Array;
+  presentPage?(block: number, offset: number, into: Uint8Array): Uint8Array;
   /**
    * A page that came encoded, before it is decoded. `data` is as on the wire, checked if it is a delta,
    * and valid during the call only.
@@ -61,6 +70,11 @@ export interface RamDecoderOptions {
   readonly blockListForm?: RamBlockListForm;
   /** Offset in its file of the stream's first byte, for mapped-ram. Default: 0. */
   readonly fileOffset?: number;
+  /**
+   * Decodes runs of records at once where the chunks lie in its work memory, which it writes to. Without a sink for runs
+   * it is not used.
+   */
+  readonly kernel?: PageKernel | undefined;
   /** For pages compressed one by one, as releases up to 9.0 could. Default: they are refused. */
   readonly inflate?: InflatePage;
 }
@@ -82,6 +96,9 @@ const AWAITING: Record<Exclude<Next, "block-list">, string> = {
   compressed: "a compressed page",
 };
 
+const WORD_BYTES = 8;
+/** A run is worth the kernel's call from two records on; fewer bytes hold no two pages, and few zero pages. */
+const SMALLEST_RUN_BYTES = 2 * ZERO_RECORD_BYTES;
 const DELTA_HEAD_BYTES = 3;
 const COMPRESSED_HEAD_BYTES = 4;
 
@@ -90,8 +107,7 @@ export class RamDecoder implements PayloadDecoder {
   readonly #sink: RamSink;
   readonly #inflate: InflatePage | undefined;
   readonly #list: RamBlockListDecoder;
-  /** A page that a delta is applied to. */
-  readonly #scratch = new Uint8Array(WIRE_PAGE_SIZE);
+  readonly #kernel: PageKernel | undefined;
   #next: Next = "word";
   /** Stream offset of the record being read. */
   #recordAt = 0;
@@ -107,6 +123,7 @@ export class RamDecoder implements PayloadDecoder {
     const { limits, sink, blockListForm, fileOffset } = options;
     this.#sink = sink;
     this.#inflate = options.inflate;
+    if (sink.pageRun !== undefined && sink.zeroRun !== undefined) this.#kernel = options.kernel;
     this.#list = new RamBlockListDecoder({
       limits,
       sink,
@@ -123,6 +140,7 @@ export class RamDecoder implements PayloadDecoder {
     for (;;) {
       switch (this.#next) {
         case "word":
+          if (this.#kernel !== undefined && this.#run(this.#kernel, input)) break;
           if (input.available < 8) return false;
           switch (this.#word(input)) {
             case "go on":
@@ -172,6 +190,36 @@ export class RamDecoder implements PayloadDecoder {
           break;
       }
     }
+  }
+
+  /**
+   * Decodes the run of records that comes next, if it is one that the kernel knows: everything unusual, and every fault,
+   * is left to the decoding record by record.
+   * @returns whether there was one.
+   */
+  #run(kernel: PageKernel, input: ByteReader): boolean {
+    if (this.#block < 0 || input.contiguous < SMALLEST_RUN_BYTES) return false;
+    const at = input.placeIn(kernel.bytes);
+    if (at < 0) return false;
+    const offset = runOffset(kernel.bytes, at);
+    const most = Math.min((this.#blockLength - offset) / WIRE_PAGE_SIZE, MAX_KERNEL_RUN);
+    if (offset < 0 || most <= 0) return false;
+    const isZero = isZeroRecord(kernel.bytes, at);
+    const count = kernel.decodeRun(at, at + input.contiguous, offset, most);
+    if (count === 0) return false;
+    if (isZero) {
+      input.skip(count * ZERO_RECORD_BYTES);
+      this.#sink.zeroRun?.(this.#block, offset, count);
+      return true;
+    }
+    const pagesAt = at + WORD_BYTES;
+    input.skip(count * PAGE_RECORD_BYTES);
+    this.#sink.pageRun?.(
+      this.#block,
+      offset,
+      kernel.bytes.subarray(pagesAt, pagesAt + count * WIRE_PAGE_SIZE),
+    );
+    return true;
   }
 
   #word(input: ByteReader): "go on" | "wait" | "end" {
@@ -247,12 +295,15 @@ export class RamDecoder implements PayloadDecoder {
 
   #delta(delta: Uint8Array): void {
     const sink = this.#sink;
-    checkDelta(delta, WIRE_PAGE_SIZE, this.#place());
+    const scratch = DeltaScratch.ofThread;
+    if (!scratch.take(delta)) throw badDelta("decode error", this.#place());
     if (sink.encodedPage?.(this.#block, this.#offset, "xbzrle", delta) === false) return;
     if (sink.presentPage === undefined) throw unknownRamFlags(RAM_FLAG.xbzrle, this.#place());
-    this.#scratch.set(sink.presentPage(this.#block, this.#offset));
-    applyDelta(delta, this.#scratch);
-    sink.page(this.#block, this.#offset, this.#scratch);
+    const { page } = scratch;
+    const present = sink.presentPage(this.#block, this.#offset, page);
+    if (present !== page) page.set(present);
+    scratch.apply(delta.length);
+    sink.page(this.#block, this.#offset, page);
   }
 
   #compressedHead(length: number): void {

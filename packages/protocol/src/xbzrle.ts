@@ -1,11 +1,11 @@
 import { MigrationError } from "./errors.ts";
-import type { MigrationErrorDetail } from "./errors.ts";
-import { badDelta } from "./refusals.ts";
 
 /**
  * XBZRLE: a page as its difference from the page sent before. The delta is a list of runs, each an
  * unchanged and a changed part: `unchanged length, changed length, the new bytes`. Lengths are ULEB128
  * of at most two bytes. What follows the last run is unchanged.
+ *
+ * What is here is plain and for pages of any size. The kernels do the same for those of the wire, some times as fast.
  */
 
 /** The byte in front of a delta's length that names the encoding. */
@@ -83,32 +83,14 @@ export function encodeDelta(old: DeltaPage, page: DeltaPage, target: Uint8Array)
 
 /**
  * Turns the page that a delta was made from into the one it stands for, in place.
- *
- * Errors: BAD_RAM_PAGE when the delta breaks its own format or goes beyond the page. The page may then
- * be changed in part.
+ * @returns false when the delta breaks its own format or goes beyond the page, which may then be changed in part.
  */
-export function applyDelta(delta: Uint8Array, page: Uint8Array): void {
-  if (!writeDelta(delta, page)) throw badDelta("decode error");
-}
-
-/**
- * Checks a delta for pages of `pageSize` bytes without a page.
- *
- * @param place where the delta is, for the error.
- *
- * Errors: as {@link applyDelta}.
- */
-export function checkDelta(delta: Uint8Array, pageSize: number, place?: MigrationErrorDetail): void {
-  if (!deltaFits(delta, pageSize)) throw badDelta("decode error", place);
-}
-
-/** As {@link applyDelta}. @returns false when the delta is broken. */
-export function writeDelta(delta: Uint8Array, page: Uint8Array): boolean {
+export function applyDelta(delta: Uint8Array, page: Uint8Array): boolean {
   return walkDelta(delta, page.length, page);
 }
 
-/** As {@link checkDelta}. @returns false when the delta is broken. */
-export function deltaFits(delta: Uint8Array, pageSize: number): boolean {
+/** Whether {@link applyDelta} would take the delta for a page of `pageSize` bytes. */
+export function checkDelta(delta: Uint8Array, pageSize: number): boolean {
   return walkDelta(delta, pageSize, undefined);
 }
 

@@ -38,6 +38,11 @@ export interface GuestRam {
   writePages(block: number, offset: number, bytes: Uint8Array): void;
   /** Fills one page; a page that already holds `value` throughout is left untouched. */
   fillPage(block: number, offset: number, value: number): void;
+  /**
+   * The bytes of a block, up to what is in use now, where this process has them as they are: for what the host can do with
+   * memory as such. Pages are written by the methods above.
+   */
+  memory?(block: number): Uint8Array;
   /** Told how many of the pages that `harvest` has reported were sent since the last call. */
   sent?(pages: number): void;
 }

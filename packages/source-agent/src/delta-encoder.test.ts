@@ -1,9 +1,9 @@
-import { DELTA_OVERFLOW, DELTA_UNCHANGED, DeltaPage } from "@peregrine/protocol";
+import { DELTA_OVERFLOW, DELTA_UNCHANGED, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics, PAGE_SIZE } from "@peregrine/shared-state";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { DeltaEncoder } from "./delta-encoder.ts";
+import { DELTA_ENCODER_BYTES, DeltaEncoder } from "./delta-encoder.ts";
 import { expectSameMemory, ramFixture } from "./testing/ram-fixture.ts";
 
 const PAGES = 16;
@@ -13,7 +13,10 @@ function make(cachePages = PAGES, ramPages = PAGES) {
   parameters.set({ "xbzrle-cache-size": cachePages * PAGE_SIZE });
   const statistics = new MigrationStatistics();
   const clock = { now: 0 };
-  const encoder = new DeltaEncoder({
+  const kernel = openPageKernel(workMemoryBytes([PAGE_SIZE, DELTA_ENCODER_BYTES]));
+  const place = kernel.take(PAGE_SIZE);
+  const deltas = new DeltaEncoder({
+    kernel,
     ramBytes: ramPages * PAGE_SIZE,
     parameters,
     statistics,
@@ -24,18 +27,26 @@ function make(cachePages = PAGES, ramPages = PAGES) {
     statistics.dirtySyncCount = number;
     encoder.beginSection("part");
   };
+  const encoder = {
+    delta: deltas.delta,
+    beginSection: (kind: "part" | "end"): void => deltas.beginSection(kind),
+    zeroPage: (address: number): void => deltas.zeroPage(address),
+    encode(address: number, page: Uint8Array): number {
+      kernel.bytes.set(page, place);
+      return deltas.encode(address, place);
+    },
+  };
   return { encoder, parameters, statistics, clock, pass };
 }
 
-const filled = (value: number): DeltaPage => new DeltaPage(new Uint8Array(PAGE_SIZE).fill(value));
+const filled = (value: number): Uint8Array => new Uint8Array(PAGE_SIZE).fill(value);
 
 /** A page in which no byte is as in a page of the same value. */
-const scrambled = (value: number): DeltaPage =>
-  new DeltaPage(filled(value).bytes.map((byte, n) => byte + 1 + (n % 250)));
+const scrambled = (value: number): Uint8Array => filled(value).map((byte, n) => byte + 1 + (n % 250));
 
-function changed(value: number, at: number): DeltaPage {
+function changed(value: number, at: number): Uint8Array {
   const page = filled(value);
-  page.bytes[at]! ^= 0xff;
+  page[at]! ^= 0xff;
   return page;
 }
 

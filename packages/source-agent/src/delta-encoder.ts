@@ -1,5 +1,5 @@
-import { DELTA_OVERFLOW, DELTA_UNCHANGED, encodeDelta, XbzrleCache } from "@peregrine/protocol";
-import type { DeltaPage } from "@peregrine/protocol";
+import { DELTA_OVERFLOW, DELTA_UNCHANGED, NOT_KEPT, XbzrleCache } from "@peregrine/protocol";
+import type { PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 
@@ -9,9 +9,12 @@ const DELTA_HEAD_BYTES = 3;
 /** Shortest time over which the rates are computed, milliseconds. */
 const PERIOD_MS = 1000;
 
-const ZERO_PAGE = new Uint8Array(PAGE_SIZE);
+/** Bytes that a {@link DeltaEncoder} takes of its kernel's work memory. */
+export const DELTA_ENCODER_BYTES = PAGE_SIZE;
 
 export interface DeltaEncoderOptions {
+  /** Has the pages in its work memory. */
+  readonly kernel: PageKernel;
   /** Bytes of all RAM blocks. */
   readonly ramBytes: number;
   readonly parameters: MigrationParameters;
@@ -29,8 +32,9 @@ const FIRST_PASS = 0;
  * A page is named by its address, its place among all RAM blocks laid end to end.
  */
 export class DeltaEncoder {
-  /** Holds the delta made last. */
-  readonly delta = Buffer.allocUnsafeSlow(PAGE_SIZE);
+  /** Holds the delta made last: a part of the work memory. */
+  readonly delta: Uint8Array;
+  readonly #deltaAt: number;
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
   readonly #now: () => number;
@@ -45,13 +49,15 @@ export class DeltaEncoder {
   #atPeriodStart = { processed: 0, misses: 0, pages: 0, bytes: 0 };
 
   /** Takes the cache's table; a page's memory is taken when it is first kept. */
-  constructor({ ramBytes, parameters, statistics, now }: DeltaEncoderOptions) {
+  constructor({ kernel, ramBytes, parameters, statistics, now }: DeltaEncoderOptions) {
+    this.#deltaAt = kernel.take(DELTA_ENCODER_BYTES);
+    this.delta = kernel.bytes.subarray(this.#deltaAt, this.#deltaAt + PAGE_SIZE);
     this.#parameters = parameters;
     this.#statistics = statistics;
     this.#now = now;
     this.#mostBytes = 2 ** Math.ceil(Math.log2(Math.max(ramBytes, PAGE_SIZE)));
     this.#cacheBytes = this.#wantedBytes;
-    this.#cache = new XbzrleCache(this.#cacheBytes);
+    this.#cache = new XbzrleCache(kernel, this.#cacheBytes);
     this.#periodStart = now();
   }
 
@@ -69,32 +75,33 @@ export class DeltaEncoder {
   zeroPage(address: number): void {
     if (this.#stage === "first-pass") return;
     this.#processed++;
-    this.#cache.insert(address, ZERO_PAGE, this.#generation);
+    this.#cache.insertZeros(address, this.#generation);
   }
 
   /**
    * Makes the delta from what the destination has to `page`, and notes that it has `page`. The page must be a
    * copy: the guest writes to its own.
+   * @param page where it is in the work memory.
    * @returns the length of {@link delta}; DELTA_UNCHANGED when nothing has to be sent; DELTA_OVERFLOW when
    *   the page has to be sent whole.
    */
-  encode(address: number, page: DeltaPage): number {
+  encode(address: number, page: number): number {
     if (this.#stage === "first-pass") {
-      this.#cache.insert(address, page.bytes, FIRST_PASS);
+      this.#cache.insert(address, page, FIRST_PASS);
       return DELTA_OVERFLOW;
     }
     const { xbzrle } = this.#statistics;
     this.#processed++;
     const kept = this.#cache.find(address, this.#generation);
-    if (kept === undefined) {
+    if (kept === NOT_KEPT) {
       xbzrle.cacheMiss++;
-      if (this.#stage !== "last") this.#cache.insert(address, page.bytes, this.#generation);
+      if (this.#stage !== "last") this.#cache.insert(address, page, this.#generation);
       return DELTA_OVERFLOW;
     }
     xbzrle.pages++;
-    const length = encodeDelta(kept, page, this.delta);
+    const replace = this.#stage !== "last";
+    const length = this.#cache.pages.encodeDelta(kept, page, this.#deltaAt, PAGE_SIZE, replace);
     if (length === DELTA_UNCHANGED) return length;
-    if (this.#stage !== "last") kept.bytes.set(page.bytes);
     if (length === DELTA_OVERFLOW) xbzrle.overflow++;
     xbzrle.bytes += length === DELTA_OVERFLOW ? PAGE_SIZE : length + DELTA_HEAD_BYTES;
     return length;

@@ -2,18 +2,16 @@ import {
   ByteWriter,
   DELTA_OVERFLOW,
   DELTA_UNCHANGED,
-  DeltaPage,
   encodeRamBlockList,
   RamPageEncoder,
 } from "@peregrine/protocol";
+import type { PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
 import { DeltaEncoder } from "./delta-encoder.ts";
 import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
-
-const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
 
 /**
  * Sends pages in the main stream: copies a run out of the guest, tests the pages for zero and encodes them
@@ -24,12 +22,9 @@ export class InlineSender implements PageSender {
   readonly #stream: OutgoingStream;
   readonly #statistics: MigrationStatistics;
   readonly #encoder = new RamPageEncoder();
-  readonly #copy = Buffer.allocUnsafeSlow(RUN_PAGES * PAGE_SIZE);
-  /** The pages of the copy. */
-  readonly #pages = Array.from(
-    { length: RUN_PAGES },
-    (_, n) => new DeltaPage(this.#copy.subarray(n * PAGE_SIZE, (n + 1) * PAGE_SIZE)),
-  );
+  readonly #kernel: PageKernel;
+  /** Where in the work memory pages are copied to. */
+  readonly #copy: number;
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
   readonly #deltas: DeltaEncoder | undefined;
@@ -44,13 +39,17 @@ export class InlineSender implements PageSender {
   }: Pick<PageSenderOptions, "ram" | "stream" | "capabilities" | "parameters" | "statistics" | "now">) {
     this.#ram = ram;
     this.#stream = stream;
+    this.#kernel = stream.kernel;
+    this.#copy = this.#kernel.take(RUN_PAGES * PAGE_SIZE);
     this.#statistics = statistics;
     let ramBytes = 0;
     this.#addresses = ram.blocks.map(({ length }) => {
       ramBytes += length;
       return ramBytes - length;
     });
-    if (capabilities.xbzrle) this.#deltas = new DeltaEncoder({ ramBytes, parameters, statistics, now });
+    const { kernel } = stream;
+    if (capabilities.xbzrle)
+      this.#deltas = new DeltaEncoder({ kernel, ramBytes, parameters, statistics, now });
   }
 
   get runPages(): number {
@@ -70,8 +69,9 @@ export class InlineSender implements PageSender {
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
     const name = this.#ram.blocks[block]!.name;
-    this.#ram.readPages(block, page, count, this.#copy, 0);
-    for (let n = 0; n < count; n++) this.#put(block, name, (page + n) * PAGE_SIZE, this.#pages[n]!);
+    this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
+    if (this.#deltas === undefined) this.#putRun(name, page, count);
+    else this.#putDeltas(this.#deltas, block, page, count);
     return this.#stream.full ? this.#stream.send() : undefined;
   }
 
@@ -79,24 +79,51 @@ export class InlineSender implements PageSender {
 
   close(): undefined {}
 
-  #put(block: number, name: string, offset: number, page: DeltaPage): void {
-    const deltas = this.#deltas;
-    const { buffer, length } = this.#stream;
-    const address = this.#addresses[block]! + offset;
-    if (ZERO_PAGE.equals(page.bytes)) {
-      deltas?.zeroPage(address);
-      this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
-      this.#statistics.duplicate++;
-      return;
+  #putRun(name: string, page: number, count: number): void {
+    const { place, length } = this.#stream;
+    const end = this.#encoder.putRun(
+      this.#kernel,
+      this.#copy,
+      count,
+      name,
+      page * PAGE_SIZE,
+      place + length,
+    );
+    this.#stream.advance(end - place);
+    this.#countPages(count, this.#kernel.zeroCount);
+  }
+
+  #putDeltas(deltas: DeltaEncoder, block: number, page: number, count: number): void {
+    const { name } = this.#ram.blocks[block]!;
+    const address = this.#addresses[block]!;
+    const zeroPages = this.#kernel.zeroPages(this.#copy, count);
+    let whole = 0;
+    for (let n = 0; n < count; n++) {
+      const { buffer, length } = this.#stream;
+      const offset = (page + n) * PAGE_SIZE;
+      if (this.#kernel.isZero(n)) {
+        deltas.zeroPage(address + offset);
+        this.#stream.advance(this.#encoder.putZeroPage(buffer, length, name, offset));
+        continue;
+      }
+      const copy = this.#copy + n * PAGE_SIZE;
+      const delta = deltas.encode(address + offset, copy);
+      if (delta === DELTA_UNCHANGED) continue;
+      if (delta === DELTA_OVERFLOW) {
+        const bytes = this.#kernel.bytes.subarray(copy, copy + PAGE_SIZE);
+        this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, bytes));
+        whole++;
+        continue;
+      }
+      const bytes = deltas.delta.subarray(0, delta);
+      this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
     }
-    const delta = deltas === undefined ? DELTA_OVERFLOW : deltas.encode(address, page);
-    if (delta === DELTA_UNCHANGED) return;
-    if (deltas === undefined || delta === DELTA_OVERFLOW) {
-      this.#stream.advance(this.#encoder.putPage(buffer, length, name, offset, page.bytes));
-      this.#statistics.normal++;
-      return;
-    }
-    const bytes = deltas.delta.subarray(0, delta);
-    this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
+    this.#countPages(whole + zeroPages, zeroPages);
+  }
+
+  /** @param count of the pages that were sent whole or as zeros. */
+  #countPages(count: number, zeroPages: number): void {
+    this.#statistics.duplicate += zeroPages;
+    this.#statistics.normal += count - zeroPages;
   }
 }

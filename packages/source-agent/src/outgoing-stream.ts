@@ -1,4 +1,5 @@
-import { MAX_RAM_RECORD_BYTES } from "@peregrine/protocol";
+import { MAX_RAM_RECORD_BYTES, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
+import type { PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 import { RateLimiter } from "@peregrine/transport";
@@ -16,9 +17,12 @@ const CAPACITY = MAX_CHUNK + RUN_PAGES * MAX_RAM_RECORD_BYTES;
 const RECORD_BYTES = 8 + PAGE_SIZE;
 const MIN_CHUNK = RECORD_BYTES;
 
+/** What a page sender may take of the work memory: a run of pages, and a page. */
+const PAGE_SENDER_PARTS = [RUN_PAGES * PAGE_SIZE, PAGE_SIZE];
+
 /**
  * The outgoing bytes in two buffers: one is filled while the other is being written. Nothing else is held,
- * however slow the destination is.
+ * however slow the destination is. The buffers lie in the work memory of a kernel, which writes records into them.
  */
 export class OutgoingStream {
   readonly #channel: Channel;
@@ -26,8 +30,10 @@ export class OutgoingStream {
   readonly #pacer: Pacer;
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
-  #filling = Buffer.allocUnsafeSlow(CAPACITY);
-  #spare = Buffer.allocUnsafeSlow(CAPACITY);
+  /** Has room for what a page sender needs besides. */
+  readonly kernel = openPageKernel(workMemoryBytes([CAPACITY, CAPACITY, ...PAGE_SENDER_PARTS]));
+  #filling = takeBuffer(this.kernel);
+  #spare = takeBuffer(this.kernel);
   #length = 0;
   #writing: Promise<void> = Promise.resolve();
   #limited = true;
@@ -54,6 +60,11 @@ export class OutgoingStream {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** Where in the kernel's work memory {@link buffer} begins. */
+  get place(): number {
+    return this.#filling.byteOffset - this.kernel.bytes.byteOffset;
   }
 
   /** Counts what was put into {@link buffer} up to index `end`. */
@@ -155,4 +166,9 @@ export class OutgoingStream {
     this.#limiter.setLimit(limit);
     this.#pacer.setLimit(limit);
   }
+}
+
+function takeBuffer(kernel: PageKernel): Buffer {
+  const { buffer, byteOffset } = kernel.bytes;
+  return Buffer.from(buffer, byteOffset + kernel.take(CAPACITY), CAPACITY);
 }

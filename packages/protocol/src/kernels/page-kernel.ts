@@ -87,6 +87,11 @@ const CONTINUED_ZERO = RAM_FLAG.zero | RAM_FLAG.continue;
 /** Pages that {@link PageKernel.encodeRun} takes at most. */
 export const MAX_KERNEL_RUN = 64;
 
+/** Whether the record at `at`, which a run can begin with, is a page of zeros. */
+export function isZeroRecord(bytes: Uint8Array, at: number): boolean {
+  return (bytes[at + 7]! & RAM_FLAG.zero) !== 0;
+}
+
 /**
  * The offset of the page of the record at `at`, if a run can begin with it: it continues a block, with a page or a page of
  * zeros. -1 when not; needs the 8 bytes of the word.

@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { RAM_FLAG, WIRE_PAGE_SIZE } from "../wire.ts";
-import { deltaFits, DeltaPage, encodeDelta, writeDelta } from "../xbzrle.ts";
+import { applyDelta, checkDelta, DeltaPage, encodeDelta } from "../xbzrle.ts";
 import type { KeptPages, PageKernel } from "./page-kernel.ts";
 import { PAGE_RECORD_BYTES, runBytes, WORK_PLACES, WorkMemory, ZERO_RECORD_BYTES } from "./work-memory.ts";
 
@@ -113,12 +113,12 @@ export class TypeScriptPageKernel implements PageKernel {
     const { bytes } = this.#work;
     this.#work.require(delta, length);
     this.#work.require(page, WIRE_PAGE_SIZE);
-    return writeDelta(bytes.subarray(delta, delta + length), bytes.subarray(page, page + WIRE_PAGE_SIZE));
+    return applyDelta(bytes.subarray(delta, delta + length), bytes.subarray(page, page + WIRE_PAGE_SIZE));
   }
 
   checkDelta(delta: number, length: number): boolean {
     this.#work.require(delta, length);
-    return deltaFits(this.bytes.subarray(delta, delta + length), WIRE_PAGE_SIZE);
+    return checkDelta(this.bytes.subarray(delta, delta + length), WIRE_PAGE_SIZE);
   }
 
   openKeptPages(count: number): KeptPages {

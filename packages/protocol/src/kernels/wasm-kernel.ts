@@ -1,5 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
+import { kernelModule } from "./kernel-module.ts";
 import { DELTAS_MODULE, PAGES_MODULE } from "./modules.ts";
 import type { KeptPages, PageKernel } from "./page-kernel.ts";
 import { runBytes, WorkMemory } from "./work-memory.ts";
@@ -27,18 +28,21 @@ const NO_PAGE = -1;
 /** Compiled once for each thread. */
 let modules: { readonly pages: WebAssembly.Module; readonly deltas: WebAssembly.Module } | undefined;
 
-function bytesOf(base64: string): Uint8Array {
-  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+/** Of kernels that are in use, for those that work in the same memory. */
+const memories = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
+
+/** The work memory that these bytes are in; undefined when they are in none, or in that of a twin. */
+export function workMemoryOf(bytes: Uint8Array): WebAssembly.Memory | undefined {
+  return memories.get(bytes.buffer);
 }
 
-/** Whether this engine has what the kernels need: vectors and several memories. The only place that asks. */
+/** Whether this engine has what the kernels need: vectors and several memories. */
 export function hasWasmKernels(): boolean {
   if (modules !== undefined) return true;
-  if (typeof WebAssembly === "undefined") return false;
-  const pages = bytesOf(PAGES_MODULE);
-  const deltas = bytesOf(DELTAS_MODULE);
-  if (!WebAssembly.validate(pages) || !WebAssembly.validate(deltas)) return false;
-  modules = { pages: new WebAssembly.Module(pages), deltas: new WebAssembly.Module(deltas) };
+  const pages = kernelModule(PAGES_MODULE);
+  const deltas = kernelModule(DELTAS_MODULE);
+  if (pages === undefined || deltas === undefined) return false;
+  modules = { pages, deltas };
   return true;
 }
 
@@ -63,6 +67,7 @@ export class WasmPageKernel implements PageKernel {
     const initial = Math.ceil(bytes / WASM_PAGE);
     this.#memory = new WebAssembly.Memory({ initial, maximum: initial });
     this.#work = new WorkMemory(this.#memory.buffer);
+    memories.set(this.#memory.buffer, this.#memory);
     const instance = new WebAssembly.Instance(pages, { work: { memory: this.#memory } });
     this.#exports = instance.exports as unknown as PagesExports;
   }

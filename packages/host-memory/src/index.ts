@@ -1,0 +1,1 @@
+export { adviseHugePages, giveMemory } from "./memory-advice.ts";

@@ -1,0 +1,92 @@
+import { type DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
+import { CONTROL } from "./rewrite/control-layout.ts";
+
+/** The widest store is 16 bytes: one that crosses into a page changes at most its first 15. */
+const SHADOW_BYTES = 16;
+
+/** The memories of a guest and what is known of them. All pages are such of 4 KiB. */
+export interface LoggedMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly control: WebAssembly.Memory;
+}
+
+/**
+ * The dirty log of a guest: a byte per page in the control memory, set by the guest after each store. A store is marked by the
+ * page it begins in. When it crosses into the next page, the bytes it changed there are among the first 15, so a page
+ * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*. What was never
+ * read counts as zero.
+ *
+ * Whoever reads goes through the log, and so does who writes, for the sake of speed.
+ */
+export interface DirtyLog {
+  /**
+   * Takes the marks and sets the bits of the pages that were written to.
+   * @param bytes the guest's memory as it is known now.
+   * @param known pages that the last harvest knew of.
+   * @returns how many bits were clear before.
+   */
+  harvest(bytes: Uint8Array, known: number, into: DirtyBitmap): number;
+  /** Copies pages out of `bytes`, and keeps their shadows. */
+  read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void;
+  /** Copies whole pages into `bytes`, of which they have to be a part. It sets no mark. */
+  write(bytes: Uint8Array, page: number, pages: Uint8Array): void;
+}
+
+/** The dirty log in plain TypeScript: for engines that cannot run the kernel, and what that is compared with. */
+export class TypeScriptDirtyLog implements DirtyLog {
+  readonly #words: Int32Array;
+  #shadow = new Uint8Array(0);
+
+  constructor({ control }: LoggedMemory) {
+    this.#words = new Int32Array(control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
+  }
+
+  harvest(bytes: Uint8Array, known: number, into: DirtyBitmap): number {
+    const pages = bytes.length / PAGE_SIZE;
+    const words = this.#words;
+    let added = 0;
+    // A store that crossed into memory which the last harvest did not know of yet has had its mark taken.
+    if (pages > known && this.#startChanged(bytes, known) && into.set(known)) added++;
+    for (let word = 0; word < pages / 4; word++) {
+      if (words[word] === 0) continue;
+      // An atomic exchange: no mark is lost, and no page is read before its mark is taken.
+      const marks = Atomics.exchange(words, word, 0);
+      for (let n = 0; n < 4; n++) {
+        if (((marks >>> (8 * n)) & 0xff) === 0) continue;
+        const page = word * 4 + n;
+        if (into.set(page)) added++;
+        if (page + 1 < pages && this.#startChanged(bytes, page + 1) && into.set(page + 1)) added++;
+      }
+    }
+    return added;
+  }
+
+  read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void {
+    const start = page * PAGE_SIZE;
+    target.set(bytes.subarray(start, start + count * PAGE_SIZE), at);
+    this.#reserve(page + count, bytes);
+    for (let n = 0; n < count; n++) {
+      const from = at + n * PAGE_SIZE;
+      this.#shadow.set(target.subarray(from, from + SHADOW_BYTES), (page + n) * SHADOW_BYTES);
+    }
+  }
+
+  write(bytes: Uint8Array, page: number, pages: Uint8Array): void {
+    bytes.set(pages, page * PAGE_SIZE);
+  }
+
+  #startChanged(bytes: Uint8Array, page: number): boolean {
+    const shadow = page * SHADOW_BYTES;
+    const start = page * PAGE_SIZE;
+    for (let n = 0; n < SHADOW_BYTES; n++)
+      if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
+    return false;
+  }
+
+  #reserve(pages: number, bytes: Uint8Array): void {
+    if (this.#shadow.length >= pages * SHADOW_BYTES) return;
+    const grown = new Uint8Array(Math.max(pages, bytes.length / PAGE_SIZE) * SHADOW_BYTES);
+    grown.set(this.#shadow);
+    this.#shadow = grown;
+  }
+}
