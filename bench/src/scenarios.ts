@@ -1,9 +1,13 @@
 import type { Scenario } from "./scenario.ts";
 import { compressible } from "./scenarios/compressible.ts";
 import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
+import { downtimeHot } from "./scenarios/downtime-hot.ts";
+import { downtimeIdle } from "./scenarios/downtime-idle.ts";
 import { hotXbzrle } from "./scenarios/hot-xbzrle.ts";
 import { kernels } from "./scenarios/kernels.ts";
 import { large } from "./scenarios/large.ts";
+import { memory } from "./scenarios/memory.ts";
+import { monitor } from "./scenarios/monitor.ts";
 import { multifd } from "./scenarios/multifd.ts";
 
 /** In the order in which they are run. */
@@ -13,6 +17,10 @@ export const scenarios: readonly Scenario[] = [
   zeroTcp,
   large,
   hotXbzrle,
+  downtimeIdle,
+  downtimeHot,
+  monitor,
+  memory,
   kernels,
   compressible,
   multifd,

@@ -8,8 +8,9 @@ const AT = {
   firstByteAt: 3,
   lateDevicesTime: 4,
   endMarkAt: 5,
-  startedAt: 6,
-  endedAt: 7,
+  answeredAt: 6,
+  startedAt: 7,
+  endedAt: 8,
 } as const;
 
 /** Of one writer. */
@@ -57,13 +58,18 @@ export class IncomingStatistics {
     this.#counters[AT.zeroPages]! += count;
   }
 
-  /** @param milliseconds that loading one of the late devices took. */
-  addLateDevice(milliseconds: number): void {
-    this.#counters[AT.lateDevicesTime]! += milliseconds;
+  /** @param milliseconds that it took. */
+  lateDevicesLoaded(milliseconds: number): void {
+    this.#counters[AT.lateDevicesTime] = milliseconds;
   }
 
   endMark(): void {
     this.#counters[AT.endMarkAt] = processClock();
+  }
+
+  /** The source has been told that it has lost its guest, or nobody was to be told. */
+  answered(): void {
+    this.#counters[AT.answeredAt] = processClock();
   }
 
   /** The guest was started, or left stopped as it arrived. */
@@ -85,6 +91,7 @@ export class IncomingStatistics {
       totalTime: since(this.#firstByteAt, until),
       lateDevicesTime: this.#counters[AT.lateDevicesTime]!,
       startTime: since(this.#counters[AT.endMarkAt]!, this.#counters[AT.startedAt]!),
+      afterAnswerTime: since(this.#counters[AT.answeredAt]!, this.#counters[AT.startedAt]!),
     };
   }
 

@@ -10,7 +10,7 @@ import { IncomingStatistics } from "../src/incoming-statistics.ts";
 import { Interruption } from "../src/interruption.ts";
 import { loadStream } from "../src/load-stream.ts";
 import type { Patience } from "../src/load-stream.ts";
-import type { CarriedTarget, DescribedTarget, LoadTarget } from "../src/load-target.ts";
+import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "../src/load-target.ts";
 import type { MachineLoader } from "../src/machine-loader.ts";
 import { MultifdReceiver } from "../src/multifd-receiver.ts";
 import { ReturnPath } from "../src/return-path.ts";
@@ -58,11 +58,20 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const guest = options.guest ?? destination();
   const { machine } = guest;
   const loaded: string[] = [];
-  const target: DescribedTarget = {
-    loadDevice: async (name, instance, value) => {
+  const loadAfter = async (before: Promise<void>, devices: readonly DeviceState[]): Promise<void> => {
+    await before;
+    for (const { name, instance, value } of devices) {
       await machine.devices.load(name, instance, value);
       loaded.push(name);
+    }
+  };
+  let last = Promise.resolve();
+  const target: DescribedTarget & Pick<LoadTarget, "commit"> = {
+    loadDevices: (devices) => {
+      last = loadAfter(last, devices);
+      return last;
     },
+    commit: () => last,
     openRam: async () => {
       const access = machine.ram();
       return { ram: openRam(access.data), access };
@@ -73,7 +82,7 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
     ...options.target,
   };
   const devices = structuredClone(machine.devices.descriptions());
-  const loading = await load(options, (statistics, interruption) => {
+  const loading = await load({ ...options, target }, (statistics, interruption) => {
     const machineType = machine.type;
     const hasDrives = machine.drives !== undefined;
     return new DescribedLoader({ machineType, devices, hasDrives, target, statistics, interruption });

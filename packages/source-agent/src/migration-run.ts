@@ -112,6 +112,10 @@ export class MigrationRun {
       parameters: this.#parameters,
       statistics: this.#statistics,
       destinationPrepared: () => destination.prepared,
+      caughtUp:
+        destination instanceof ReturnPathReader
+          ? () => this.#caughtUp(destination, writer, stream)
+          : undefined,
       switchOverWanted: () => link.switchOverWanted,
       arrived: watchArrival(arrived, () => link.wake()),
       check: () => link.check(),
@@ -134,6 +138,17 @@ export class MigrationRun {
       revocable: channel.medium !== "connection",
       now,
     });
+  }
+
+  async #caughtUp(
+    destination: ReturnPathReader,
+    writer: SectionWriter,
+    stream: OutgoingStream,
+  ): Promise<void> {
+    const caughtUp = destination.caughtUp();
+    await writer.command({ kind: "ping", value: PING.catchUp });
+    await stream.flush();
+    await this.#link.orAbort(caughtUp);
   }
 
   #listen(channel: Channel): ReturnPathReader | SilentPeer {
