@@ -1,6 +1,7 @@
 import { CodeWriter } from "./code-writer.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
+import { findCounter } from "./loop-counter.ts";
 import { controlAccess, type FrameHelpers } from "./frame-helpers.ts";
 import { blockType, type FunctionCode, tableLabels } from "./function-code.ts";
 import type { FunctionType, WasmModule } from "./module.ts";
@@ -17,6 +18,8 @@ export interface ModuleContext {
   readonly tracked: boolean;
   /** Marks as release stores, for processors that reorder stores (Arm). */
   readonly releaseMarks: boolean;
+  /** Iterations of a counting loop between two looks at the stop flag. */
+  readonly pollEvery: number;
   /** Function index of a function's resume copy; undefined when it has no frame of its own. */
   resumeIndex(index: number): number | undefined;
   mayTailCall(index: number): boolean;
@@ -227,6 +230,8 @@ export class FunctionEmitter {
    * the loop goes on. Neither a call nor a guard lies in the hot path.
    *
    *     block exit  loop head  block body ... br exit end  flag; eqz; br_if head; save; throw  end end
+   *
+   * A loop that counts looks at the flag only now and then.
    */
   #loop(i: number): number {
     const end = this.code.end[i]!;
@@ -249,6 +254,13 @@ export class FunctionEmitter {
     if (parameters !== undefined) {
       this.spill(parameters);
       this.reload(parameters);
+    }
+    const counter = findCounter(this.code, this.analysis, i, this.context.pollEvery);
+    if (counter !== undefined) {
+      this.out.localGet(counter.local);
+      if (counter.type === I32) this.out.i32Const(counter.mask).u8(op.i32And);
+      else this.out.u8(op.i64Const).s32(counter.mask).u8(op.i64And).u8(op.i64Const).s32(0).u8(op.i64Ne);
+      this.branch(op.brIf, head);
     }
     this.loadFlag();
     this.out.u8(op.i32Eqz);

@@ -212,11 +212,11 @@ describe("a program that is unwound at every safepoint", () => {
   for (const [name, how, opcode] of marks) {
     it(`does the same with ${name}, marked by ${how} for processors that reorder stores`, () => {
       const bytes = CASES[name]!;
-      const actual = runDisturbed(bytes, () => ({}), true);
+      const actual = runDisturbed(bytes, () => ({}), { releaseMarks: true });
       expect(Buffer.from(actual.memory).equals(runPlain(bytes).memory)).toBe(true);
       expect(actual.missedPages).toBe(0);
       const hasOpcode = (releaseMarks: boolean): boolean =>
-        Buffer.from(rewriteForTest(bytes, releaseMarks).tracked).includes(Buffer.from(opcode));
+        Buffer.from(rewriteForTest(bytes, { releaseMarks }).tracked).includes(Buffer.from(opcode));
       expect([hasOpcode(true), hasOpcode(false)]).toEqual([true, false]);
     });
   }

@@ -19,7 +19,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 4;
+export const REWRITER_REVISION = 5;
 
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
@@ -28,7 +28,11 @@ export interface RewriteOptions {
   readonly blockingImports: ReadonlySet<string>;
   /** Marks as release stores: needed on processors that reorder stores. */
   readonly releaseMarks: boolean;
+  /** A loop that counts looks at the stop flag once in as many iterations: a power of two. Default: 256. */
+  readonly pollEvery?: number;
 }
+
+const POLL_EVERY = 256;
 
 /** In place of an ordinal: any function may be above the site, or none is. */
 export const ABOVE = { any: -1, none: -2 } as const;
@@ -217,6 +221,7 @@ function emitVariant(input: VariantInput): VariantOutput {
     helpers,
     tracked: input.tracked,
     releaseMarks: input.options.releaseMarks,
+    pollEvery: input.options.pollEvery ?? POLL_EVERY,
     resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
     mayTailCall: (index) => graph.mayTailCall.has(index),
     resumeTable: module.tables.length,
