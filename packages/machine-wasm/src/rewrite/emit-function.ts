@@ -1,6 +1,7 @@
 import { CodeWriter } from "./code-writer.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
+import { DirtyMarks } from "./dirty-marks.ts";
 import { findCounter } from "./loop-counter.ts";
 import { controlAccess, type FrameHelpers } from "./frame-helpers.ts";
 import { blockType, type FunctionCode, tableLabels } from "./function-code.ts";
@@ -34,6 +35,9 @@ export interface AnalysedFunction {
   readonly firstSite: number;
 }
 
+/** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
+const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
+
 /** The guest's unwind exception: the only tag of the module. */
 const UNWIND_TAG = 0;
 
@@ -53,12 +57,14 @@ export class FunctionEmitter {
   readonly #labels: number[] = [0];
   readonly #extraLocals: number[] = [];
   readonly #temporaries = new Map<number, number>();
+  readonly #marks: DirtyMarks;
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     this.context = context;
     this.code = fn.code;
     this.analysis = fn.analysis;
     this.firstSite = fn.firstSite;
+    this.#marks = new DirtyMarks(this.out, context.releaseMarks);
   }
 
   /** @returns the body: local declarations, code, end. */
@@ -148,6 +154,7 @@ export class FunctionEmitter {
   /** Emits the instructions [from, to). `loop` is the loop whose body this is, -1 otherwise. */
   protected sequence(from: number, to: number, _loop: number): void {
     for (let i = from; i < to;) i = this.instruction(i);
+    this.#marks.flush();
   }
 
   /** Emits one instruction, with all it contains. @returns the one after it. */
@@ -155,6 +162,8 @@ export class FunctionEmitter {
     const { code, start, immediate, bytes } = this.code;
     if (this.analysis.dead[i] === 1) return i + 1;
     const opcode = code[i]!;
+    if (opcode === op.localSet || opcode === op.localTee) this.#marks.beforeWrite(immediate[i]!);
+    else if (endsStraightCode(opcode)) this.#marks.flush();
     switch (opcode) {
       case op.block:
       case op.if:
@@ -331,7 +340,7 @@ export class FunctionEmitter {
     return SAVABLE.flatMap((type) => values.filter((value) => value.type === type));
   }
 
-  /** A store or bulk operation, and the mark for what it wrote: after it, so that a mark is never early. */
+  /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */
   #store(i: number): void {
     const { code, start, immediate, bytes } = this.code;
     const source = this.analysis.addresses.get(i)!;
@@ -345,21 +354,15 @@ export class FunctionEmitter {
       else this.out.localGet(source.kind === "local" ? source.local : this.temporary(depth, I32));
     };
     if (!isStore) {
+      this.#marks.flush();
       address();
       this.out.localGet(length).call(this.context.helpers.markRange());
       return;
     }
-    const offset = immediate[i]!;
-    if (source.kind === "constant") {
-      this.out.i32Const(((source.value >>> 0) + (offset >>> 0)) >>> 12);
-    } else {
-      address();
-      if (offset !== 0) this.out.i32Const(offset).u8(op.i32Add);
-      this.out.i32Const(12).u8(op.i32ShrU);
-    }
-    this.out.i32Const(1);
-    const store = this.context.releaseMarks ? [0xfe, 0x19] : [op.i32Store8];
-    controlAccess(this.out, store, CONTROL.dirtyMap);
+    const offset = immediate[i]! >>> 0;
+    if (source.kind === "constant") this.#marks.storedAt((source.value >>> 0) + offset);
+    else if (source.kind === "local") this.#marks.stored(source.local, offset, opInfo(code[i]!)!.stores);
+    else this.#marks.mark(this.temporary(depth, I32), offset);
   }
 
   #length: number | undefined;

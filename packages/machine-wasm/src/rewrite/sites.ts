@@ -320,7 +320,8 @@ class StackWalk {
         this.#addresses.set(i, { kind: "constant", value: immediate });
         return;
       }
-      if (this.#code.code[producer] === op.localGet && !this.#writtenBetween(immediate, producer, i)) {
+      const isLocal = this.#code.code[producer] === op.localGet || this.#code.code[producer] === op.localTee;
+      if (isLocal && !this.#writtenBetween(immediate, producer, i)) {
         this.#addresses.set(i, { kind: "local", local: immediate });
         return;
       }
