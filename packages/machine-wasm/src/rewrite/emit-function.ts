@@ -2,7 +2,8 @@ import { CodeWriter } from "./code-writer.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import { DirtyMarks } from "./dirty-marks.ts";
-import { findCounter } from "./loop-counter.ts";
+import type { Counter } from "./loop-counter.ts";
+import { type LoopPlan, planLoop } from "./loop-stores.ts";
 import { controlAccess, type FrameHelpers } from "./frame-helpers.ts";
 import { blockType, type FunctionCode, tableLabels } from "./function-code.ts";
 import type { FunctionType, WasmModule } from "./module.ts";
@@ -58,6 +59,8 @@ export class FunctionEmitter {
   readonly #extraLocals: number[] = [];
   readonly #temporaries = new Map<number, number>();
   readonly #marks: DirtyMarks;
+  /** For stores that are marked where their loop polls: the local with their last address. */
+  readonly #steady = new Map<number, number>();
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     this.context = context;
@@ -246,6 +249,7 @@ export class FunctionEmitter {
     const end = this.code.end[i]!;
     const type = blockType(this.context.module, this.code, i);
     const parameters = this.analysis.parametersAt.get(i);
+    const plan = this.#plan(i);
     this.enter(op.block);
     this.writeBlockType(type);
     const exit = this.open;
@@ -258,18 +262,18 @@ export class FunctionEmitter {
     this.keep(i);
     this.sequence(i + 1, end, i);
     this.#labels.pop();
-    if (this.analysis.fallsThrough[i] === 1) this.branch(op.br, exit);
+    if (this.analysis.fallsThrough[i] === 1) {
+      if (plan !== undefined) this.#markSteady(plan);
+      this.branch(op.br, exit);
+    }
     this.leave();
     if (parameters !== undefined) {
       this.spill(parameters);
       this.reload(parameters);
     }
-    const counter = findCounter(this.code, this.analysis, i, this.context.pollEvery);
-    if (counter !== undefined) {
-      this.out.localGet(counter.local);
-      if (counter.type === I32) this.out.i32Const(counter.mask).u8(op.i32And);
-      else this.out.u8(op.i64Const).s32(counter.mask).u8(op.i64And).u8(op.i64Const).s32(0).u8(op.i64Ne);
-      this.branch(op.brIf, head);
+    if (plan !== undefined) {
+      this.#branchWhileCounting(plan.counter, head);
+      this.#markSteady(plan);
     }
     this.loadFlag();
     this.out.u8(op.i32Eqz);
@@ -279,6 +283,29 @@ export class FunctionEmitter {
     this.leave();
     this.keep(end);
     return end + 1;
+  }
+
+  #plan(loop: number): LoopPlan | undefined {
+    const { pollEvery, tracked } = this.context;
+    const plan = planLoop(this.code, this.analysis, loop, pollEvery, tracked);
+    for (const store of plan?.stores ?? []) this.#steady.set(store.instruction, this.addLocal(I32));
+    return plan;
+  }
+
+  #branchWhileCounting({ local, type, mask }: Counter, label: number): void {
+    this.out.localGet(local);
+    if (type === I32) this.out.i32Const(mask).u8(op.i32And);
+    else this.out.u8(op.i64Const).s32(mask).u8(op.i64And).u8(op.i64Const).s32(0).u8(op.i64Ne);
+    this.branch(op.brIf, label);
+  }
+
+  /** Marks what the steady stores of a loop have written since the loop polled. One that was not reached marks anything. */
+  #markSteady({ stores }: LoopPlan): void {
+    for (const { instruction, offset, reach } of stores) {
+      const address = this.#steady.get(instruction)!;
+      this.#marks.mark(address, offset);
+      if (reach !== 0) this.#marks.mark(address, offset - reach);
+    }
   }
 
   protected loadFlag(): void {
@@ -360,7 +387,11 @@ export class FunctionEmitter {
       return;
     }
     const offset = immediate[i]! >>> 0;
-    if (source.kind === "constant") this.#marks.storedAt((source.value >>> 0) + offset);
+    const steady = this.#steady.get(i);
+    if (steady !== undefined) {
+      address();
+      this.out.localSet(steady);
+    } else if (source.kind === "constant") this.#marks.storedAt((source.value >>> 0) + offset);
     else if (source.kind === "local") this.#marks.stored(source.local, offset, opInfo(code[i]!)!.stores);
     else this.#marks.mark(this.temporary(depth, I32), offset);
   }

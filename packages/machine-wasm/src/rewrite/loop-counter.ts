@@ -67,17 +67,21 @@ const ADDITIONS: Record<number, { readonly type: number; readonly constant: numb
   [op.i64Sub]: { type: I64, constant: op.i64Const },
 };
 
-/** Whether a write of a local is `local.get x; const; add or sub; local.set x`. */
+/** Whether the write of a local at `i` is `local.get x; const; add or sub; local.set x`. */
+export function isCounting({ code, immediate }: FunctionCode, i: number): boolean {
+  const addition = ADDITIONS[code[i - 1]!];
+  if (addition === undefined || code[i - 2] !== addition.constant) return false;
+  return code[i - 3] === op.localGet && immediate[i - 3] === immediate[i];
+}
+
 function counterAt(code: FunctionCode, i: number, iterations: number): Counter | undefined {
-  const local = code.immediate[i]!;
-  const addition = ADDITIONS[code.code[i - 1]!];
-  if (addition === undefined || code.code[i - 2] !== addition.constant) return undefined;
-  if (code.code[i - 3] !== op.localGet || code.immediate[i - 3] !== local) return undefined;
+  if (!isCounting(code, i)) return undefined;
   const step = smallConstant(code, i - 2);
   if (step === undefined || step === 0) return undefined;
+  const { type } = ADDITIONS[code.code[i - 1]!]!;
   // The bits below the lowest one of the step never change.
   const mask = (iterations - 1) * (step & -step);
-  return mask > 0 && mask < 2 ** 31 ? { local, type: addition.type, mask } : undefined;
+  return mask > 0 && mask < 2 ** 31 ? { local: code.immediate[i]!, type, mask } : undefined;
 }
 
 /** Value of a constant of up to two bytes. */
