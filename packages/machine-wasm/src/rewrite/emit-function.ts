@@ -243,7 +243,8 @@ export class FunctionEmitter {
    *
    *     block exit  loop head  block body ... br exit end  flag; eqz; br_if head; save; throw  end end
    *
-   * A loop that counts looks at the flag only now and then.
+   * A loop that counts looks at the flag only now and then, in a loop around it. So the inner one stays as small as it was,
+   * and the engine unrolls it as it would have.
    */
   #loop(i: number): number {
     const end = this.code.end[i]!;
@@ -256,8 +257,14 @@ export class FunctionEmitter {
     this.enter(op.loop);
     this.writeBlockType(type);
     const head = this.open;
+    const again = { params: type.params, results: type.params };
+    if (plan !== undefined) {
+      this.enter(op.loop);
+      this.writeBlockType(again);
+    }
+    const inner = this.open;
     this.enter(op.block);
-    this.writeBlockType({ params: type.params, results: type.params });
+    this.writeBlockType(again);
     this.#labels.push(this.open);
     this.keep(i);
     this.sequence(i + 1, end, i);
@@ -272,7 +279,8 @@ export class FunctionEmitter {
       this.reload(parameters);
     }
     if (plan !== undefined) {
-      this.#branchWhileCounting(plan.counter, head);
+      this.#branchWhileCounting(plan.counter, inner);
+      this.leave();
       this.#markSteady(plan);
     }
     this.loadFlag();
