@@ -237,40 +237,62 @@ export class FunctionEmitter {
     return end + 1;
   }
 
-  /**
-   * A repeating loop polls at its latch: every branch back now leaves the inner block, and the stop flag decides whether
-   * the loop goes on. Neither a call nor a guard lies in the hot path.
-   *
-   *     block exit  loop head  block body ... br exit end  flag; eqz; br_if head; save; throw  end end
-   *
-   * A loop that counts looks at the flag only now and then, in a loop around it. So the inner one stays as small as it was,
-   * and the engine unrolls it as it would have.
-   */
   #loop(i: number): number {
-    const end = this.code.end[i]!;
-    const type = blockType(this.context.module, this.code, i);
-    const parameters = this.analysis.parametersAt.get(i);
     const plan = this.#plan(i);
+    if (plan === undefined) this.#polledLoop(i);
+    else this.#countingLoop(i, plan);
+    const end = this.code.end[i]!;
+    this.keep(end);
+    return end + 1;
+  }
+
+  /** A repeating loop polls at its head: a branch back leads there as it did, be there one or a hundred of them. */
+  #polledLoop(i: number): void {
+    this.enter(op.loop);
+    this.writeBlockType(blockType(this.context.module, this.code, i));
+    this.#labels.push(this.open);
+    this.keep(i);
+    this.pollAtHead(i);
+    this.sequence(i + 1, this.code.end[i]!, i);
+    this.#labels.pop();
+    this.leave();
+  }
+
+  protected pollAtHead(loop: number): void {
+    this.loadFlag();
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.throwUnwind(this.analysis.siteAt[loop]!);
+    this.leave();
+  }
+
+  /**
+   * A loop that counts looks at the flag only now and then, in a loop around it: every branch back leaves the inner block. So
+   * the inner loop stays nearly as small as it was, and the engine unrolls it as it would have.
+   *
+   *     block exit  loop outer  loop inner  block body ... br exit end  counter; br_if inner  end
+   *     flag; eqz; br_if outer; save; throw  end end
+   */
+  #countingLoop(i: number, plan: LoopPlan): void {
+    const type = blockType(this.context.module, this.code, i);
+    const again = { params: type.params, results: type.params };
+    const parameters = this.analysis.parametersAt.get(i);
     this.enter(op.block);
     this.writeBlockType(type);
     const exit = this.open;
     this.enter(op.loop);
     this.writeBlockType(type);
-    const head = this.open;
-    const again = { params: type.params, results: type.params };
-    if (plan !== undefined) {
-      this.enter(op.loop);
-      this.writeBlockType(again);
-    }
+    const outer = this.open;
+    this.enter(op.loop);
+    this.writeBlockType(again);
     const inner = this.open;
     this.enter(op.block);
     this.writeBlockType(again);
     this.#labels.push(this.open);
     this.keep(i);
-    this.sequence(i + 1, end, i);
+    this.sequence(i + 1, this.code.end[i]!, i);
     this.#labels.pop();
     if (this.analysis.fallsThrough[i] === 1) {
-      if (plan !== undefined) this.#markSteady(plan);
+      this.#markSteady(plan);
       this.branch(op.br, exit);
     }
     this.leave();
@@ -278,19 +300,15 @@ export class FunctionEmitter {
       this.spill(parameters);
       this.reload(parameters);
     }
-    if (plan !== undefined) {
-      this.#branchWhileCounting(plan.counter, inner);
-      this.leave();
-      this.#markSteady(plan);
-    }
+    this.#branchWhileCounting(plan.counter, inner);
+    this.leave();
+    this.#markSteady(plan);
     this.loadFlag();
     this.out.u8(op.i32Eqz);
-    this.branch(op.brIf, head);
+    this.branch(op.brIf, outer);
     this.throwUnwind(this.analysis.siteAt[i]!);
     this.leave();
     this.leave();
-    this.keep(end);
-    return end + 1;
   }
 
   #plan(loop: number): LoopPlan | undefined {

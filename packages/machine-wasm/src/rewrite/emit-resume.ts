@@ -190,6 +190,22 @@ export class ResumeEmitter extends FunctionEmitter {
     this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.select);
   }
 
+  /** On the way to a site nothing is polled: the loop that is resumed goes on for one iteration at least. */
+  protected override pollAtHead(loop: number): void {
+    const parameters = this.analysis.parametersAt.get(loop);
+    if (parameters !== undefined) {
+      this.spill(parameters);
+      this.reload(parameters);
+    }
+    this.loadFlag();
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.out.localGet(this.#site).u8(op.i32Eqz);
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.throwUnwind(this.analysis.siteAt[loop]!);
+    this.leave();
+    this.leave();
+  }
+
   #clearSite(): void {
     this.out.i32Const(0).localSet(this.#site);
   }

@@ -12,9 +12,7 @@ const address = fc.oneof(
   fc.constantFrom("(local.get $p)", "(local.get $q)", "(local.get $fixed)", "(i32.const 20000)"),
   fc
     .tuple(fc.constantFrom("$p", "$q", "$fixed"), fc.integer({ min: 0, max: 6 }))
-    .map(
-      ([local, shift]) => `(i32.add (local.get ${local}) (i32.shl (local.get $n) (i32.const ${shift})))`,
-    ),
+    .map(([local, shift]) => `(i32.add (local.get ${local}) (i32.shl (local.get $n) (i32.const ${shift})))`),
   fc.constant("(local.tee $t (i32.sub (local.get $p) (i32.const 24)))"),
   fc.constant("(local.get $t)"),
   fc.constant(masked("(i32.mul (local.get $n) (i32.const 1237))")),
@@ -42,7 +40,9 @@ const statement = fc.oneof(
   { weight: 1, arbitrary: fc.constant("(br_if $out (i32.eq (local.get $n) (i32.const 111)))") },
   {
     weight: 1,
-    arbitrary: fc.constant("(if (i32.and (local.get $n) (i32.const 8)) (then (local.set $t (local.get $q))))"),
+    arbitrary: fc.constant(
+      "(if (i32.and (local.get $n) (i32.const 8)) (then (local.set $t (local.get $q))))",
+    ),
   },
 );
 

@@ -60,7 +60,8 @@ function leavesEarly(code: FunctionCode, analysis: SiteAnalysis, loop: number): 
       if (code.immediate[i]! > nested) return true;
     } else if (opcode === op.brTable) {
       if (tableLabels(code, i).some((label) => label > nested)) return true;
-    } else if (opcode === op.return || opcode === op.returnCall || opcode === op.returnCallIndirect) return true;
+    } else if (opcode === op.return || opcode === op.returnCall || opcode === op.returnCallIndirect)
+      return true;
   }
   return false;
 }
@@ -83,6 +84,8 @@ class Steps {
   readonly #analysis: SiteAnalysis;
   readonly #loop: number;
   readonly #writes = new Map<number, Write[]>();
+  /** Expressions by their last instruction: values are read again and again. */
+  readonly #known = new Map<number, Expression | undefined>();
   /** The first branch back: what is behind it is not reached in each iteration. */
   #branchBack: number;
 
@@ -128,6 +131,11 @@ class Steps {
   /** The expression whose value the instruction `last` pushes, if all of it are sums of what is understood. */
   #expression(last: number): Expression | undefined {
     if (last <= this.#loop) return undefined;
+    if (!this.#known.has(last)) this.#known.set(last, this.#understand(last));
+    return this.#known.get(last);
+  }
+
+  #understand(last: number): Expression | undefined {
     const { code, immediate } = this.#code;
     switch (code[last]) {
       case op.i32Const:
@@ -148,7 +156,9 @@ class Steps {
       case op.i32Shl: {
         if (code[last - 1] !== op.i32Const) return undefined;
         const left = this.#expression(last - 2);
-        return left === undefined ? undefined : { ...left, step: left.step * 2 ** (immediate[last - 1]! & 31) };
+        return left === undefined
+          ? undefined
+          : { ...left, step: left.step * 2 ** (immediate[last - 1]! & 31) };
       }
       default:
         return undefined;
@@ -160,11 +170,13 @@ class Steps {
     const writes = this.#writes.get(local);
     if (writes === undefined) return 0;
     const before = writes.findLast(({ instruction }) => instruction < at);
-    if (before !== undefined) return before.direct ? this.#expression(before.instruction - 1)?.step : undefined;
+    if (before !== undefined)
+      return before.direct ? this.#expression(before.instruction - 1)?.step : undefined;
     const [write, another] = writes;
     if (another !== undefined || !write!.direct || write!.instruction > this.#branchBack) return undefined;
     const { instruction } = write!;
-    if (!isCounting(this.#code, instruction) || this.#code.code[instruction - 2] !== op.i32Const) return undefined;
+    if (!isCounting(this.#code, instruction) || this.#code.code[instruction - 2] !== op.i32Const)
+      return undefined;
     const by = this.#code.immediate[instruction - 2]!;
     return this.#code.code[instruction - 1] === op.i32Add ? by : -by;
   }
