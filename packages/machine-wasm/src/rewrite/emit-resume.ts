@@ -1,6 +1,7 @@
 import { BLOCK_VOID, I32, op } from "./opcodes.ts";
 import { frameBytes } from "./frame-helpers.ts";
-import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
+import { FunctionEmitter } from "./emit-function.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */

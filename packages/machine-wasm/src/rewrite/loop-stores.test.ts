@@ -28,7 +28,7 @@ const store = fc
     address,
     fc.constantFrom(0, 3, 16, 500, 4090, 9000),
   )
-  .map(([[code, value], at, offset]) => `(${code!} offset=${offset} ${at} ${value!})`);
+  .map(([[code, value], at, offset]) => `(${code} offset=${offset} ${at} ${value})`);
 
 const statement = fc.oneof(
   { weight: 6, arbitrary: store },

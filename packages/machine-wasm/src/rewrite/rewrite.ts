@@ -3,7 +3,8 @@ import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from ".
 import { CodeWriter } from "./code-writer.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
-import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
+import { FunctionEmitter } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
 import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
