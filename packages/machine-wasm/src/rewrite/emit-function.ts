@@ -13,6 +13,9 @@ import type { Push, Site } from "./sites.ts";
 /** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
 const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
 
+/** Loads and stores of numbers; their alignment is one byte. */
+const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
+
 /** The guest's unwind exception: the only tag of the module. */
 const UNWIND_TAG = 0;
 
@@ -110,9 +113,33 @@ export class FunctionEmitter extends BodyEmitter {
           return i + 1;
         }
     }
-    this.out.copy(bytes, start[i]!, start[i + 1]!);
+    this.#copy(i);
     this.keep(i);
     return i + 1;
+  }
+
+  /** Copies an instruction. Linkers leave room in what they may have to change; here each number has its shortest form. */
+  #copy(i: number): void {
+    const { code, start, immediate, bytes } = this.code;
+    switch (code[i]) {
+      case op.call:
+      case op.returnCall:
+      case op.globalGet:
+      case op.globalSet:
+      case op.refFunc:
+        this.out.u8(code[i]!).u32(immediate[i]!);
+        break;
+      case op.i32Const:
+        this.out.i32Const(immediate[i]!);
+        break;
+      default:
+        if (isAccess(code[i]!))
+          this.out
+            .u8(code[i]!)
+            .u8(bytes[start[i]! + 1]!)
+            .u32(immediate[i]!);
+        else this.out.copy(bytes, start[i]!, start[i + 1]!);
+    }
   }
 
   /** A dropped segment stays dropped in the next instance: the host reads this mark. */
@@ -268,7 +295,7 @@ export class FunctionEmitter extends BodyEmitter {
   }
 
   protected copyCall(i: number): void {
-    this.out.copy(this.code.bytes, this.code.start[i]!, this.code.start[i + 1]!);
+    this.#copy(i);
   }
 
   /** Closes a try: saves the frame when the guest is being unwound, and passes the exception on. */
@@ -302,13 +329,13 @@ export class FunctionEmitter extends BodyEmitter {
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */
   #store(i: number): void {
-    const { code, start, immediate, bytes } = this.code;
+    const { code, immediate } = this.code;
     const source = this.analysis.addresses.get(i)!;
     const isStore = opInfo(code[i]!)!.stores > 0;
     const depth = source.kind === "operand" ? source.depth : -1;
     const length = isStore ? -1 : this.addLengthTemporary();
     if (!isStore) this.out.localTee(length);
-    this.out.copy(bytes, start[i]!, start[i + 1]!);
+    this.#copy(i);
     const address = (): void => {
       if (source.kind === "constant") this.out.i32Const(source.value);
       else this.out.localGet(source.kind === "local" ? source.local : this.temporary(depth, I32));

@@ -96,7 +96,9 @@ export class ResumeEmitter extends FunctionEmitter {
           ? 0
           : -1;
     if (children.length === 0 && inherited.length === 0 && poll < 0) {
-      super.sequence(from, to, loop);
+      // Without a site there is no way to here as long as one is looked for.
+      if (this.#certain) this.out.u8(op.unreachable);
+      else super.sequence(from, to, loop);
       return;
     }
     if (loop >= 0) this.#certain = false;
@@ -120,14 +122,19 @@ export class ResumeEmitter extends FunctionEmitter {
     let position = from;
     if (startsWithChild) position = this.#child(from);
     for (const cut of cuts) {
-      super.sequence(position, cut, -1);
       const operands = this.analysis.operandsAt.get(cut);
-      if (operands !== undefined) this.spill(operands);
+      // What lies in front of the first site was run before the guest was left, and is not run again.
+      if (this.#certain && poll < 0) this.out.u8(op.unreachable);
+      else {
+        this.#certain = false;
+        super.sequence(position, cut, -1);
+        if (operands !== undefined) this.spill(operands);
+      }
       this.leave();
-      this.#certain = false;
       if (operands !== undefined) this.#reloadUnder(cut, operands);
       position = this.#child(cut);
     }
+    this.#certain = false;
     super.sequence(position, to, -1);
   }
 
@@ -157,11 +164,11 @@ export class ResumeEmitter extends FunctionEmitter {
   }
 
   #child(i: number): number {
-    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) {
-      this.site(i);
-      return i + 1;
-    }
-    return this.instruction(i);
+    let next = i + 1;
+    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) this.site(i);
+    else next = this.instruction(i);
+    this.#certain = false;
+    return next;
   }
 
   /** After a cut: puts back the operands that the child finds, and for an if the condition that leads to the site. */
