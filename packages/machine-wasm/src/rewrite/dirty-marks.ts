@@ -1,6 +1,5 @@
 import type { CodeWriter } from "./code-writer.ts";
-import { CONTROL } from "./control-layout.ts";
-import { controlAccess } from "./frame-helpers.ts";
+import { setMark } from "./frame-helpers.ts";
 import { op } from "./opcodes.ts";
 
 const PAGE_SHIFT = 12;
@@ -26,12 +25,15 @@ export class DirtyMarks {
   readonly #out: CodeWriter;
   /** Marks as release stores. */
   readonly #release: boolean;
+  readonly #helper: () => number | undefined;
   readonly #groups = new Map<number, Group>();
   readonly #pages = new Set<number>();
 
-  constructor(out: CodeWriter, release: boolean) {
+  /** @param helper the function that marks an address, where short code is better than fast code. */
+  constructor(out: CodeWriter, release: boolean, helper: () => number | undefined) {
     this.#out = out;
     this.#release = release;
+    this.#helper = helper;
   }
 
   /** Notes a store of `size` bytes to `local + offset`. The local must not change before {@link beforeWrite}. */
@@ -86,12 +88,16 @@ export class DirtyMarks {
   mark(local: number, offset: number): void {
     this.#out.localGet(local);
     if (offset !== 0) this.#out.i32Const(offset).u8(op.i32Add);
+    const helper = this.#helper();
+    if (helper !== undefined) {
+      this.#out.call(helper);
+      return;
+    }
     this.#out.i32Const(PAGE_SHIFT).u8(op.i32ShrU);
     this.#set();
   }
 
   #set(): void {
-    this.#out.i32Const(1);
-    controlAccess(this.#out, this.#release ? [0xfe, 0x19] : [op.i32Store8], CONTROL.dirtyMap);
+    setMark(this.#out, this.#release);
   }
 }

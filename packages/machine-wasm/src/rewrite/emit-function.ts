@@ -27,12 +27,14 @@ export class FunctionEmitter extends BodyEmitter {
   /** For each block of the original that is open: the value of `open` inside the block that its label now means. */
   readonly #labels: number[] = [0];
   readonly #marks: DirtyMarks;
+  /** Repeating loops that are open. */
+  protected loops = 0;
   /** For stores that are marked where their loop polls: the local with their last address. */
   readonly #steady = new Map<number, number>();
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     super(context, fn);
-    this.#marks = new DirtyMarks(this.out, context.releaseMarks);
+    this.#marks = new DirtyMarks(this.out, context.releaseMarks, () => this.markHelper());
   }
 
   /** @returns the body: local declarations, code, end. */
@@ -173,8 +175,10 @@ export class FunctionEmitter extends BodyEmitter {
 
   #loop(i: number): number {
     const plan = this.#plan(i);
+    this.loops++;
     if (plan === undefined) this.#polledLoop(i);
     else this.#countingLoop(i, plan);
+    this.loops--;
     const end = this.code.end[i]!;
     this.keep(end);
     return end + 1;
@@ -190,6 +194,11 @@ export class FunctionEmitter extends BodyEmitter {
     this.sequence(i + 1, this.code.end[i]!, i);
     this.#labels.pop();
     this.leave();
+  }
+
+  /** The function that marks, where it is to be called: nowhere, because any function may be a hot one. */
+  protected markHelper(): number | undefined {
+    return undefined;
   }
 
   protected pollAtHead(loop: number): void {

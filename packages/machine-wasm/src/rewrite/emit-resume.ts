@@ -198,6 +198,11 @@ export class ResumeEmitter extends FunctionEmitter {
     this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.select);
   }
 
+  /** Outside of loops a resume copy runs once. */
+  protected override markHelper(): number | undefined {
+    return this.loops === 0 ? this.context.helpers.mark() : undefined;
+  }
+
   /** On the way to a site nothing is polled: the loop that is resumed goes on for one iteration at least. */
   protected override pollAtHead(loop: number): void {
     const parameters = this.analysis.parametersAt.get(loop);

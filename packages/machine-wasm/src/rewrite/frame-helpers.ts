@@ -58,6 +58,12 @@ export function controlAccess(out: CodeWriter, opcode: readonly number[], offset
   out.u8(HAS_MEMORY_INDEX).u8(CONTROL_MEMORY).u32(offset);
 }
 
+/** Marks the page whose number is on the stack. */
+export function setMark(out: CodeWriter, release: boolean): void {
+  out.i32Const(1);
+  controlAccess(out, release ? ATOMIC_STORE8 : [op.i32Store8], CONTROL.dirtyMap);
+}
+
 /**
  * Functions that the rewriter adds: one `save` and one `restore` for each shape of frame, shared by all sites of that shape,
  * and what they need. They get their indexes when they are first asked for.
@@ -236,6 +242,15 @@ export class FrameHelpers {
     });
   }
 
+  /** `(address) -> ()`: marks the page of an address dirty. */
+  mark(): number {
+    return this.#helper("mark", [I32], [], () => {
+      const out = new CodeWriter().u8(0).localGet(0).i32Const(12).u8(op.i32ShrU);
+      setMark(out, this.#releaseMarks);
+      return out;
+    });
+  }
+
   /** `(address, length) -> ()`: marks a range of guest memory dirty. */
   markRange(): number {
     return this.#helper("markRange", [I32, I32], [], () => {
@@ -304,6 +319,7 @@ export class FrameHelpers {
 
 const I32_LOAD8_U = 0x2d;
 const ATOMIC_FENCE = [0xfe, 0x03, 0x00];
+const ATOMIC_STORE8 = [0xfe, 0x19];
 
 export interface GlobalVariable {
   readonly index: number;

@@ -20,7 +20,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 11;
+export const REWRITER_REVISION = 12;
 
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
