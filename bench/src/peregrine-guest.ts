@@ -2,8 +2,8 @@ import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
-import type { Content, Copy, Transport } from "./copied-guest.ts";
-import { processorSeconds } from "./process-cost.ts";
+import type { Content, Copy, Transport } from "./content.ts";
+import { peakMemory, processorSeconds } from "./process-cost.ts";
 
 const CONTENT_PROGRAM = fileURLToPath(new URL("../guests/content.wasm", import.meta.url));
 
@@ -13,52 +13,67 @@ const START_MS = 1000;
 export interface PeregrineCopyOptions {
   readonly transport: Transport;
   readonly content: Content;
-  /** Of `migrate-set-capabilities`. */
-  readonly capabilities?: readonly string[];
-  /** Of `migrate-set-parameters`, at the source. */
-  readonly parameters?: Readonly<Record<string, unknown>>;
-  /** Of `peregrine receive`. */
-  readonly receiveOptions?: readonly string[];
-  /** Called with both agents when the guest has arrived. */
-  readonly inspect?: (source: PeregrineProcess, destination: PeregrineProcess) => Promise<void> | void;
+  /** Bytes per second. Default: no limit. */
+  readonly bandwidth?: number;
+  /** Default: everything goes on the main connection. */
+  readonly parallel?: {
+    readonly channels: number;
+    readonly compression: "none" | "zlib" | "zstd";
+  };
 }
 
-/** Runs the program that holds the content; resolves when it does. */
+export interface PeregrineCopy extends Copy {
+  /** Bytes of the stream, on all connections. */
+  readonly transferred: number;
+  /** Most memory that each process ever had, in bytes. The guest's own is part of it. */
+  readonly peakMemory: { readonly source: number; readonly destination: number };
+}
+
+/** Runs the program that holds the content and sleeps; resolves when it does. */
 export async function startContentGuest(host: Host, content: Content): Promise<PeregrineProcess> {
   const directory = `${dirname(content.path)}::/content`;
   const args = [`/content/${basename(content.path)}`, String(content.mib)];
+  // Its process stays when the guest has left, so that it can be asked what it took.
   const agent = await host.run(CONTENT_PROGRAM, ["--keep", "--dir", directory], args);
   await agent.until("stdout", /holds \d+ bytes/u);
   return agent;
 }
 
 /** Moves a WebAssembly program from one agent to another. */
-export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise<Copy> {
-  const { transport, content, capabilities = [], parameters = {}, receiveOptions = [] } = options;
+export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise<PeregrineCopy> {
+  const { transport, content, bandwidth = 0, parallel } = options;
   await using host = await Host.create();
   const source = await startContentGuest(host, content);
+  const receiveOptions = parallel === undefined ? [] : ["--parallel", String(parallel.channels)];
   const { agent: destination, uri } = await host.receive(transport, receiveOptions);
-  await source.execute("migrate-set-capabilities", {
-    capabilities: capabilities.map((capability) => ({ capability, state: true })),
-  });
-  if (Object.keys(parameters).length > 0) await source.execute("migrate-set-parameters", parameters);
+  if (parallel !== undefined) {
+    await source.execute("migrate-set-capabilities", {
+      capabilities: [{ capability: "multifd", state: true }],
+    });
+    await source.execute("migrate-set-parameters", {
+      "multifd-channels": parallel.channels,
+      "multifd-compression": parallel.compression,
+    });
+  }
   const resumed = momentOf(destination, "RESUME");
   await new Promise((resolve) => setTimeout(resolve, START_MS));
   const cost = (): number => processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
   const before = cost();
   const start = performance.now();
-  const bandwidth = Number(parameters["max-bandwidth"] ?? 0);
   const info = await migrate(source, uri, { bandwidth });
   if (info.status !== "completed") throw new Error(`Peregrine: ${info["error-desc"]}`);
   const seconds = ((await resumed) - start) / 1000;
-  const copy = {
+  return {
     seconds,
     totalTime: info["total-time"]!,
     downtime: info.downtime!,
     processorSeconds: cost() - before,
+    transferred: info.ram!["transferred"]!,
+    peakMemory: {
+      source: peakMemory(source.child.pid!),
+      destination: peakMemory(destination.child.pid!),
+    },
   };
-  await options.inspect?.(source, destination);
-  return copy;
 }
 
 /** When the next event of that name was taken from the monitor, `performance.now()`. */

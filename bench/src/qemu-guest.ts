@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { QemuRelease } from "@peregrine/e2e/qemu/releases.ts";
 import { VirtualMachine } from "@peregrine/e2e/qemu/virtual-machine.ts";
 import type { MachineOptions, MigrationSettings } from "@peregrine/e2e/qemu/virtual-machine.ts";
-import type { Content, Copy, Transport } from "./copied-guest.ts";
+import type { Content, Copy, Transport } from "./content.ts";
 import { processorSeconds } from "./process-cost.ts";
 
 /** More than any link has, bytes per second: releases differ in what 0 means. */

@@ -1,6 +1,3 @@
-import { once } from "node:events";
-import { createWriteStream } from "node:fs";
-import { join } from "node:path";
 import { constants, zstdCompressSync } from "node:zlib";
 
 const MIB = 1 << 20;
@@ -40,18 +37,6 @@ export function zstdRatio(bytes: Buffer): number {
     compressed += zstdCompressSync(packet, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }).length;
   }
   return bytes.length / compressed;
-}
-
-/** Writes a file of `mib` MiB that repeats `bytes`. @returns its name in the directory. */
-export async function repeatedFile(directory: string, bytes: Buffer, mib: number): Promise<string> {
-  const name = `repeated-${mib}`;
-  const file = createWriteStream(join(directory, name));
-  for (let left = mib * MIB; left > 0; left -= bytes.length) {
-    if (!file.write(bytes.subarray(0, left))) await once(file, "drain");
-  }
-  file.end();
-  await once(file, "close");
-  return name;
 }
 
 /** 32-bit numbers that look random: a multiplicative hash of a counter. */

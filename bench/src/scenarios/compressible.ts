@@ -1,6 +1,8 @@
-import { moveInParallel } from "../parallel-move.ts";
-import type { MovedInParallel } from "../parallel-move.ts";
-import { records, repeatedFile, zstdRatio } from "../record-content.ts";
+import { writeContent } from "../content.ts";
+import type { Content } from "../content.ts";
+import { copyPeregrineGuest } from "../peregrine-guest.ts";
+import type { PeregrineCopy } from "../peregrine-guest.ts";
+import { records, zstdRatio } from "../record-content.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
@@ -17,36 +19,35 @@ export const compressible: Scenario = {
   title: `a sleeping program with ${MIB} MiB that compress 4:1 is moved over ${CHANNELS} channels at 100 MiB/s`,
   needsQemu: false,
   run: async (context) => {
-    const content = records();
-    const ratio = zstdRatio(content);
+    const ratio = zstdRatio(records());
     if (ratio < RATIO.least || ratio > RATIO.most) {
       throw new Error(`the content compresses ${ratio.toFixed(2)}:1 with zstd, which is not about 4:1`);
     }
-    const file = await repeatedFile(context.directory, content, MIB);
-    const plain: MovedInParallel[] = [];
-    const zstd: MovedInParallel[] = [];
+    const content = writeContent(context.directory, MIB, "records");
+    const plain: PeregrineCopy[] = [];
+    const zstd: PeregrineCopy[] = [];
     for (let pair = 0; pair < context.pairs; pair++) {
-      plain.push(await move(context, file, "none"));
-      zstd.push(await move(context, file, "zstd"));
+      plain.push(await move(context, content, "none"));
+      zstd.push(await move(context, content, "zstd"));
     }
     return rows(plain, zstd, ratio);
   },
 };
 
 async function move(
-  { directory, log }: BenchContext,
-  file: string,
+  { log }: BenchContext,
+  content: Content,
   compression: "none" | "zstd",
-): Promise<MovedInParallel> {
-  const guest = { directory, file, mib: MIB };
-  const moved = await moveInParallel(guest, { channels: CHANNELS, compression, bandwidth: BANDWIDTH });
+): Promise<PeregrineCopy> {
+  const parallel = { channels: CHANNELS, compression };
+  const moved = await copyPeregrineGuest({ transport: "tcp", content, bandwidth: BANDWIDTH, parallel });
   log(
-    `${compression}: ${moved.totalTime} ms, ${(moved.transferred / 2 ** 20).toFixed(0)} MiB sent, ${moved.cpuTime.toFixed(1)} s of processor time`,
+    `${compression}: ${moved.totalTime} ms, ${(moved.transferred / 2 ** 20).toFixed(0)} MiB sent, ${moved.processorSeconds.toFixed(1)} s of processor time`,
   );
   return moved;
 }
 
-function rows(plain: readonly MovedInParallel[], zstd: readonly MovedInParallel[], ratio: number): Row[] {
+function rows(plain: readonly PeregrineCopy[], zstd: readonly PeregrineCopy[], ratio: number): Row[] {
   const ratios = plain.map(({ totalTime }, pair) => totalTime / zstd[pair]!.totalTime);
   const times = zstd.map(({ totalTime }) => totalTime);
   return [

@@ -1,7 +1,6 @@
-import { join } from "node:path";
 import { qemu100, qemu72 } from "@peregrine/e2e/qemu/releases.ts";
-import { writeContent } from "../copied-guest.ts";
-import type { ContentKind, Copy, Transport } from "../copied-guest.ts";
+import { writeContent } from "../content.ts";
+import type { ContentKind, Copy, Transport } from "../content.ts";
 import { copyPeregrineGuest } from "../peregrine-guest.ts";
 import { copyQemuGuest } from "../qemu-guest.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
@@ -25,7 +24,7 @@ function copyScenario({ name, content, transport, totalTime, processor }: CopySc
     title: `1 GiB of ${content} memory, idle guest, ${transport}, no limit`,
     needsQemu: true,
     run: async ({ pairs, directory, log }: BenchContext): Promise<readonly Row[]> => {
-      const file = writeContent(join(directory, "content"), MIB, content);
+      const file = writeContent(directory, MIB, content);
       const own: Copy[] = [];
       const qemus = [qemu100, qemu72].map((release) => ({ release, copies: [] as Copy[] }));
       // The first turn only warms up what both find: the file in memory, programs on disk.

@@ -1,7 +1,9 @@
 import { Host } from "@peregrine/e2e/agent-process.ts";
 import { measureMove } from "@peregrine/e2e/measured-move.ts";
 import type { MeasuredMove } from "@peregrine/e2e/measured-move.ts";
-import { randomFile, sleepingGuest } from "../content-guest.ts";
+import { writeContent } from "../content.ts";
+import type { Content } from "../content.ts";
+import { startContentGuest } from "../peregrine-guest.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
@@ -16,16 +18,16 @@ export const downtimeIdle: Scenario = {
   title: `a sleeping program with ${MIB} MiB of random content is moved over TCP, without a bandwidth limit`,
   needsQemu: false,
   run: async (context) => {
-    const file = await randomFile(context.directory, MIB);
+    const content = writeContent(context.directory, MIB, "random");
     const moves: MeasuredMove[] = [];
-    for (let n = 0; n < context.pairs; n++) moves.push(await move(context, file));
+    for (let n = 0; n < context.pairs; n++) moves.push(await move(context, content));
     return rows(moves);
   },
 };
 
-async function move({ directory, log }: BenchContext, file: string): Promise<MeasuredMove> {
+async function move({ log }: BenchContext, content: Content): Promise<MeasuredMove> {
   await using host = await Host.create();
-  const source = await sleepingGuest(host, directory, file, MIB);
+  const source = await startContentGuest(host, content);
   const destination = await host.receive("tcp");
   const measured = await measureMove(source, destination, { live: true });
   log(

@@ -1,5 +1,4 @@
-import { join } from "node:path";
-import { writeContent } from "../copied-guest.ts";
+import { writeContent } from "../content.ts";
 import { copyPeregrineGuest } from "../peregrine-guest.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
@@ -14,7 +13,7 @@ export const large: Scenario = {
   title: "a guest of 4 GiB against one of 1 GiB: random memory, idle, tcp, no limit",
   needsQemu: false,
   run: async ({ pairs, directory, log }: BenchContext): Promise<readonly Row[]> => {
-    const content = writeContent(join(directory, "content"), LARGE_MIB, "random");
+    const content = writeContent(directory, LARGE_MIB, "random");
     const perGib = async (mib: number): Promise<number> => {
       const copy = await copyPeregrineGuest({ transport: "tcp", content: { ...content, mib } });
       const seconds = (copy.seconds * 1024) / mib;

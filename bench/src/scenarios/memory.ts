@@ -1,8 +1,10 @@
 import type { AgentReport } from "@peregrine/cli";
 import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
-import { readFile } from "node:fs/promises";
-import { randomFile, sleepingGuest } from "../content-guest.ts";
+import { writeContent } from "../content.ts";
+import type { Content } from "../content.ts";
+import { startContentGuest } from "../peregrine-guest.ts";
+import { peakMemory } from "../process-cost.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
 
@@ -22,16 +24,16 @@ export const memory: Scenario = {
   title: `a program with ${MIB} MiB of random content is moved over TCP, without a bandwidth limit`,
   needsQemu: false,
   run: async (context) => {
-    const file = await randomFile(context.directory, MIB);
+    const content = writeContent(context.directory, MIB, "random");
     const moves: Memory[] = [];
-    for (let n = 0; n < context.pairs; n++) moves.push(await move(context, file));
+    for (let n = 0; n < context.pairs; n++) moves.push(await move(context, content));
     return [row("source", moves), row("destination", moves)];
   },
 };
 
-async function move({ directory, log }: BenchContext, file: string): Promise<Memory> {
+async function move({ log }: BenchContext, content: Content): Promise<Memory> {
   await using host = await Host.create();
-  const source = await sleepingGuest(host, directory, file, MIB, ["--keep"]);
+  const source = await startContentGuest(host, content);
   const { agent, uri } = await host.receive("tcp");
   const { status } = await migrate(source, uri);
   if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
@@ -43,9 +45,7 @@ async function move({ directory, log }: BenchContext, file: string): Promise<Mem
 /** MB that were resident when most was, without the guest's memory, all of which has contents. */
 async function beyondGuest(agent: PeregrineProcess): Promise<number> {
   const { pid, memory: guest } = await agent.execute<AgentReport>("x-peregrine-info");
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  const peak = Number(/^VmHWM:\s+(\d+) kB$/mu.exec(status)?.[1]) * 1024;
-  return (peak - guest) / 1e6;
+  return (peakMemory(pid) - guest) / 1e6;
 }
 
 function row(side: keyof Memory, moves: readonly Memory[]): Row {

@@ -1,7 +1,8 @@
 import { Host, startMigration } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
 import { setTimeout as delay } from "node:timers/promises";
-import { randomFile, sleepingGuest } from "../content-guest.ts";
+import { writeContent } from "../content.ts";
+import { startContentGuest } from "../peregrine-guest.ts";
 import type { Row, Scenario } from "../scenario.ts";
 import { median, percentile } from "../statistics.ts";
 
@@ -19,11 +20,11 @@ export const monitor: Scenario = {
   title: `query-migrate again and again while a program of ${MIB} MiB is moved over TCP, without a bandwidth limit`,
   needsQemu: false,
   run: async ({ directory, pairs, log }) => {
-    const file = await randomFile(directory, MIB);
+    const content = writeContent(directory, MIB, "random");
     const times: number[] = [];
     for (let n = 0; n < pairs; n++) {
       await using host = await Host.create();
-      const source = await sleepingGuest(host, directory, file, MIB);
+      const source = await startContentGuest(host, content);
       const { uri } = await host.receive("tcp");
       await startMigration(source, uri);
       const measured = await roundTrips(source);

@@ -90,8 +90,7 @@ export class TypeScriptDirtyLog implements DirtyLog {
   #startChanged(bytes: Uint8Array, page: number): boolean {
     const shadow = page * SHADOW_BYTES;
     const start = page * PAGE_SIZE;
-    for (let n = 0; n < SHADOW_BYTES; n++)
-      if (bytes[start + n] !== this.#shadow[shadow + n]) return true;
+    for (let n = 0; n < SHADOW_BYTES; n++) if (bytes[start + n] !== this.#shadow[shadow + n]) return true;
     return false;
   }
 }
