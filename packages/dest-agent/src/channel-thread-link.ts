@@ -55,7 +55,7 @@ export class ChannelThread {
     this.#worker.on("error", (cause) => this.#threadFailed(cause));
     this.gone = new Promise((resolve) => {
       this.#worker.once("exit", (code) => {
-        // It did not come to that.
+        // It died before it could take it.
         if (this.#given !== undefined) closeSync(this.#given);
         this.#threadFailed(new Error(`it ended with exit code ${code}`));
         resolve();
@@ -70,8 +70,11 @@ export class ChannelThread {
   async load({ channel, head = NOTHING, chunks }: MultifdConnection): Promise<void> {
     const connection = await channel?.release?.();
     if (connection !== undefined) {
+      if (this.#closed) {
+        closeSync(connection.descriptor);
+        return;
+      }
       this.#given = connection.descriptor;
-      if (this.#closed) return;
       this.#post({ kind: "load", connection, bytes: head });
       return;
     }
