@@ -40,6 +40,8 @@ export class ChannelThread {
   readonly #events: ChannelEvents;
   /** A descriptor on its way to the thread. */
   #given: number | undefined;
+  /** A connection whose bytes are passed on. */
+  #channel: Channel | undefined;
   #taken: (() => void) | undefined;
   #closed = false;
 
@@ -78,6 +80,8 @@ export class ChannelThread {
       this.#post({ kind: "load", connection, bytes: head });
       return;
     }
+    this.#channel = channel;
+    if (this.#closed) channel?.destroy();
     this.#post({ kind: "load", connection: undefined, bytes: NOTHING });
     try {
       for await (const chunk of chunks) await this.#pass(chunk);
@@ -97,6 +101,7 @@ export class ChannelThread {
     if (this.#closed) return;
     this.#post({ kind: "close" });
     this.#closed = true;
+    this.#channel?.destroy();
     this.#wake();
   }
 
