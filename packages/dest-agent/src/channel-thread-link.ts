@@ -40,6 +40,8 @@ export class ChannelThread {
   readonly #events: ChannelEvents;
   /** A descriptor on its way to the thread. */
   #given: number | undefined;
+  /** A connection whose bytes are passed on. */
+  #channel: Channel | undefined;
   #taken: (() => void) | undefined;
   #closed = false;
 
@@ -55,7 +57,7 @@ export class ChannelThread {
     this.#worker.on("error", (cause) => this.#threadFailed(cause));
     this.gone = new Promise((resolve) => {
       this.#worker.once("exit", (code) => {
-        // It did not come to that.
+        // It died before it could take it.
         if (this.#given !== undefined) closeSync(this.#given);
         this.#threadFailed(new Error(`it ended with exit code ${code}`));
         resolve();
@@ -70,11 +72,16 @@ export class ChannelThread {
   async load({ channel, head = NOTHING, chunks }: MultifdConnection): Promise<void> {
     const connection = await channel?.release?.();
     if (connection !== undefined) {
+      if (this.#closed) {
+        closeSync(connection.descriptor);
+        return;
+      }
       this.#given = connection.descriptor;
-      if (this.#closed) return;
       this.#post({ kind: "load", connection, bytes: head });
       return;
     }
+    this.#channel = channel;
+    if (this.#closed) channel?.destroy();
     this.#post({ kind: "load", connection: undefined, bytes: NOTHING });
     try {
       for await (const chunk of chunks) await this.#pass(chunk);
@@ -94,6 +101,7 @@ export class ChannelThread {
     if (this.#closed) return;
     this.#post({ kind: "close" });
     this.#closed = true;
+    this.#channel?.destroy();
     this.#wake();
   }
 

@@ -60,8 +60,12 @@ export class MultifdReceiver {
   /** Loads a channel to its end. Returns at once, never throws. */
   add(connection: MultifdConnection): void {
     const thread = this.#threads[this.#opened++];
-    if (thread === undefined) this.#options.interruption.interrupt(this.#tooMany());
-    else void thread.load(connection);
+    if (thread !== undefined) {
+      void thread.load(connection);
+      return;
+    }
+    connection.channel?.destroy();
+    this.#options.interruption.interrupt(this.#tooMany());
   }
 
   /**

@@ -1,4 +1,7 @@
-/** Makes a second descriptor of what the first one stands for, closed when another program is run. Errors: none are thrown. */
+/**
+ * Makes a second descriptor of what the first one stands for, closed when another program is run. Undefined when the
+ * system refuses, for want of descriptors for example.
+ */
 export type Duplicate = (descriptor: number) => number | undefined;
 
 const F_DUPFD_CLOEXEC = 1030;
