@@ -8,7 +8,7 @@ export const SHADOWS = 0x20000;
 
 const WASM_PAGE = 65536;
 
-/** The memories of a guest and what is known of them. All pages are such of 4 KiB. */
+/** The memories of a guest. All pages are such of 4 KiB. */
 export interface LoggedMemory {
   readonly memory: WebAssembly.Memory;
   readonly control: WebAssembly.Memory;
@@ -28,7 +28,7 @@ export function newShadows(maximumBytes: number): WebAssembly.Memory {
  * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*, by whatever thread. What
  * was never read counts as zero. So there is no harvest while another thread has pages to read.
  *
- * Whoever reads goes through the log, and so does who writes, for the sake of speed.
+ * Pages are read through it, because their shadows are kept then. They are written through it because it has a fast way.
  */
 export interface DirtyLog {
   /**
@@ -40,7 +40,7 @@ export interface DirtyLog {
   harvest(bytes: Uint8Array, known: number, into: DirtyBitmap): number;
   /** Copies pages out of `bytes`, and keeps their shadows. */
   read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void;
-  /** Copies whole pages into `bytes`, of which they have to be a part. It sets no mark. */
+  /** Copies whole pages into `bytes`, the guest's memory, from page `page` on. It sets no mark. */
   write(bytes: Uint8Array, page: number, pages: Uint8Array): void;
 }
 
