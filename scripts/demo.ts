@@ -137,10 +137,10 @@ function tellSwitchover({ outcome, stopped, resumed }: Moved): void {
   timeline.say(" ", `downtime ${milliseconds(resumed - stopped)}, from the stop at A to the start at B`);
   const { downtimeParts: parts, downtime, passes, transferred, totalTime } = outcome;
   if (parts !== null) {
-    const { stop, save, lastPages, deviceState, load } = parts;
+    const { stop, harvest, lastPages, deviceState, load } = parts;
     timeline.say(
       "A",
-      `counts ${downtime} ms: stop ${milliseconds(stop)}, save ${milliseconds(save)}, last pages ` +
+      `counts ${downtime} ms: stop ${milliseconds(stop)}, harvest ${milliseconds(harvest)}, last pages ` +
         `${milliseconds(lastPages)}, device state ${milliseconds(deviceState)}, load ${milliseconds(load)}`,
     );
   }

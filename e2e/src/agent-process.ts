@@ -5,7 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { QmpClient } from "@peregrine/monitor";
+// @ts-expect-error -- it is JavaScript, because it has to run on a Node that knows no TypeScript
+import { NODE_ENVIRONMENT, NODE_OPTIONS } from "../../packages/cli/bin/launch.mjs";
 import { Output } from "./output.ts";
+
+/** What the launcher gives to Node. */
+const LAUNCHED: { readonly options: readonly string[]; readonly environment: Record<string, string> } = {
+  options: NODE_OPTIONS,
+  environment: NODE_ENVIRONMENT,
+};
 
 const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
 
@@ -24,8 +32,8 @@ export class PeregrineProcess {
     this.name = name;
     this.args = args;
     this.#socket = join(runtimeDirectory, `${name}.sock`);
-    this.child = spawn(process.execPath, [PEREGRINE, ...args], {
-      env: { ...process.env, PEREGRINE_RUNTIME_DIR: runtimeDirectory },
+    this.child = spawn(process.execPath, [...LAUNCHED.options, PEREGRINE, ...args], {
+      env: { ...process.env, ...LAUNCHED.environment, PEREGRINE_RUNTIME_DIR: runtimeDirectory },
       stdio: ["pipe", "pipe", "pipe"],
     });
     // A guest that has ended does not read what it was still sent.

@@ -27,9 +27,12 @@ export async function measureMove(
   const [source, destination] = await Promise.all([from.monitor(), to.agent.monitor()]);
   const [stopped, resumed] = [momentOf(source, "STOP"), momentOf(destination, "RESUME")];
   await source.execute("migrate-set-parameters", { "max-bandwidth": 0 });
+  await source.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
   if (!live) await source.execute("stop");
+  const ended = endOf(source);
   await source.execute("migrate", { uri: to.uri });
-  const { migration, downtime: parts } = await endOf(source);
+  await ended;
+  const { migration, downtime: parts } = (await source.execute("x-peregrine-info")) as AgentReport;
   if (migration.status !== "completed" || parts === null)
     throw new Error(`the migration did not complete: ${JSON.stringify(migration)}`);
   if (!live) await continueArrived(destination);
@@ -50,13 +53,14 @@ function momentOf(client: QmpClient, name: string): Promise<number> {
   return promise;
 }
 
-/** Waits for the end of a migration. Its agent may end as soon as it has told this. */
-async function endOf(source: QmpClient): Promise<AgentReport> {
-  for (;;) {
-    const report = (await source.execute("x-peregrine-info")) as AgentReport;
-    if (!["setup", "active"].includes(report.migration.status!)) return report;
-    await delay(10);
-  }
+/** Resolves with the event that tells of a migration's end: to ask again and again would take the agent's time. */
+function endOf(client: QmpClient): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  client.events.subscribe(({ event, data }) => {
+    const { status } = (data ?? {}) as { readonly status?: string };
+    if (event === "MIGRATION" && ["completed", "failed", "cancelled"].includes(status!)) resolve();
+  });
+  return promise;
 }
 
 /** It arrives a moment after the source has been told so. */

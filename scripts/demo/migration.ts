@@ -20,7 +20,7 @@ export interface Outcome {
   readonly totalTime: number;
   readonly downtime: number;
   readonly downtimeParts: Readonly<
-    Record<"stop" | "save" | "lastPages" | "deviceState" | "load", number>
+    Record<"stop" | "harvest" | "lastPages" | "deviceState" | "load", number>
   > | null;
   readonly passes: number;
   readonly transferred: number;

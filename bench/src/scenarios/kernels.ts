@@ -1,5 +1,5 @@
-import { CONTROL, openDirtyLog, TypeScriptDirtyLog } from "@peregrine/machine-wasm";
-import type { DirtyLog } from "@peregrine/machine-wasm";
+import { CONTROL, newShadows, openDirtyLog, TypeScriptDirtyLog } from "@peregrine/machine-wasm";
+import type { DirtyLog, LoggedMemory } from "@peregrine/machine-wasm";
 import {
   applyDelta,
   DeltaPage,
@@ -136,6 +136,7 @@ function deltaPairs(): readonly Pair[] {
 /** @param every one of so many pages is marked. */
 function harvestPair(name: string, what: string, every: number): Pair {
   const { memory, control } = guestMemories(256);
+  const logged = (): LoggedMemory => ({ memory, control, shadows: newShadows(memory.buffer.byteLength) });
   const bytes = new Uint8Array(memory.buffer);
   const pages = bytes.length / PAGE_SIZE;
   const marks = new Uint8Array(control.buffer, CONTROL.dirtyMap, pages);
@@ -152,8 +153,8 @@ function harvestPair(name: string, what: string, every: number): Pair {
   return {
     name,
     what,
-    kernel: harvest(openDirtyLog({ memory, control })),
-    twin: harvest(new TypeScriptDirtyLog({ memory, control })),
+    kernel: harvest(openDirtyLog(logged())),
+    twin: harvest(new TypeScriptDirtyLog(logged())),
     work: { unit: "pages/ms", pages },
     note: "with the marks made and the bits taken, which both have to do",
   };
@@ -168,7 +169,8 @@ function copyPairs(): readonly Pair[] {
   const pages = kernel.bytes.subarray(place, place + RUN_BYTES);
   const runs = bytes.length / RUN_BYTES;
   const work = { unit: "GB/s", bytes: RUN_BYTES } as const;
-  const logs = [openDirtyLog({ memory, control }), new TypeScriptDirtyLog({ memory, control })] as const;
+  const logged = (): LoggedMemory => ({ memory, control, shadows: newShadows(memory.buffer.byteLength) });
+  const logs = [openDirtyLog(logged()), new TypeScriptDirtyLog(logged())] as const;
   const pair = (name: string, what: string, copy: (log: DirtyLog, page: number) => void): Pair => {
     let run = 0;
     const next = (log: DirtyLog): (() => void) => {

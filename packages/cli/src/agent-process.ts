@@ -1,5 +1,6 @@
 import { agentEvents, createCommands, HumanMonitor, MonitorServer } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
+import { flushCompileCache } from "node:module";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
 import type { MonitorOptions } from "./command-options.ts";
@@ -38,6 +39,8 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     await monitor.listen(`unix:${claim.socket}`);
     await listenOnMore(monitor, options);
     await begin();
+    // What was compiled is kept for the next start, also if this process does not end in order.
+    flushCompileCache();
     const end = await agent.ended;
     announce(agent, end);
     return end;

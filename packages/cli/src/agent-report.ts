@@ -94,6 +94,7 @@ const Arrival = v.object({
   totalTime: v.number(),
   lateDevicesTime: v.number(),
   startTime: v.number(),
+  afterAnswerTime: v.number(),
 } satisfies Record<keyof IncomingProgress, unknown>);
 
 const Image = v.object({
@@ -129,7 +130,7 @@ const Counters = v.object({
 const Downtime = v.object({
   stop: v.number(),
   pause: v.number(),
-  save: v.number(),
+  harvest: v.number(),
   lastPages: v.number(),
   deviceState: v.number(),
   load: v.number(),

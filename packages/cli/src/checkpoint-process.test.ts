@@ -103,15 +103,18 @@ test("the figures of a migration can be read on both sides, also when its source
   ]);
   const there = JSON.parse(received.stdout) as { received: { bytes: number } };
   expect(there).toMatchObject({ name: "b", sent: null });
-  expect(JSON.parse(sent.stdout)).toMatchObject({
+  const here = JSON.parse(sent.stdout) as { sent: { downtimeParts: Record<string, number> } };
+  expect(here).toMatchObject({
     name: "a",
     sent: { to: address, status: "completed", ram: { transferred: there.received.bytes } },
     received: null,
   });
+  const { total, ...parts } = here.sent.downtimeParts;
+  expect(Object.values(parts).reduce((sum, part) => sum + part, 0)).toBeCloseTo(total!, 6);
   const text = await peregrine.run("info", "a", "--completed");
   expect(text.stdout).toMatch(/^sent +to tcp:\S+: moved in .*\n {2}setup .*\n/mu);
   expect((await peregrine.run("info", "b", "--completed")).stdout).toMatch(
-    /^received +.* in .*\n {2}pages /mu,
+    /^received +.* in .*\n {2}pages .*\n {2}downtime .* to start \d+\.\d ms, of which \d+\.\d ms after the answer/mu,
   );
   await finish(destination);
 });

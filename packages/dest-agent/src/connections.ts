@@ -6,6 +6,8 @@ import type { Interruption } from "./interruption.ts";
 export interface Connection {
   readonly channel: Channel;
   readonly chunks: AsyncGenerator<Uint8Array, void, void>;
+  /** What was read of it to tell what it is; in `chunks`, too. */
+  readonly head: Uint8Array;
 }
 
 /** Bytes that tell what a connection is. */
@@ -82,7 +84,7 @@ export class Connections {
     const rest = channel.read();
     const { head, failure } = await readHead(rest);
     this.#strangers.delete(channel);
-    const connection = { channel, chunks: continued(head, rest, failure) };
+    const connection = { channel, chunks: continued(head, rest, failure), head };
     if (this.#closed) channel.destroy();
     else if (isMultifd(head)) this.#options.multifd(connection);
     else if (this.#hasMain) channel.destroy();

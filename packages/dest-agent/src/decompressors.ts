@@ -2,14 +2,18 @@ import type { MultifdChannelOptions, StreamDecompressor } from "@peregrine/proto
 import type { Transform } from "node:stream";
 import { createInflate, createZstdDecompress, inflateSync } from "node:zlib";
 
-/** Bytes that are decompressed at once. */
-const CHUNK_BYTES = 64 * 1024;
+/**
+ * Bytes that are decompressed at once: each time is a way to another thread and back. A packet has half of it at most, and
+ * data that is more than it says makes no more than this.
+ */
+const CHUNK_BYTES = 1024 * 1024;
 
 /** One compressed stream, from the first packet of a channel to its last. */
 class ChannelDecompressor implements StreamDecompressor {
   readonly #stream: Transform;
   readonly #failed: Promise<never>;
-  #output = new Uint8Array(0);
+  /** What the present packet has become so far; more than one where the decompressor has begun another buffer. */
+  readonly #pieces: Buffer[] = [];
   #size = 0;
   #length = 0;
   #tooLong = false;
@@ -25,16 +29,16 @@ class ChannelDecompressor implements StreamDecompressor {
   }
 
   async decompress(data: Uint8Array, size: number): Promise<Uint8Array> {
-    if (this.#output.length < size) this.#output = new Uint8Array(size);
     this.#size = size;
     this.#length = 0;
+    this.#pieces.length = 0;
     const written = new Promise<void>((resolve) => {
       this.#stream.write(data, () => resolve());
     });
     await Promise.race([written, this.#failed]);
     this.#take();
     if (this.#tooLong) throw new Error(`it decompresses to more than ${size} bytes`);
-    return this.#output.subarray(0, this.#length);
+    return this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
   }
 
   /** Takes what is decompressed so far. When it is more than it may be, no more of it is made. */
@@ -47,7 +51,7 @@ class ChannelDecompressor implements StreamDecompressor {
         this.#stream.destroy();
         return;
       }
-      this.#output.set(piece, this.#length);
+      this.#pieces.push(piece);
       this.#length += piece.length;
     }
   }
@@ -55,7 +59,7 @@ class ChannelDecompressor implements StreamDecompressor {
 
 /** Undoes the compression of a multifd channel. */
 export const openDecompressor: NonNullable<MultifdChannelOptions["openDecompressor"]> = (compression) => {
-  const options = { chunkSize: CHUNK_BYTES };
+  const options = { chunkSize: CHUNK_BYTES, readableHighWaterMark: CHUNK_BYTES };
   return new ChannelDecompressor(
     compression === "zlib" ? createInflate(options) : createZstdDecompress(options),
   );

@@ -7,7 +7,7 @@ import { KnownBlocks } from "./guest-blocks.ts";
 import { processClock } from "./incoming-statistics.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
-import type { DescribedTarget } from "./load-target.ts";
+import type { DescribedTarget, DeviceState } from "./load-target.ts";
 import type { MachineLoader, Step } from "./machine-loader.ts";
 import { SectionOrder } from "./section-order.ts";
 
@@ -28,8 +28,9 @@ interface OpenDevice {
 }
 
 /**
- * Loads a machine that is known before its stream comes: every section has to fit it. A device is loaded while
- * the decoder is suspended, so one section at most is held in memory.
+ * Loads a machine that is known before its stream comes: every section has to fit it. An early device is loaded while
+ * the decoder is suspended. The late ones come when the guest stands still and are loaded in one go when all are here:
+ * each comes once at most, and is no larger than its description allows.
  */
 export class DescribedLoader implements MachineLoader {
   readonly leaves = {};
@@ -40,6 +41,7 @@ export class DescribedLoader implements MachineLoader {
   #drives: BlockLoader | undefined;
   #openDevice: OpenDevice | undefined;
   #prepared: Promise<void> | undefined;
+  readonly #late: DeviceState[] = [];
 
   constructor(options: DescribedLoaderOptions) {
     this.#options = options;
@@ -101,6 +103,7 @@ export class DescribedLoader implements MachineLoader {
   async complete(): Promise<void> {
     const { interruption } = this.#options;
     if (this.#prepared !== undefined) await interruption.wait(this.#prepared);
+    void this.#loadLate();
     if (this.#drives !== undefined) await interruption.wait(this.#drives.complete());
   }
 
@@ -128,14 +131,24 @@ export class DescribedLoader implements MachineLoader {
   }
 
   async #loadDevice({ device, decoder }: OpenDevice): Promise<void> {
-    const { target, statistics } = this.#options;
-    const { description, instance, early } = device;
-    if (!early) await this.#prepared;
-    const start = processClock();
-    await target.loadDevice(description.name, instance, decoder.value);
-    if (!early) statistics.addLateDevice(processClock() - start);
+    const { name } = device.description;
+    const state = { name, instance: device.instance, value: decoder.value };
+    if (device.early) await this.#options.target.loadDevices([state]);
+    else this.#late.push(state);
     this.#order.deviceLoaded(device);
-    if (early && this.#order.ramExists) await this.#openRam();
+    if (device.early && this.#order.ramExists) await this.#openRam();
+  }
+
+  /** Whether they could be loaded shows when leave is asked for to tell the source so. Never rejects. */
+  async #loadLate(): Promise<void> {
+    const { target, statistics, interruption } = this.#options;
+    const start = processClock();
+    try {
+      await target.loadDevices(this.#late);
+      statistics.lateDevicesLoaded(processClock() - start);
+    } catch (error) {
+      interruption.interrupt(MigrationError.from(error));
+    }
   }
 
   async #openRam(): Promise<void> {

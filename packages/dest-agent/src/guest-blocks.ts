@@ -1,10 +1,12 @@
 import { MigrationError, ramBlockSizeMismatch, unknownRamBlock } from "@peregrine/protocol";
 import type { RamBlockEntry } from "@peregrine/protocol";
-import type { GuestRam, RamBuilder } from "@peregrine/shared-state";
+import type { GuestRam, RamAccess, RamBuilder } from "@peregrine/shared-state";
 
 /** Where the blocks of a stream's list are in guest memory. */
 export interface GuestBlocks {
   readonly ram: GuestRam;
+  /** How other threads get at it. */
+  access(): RamAccess;
   /** The index in guest memory of a block that is in the list. Errors: BAD_RAM_BLOCK, LIMIT_EXCEEDED. */
   place(entry: RamBlockEntry): number;
   /** The list is complete. Errors: BAD_RAM_BLOCK when it is not that of the machine. */
@@ -13,13 +15,25 @@ export interface GuestBlocks {
   room(): Promise<void> | undefined;
 }
 
+/** Guest memory as this thread sees it, and how others get at it. */
+export interface OpenedRam {
+  readonly ram: GuestRam;
+  readonly access: RamAccess;
+}
+
 /** The memory of a machine that is known: the list has to have exactly its blocks, in any order. */
 export class KnownBlocks implements GuestBlocks {
   readonly ram: GuestRam;
+  readonly #access: RamAccess;
   readonly #placed = new Set<number>();
 
-  constructor(ram: GuestRam) {
+  constructor({ ram, access }: OpenedRam) {
     this.ram = ram;
+    this.#access = access;
+  }
+
+  access(): RamAccess {
+    return this.#access;
   }
 
   place({ name, length }: RamBlockEntry): number {
@@ -56,6 +70,10 @@ export class BuiltBlocks implements GuestBlocks {
 
   get ram(): GuestRam {
     return this.#builder.ram;
+  }
+
+  access(): RamAccess {
+    return this.#builder.access();
   }
 
   place({ name, length }: RamBlockEntry): number {

@@ -13,6 +13,7 @@ const progress: IncomingProgress = {
   totalTime: 4,
   lateDevicesTime: 5,
   startTime: 6,
+  afterAnswerTime: 1,
 };
 const tcp = { kind: "tcp", host: "127.0.0.1", port: 4444 } as const;
 const inet = { type: "inet", host: "127.0.0.1", port: "4444", ipv4: true };

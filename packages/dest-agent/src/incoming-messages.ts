@@ -5,9 +5,9 @@ import type {
   DeviceListing,
   DriveAccess,
   RamAccess,
-  StateValue,
 } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
+import type { DeviceState } from "./load-target.ts";
 
 /** What the incoming thread is started with. */
 export interface IncomingTask {
@@ -38,14 +38,9 @@ export type AwaitedMachine =
       readonly memory: RamAccess;
     };
 
-/** What the incoming thread asks. The next question comes after the answer to the one before. */
+/** What the incoming thread asks. Questions are answered one after the other, in their order. */
 export type ThreadQuestion =
-  | {
-      readonly kind: "load-device";
-      readonly name: string;
-      readonly instance: number;
-      readonly value: StateValue;
-    }
+  | { readonly kind: "load-devices"; readonly devices: readonly DeviceState[] }
   /** The early devices are loaded: guest memory exists now. */
   | { readonly kind: "open-ram" }
   /** Contents of drives begin to come. */
@@ -59,7 +54,7 @@ export type ThreadQuestion =
     }
   /** Of a carried machine: everything has arrived. */
   | { readonly kind: "closed"; readonly closing: CarriedClosing }
-  /** Everything is loaded: may the source be told so? `returnPath`: it waits for that. */
+  /** Everything was handed over: may the source be told so? `returnPath`: it waits for that. */
   | { readonly kind: "commit"; readonly returnPath: boolean };
 
 /** What the incoming thread tells. */

@@ -76,7 +76,8 @@ describe("a guest that arrives", () => {
     expect(result.progress.zeroPages).toBeGreaterThan(0);
     expect(result.progress.totalTime).toBeGreaterThan(result.progress.lateDevicesTime);
     expect(result.progress.lateDevicesTime).toBeGreaterThan(0);
-    expect(result.progress.startTime).toBeGreaterThan(0);
+    expect(result.progress.startTime).toBeGreaterThan(result.progress.afterAnswerTime);
+    expect(result.progress.afterAnswerTime).toBeGreaterThan(0);
     expect(incoming.query()).toBe(result);
   });
 

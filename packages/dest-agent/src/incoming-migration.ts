@@ -77,6 +77,8 @@ export class IncomingMigration {
   /** The machine's drives are being locked, or were. */
   #locked: Promise<void> | undefined;
   #worker: Worker | undefined;
+  /** The last question of the thread, until it is answered. Never rejects. */
+  #answered: Promise<void> = Promise.resolve();
 
   /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
   constructor(options: IncomingMigrationOptions) {
@@ -189,6 +191,7 @@ export class IncomingMigration {
     const worker = new Worker(THREAD_ENTRY, {
       workerData: task,
       name: "incoming",
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
       // It closes descriptors that this thread was given.
       trackUnmanagedFds: false,
     });
@@ -223,14 +226,15 @@ export class IncomingMigration {
       case "connected":
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
         return;
-      case "load-device":
-        void this.#answer(async () => {
-          await this.#machine.devices.load(message.name, message.instance, message.value);
+      case "load-devices":
+        this.#inTurn(async () => {
+          for (const { name, instance, value } of message.devices)
+            await this.#machine.devices.load(name, instance, value);
           return { kind: "done" };
         });
         return;
       case "open-ram":
-        void this.#answer(() => ({ kind: "ram", access: this.#machine.ram() }));
+        this.#inTurn(() => ({ kind: "ram", access: this.#machine.ram() }));
         void this.#answer(async () => {
           await this.#machine.prepared();
           return { kind: "prepared" };
@@ -238,26 +242,26 @@ export class IncomingMigration {
         return;
       case "open-drives":
         // Asked for a machine that has some.
-        void this.#answer(() => ({ kind: "drives", access: this.#machine.drives!.incoming() }));
+        this.#inTurn(() => ({ kind: "drives", access: this.#machine.drives!.incoming() }));
         return;
       case "drives-progress":
         this.#drivesProgress?.(message.percent);
         return;
       case "opened":
-        void this.#answer(() => {
+        this.#inTurn(() => {
           this.#machine.intake?.opened(message.opening, message.ram);
           this.#opened?.({ returnPath: message.returnPath });
           return { kind: "done" };
         });
         return;
       case "closed":
-        void this.#answer(() => {
+        this.#inTurn(() => {
           this.#machine.intake?.closed(message.closing);
           return { kind: "done" };
         });
         return;
       case "commit":
-        void this.#answer(async () => {
+        this.#inTurn(async () => {
           // The source has released them. If they are in use elsewhere, it can still go on with its guest.
           this.#locked = this.#machine.drives?.lock();
           await this.#locked;
@@ -269,9 +273,15 @@ export class IncomingMigration {
         void this.#succeed();
         return;
       case "failed":
-        void this.#fail(MigrationError.deserialize(message.error));
+        // Once the source has been told, the thread only sees to the end of the channel.
+        if (this.#phase.kind !== "arriving") void this.#fail(MigrationError.deserialize(message.error));
         return;
     }
+  }
+
+  /** {@link #answer}s a question when those before it are answered. */
+  #inTurn(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): void {
+    this.#answered = this.#answered.then(() => this.#answer(work));
   }
 
   /** Posts what `work` comes to, if it is anything. When it fails, the load fails. */

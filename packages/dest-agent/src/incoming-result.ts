@@ -16,6 +16,10 @@ export interface IncomingProgress {
   readonly lateDevicesTime: number;
   /** From the end mark until the guest was started or left stopped; 0 before that. */
   readonly startTime: number;
+  /**
+   * Milliseconds of {@link startTime} that came after the answer to the source: no source can count them as downtime.
+   */
+  readonly afterAnswerTime: number;
 }
 
 /** How an incoming migration ended. */

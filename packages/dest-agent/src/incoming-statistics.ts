@@ -8,11 +8,16 @@ const AT = {
   firstByteAt: 3,
   lateDevicesTime: 4,
   endMarkAt: 5,
-  startedAt: 6,
-  endedAt: 7,
+  answeredAt: 6,
+  startedAt: 7,
+  endedAt: 8,
 } as const;
 
+/** Of one writer. */
 const COUNTERS = Object.keys(AT).length;
+
+/** The incoming thread, which is the first, and one for each of the most multifd channels. */
+const WRITERS = 256;
 
 /** Milliseconds of a clock that all threads of the process share; `performance.now` has another zero in each. */
 export function processClock(): number {
@@ -20,17 +25,24 @@ export function processClock(): number {
 }
 
 /**
- * The counters of an incoming migration, in shared memory: the incoming thread writes them, the main
- * thread reads them at any time. Each is one aligned 64-bit float, so it is never read half written.
+ * The counters of an incoming migration, in shared memory: the incoming thread and those of multifd channels write
+ * them, each its own; the main thread reads them at any time. Each is one aligned 64-bit float, so it is never read
+ * half written.
  */
 export class IncomingStatistics {
   /** For opening the same counters in another thread. */
   readonly buffer: SharedArrayBuffer;
+  readonly #all: Float64Array;
   readonly #counters: Float64Array;
 
-  constructor(buffer = new SharedArrayBuffer(COUNTERS * Float64Array.BYTES_PER_ELEMENT)) {
+  /** @param writer whose counters are written to: 0, or from 1 on those of multifd channels. */
+  constructor(
+    buffer = new SharedArrayBuffer(WRITERS * COUNTERS * Float64Array.BYTES_PER_ELEMENT),
+    writer = 0,
+  ) {
     this.buffer = buffer;
-    this.#counters = new Float64Array(buffer, 0, COUNTERS);
+    this.#all = new Float64Array(buffer);
+    this.#counters = this.#all.subarray(writer * COUNTERS, (writer + 1) * COUNTERS);
   }
 
   addBytes(count: number): void {
@@ -46,13 +58,18 @@ export class IncomingStatistics {
     this.#counters[AT.zeroPages]! += count;
   }
 
-  /** @param milliseconds that loading one of the late devices took. */
-  addLateDevice(milliseconds: number): void {
-    this.#counters[AT.lateDevicesTime]! += milliseconds;
+  /** @param milliseconds that it took. */
+  lateDevicesLoaded(milliseconds: number): void {
+    this.#counters[AT.lateDevicesTime] = milliseconds;
   }
 
   endMark(): void {
     this.#counters[AT.endMarkAt] = processClock();
+  }
+
+  /** The source has been told that it has lost its guest, or nobody was to be told. */
+  answered(): void {
+    this.#counters[AT.answeredAt] = processClock();
   }
 
   /** The guest was started, or left stopped as it arrived. */
@@ -68,13 +85,30 @@ export class IncomingStatistics {
   progress(): IncomingProgress {
     const until = this.#counters[AT.endedAt]! || processClock();
     return {
-      bytes: this.#counters[AT.bytes]!,
-      pages: this.#counters[AT.pages]!,
-      zeroPages: this.#counters[AT.zeroPages]!,
-      totalTime: since(this.#counters[AT.firstByteAt]!, until),
+      bytes: this.#sum(AT.bytes),
+      pages: this.#sum(AT.pages),
+      zeroPages: this.#sum(AT.zeroPages),
+      totalTime: since(this.#firstByteAt, until),
       lateDevicesTime: this.#counters[AT.lateDevicesTime]!,
       startTime: since(this.#counters[AT.endMarkAt]!, this.#counters[AT.startedAt]!),
+      afterAnswerTime: since(this.#counters[AT.answeredAt]!, this.#counters[AT.startedAt]!),
     };
+  }
+
+  #sum(counter: number): number {
+    let sum = 0;
+    for (let at = counter; at < this.#all.length; at += COUNTERS) sum += this.#all[at]!;
+    return sum;
+  }
+
+  /** Of the first writer that has any; 0 when none has. */
+  get #firstByteAt(): number {
+    let first = 0;
+    for (let at: number = AT.firstByteAt; at < this.#all.length; at += COUNTERS) {
+      const time = this.#all[at]!;
+      if (time !== 0 && (first === 0 || time < first)) first = time;
+    }
+    return first;
   }
 }
 

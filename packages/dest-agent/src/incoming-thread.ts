@@ -3,6 +3,7 @@ import { MigrationError, openPageKernel, workMemoryBytes } from "@peregrine/prot
 import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { CarriedLoader } from "./carried-loader.ts";
 import { ChunkReader } from "./chunk-reader.ts";
@@ -42,15 +43,13 @@ const multifd =
 /** More connections than these are strangers; they read elsewhere. */
 let readBuffersLeft = 16 + multifdChannels;
 const kernel = openPageKernel(workMemoryBytes(Array.from({ length: readBuffersLeft }, () => READ_BYTES)));
-/** Those of multifd. */
-const channels: Channel[] = [];
 
 try {
   await serve();
 } catch (error) {
   main.tell({ kind: "failed", error: MigrationError.from(error).serialize() });
 } finally {
-  for (const channel of channels) channel.destroy();
+  await multifd?.close();
   main.close();
 }
 
@@ -62,6 +61,8 @@ async function serve(): Promise<void> {
   const connections = new Connections({ listener, interruption, multifd: takeMultifd });
   try {
     main.tell({ kind: "listening", address: listener.address });
+    // What was compiled is kept for the next start, also if this process does not end in order.
+    flushCompileCache();
     const connection = await interruption.wait(connections.main);
     await receive(connection, connections, listener.address);
   } finally {
@@ -77,10 +78,13 @@ function readBuffer(): Uint8Array {
   return kernel.bytes.subarray(at, at + READ_BYTES);
 }
 
-function takeMultifd({ channel, chunks }: Connection): void {
-  channels.push(channel);
-  if (multifd === undefined) interruption.interrupt(multifdIsOff());
-  else multifd.add(chunks);
+function takeMultifd(connection: Connection): void {
+  if (multifd !== undefined) {
+    multifd.add(connection);
+    return;
+  }
+  connection.channel.destroy();
+  interruption.interrupt(multifdIsOff());
 }
 
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
@@ -89,6 +93,7 @@ async function receive(connection: Connection, connections: Connections, address
   const returnPath = new ReturnPath(answersTo(channel), interruption);
   const chunks = new ChunkReader(connection.chunks);
   let machine: MachineLoader | undefined;
+  let closing: Promise<void> | undefined;
   try {
     machine = await machineLoader();
     await loadStream({
@@ -106,6 +111,8 @@ async function receive(connection: Connection, connections: Connections, address
       broken: channel.closed.then(() => channel.error),
       identified: async () => {
         await connections.identified();
+        // Nobody else is expected any more. The address is free by the time that the guest has arrived.
+        closing = connections.close();
         await channel.succeeded?.();
       },
     });
@@ -114,8 +121,9 @@ async function receive(connection: Connection, connections: Connections, address
     await machine?.close?.();
     throw error;
   }
-  await connections.close();
+  // The guest stands still until the main thread knows.
   main.tell({ kind: "loaded" });
+  await closing;
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
 }

@@ -244,9 +244,10 @@ describe("between the end of the stream and the answer", () => {
 });
 
 describe("the loader", () => {
-  test("loads one device at a time and reads nothing meanwhile", async () => {
+  test("reads nothing while an early device is loaded, and loads the late ones together at the end", async () => {
     let loading = 0;
     let asked = 0;
+    const calls: number[] = [];
     const guest = destination();
     async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
       for (const byte of bytes) {
@@ -260,27 +261,30 @@ describe("the loader", () => {
       chunks: chunks(),
       guest,
       target: {
-        loadDevice: async (name, instance, value) => {
+        loadDevices: async (devices) => {
           loading++;
+          calls.push(devices.length);
           const before = asked;
           await new Promise((resolve) => {
             setImmediate(resolve);
           });
           expect(asked).toBe(before);
-          await guest.machine.devices.load(name, instance, value);
+          for (const { name, instance, value } of devices)
+            await guest.machine.devices.load(name, instance, value);
           loading--;
         },
       },
     });
     expect(fed.error).toBeUndefined();
     expect(asked).toBe(bytes.length);
+    expect(calls).toEqual([1, 2]);
   });
 
   test("fails with what a device fails with", async () => {
     const refusal = new MigrationError("DEVICE_STATE", "no room");
     const fed = await feed({
       chunks: keptOpen(bytes),
-      target: { loadDevice: () => Promise.reject(refusal) },
+      target: { loadDevices: () => Promise.reject(refusal) },
     });
     expect(fed.error).toBe(refusal);
     expect(fed.committed).toBe(false);

@@ -51,14 +51,15 @@ export async function loadStream(options: LoadStreamOptions): Promise<void> {
   void watchChannel(loader, options);
   await readToEnd(loader, options);
   void watchSource(loader, options);
-  if (identified !== undefined) await interruption.wait(identified());
   await machine.complete();
+  if (identified !== undefined) await interruption.wait(identified());
   await interruption.wait(returnPath.answered());
   await interruption.wait(target.commit(returnPath.isOpen));
   // Resolves when the kernel has the message. Should the connection break before the source has read it,
   // the source keeps its guest, and this side starts it as well: who may run it then is not yet decided
   // by this exchange.
   await returnPath.shut(0);
+  options.statistics.answered();
 }
 
 async function readToEnd(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {

@@ -1,28 +1,35 @@
 import type {
   CarriedClosing,
   CarriedOpening,
-  GuestRam,
   IncomingDrives,
   RamAccess,
   StateValue,
 } from "@peregrine/shared-state";
+import type { OpenedRam } from "./guest-blocks.ts";
 
 /** The machine that a stream is loaded into, as every loader sees it. */
 export interface LoadTarget {
   /**
-   * Everything is loaded: leave to tell the source so. The guest may belong to this side from then on,
-   * so nobody can call the load off any more. Rejects when somebody did before.
+   * Everything has come: waits for what is still being loaded, and for leave to tell the source so. The guest may
+   * belong to this side from then on, so nobody can call the load off any more. Rejects when somebody did before.
    * @param returnPath whether the source waits to be told.
    */
   commit(returnPath: boolean): Promise<void>;
 }
 
+/** What came for one device. */
+export interface DeviceState {
+  readonly name: string;
+  readonly instance: number;
+  readonly value: StateValue;
+}
+
 /** A machine that is known before its stream comes. */
 export interface DescribedTarget {
-  /** Loads one device; the next one is handed over when it is loaded. Errors: DEVICE_STATE. */
-  loadDevice(name: string, instance: number, value: StateValue): Promise<void>;
+  /** Loads devices, one after the other. Errors: DEVICE_STATE. */
+  loadDevices(devices: readonly DeviceState[]): Promise<void>;
   /** Guest memory. Called once, when every early device is loaded. */
-  openRam(): Promise<GuestRam>;
+  openRam(): Promise<OpenedRam>;
   /** The machine's drives. Called once, when contents of theirs begin to come. Errors: those of opening them. */
   openDrives(): Promise<IncomingDrives>;
   /** How much of the first pass over the drives has come, in percent. */

@@ -45,7 +45,7 @@ export interface MachineLoader {
   /** Errors: BAD_SECTION_ORDER, naming a section that did not come. */
   endMark(): void;
   vmDescription(text: string): void;
-  /** Everything has come. Resolves when all of it is loaded. */
+  /** Everything has come. Resolves when all of it is loaded, or is being loaded by the target. */
   complete(): Promise<void>;
   /** The load has failed. Resolves when nothing of it goes on. */
   close?(): Promise<void>;

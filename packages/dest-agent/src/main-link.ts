@@ -2,18 +2,17 @@ import { MigrationError } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
-  GuestRam,
   IncomingDrives,
   OpaqueSection,
   OpenIncomingDrives,
   OpenRam,
   RamAccess,
-  StateValue,
 } from "@peregrine/shared-state";
 import type { MessagePort } from "node:worker_threads";
 import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
 import type { Interruption } from "./interruption.ts";
-import type { CarriedTarget, DescribedTarget, LoadTarget } from "./load-target.ts";
+import type { OpenedRam } from "./guest-blocks.ts";
+import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "./load-target.ts";
 
 type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" }>;
 
@@ -23,7 +22,8 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   readonly #interruption: Interruption;
   readonly #prepared = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
-  #answer: ((answer: Answer) => void) | undefined;
+  /** Of the questions that are not answered yet, in their order. */
+  readonly #waiting: ((answer: Answer) => void)[] = [];
 
   /** @param interruption told when the main thread calls the load off. Questions stay unanswered then. */
   constructor(port: MessagePort, interruption: Interruption) {
@@ -43,16 +43,17 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     return this.#released.promise;
   }
 
-  async loadDevice(name: string, instance: number, value: StateValue): Promise<void> {
-    await this.#ask({ kind: "load-device", name, instance, value });
+  async loadDevices(devices: readonly DeviceState[]): Promise<void> {
+    await this.#ask({ kind: "load-devices", devices });
   }
 
-  async openRam(): Promise<GuestRam> {
+  async openRam(): Promise<OpenedRam> {
     const answer = await this.#ask({ kind: "open-ram" });
     if (answer.kind !== "ram")
       throw new MigrationError("INTERNAL", "'open-ram' was not answered with memory");
-    const { openRam } = (await import(answer.access.module)) as { readonly openRam: OpenRam };
-    return openRam(answer.access.data);
+    const { access } = answer;
+    const { openRam } = (await import(access.module)) as { readonly openRam: OpenRam };
+    return { ram: openRam(access.data), access };
   }
 
   async openDrives(): Promise<IncomingDrives> {
@@ -93,7 +94,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   /** @param given sections in the question whose payloads go to the main thread without a copy. */
   #ask(question: ThreadQuestion, given: readonly OpaqueSection[] = []): Promise<Answer> {
     return new Promise((resolve) => {
-      this.#answer = resolve;
+      this.#waiting.push(resolve);
       this.#port.postMessage(
         question,
         given.map(({ payload }) => payload.buffer),
@@ -106,8 +107,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
       case "done":
       case "ram":
       case "drives":
-        this.#answer?.(message);
-        this.#answer = undefined;
+        this.#waiting.shift()?.(message);
         return;
       case "prepared":
         this.#prepared.resolve();

@@ -2,6 +2,7 @@ import { ByteWriter, encodeFooter, encodeMultifdDeviceState, MigrationError } fr
 import { openMachineRam } from "@peregrine/shared-state/testing";
 import { describe, expect, test } from "vitest";
 import { openCompressor } from "../../protocol/test/compressors.ts";
+import { crashingAccess } from "../test/crashing-ram.ts";
 import { feedImage, keptOpen } from "../test/in-process.ts";
 import { memoryOf } from "../test/machines.ts";
 import { channelPieces, mainStream, UUID } from "../test/multifd-stream.ts";
@@ -155,6 +156,20 @@ describe("a load over channels fails", () => {
     expect(committed).toBe(false);
   });
 
+  test.each([
+    ["exit", "The thread of a multifd channel failed: it ended with exit code 3"],
+    ["throw", "The thread of a multifd channel failed: the memory is gone"],
+    ["open", "no such memory"],
+  ] as const)("when the thread of one dies (%s)", async (crash, message) => {
+    const channels = [
+      await channelPieces(["sync", page(0, 1), "sync", "sync"]),
+      await channelPieces(SYNCS, { channel: 1 }),
+    ];
+    const { error, committed } = await load(channels, { access: (access) => crashingAccess(access, crash) });
+    expect(error?.message).toBe(message);
+    expect(committed).toBe(false);
+  });
+
   test("when one ends in the middle of a page", async () => {
     const whole = Buffer.concat(await channelPieces(["sync", page(0, 1)], { channel: 1 }));
     const other = await channelPieces(SYNCS);
@@ -174,7 +189,7 @@ describe("a load over channels fails", () => {
   });
 
   test("when there are too few", async () => {
-    const { error } = await load([await channelPieces(SYNCS)], { multifdChannels: 3 });
+    const { error } = await load([await channelPieces(SYNCS)], { multifdChannels: 3, channelsWait: 50 });
     expect(error).toMatchObject({
       code: "LOAD_FAILED",
       message:
@@ -208,7 +223,7 @@ describe("a load over channels fails", () => {
     const { error } = await load([await channelPieces(SYNCS), other]);
     expect(error).toMatchObject({
       code: "LOAD_FAILED",
-      message: expect.stringContaining("Multifd channel 1 belongs to another virtual machine"),
+      message: expect.stringMatching(/^Multifd channel \d belongs to another virtual machine/u),
     });
   });
 

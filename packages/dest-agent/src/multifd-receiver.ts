@@ -1,10 +1,12 @@
-import { MigrationError, MultifdChannelDecoder } from "@peregrine/protocol";
-import type { MultifdInit, MultifdSink } from "@peregrine/protocol";
-import { openDecompressor } from "./decompressors.ts";
+import { locateError, MigrationError } from "@peregrine/protocol";
+import type { MultifdInit } from "@peregrine/protocol";
+import type { RamAccess } from "@peregrine/shared-state";
+import { ChannelThread } from "./channel-thread-link.ts";
+import type { ChannelEvents, MultifdConnection } from "./channel-thread-link.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
 import { Meeting } from "./meeting.ts";
-import type { RamLoader } from "./ram-loader.ts";
+import type { PlacedBlock } from "./ram-loader.ts";
 
 /** Milliseconds that a source has for opening its channels once the list of RAM blocks has come. */
 const CHANNELS_WAIT = 30_000;
@@ -19,19 +21,30 @@ export interface MultifdReceiverOptions {
   readonly channelsWait?: number;
 }
 
-/** Loads the pages that come on multifd channels, beside the main stream and in step with it. */
+/** Guest memory, for the threads of the channels. */
+export interface ListedMemory {
+  readonly access: RamAccess;
+  readonly blocks: readonly PlacedBlock[];
+}
+
+/**
+ * Loads the pages that come on multifd channels, beside the main stream and in step with it. Each channel has a thread,
+ * which is there before the channel is.
+ */
 export class MultifdReceiver {
   readonly #options: MultifdReceiverOptions;
   readonly #meeting: Meeting;
+  readonly #memoryComplete = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #threads: ChannelThread[] = [];
   readonly #seen = new Set<number>();
   #opened = 0;
   #uuid: Uint8Array | undefined;
-  #ram: RamLoader | undefined;
-  #memoryComplete = false;
+  #memory: (() => ListedMemory) | undefined;
 
   constructor(options: MultifdReceiverOptions) {
     this.#options = options;
     this.#meeting = new Meeting(options.channels);
+    for (let writer = 1; writer <= options.channels; writer++) this.#threads.push(this.#thread(writer));
   }
 
   /** 16 bytes: the virtual machine's UUID, as the channels name it. Undefined before the first one has. */
@@ -39,16 +52,16 @@ export class MultifdReceiver {
     return this.#uuid;
   }
 
-  /** Where the pages go. Channels name no page before the first {@link meet}. */
-  attach(ram: RamLoader): void {
-    this.#ram = ram;
+  /** Where the pages go. Asked once, at the first {@link meet}; channels name no page before. */
+  attach(memory: () => ListedMemory): void {
+    this.#memory = memory;
   }
 
   /** Loads a channel to its end. Returns at once, never throws. */
-  add(chunks: AsyncIterable<Uint8Array>): void {
-    this.#load(chunks).catch((error: unknown) => {
-      this.#options.interruption.interrupt(MigrationError.from(error));
-    });
+  add(connection: MultifdConnection): void {
+    const thread = this.#threads[this.#opened++];
+    if (thread === undefined) this.#options.interruption.interrupt(this.#tooMany());
+    else void thread.load(connection);
   }
 
   /**
@@ -57,6 +70,7 @@ export class MultifdReceiver {
    */
   async meet(): Promise<void> {
     const { channels, channelsWait, interruption } = this.#options;
+    this.#handOutMemory();
     const timer = setTimeout(() => {
       if (this.#seen.size < channels) interruption.interrupt(this.#tooFew());
     }, channelsWait ?? CHANNELS_WAIT);
@@ -69,45 +83,49 @@ export class MultifdReceiver {
 
   /** All of memory has come: no page may follow, and the channels may end. */
   memoryComplete(): void {
-    this.#memoryComplete = true;
+    Atomics.store(this.#memoryComplete, 0, 1);
   }
 
-  async #load(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { channels, statistics, interruption } = this.#options;
-    this.#opened++;
-    if (this.#opened > channels) throw this.#tooMany();
+  /** Drops all channels. Resolves when nothing is left of their threads. */
+  async close(): Promise<void> {
+    for (const thread of this.#threads) thread.close();
+    await Promise.all(this.#threads.map(({ gone }) => gone));
+  }
+
+  #thread(writer: number): ChannelThread {
+    const { statistics, interruption } = this.#options;
+    const task = { statistics: statistics.buffer, writer, memoryComplete: this.#memoryComplete.buffer };
     let id = -1;
-    const sink = this.#sink((init) => {
-      this.#init(init);
-      id = init.channel;
-    });
-    const decoder = new MultifdChannelDecoder({ sink, openDecompressor });
-    try {
-      for await (const chunk of chunks) {
-        statistics.addBytes(chunk.length);
-        await interruption.wait(decoder.push(chunk));
-        const room = this.#ram?.room();
-        if (room !== undefined) await interruption.wait(room);
-      }
-      decoder.end();
-    } catch (error) {
-      // A channel that has done its work may end in any way.
-      if (this.#memoryComplete && !isBadPacket(error)) return;
-      throw error;
-    }
-    // Its work may be done, though the main stream is not there yet.
-    const text = `Multifd channel ${id} ended before the end of section 'ram'`;
-    this.#meeting.leave(new MigrationError("TRUNCATED", text));
+    const events: ChannelEvents = {
+      init: (init) => {
+        id = init.channel;
+        try {
+          this.#init(init);
+        } catch (error) {
+          const place = { offset: 0, section: `multifd channel ${id}` };
+          interruption.interrupt(locateError(MigrationError.from(error), place));
+        }
+      },
+      sync: () => this.#meeting.arrive(),
+      ended: () => {
+        // Its work may be done, though the main stream is not there yet.
+        const text = `Multifd channel ${id} ended before the end of section 'ram'`;
+        this.#meeting.leave(new MigrationError("TRUNCATED", text));
+      },
+      failed: (error) => {
+        // A channel that has done its work may end in any way.
+        if (this.#memoryComplete[0] !== 0 && error.code !== "BAD_PACKET") return;
+        interruption.interrupt(error);
+      },
+    };
+    return new ChannelThread(task, events);
   }
 
-  #sink(init: MultifdSink["init"]): MultifdSink {
-    return {
-      init,
-      findBlock: (name) => this.#ram?.find(name),
-      page: (block, offset, bytes) => this.#loadedRam().page(block, offset, bytes),
-      zeroPage: (block, offset, fill) => this.#loadedRam().zeroPage(block, offset, fill),
-      sync: () => this.#meeting.arrive(),
-    };
+  #handOutMemory(): void {
+    if (this.#memory === undefined) return;
+    const { access, blocks } = this.#memory();
+    this.#memory = undefined;
+    for (const thread of this.#threads) thread.open(access, blocks);
   }
 
   /** Errors: LOAD_FAILED, BAD_PACKET when this channel is not expected. */
@@ -124,16 +142,6 @@ export class MultifdReceiver {
     this.#uuid = new Uint8Array(uuid);
   }
 
-  #loadedRam(): RamLoader {
-    if (this.#ram === undefined || this.#memoryComplete) {
-      throw new MigrationError(
-        "BAD_PACKET",
-        "Pages came on a multifd channel behind the end of section 'ram'",
-      );
-    }
-    return this.#ram;
-  }
-
   #tooMany(): MigrationError {
     const text = `The source has more multifd channels than the ${this.#options.channels} that are expected here`;
     return new MigrationError("LOAD_FAILED", `${text}: set multifd-channels alike at both ends`);
@@ -141,14 +149,12 @@ export class MultifdReceiver {
 
   #tooFew(): MigrationError {
     const { channels } = this.#options;
+    // One that is connected and does not say which one it is counts when that is all that is missing.
+    const opened = this.#opened < channels ? this.#opened : this.#seen.size;
     return new MigrationError(
       "LOAD_FAILED",
-      `The source has opened ${this.#seen.size} of the ${channels} multifd channels that are expected here: ` +
+      `The source has opened ${opened} of the ${channels} multifd channels that are expected here: ` +
         "set multifd-channels alike at both ends, or switch multifd off at both",
     );
   }
-}
-
-function isBadPacket(error: unknown): boolean {
-  return MigrationError.is(error) && error.code === "BAD_PACKET";
 }

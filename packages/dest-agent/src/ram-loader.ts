@@ -1,10 +1,12 @@
 import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { ListedRamBlock, RamSink } from "@peregrine/protocol";
+import type { RamAccess } from "@peregrine/shared-state";
 import type { GuestBlocks } from "./guest-blocks.ts";
 import { MemoryAhead } from "./memory-ahead.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 
-interface PlacedBlock {
+/** A block of the stream's list. */
+export interface PlacedBlock {
   readonly name: string;
   readonly length: number;
   /** Its index in guest memory. */
@@ -50,12 +52,10 @@ export class RamLoader implements RamSink {
     throw new MigrationError("BAD_RAM_BLOCK", "Section 'ram' has no list of RAM blocks");
   }
 
-  /** A block of the list, once that is complete. */
-  find(name: string): { readonly index: number; readonly length: number } | undefined {
-    if (!this.#listed) return undefined;
-    const index = this.#placed.findIndex((block) => block.name === name);
-    const block = this.#placed[index];
-    return block === undefined ? undefined : { index, length: block.length };
+  /** The memory for other threads. The list of blocks has to be complete. */
+  listed(): { readonly access: RamAccess; readonly blocks: readonly PlacedBlock[] } {
+    this.requireBlockList();
+    return { access: this.#guest.access(), blocks: this.#placed };
   }
 
   zeroPage(block: number, offset: number, fill: number): void {

@@ -106,7 +106,7 @@ export class StreamLoader implements StreamHandler {
       this.#flush();
     });
     this.#ram = ram;
-    multifd?.attach(ram);
+    multifd?.attach(() => ram.listed());
     return new RamDecoder({
       limits,
       sink: ram,

@@ -1,6 +1,6 @@
 import { encodeFooter } from "@peregrine/protocol";
 import { beforeAll, describe, expect, test } from "vitest";
-import { feed } from "../test/in-process.ts";
+import { feed, keptOpen } from "../test/in-process.ts";
 import { SMALL, stoppedSource } from "../test/machines.ts";
 import { expectRefusal } from "../test/refusal.ts";
 import type { Refusal } from "../test/refusal.ts";
@@ -244,7 +244,7 @@ describe("sections", () => {
 
   test("a device that refuses its state", async () => {
     const bad = fullSection({ id: 9, name: "globalstate", instance: 0, version: 1 }, new Uint8Array(104));
-    const fed = await feed({ chunks: [stream.with("globalstate", bad).bytes] });
+    const fed = await feed({ chunks: keptOpen(stream.with("globalstate", bad).bytes) });
     expect(fed.error).toMatchObject({ code: "DEVICE_STATE", section: "globalstate" });
     expect(fed.error?.message).toContain("The device 'globalstate' 0 could not load its state: ");
     expect(fed.committed).toBe(false);

@@ -1,7 +1,7 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, ReturnMessage } from "@peregrine/protocol";
-import type { BuildRam } from "@peregrine/shared-state";
+import type { BuildRam, RamAccess } from "@peregrine/shared-state";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
@@ -10,7 +10,7 @@ import { IncomingStatistics } from "../src/incoming-statistics.ts";
 import { Interruption } from "../src/interruption.ts";
 import { loadStream } from "../src/load-stream.ts";
 import type { Patience } from "../src/load-stream.ts";
-import type { CarriedTarget, DescribedTarget, LoadTarget } from "../src/load-target.ts";
+import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "../src/load-target.ts";
 import type { MachineLoader } from "../src/machine-loader.ts";
 import { MultifdReceiver } from "../src/multifd-receiver.ts";
 import { ReturnPath } from "../src/return-path.ts";
@@ -31,6 +31,10 @@ export interface Feeding {
   readonly multifd?: readonly (AsyncIterable<Uint8Array> | Iterable<Uint8Array>)[];
   /** How many channels are expected. Default: as many as there are. */
   readonly multifdChannels?: number;
+  /** Milliseconds that the channels have to come. Default: as a source has. */
+  readonly channelsWait?: number;
+  /** What other threads open an image's memory with. Default: as it is made. */
+  readonly access?: (access: RamAccess) => RamAccess;
   readonly switchoverAck?: boolean;
 }
 
@@ -54,19 +58,31 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const guest = options.guest ?? destination();
   const { machine } = guest;
   const loaded: string[] = [];
-  const target: DescribedTarget = {
-    loadDevice: async (name, instance, value) => {
+  const loadAfter = async (before: Promise<void>, devices: readonly DeviceState[]): Promise<void> => {
+    await before;
+    for (const { name, instance, value } of devices) {
       await machine.devices.load(name, instance, value);
       loaded.push(name);
+    }
+  };
+  let last = Promise.resolve();
+  const target: DescribedTarget & Pick<LoadTarget, "commit"> = {
+    loadDevices: (devices) => {
+      last = loadAfter(last, devices);
+      return last;
     },
-    openRam: async () => openRam(machine.ram().data),
+    commit: () => last,
+    openRam: async () => {
+      const access = machine.ram();
+      return { ram: openRam(access.data), access };
+    },
     openDrives: async () => openIncomingDrives(machine.drives!.incoming().data),
     drivesProgress: () => {},
     prepared: () => machine.prepared(),
     ...options.target,
   };
   const devices = structuredClone(machine.devices.descriptions());
-  const loading = await load(options, (statistics, interruption) => {
+  const loading = await load({ ...options, target }, (statistics, interruption) => {
     const machineType = machine.type;
     const hasDrives = machine.drives !== undefined;
     return new DescribedLoader({ machineType, devices, hasDrives, target, statistics, interruption });
@@ -81,9 +97,10 @@ export async function feedImage(
   const image = options.image ?? new ImageMachine();
   const { module, data } = image.intake.memory;
   const { buildRam } = (await import(module)) as { readonly buildRam: BuildRam };
+  let plainAccess: (() => RamAccess) | undefined;
   const target: CarriedTarget = {
     opened: async (opening, ram) => {
-      image.intake.opened(opening, ram);
+      image.intake.opened(opening, plainAccess?.() ?? ram);
     },
     closed: async (closing) => {
       image.intake.closed(closing);
@@ -92,7 +109,11 @@ export async function feedImage(
   };
   const limits = options.limits ?? DEFAULT_LIMITS;
   const loading = await load(options, (_, interruption) => {
-    return new CarriedLoader({ builder: buildRam(data), limits, target, interruption });
+    const builder = buildRam(data);
+    const access = builder.access.bind(builder);
+    plainAccess = access;
+    builder.access = () => options.access?.(access()) ?? access();
+    return new CarriedLoader({ builder, limits, target, interruption });
   });
   return { ...loading, image };
 }
@@ -117,12 +138,18 @@ async function load(
     decoder.push(bytes);
   };
   const channels = options.multifd?.map(generate) ?? [];
+  const { channelsWait } = options;
   const expected = options.multifdChannels ?? channels.length;
   const multifd =
     expected === 0
       ? undefined
-      : new MultifdReceiver({ channels: expected, statistics, interruption, channelsWait: 50 });
-  for (const channel of channels) multifd?.add(channel);
+      : new MultifdReceiver({
+          channels: expected,
+          statistics,
+          interruption,
+          ...(channelsWait === undefined ? {} : { channelsWait }),
+        });
+  for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
   try {
     await loadStream({
@@ -149,6 +176,8 @@ async function load(
   } catch (cause) {
     if (!MigrationError.is(cause)) throw cause;
     error = cause;
+  } finally {
+    await multifd?.close();
   }
   return { error, sent, committed, statistics };
 }

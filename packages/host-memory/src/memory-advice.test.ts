@@ -13,9 +13,7 @@ function given(): { all: number; huge: number } {
 
 function sharedMemory(): Uint8Array {
   const pages = (256 * MIB) / 65536;
-  return new Uint8Array(
-    new WebAssembly.Memory({ initial: pages, maximum: 2 * pages, shared: true }).buffer,
-  );
+  return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: 2 * pages, shared: true }).buffer);
 }
 
 describe.runIf(process.platform === "linux")("what the kernel is told of a memory", () => {

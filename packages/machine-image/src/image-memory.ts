@@ -1,7 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { BuildRam, GuestRam, RamAccess, RamBlock, RamBuilder } from "@peregrine/shared-state";
-import { Backlog } from "./backlog.ts";
 import { ImageRam } from "./image-ram.ts";
 import type { ImageBlock, ImageRamData } from "./image-ram.ts";
 import { PageLog } from "./page-log.ts";
@@ -14,13 +13,11 @@ class ImageRamBuilder implements RamBuilder {
   readonly ram: ImageRam;
   readonly #backlog: SharedArrayBuffer;
   readonly #blocks: ImageBlock[] = [];
-  readonly #room: Backlog;
   #bytes = 0;
 
   constructor(data: ImageRamData) {
     this.ram = new ImageRam(data);
     this.#backlog = data.backlog;
-    this.#room = new Backlog(data.backlog);
   }
 
   /** Errors: BAD_RAM_BLOCK for a length that is not in pages; LIMIT_EXCEEDED when there is not so much memory. */
@@ -44,7 +41,7 @@ class ImageRamBuilder implements RamBuilder {
   }
 
   room(): Promise<void> | undefined {
-    return this.#room.room();
+    return this.ram.room();
   }
 }
 

@@ -108,6 +108,10 @@ export class ImageRam implements GuestRam {
     log.mark(page, 1);
   }
 
+  room(): Promise<void> | undefined {
+    return this.#backlog.room();
+  }
+
   sent(pages: number): void {
     this.#backlog.sent(pages);
   }

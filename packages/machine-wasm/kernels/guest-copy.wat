@@ -2,7 +2,7 @@
 ;; TypedArray.set from or to shared memory goes word by word, memory.copy does not. Over memory that is in no cache
 ;; it is also faster than a loop of vectors.
 (module
-  (memory $own (import "own" "memory") 2 65536)
+  (memory $shadows (import "shadows" "memory") 2 65536 shared)
   (memory $guest (import "guest" "memory") 0 65536 shared)
   (memory $work (import "work" "memory") 1)
 
@@ -19,7 +19,7 @@
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $to) (local.get $end)))
-        (v128.store $own (local.get $shadow) (v128.load $work (local.get $to)))
+        (v128.store $shadows (local.get $shadow) (v128.load $work (local.get $to)))
         (local.set $shadow (i32.add (local.get $shadow) (i32.const 16)))
         (local.set $to (i32.add (local.get $to) (i32.const 4096)))
         (br $next))))

@@ -1,8 +1,7 @@
 ;; The dirty log of a guest. `guest` is its memory, `control` has a byte for each of its pages that is set after a store.
-;; The kernel's own memory: from 0 on a bit for each page, from 0x20000 on the first 16 bytes of each page
-;; as they were last read, as far as the memory reaches; zero behind that.
+;; `shadows`: from 0 on a bit for each page, from 0x20000 on the first 16 bytes of each page as they were last read.
 (module
-  (memory $own (import "own" "memory") 2 65536)
+  (memory $shadows (import "shadows" "memory") 2 65536 shared)
   (memory $control (import "control" "memory") 0 65536 shared)
   (memory $guest (import "guest" "memory") 0 65536 shared)
 
@@ -11,7 +10,7 @@
   ;; have been changed by a store whose mark was taken.
   (func (export "harvest") (param $marks i32) (param $pages i32) (param $known i32)
     (local $page i32) (local $at i32) (local $bits i32) (local $behind i32)
-    (memory.fill $own (i32.const 0) (i32.const 0) (i32.shr_u (i32.add (local.get $pages) (i32.const 31)) (i32.const 3)))
+    (memory.fill $shadows (i32.const 0) (i32.const 0) (i32.shr_u (i32.add (local.get $pages) (i32.const 31)) (i32.const 3)))
     (if (i32.lt_u (local.get $known) (local.get $pages))
       (then
         (if (call $startChanged (local.get $known))
@@ -28,9 +27,9 @@
                 (call $take (local.get $at))
                 (i32.shl (call $take (i32.add (local.get $at) (i32.const 8))) (i32.const 8))))
             (local.set $at (i32.shr_u (local.get $page) (i32.const 3)))
-            (i32.store16 $own
+            (i32.store16 $shadows
               (local.get $at)
-              (i32.or (i32.load16_u $own (local.get $at)) (local.get $bits)))
+              (i32.or (i32.load16_u $shadows (local.get $at)) (local.get $bits)))
             ;; Pages behind marked ones that are not marked themselves.
             (local.set $behind
               (i32.and
@@ -64,10 +63,10 @@
   (func $setBit (param $page i32)
     (local $at i32)
     (local.set $at (i32.shr_u (local.get $page) (i32.const 3)))
-    (i32.store8 $own
+    (i32.store8 $shadows
       (local.get $at)
       (i32.or
-        (i32.load8_u $own (local.get $at))
+        (i32.load8_u $shadows (local.get $at))
         (i32.shl (i32.const 1) (i32.and (local.get $page) (i32.const 7))))))
 
   ;; Whether the first bytes of a page are not those that were last read.
@@ -78,10 +77,7 @@
     (v128.any_true
       (v128.xor
         (v128.load $guest (i32.shl (local.get $page) (i32.const 12)))
-        (if (result v128)
-          (i32.lt_u (local.get $shadow) (i32.shl (memory.size $own) (i32.const 16)))
-          (then (v128.load $own (local.get $shadow)))
-          (else (v128.const i64x2 0 0))))))
+        (v128.load $shadows (local.get $shadow)))))
 
   ;; Keeps the first bytes of pages that are about to be read.
   (func (export "remember") (param $page i32) (param $count i32)
@@ -90,7 +86,7 @@
     (block $done
       (loop $next
         (br_if $done (i32.ge_u (local.get $page) (local.get $end)))
-        (v128.store $own
+        (v128.store $shadows
           (i32.add (i32.const 0x20000) (i32.shl (local.get $page) (i32.const 4)))
           (v128.load $guest (i32.shl (local.get $page) (i32.const 12))))
         (local.set $page (i32.add (local.get $page) (i32.const 1)))

@@ -3,18 +3,30 @@ import { CONTROL } from "./rewrite/control-layout.ts";
 
 /** The widest store is 16 bytes: one that crosses into a page changes at most its first 15. */
 const SHADOW_BYTES = 16;
+/** Where the shadows begin in their memory: behind a bit for each page that a memory can have, which a harvest uses. */
+export const SHADOWS = 0x20000;
+
+const WASM_PAGE = 65536;
 
 /** The memories of a guest. All pages are such of 4 KiB. */
 export interface LoggedMemory {
   readonly memory: WebAssembly.Memory;
   readonly control: WebAssembly.Memory;
+  /** See {@link newShadows}. */
+  readonly shadows: WebAssembly.Memory;
+}
+
+/** For the shadows of a memory of which nothing was read. What is never used of it takes no memory. */
+export function newShadows(maximumBytes: number): WebAssembly.Memory {
+  const pages = Math.ceil((SHADOWS + (maximumBytes / PAGE_SIZE) * SHADOW_BYTES) / WASM_PAGE);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
 }
 
 /**
  * The dirty log of a guest: a byte per page in the control memory, set by the guest after each store. A store is marked by the
  * page it begins in. When it crosses into the next page, the bytes it changed there are among the first 15, so a page
- * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*. What was never
- * read counts as zero.
+ * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*, by whatever thread. What
+ * was never read counts as zero. So there is no harvest while another thread has pages to read.
  *
  * Pages are read through it, because their shadows are kept then. They are written through it because it has a fast way.
  */
@@ -35,9 +47,10 @@ export interface DirtyLog {
 /** The dirty log in plain TypeScript: for engines that cannot run the kernel, and what that is compared with. */
 export class TypeScriptDirtyLog implements DirtyLog {
   readonly #words: Int32Array;
-  #shadow = new Uint8Array(0);
+  readonly #shadow: Uint8Array;
 
-  constructor({ control }: LoggedMemory) {
+  constructor({ control, shadows }: LoggedMemory) {
+    this.#shadow = new Uint8Array(shadows.buffer, SHADOWS);
     this.#words = new Int32Array(control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes / 4);
   }
 
@@ -64,7 +77,6 @@ export class TypeScriptDirtyLog implements DirtyLog {
   read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void {
     const start = page * PAGE_SIZE;
     target.set(bytes.subarray(start, start + count * PAGE_SIZE), at);
-    this.#reserve(page + count, bytes);
     for (let n = 0; n < count; n++) {
       const from = at + n * PAGE_SIZE;
       this.#shadow.set(target.subarray(from, from + SHADOW_BYTES), (page + n) * SHADOW_BYTES);
@@ -79,14 +91,7 @@ export class TypeScriptDirtyLog implements DirtyLog {
     const shadow = page * SHADOW_BYTES;
     const start = page * PAGE_SIZE;
     for (let n = 0; n < SHADOW_BYTES; n++)
-      if (bytes[start + n] !== (this.#shadow[shadow + n] ?? 0)) return true;
+      if (bytes[start + n] !== this.#shadow[shadow + n]) return true;
     return false;
-  }
-
-  #reserve(pages: number, bytes: Uint8Array): void {
-    if (this.#shadow.length >= pages * SHADOW_BYTES) return;
-    const grown = new Uint8Array(Math.max(pages, bytes.length / PAGE_SIZE) * SHADOW_BYTES);
-    grown.set(this.#shadow);
-    this.#shadow = grown;
   }
 }

@@ -79,6 +79,13 @@ export class GuestHandle {
     });
   }
 
+  /** Restores a guest in vain, before there is one. That it cannot be restored is found when it counts. */
+  rehearse(wasi: WasiState, preopens: readonly Preopen[]): Promise<void> {
+    return this.#queue(async () => {
+      if (this.#phase.kind === "empty") await this.#ask({ kind: "rehearse", wasi, preopens });
+    });
+  }
+
   /** Does nothing when the guest runs already, or has ended. Errors: WRONG_STATE when there is no guest yet. */
   start(): Promise<void> {
     return this.#queue(() => {

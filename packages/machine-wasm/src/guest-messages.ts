@@ -58,6 +58,11 @@ export type GuestCommand =
       /** Where directories are on this host, if elsewhere than at the source. */
       readonly preopens: readonly Preopen[];
     }
+  /**
+   * Restores a guest that is still to arrive as it was a while ago, and forgets it again: what is done while it stands still
+   * is then not done for the first time. Answered by ready or failed.
+   */
+  | { readonly kind: "rehearse"; readonly wasi: WasiState; readonly preopens: readonly Preopen[] }
   /** Goes on with the guest of another thread of this process. Answered by ready or failed. */
   | { readonly kind: "take-over"; readonly state: ThreadState }
   /** Runs, from the beginning or where it was stopped. */

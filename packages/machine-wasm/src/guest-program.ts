@@ -19,6 +19,7 @@ import {
   type HostConsole,
   type HostFiles,
   type HostRandom,
+  type Preopen,
   type ResolvePreopen,
   WasiHost,
   type WasiState,
@@ -95,13 +96,10 @@ export class GuestProgram {
       case "create":
         this.#wasi = new WasiHost({ ...this.#dependencies(), config: command.config });
         return { kind: "ready" };
-      case "restore": {
-        const preopens = new Map(command.preopens.map(({ guestPath, hostPath }) => [guestPath, hostPath]));
-        return this.#restore(command.cpu, {
-          restored: command.wasi,
-          resolvePreopen: ({ guestPath, hostPath }) => preopens.get(guestPath) ?? hostPath,
-        });
-      }
+      case "restore":
+        return this.#restore(command.cpu, arrived(command));
+      case "rehearse":
+        return this.#rehearse(arrived(command));
       case "take-over": {
         const { cpu, wasi, files, variant } = command.state;
         const report = this.#restore(cpu, { restored: wasi, held: files });
@@ -125,6 +123,15 @@ export class GuestProgram {
     this.#instance.load(cpu);
     this.#started = this.#block.framesEnd > CONTROL.frames;
     return { kind: "ready" };
+  }
+
+  #rehearse(wasi: ArrivedWasi): GuestReport {
+    const report = this.#restore(this.#instance.capture(), wasi);
+    this.#snapshot();
+    this.#wasi!.dispose();
+    this.#wasi = undefined;
+    this.#started = false;
+    return report;
   }
 
   /** Runs the guest until it has ended, is stopped or needs another thread, and reports that. */
@@ -201,6 +208,17 @@ export class GuestProgram {
     // Atomic, so that on no processor a mark is seen before what it stands for.
     for (let page = address >>> 12; page <= last; page++) Atomics.store(map, page, 1);
   }
+}
+
+interface ArrivedWasi {
+  readonly restored: WasiState;
+  readonly resolvePreopen: ResolvePreopen;
+}
+
+/** @param preopens where directories are on this host, if elsewhere than at the source. */
+function arrived({ wasi, preopens }: { wasi: WasiState; preopens: readonly Preopen[] }): ArrivedWasi {
+  const here = new Map(preopens.map(({ guestPath, hostPath }) => [guestPath, hostPath]));
+  return { restored: wasi, resolvePreopen: ({ guestPath, hostPath }) => here.get(guestPath) ?? hostPath };
 }
 
 /** Writes the active data segments, once in a guest's life. Errors: GUEST_TRAP when one does not fit, as the engine would. */

@@ -1,14 +1,8 @@
 import { kernelModule, workMemoryOf } from "@peregrine/protocol";
 import { type DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
-import { type DirtyLog, type LoggedMemory, TypeScriptDirtyLog } from "./dirty-log.ts";
+import { type DirtyLog, type LoggedMemory, SHADOWS, TypeScriptDirtyLog } from "./dirty-log.ts";
 import { GUEST_COPY_MODULE, HARVEST_MODULE } from "./kernel-modules.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
-
-const WASM_PAGE = 65536;
-/** Where the shadows begin in the kernel's own memory: behind a bit for each page that a memory can have. */
-const SHADOWS = 0x20000;
-const SHADOW_BYTES = 16;
-const LARGEST_OWN_PAGES = (SHADOWS + CONTROL.dirtyMapBytes * SHADOW_BYTES) / WASM_PAGE;
 
 interface HarvestExports {
   harvest(marks: number, pages: number, known: number): void;
@@ -48,17 +42,18 @@ class WasmDirtyLog implements DirtyLog {
   readonly #exports: HarvestExports;
   readonly #copyModule: WebAssembly.Module;
   readonly #memory: WebAssembly.Memory;
-  readonly #own = new WebAssembly.Memory({ initial: SHADOWS / WASM_PAGE, maximum: LARGEST_OWN_PAGES });
-  #bits = new Int32Array(this.#own.buffer, 0, SHADOWS / 4);
-  #shadowed = 0;
+  readonly #shadows: WebAssembly.Memory;
+  readonly #bits: Int32Array;
   /** By the work memory's buffer: of these a thread has few. */
   readonly #copies = new WeakMap<ArrayBufferLike, CopyExports>();
 
-  constructor({ harvest, copy }: Modules, { memory, control }: LoggedMemory) {
+  constructor({ harvest, copy }: Modules, { memory, control, shadows }: LoggedMemory) {
     this.#memory = memory;
+    this.#shadows = shadows;
+    this.#bits = new Int32Array(shadows.buffer, 0, SHADOWS / 4);
     this.#copyModule = copy;
     const { exports } = new WebAssembly.Instance(harvest, {
-      own: { memory: this.#own },
+      shadows: { memory: shadows },
       control: { memory: control },
       guest: { memory },
     });
@@ -77,7 +72,6 @@ class WasmDirtyLog implements DirtyLog {
 
   read(bytes: Uint8Array, page: number, count: number, target: Uint8Array, at: number): void {
     const end = (page + count) * PAGE_SIZE;
-    this.#reserve(page + count, bytes);
     const copy = this.#copyFor(target);
     if (copy !== undefined && end <= bytes.length && at >= 0 && at + count * PAGE_SIZE <= target.length) {
       copy.read(page, count, target.byteOffset + at);
@@ -105,23 +99,12 @@ class WasmDirtyLog implements DirtyLog {
     const work = workMemoryOf(bytes);
     if (work === undefined) return undefined;
     const instance = new WebAssembly.Instance(this.#copyModule, {
-      own: { memory: this.#own },
+      shadows: { memory: this.#shadows },
       guest: { memory: this.#memory },
       work: { memory: work },
     });
     const copy = instance.exports as unknown as CopyExports;
     this.#copies.set(buffer, copy);
     return copy;
-  }
-
-  #reserve(pages: number, bytes: Uint8Array): void {
-    if (this.#shadowed >= pages) return;
-    const wanted = SHADOWS + Math.max(pages, bytes.length / PAGE_SIZE) * SHADOW_BYTES;
-    const { buffer } = this.#own;
-    if (wanted > buffer.byteLength) {
-      this.#own.grow(Math.ceil((wanted - buffer.byteLength) / WASM_PAGE));
-      this.#bits = new Int32Array(this.#own.buffer, 0, SHADOWS / 4);
-    }
-    this.#shadowed = (this.#own.buffer.byteLength - SHADOWS) / SHADOW_BYTES;
   }
 }

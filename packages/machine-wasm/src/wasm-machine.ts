@@ -8,9 +8,9 @@ import {
   type RamAccess,
 } from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
-import { type ConsoleSource, NO_INPUT, withUnread } from "./console-source.ts";
+import { NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
-import { linkFrames } from "./frames.ts";
+import { emptyCpu, loadCpu, saveCpu } from "./cpu-device.ts";
 import {
   checkDrives,
   checkNoDrives,
@@ -22,14 +22,13 @@ import {
   withDrives,
 } from "./guest-drives.ts";
 import { GuestHandle } from "./guest-handle.ts";
-import type { CompiledProgram, GuestSnapshot, GuestThread, GuestThreadData } from "./guest-messages.ts";
+import type { CompiledProgram, GuestSnapshot, GuestThread } from "./guest-messages.ts";
 import { writeSegments } from "./guest-program.ts";
 import { maximumPages } from "./rewrite/assemble.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { parseModule } from "./rewrite/module.ts";
 import {
   fromWasiSection,
-  type HostFiles,
   type Preopen,
   toWasiSection,
   WASI_STATE,
@@ -47,27 +46,10 @@ import {
   type WasmCpuState,
   type WasmModuleState,
 } from "./wasm-devices.ts";
-import { growMemory, type WasmRamData } from "./wasm-ram.ts";
+import type { WasmMachineHost } from "./wasm-machine-host.ts";
+import { newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
-
-/** What the machine needs from the host it runs on. */
-export interface WasmMachineHost {
-  /**
-   * Told of a guest's memory before it is used, and how many bytes it can have at most. What the host does about that is
-   * its own affair; the memory works without.
-   */
-  adviseMemory?(memory: WebAssembly.Memory, maximumBytes: number): Promise<void>;
-  /** Errors: NOT_WASM. */
-  validate(module: Uint8Array): Promise<void>;
-  /** Rewrites and compiles. Errors: NOT_WASM, UNSUPPORTED_FEATURE. */
-  prepare(module: Uint8Array): Promise<CompiledProgram>;
-  startThread(data: GuestThreadData, stackMib: number): GuestThread;
-  /** With the guest's drives among them. */
-  readonly files: HostFiles;
-  readonly drives?: GuestDrives | undefined;
-  readonly input: ConsoleSource;
-}
 
 /** A running or arriving program with everything that belongs to it. */
 interface Guest {
@@ -104,7 +86,12 @@ export class WasmMachine implements Machine {
   #cpu: WasmCpuState | undefined;
   /** The drives that the guest says it has were found to be those of this host. */
   #drivesChecked = false;
+  /** What loads the last devices has run once. Never rejects. */
+  #rehearsed: Promise<void> = Promise.resolve();
   #throttle = 0;
+  /** The dirty log is on, and was switched off while the guest did not run. */
+  #logStopsAtStart = false;
+  #attachment: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
   private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
@@ -229,25 +216,29 @@ export class WasmMachine implements Machine {
 
   ram(): RamAccess {
     const { memory, control, maximumBytes, arrived } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes, arrived };
+    const data: WasmRamData = { memory, control, maximumBytes, ...newWasmRamShared(maximumBytes), arrived };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 
   async prepared(): Promise<void> {
     await this.#require().thread;
+    await this.#rehearsed;
   }
 
   async start(): Promise<void> {
     const { handle } = await this.#require().thread;
     this.#snapshot = undefined;
+    if (this.#logStopsAtStart) await handle.use("plain");
+    this.#logStopsAtStart = false;
     await handle.start();
-    this.#host.input.attach(() => handle.wake());
+    // Whoever waits for the guest to run comes first.
+    this.#attachment = setTimeout(() => this.#host.input.attach(() => handle.wake()), 0);
   }
 
   async stop(): Promise<void> {
     const { handle } = await this.#require().thread;
     // No byte may be taken from the console that would not travel.
-    this.#host.input.detach();
+    this.#detachInput();
     this.#snapshot = undefined;
     try {
       this.#snapshot = await handle.stop();
@@ -257,14 +248,25 @@ export class WasmMachine implements Machine {
     }
   }
 
+  #detachInput(): void {
+    clearTimeout(this.#attachment);
+    this.#host.input.detach();
+  }
+
   async startDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
+    this.#logStopsAtStart = false;
     this.#snapshot = await handle.use("tracked");
+    // What host calls wrote before is in there too. It would be sent a second time: at first all of memory is dirty.
+    const { control } = this.#require();
+    new Uint8Array(control.buffer, CONTROL.dirtyMap, CONTROL.dirtyMapBytes).fill(0);
   }
 
   async stopDirtyLog(): Promise<void> {
     const { handle } = await this.#require().thread;
-    await handle.use("plain");
+    // One that stands still writes nothing; where it has gone to another host it will not run here again.
+    this.#logStopsAtStart = handle.isStopped;
+    if (!this.#logStopsAtStart) await handle.use("plain");
   }
 
   setThrottle(percentage: number): void {
@@ -274,7 +276,7 @@ export class WasmMachine implements Machine {
 
   async dispose(): Promise<void> {
     this.#disposed = true;
-    this.#host.input.detach();
+    this.#detachInput();
     await this.#guest?.thread.catch(() => undefined);
     await this.#handle?.dispose();
     // Nothing writes to them any more.
@@ -309,19 +311,28 @@ export class WasmMachine implements Machine {
       ...early,
       description: WASI_SETUP,
       save: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
-      load: (value) =>
-        checkSetup(fromWasiSection(value as WasiSection), this.#host.files, this.#resolvePreopen),
+      load: (value) => {
+        const wasi = fromWasiSection(value as WasiSection);
+        checkSetup(wasi, this.#host.files, this.#resolvePreopen);
+        this.#rehearsed = this.#rehearse(wasi).catch(() => undefined);
+      },
     });
     this.devices.register({
       ...late,
       description: WASM_CPU,
       save: () => this.#saveCpu(),
+      example: async () => {
+        const guest = this.#require();
+        const { program } = await guest.thread;
+        return emptyCpu({ ...guest, program });
+      },
       load: (value) => this.#loadCpu(value as WasmCpuState),
     });
     this.devices.register({
       ...late,
       description: WASI_STATE,
       save: async () => toWasiSection(withUnread(await this.#movableWasi("late"), this.#host.input.unread())),
+      example: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }
@@ -354,51 +365,28 @@ export class WasmMachine implements Machine {
   }
 
   async #saveCpu(): Promise<WasmCpuState> {
-    const { memory, control, thread } = this.#require();
+    const guest = this.#require();
     const { cpu } = await this.#captured("late");
-    const { program } = await thread;
-    const end = new ControlBlock(control).framesEnd;
-    linkFrames(control, end, program.info.sites);
-    const bytes = new Uint8Array(control.buffer);
-    const frames = bytes.slice(CONTROL.frames, end);
-    const dropped = bytes.slice(CONTROL.dropped, CONTROL.dropped + program.info.droppable);
-    return {
-      memory_pages: memory.buffer.byteLength / WASM_PAGE,
-      frames_length: frames.length,
-      frames,
-      globals_length: cpu.globals.length,
-      globals: cpu.globals,
-      dropped_length: dropped.length,
-      dropped,
-      table_count: cpu.tables.length,
-      tables: cpu.tables.map((entries) => ({ entry_count: entries.length, entries: Array.from(entries) })),
-    };
+    const { program } = await guest.thread;
+    return saveCpu({ ...guest, program }, cpu);
   }
 
   async #loadCpu(state: WasmCpuState): Promise<void> {
-    const { memory, control, maximumBytes, thread } = this.#require();
-    const bytes = state.memory_pages * WASM_PAGE;
-    if (bytes > maximumBytes || bytes < memory.buffer.byteLength) {
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`,
-      );
-    }
-    growMemory(memory, bytes);
-    const { program } = await thread;
-    if (state.dropped.length !== program.info.droppable)
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The program has ${program.info.droppable} segments, not ${state.dropped.length}`,
-      );
-    const end = CONTROL.frames + state.frames.length;
-    growMemory(control, end);
-    const target = new Uint8Array(control.buffer);
-    target.set(state.frames, CONTROL.frames);
-    target.set(state.dropped, CONTROL.dropped);
-    linkFrames(control, end, program.info.sites);
-    new ControlBlock(control).framesEnd = end;
+    const guest = this.#require();
+    const { program } = await guest.thread;
+    loadCpu({ ...guest, program }, state);
     this.#cpu = state;
+  }
+
+  /**
+   * Loads late devices in vain, as they may come: what runs for the first time takes ten times as long, and the guest
+   * would stand still meanwhile. What fails in it fails again when it counts, or is of no matter.
+   */
+  async #rehearse(wasi: WasiState): Promise<void> {
+    const guest = this.#require();
+    const { handle, program } = await guest.thread;
+    await handle.rehearse(wasi, this.#preopens);
+    loadCpu({ ...guest, program }, emptyCpu({ ...guest, program }));
   }
 
   async #restore(wasi: WasiState): Promise<void> {

@@ -8,25 +8,28 @@ import { controlMemory } from "../test/fake-thread.ts";
 import { TypeScriptDirtyLog } from "./dirty-log.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { openDirtyLog } from "./wasm-dirty-log.ts";
-import { WasmRam } from "./wasm-ram.ts";
+import { newWasmRamShared, WasmRam } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 const MOST_WASM_PAGES = 4;
+const MOST_BYTES = MOST_WASM_PAGES * WASM_PAGE;
 const MOST_PAGES = (MOST_WASM_PAGES * WASM_PAGE) / PAGE_SIZE;
 
 type OpenLog = typeof openDirtyLog;
 
-function newRam(
-  openLog: OpenLog,
-  initial = 1,
-): { memory: WebAssembly.Memory; control: WebAssembly.Memory; ram: WasmRam } {
+interface TestMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly control: WebAssembly.Memory;
+  readonly ram: WasmRam;
+  /** As another thread opens it, that copies pages for the one that harvests. */
+  readonly reader: WasmRam;
+}
+
+function newRam(openLog: OpenLog, initial = 1): TestMemory {
   const memory = new WebAssembly.Memory({ initial, maximum: MOST_WASM_PAGES, shared: true });
   const control = controlMemory();
-  return {
-    memory,
-    control,
-    ram: new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog),
-  };
+  const data = { memory, control, maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES) };
+  return { memory, control, ram: new WasmRam(data, openLog), reader: new WasmRam(data, openLog) };
 }
 
 /** What the tracked variant does: the store, and then the mark of the page that it begins in. */
@@ -39,11 +42,13 @@ function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: numb
 class Copy {
   readonly bytes: Uint8Array;
   readonly #ram: WasmRam;
+  readonly #reader: WasmRam;
   readonly #bitmap = new DirtyBitmap(MOST_PAGES);
 
-  constructor(ram: WasmRam, bytes: Uint8Array) {
+  constructor(ram: WasmRam, bytes: Uint8Array, reader: WasmRam = ram) {
     this.bytes = bytes;
     this.#ram = ram;
+    this.#reader = reader;
     this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
   }
 
@@ -56,14 +61,13 @@ class Copy {
     for (let sent = 0; sent < most; sent++) {
       if (this.#bitmap.takeRun(0, 1) === 0) return;
       const page = this.#bitmap.runStart;
-      this.#ram.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
+      this.#reader.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
     }
   }
 }
 
 const used = ({ buffer }: WebAssembly.Memory): Uint8Array => new Uint8Array(buffer);
 
-const MOST_BYTES = MOST_WASM_PAGES * WASM_PAGE;
 const kernel = new WasmPageKernel(workMemoryBytes([MOST_BYTES]));
 const place = kernel.take(MOST_BYTES);
 
@@ -79,7 +83,8 @@ const LOGS: readonly (readonly [name: string, open: OpenLog, target: () => Uint8
 
 it("has the dirty log by the kernel where engines can run it, as this one can", () => {
   const { memory, control } = newRam(openDirtyLog);
-  expect(openDirtyLog({ memory, control })).not.toBeInstanceOf(TypeScriptDirtyLog);
+  const { shadows } = newWasmRamShared(MOST_BYTES);
+  expect(openDirtyLog({ memory, control, shadows })).not.toBeInstanceOf(TypeScriptDirtyLog);
 });
 
 describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", (_name, openLog, target) => {
@@ -97,9 +102,9 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
       fc.record({ kind: fc.constant("send" as const), pages: fc.integer({ min: 1, max: 20 }) }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const { memory, control, ram } = newRam(openLog);
-        const copy = new Copy(ram, target());
+      fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, inOtherThread) => {
+        const { memory, control, ram, reader } = newRam(openLog);
+        const copy = new Copy(ram, target(), inOtherThread ? reader : ram);
         for (const action of steps) {
           if (action.kind === "grow") {
             if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
@@ -158,7 +163,8 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     Object.defineProperty(memory, "buffer", {
       get: () => (isBehind ? before : (buffer.get!.call(memory) as ArrayBufferLike)),
     });
-    const ram = new WasmRam({ memory, control, maximumBytes: MOST_WASM_PAGES * WASM_PAGE }, openLog);
+    const data = { memory, control, maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES) };
+    const ram = new WasmRam(data, openLog);
     const copy = new Copy(ram, target());
     copy.send();
     memory.grow(1);
@@ -180,6 +186,22 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     expect(() => ram.readPages(0, 0, 2, bytes, MOST_BYTES - PAGE_SIZE)).toThrow(RangeError);
     expect(() => ram.readPages(0, 0, 2, bytes.subarray(0, PAGE_SIZE), 0)).toThrow(RangeError);
     expect(bytes.every((byte) => byte === 0)).toBe(true);
+  });
+
+  it("grows once when several threads get pages for the same place", async () => {
+    const { memory, control } = newRam(openLog);
+    const data = { memory, control, maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES) };
+    const go = new Int32Array(new SharedArrayBuffer(4));
+    const workers = [0, 1, 2].map(
+      () => new Worker(new URL("../test/growing-thread.ts", import.meta.url), { workerData: { data, go } }),
+    );
+    const ended = Promise.all(workers.map((worker) => once(worker, "exit")));
+    // All of them spin before any of them goes on.
+    while (Atomics.load(go, 0) < workers.length) await new Promise((resolve) => setImmediate(resolve));
+    Atomics.store(go, 0, -1);
+    await ended;
+    expect(memory.grow(0)).toBe(2);
+    expect(used(memory).at(WASM_PAGE)).toBe(7);
   });
 
   it("grows for pages that arrive, and not for empty ones", () => {

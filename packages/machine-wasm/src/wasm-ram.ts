@@ -1,17 +1,32 @@
 import { MigrationError } from "@peregrine/protocol";
 import { type DirtyBitmap, type GuestRam, PAGE_SIZE, type RamBlock } from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
-import type { DirtyLog, LoggedMemory } from "./dirty-log.ts";
+import { type DirtyLog, type LoggedMemory, newShadows } from "./dirty-log.ts";
 import { openDirtyLog } from "./wasm-dirty-log.ts";
 
 const WASM_PAGE = 65536;
 
 /** What `openRam` needs: survives structured clone between threads of a process. */
-export interface WasmRamData extends LoggedMemory {
+export interface WasmRamData extends LoggedMemory, WasmRamShared {
   /** Most that the memory can grow to, in bytes. */
   readonly maximumBytes: number;
   /** Of the {@link ArrivedPages}, if nothing but this has written to the memory. */
   readonly arrived?: SharedArrayBuffer | undefined;
+}
+
+/** What the threads of one migration know together. */
+export interface WasmRamShared {
+  readonly shadows: WebAssembly.Memory;
+  /** One Int32, not 0 while a thread grows the memory. */
+  readonly growing: SharedArrayBuffer;
+}
+
+/** For a memory of which nothing was read. */
+export function newWasmRamShared(maximumBytes: number): WasmRamShared {
+  return {
+    shadows: newShadows(maximumBytes),
+    growing: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+  };
 }
 
 export const RAM_BLOCK_NAME = "wasm.ram";
@@ -22,6 +37,7 @@ export class WasmRam implements GuestRam {
   readonly #memory: WebAssembly.Memory;
   readonly #log: DirtyLog;
   readonly #arrived: ArrivedPages | undefined;
+  readonly #growing: Int32Array;
   #view: Uint8Array;
   /** Pages that the last harvest knew of. */
   #harvested: number;
@@ -31,6 +47,7 @@ export class WasmRam implements GuestRam {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
     this.#log = openLog(data);
+    this.#growing = new Int32Array(data.growing);
     if (data.arrived !== undefined) this.#arrived = new ArrivedPages(data.arrived);
     this.#view = new Uint8Array(data.memory.buffer);
     this.#harvested = this.#view.length / PAGE_SIZE;
@@ -59,6 +76,8 @@ export class WasmRam implements GuestRam {
   }
 
   readPages(_block: number, page: number, count: number, target: Uint8Array, at: number): void {
+    // Another thread may know of more memory than this one has been told of.
+    if ((page + count) * PAGE_SIZE > this.#bytes().length) this.#memory.grow(0);
     this.#log.read(this.#bytes(), page, count, target, at);
   }
 
@@ -92,15 +111,26 @@ export class WasmRam implements GuestRam {
         "BAD_RAM_PAGE",
         `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
       );
-    const missing = end - this.#bytes().length;
-    if (missing > 0) growMemory(this.#memory, end);
+    if (end > this.#bytes().length) this.#grow(end);
     return this.#bytes();
+  }
+
+  /** Several threads may want to at once, and nothing would make a memory smaller again. */
+  #grow(bytes: number): void {
+    while (Atomics.exchange(this.#growing, 0, 1) !== 0) Atomics.wait(this.#growing, 0, 1);
+    try {
+      growMemory(this.#memory, bytes);
+    } finally {
+      Atomics.store(this.#growing, 0, 0);
+      Atomics.notify(this.#growing, 0);
+    }
   }
 }
 
 /** Grows a memory to at least `bytes`. Errors: DEVICE_STATE when the host has no room. */
 export function growMemory(memory: WebAssembly.Memory, bytes: number): void {
-  const missing = bytes - memory.buffer.byteLength;
+  // Another thread may have grown it just now, which the buffer may not show yet.
+  const missing = bytes - memory.grow(0) * WASM_PAGE;
   if (missing <= 0) return;
   try {
     memory.grow(Math.ceil(missing / WASM_PAGE));

@@ -13,8 +13,6 @@ import { parseMonitorAddress } from "./monitor-address.ts";
 import type { MonitorKind } from "./monitor-address.ts";
 import { Session } from "./session.ts";
 import type { MonitorVersion } from "./version.ts";
-import { MessagePackConnection } from "./web/message-pack-connection.ts";
-import { listenForWebSockets } from "./web/web-socket-listener.ts";
 import type { WebSocketListener } from "./web/web-socket-listener.ts";
 
 export interface MonitorServerOptions {
@@ -94,7 +92,10 @@ export class MonitorServer {
     return listener;
   }
 
-  #webSockets(address: WebSocketAddress): Promise<WebSocketListener> {
+  /** HTTP and MessagePack take megabytes, so only one who is asked for them loads them. */
+  async #webSockets(address: WebSocketAddress): Promise<WebSocketListener> {
+    const { MessagePackConnection } = await import("./web/message-pack-connection.ts");
+    const { listenForWebSockets } = await import("./web/web-socket-listener.ts");
     return listenForWebSockets(address, {
       maxMessageBytes: this.#limits.objectBytes,
       origins: this.#origins,

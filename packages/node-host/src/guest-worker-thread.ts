@@ -19,7 +19,7 @@ export function startGuestWorker(data: GuestWorkerData, stackMib: number): Guest
   const worker = new Worker(new URL("guest-worker.ts", import.meta.url), {
     workerData: data,
     // The guest's console is this process's own descriptors; nothing goes through the worker's streams.
-    resourceLimits: { stackSizeMb: stackMib },
+    resourceLimits: { stackSizeMb: stackMib, maxYoungGenerationSizeMb: 3 },
   });
   let terminated = false;
   return {

@@ -1,4 +1,5 @@
 /** The guest thread of this host: runs one WebAssembly program. */
+import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
 import { type GuestCommand, GuestProgram, type GuestReport } from "@peregrine/machine-wasm";
 import { guestFiles } from "./drives/guest-files.ts";
@@ -17,3 +18,5 @@ const program = new GuestProgram(thread, {
   report: (report: GuestReport) => port.postMessage(report),
 });
 port.on("message", (command: GuestCommand) => program.handle(command));
+// What was compiled is kept for the next start; this thread never ends in order.
+flushCompileCache();

@@ -73,6 +73,7 @@ export {
   encodeMultifdDeviceState,
   encodeMultifdInit,
   encodeMultifdPages,
+  MULTIFD_HEADER_BYTES,
   MULTIFD_INIT_BYTES,
   MULTIFD_MAGIC,
   MULTIFD_PACKET_PAGES,

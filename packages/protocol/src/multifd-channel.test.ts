@@ -68,6 +68,36 @@ describe("a channel", () => {
     for (const length of ends) await decode([CHANNEL.subarray(0, length)]);
   });
 
+  test("hands on pages that follow each other together, wherever the chunks are cut", async () => {
+    class RunRecorder extends Recorder {
+      longest = 0;
+
+      pages(block: number, offset: number, bytes: Uint8Array): void {
+        this.longest = Math.max(this.longest, bytes.length / PAGE);
+        for (let at = 0; at < bytes.length; at += PAGE) {
+          this.page(block, offset + at, bytes.subarray(at, at + PAGE));
+        }
+      }
+    }
+    const offsets = [3, 4, 5, 9, 8, 20, 21].map((page) => page * PAGE);
+    const bytes = written((w) => {
+      encodeMultifdInit(w, { uuid: UUID, channel: 0 });
+      const payloadBytes = offsets.length * PAGE;
+      encodeMultifdPages(w, "5.0", { ...NO_PAGES, sync: false, block: "pc.ram", offsets, payloadBytes });
+      w.bytes(pagesBytes(offsets.length, 7));
+    });
+    const expected = await decode([bytes]);
+    expect(expected).toHaveLength(1 + offsets.length);
+    for (const size of [bytes.length, PAGE + 1, 2 * PAGE, 10_000, 513]) {
+      const recorder = new RunRecorder();
+      const decoder = new MultifdChannelDecoder({ sink: recorder });
+      for (let at = 0; at < bytes.length; at += size) await decoder.push(bytes.slice(at, at + size));
+      decoder.end();
+      expect(recorder.events).toEqual(expected);
+      if (size === bytes.length) expect(recorder.longest).toBe(3);
+    }
+  });
+
   test("waits in a sync, and refuses another push meanwhile", async () => {
     const recorder = new Recorder();
     let goOn = (): void => {};

@@ -31,6 +31,8 @@ export interface MultifdSink {
   findBlock(name: string): { readonly index: number; readonly length: number } | undefined;
   /** A page. `bytes` is valid during the call only. */
   page(block: number, offset: number, bytes: Uint8Array): void;
+  /** Pages that follow each other in the block, as {@link page}. Default: each of them is a page. */
+  pages?(block: number, offset: number, bytes: Uint8Array): void;
   zeroPage(block: number, offset: number, fill: number): void;
   /** Nothing more of this channel may be used until the main stream comes to the same point: the promise's end. */
   sync(packetNumber: number): Promise<void>;
@@ -210,8 +212,12 @@ export class MultifdChannelDecoder {
   /** Hands on as many pages as are on hand. */
   #page(packet: MultifdPages, block: number, first: number, input: ByteReader): boolean | Promise<void> {
     let index = first;
-    for (; index < packet.offsets.length && input.available >= WIRE_PAGE_SIZE; index++) {
-      this.#sink.page(block, packet.offsets[index] ?? 0, input.view(WIRE_PAGE_SIZE));
+    while (index < packet.offsets.length && input.available >= WIRE_PAGE_SIZE) {
+      // A page that is spread over two chunks has to be put together, and comes alone.
+      const whole = Math.max(Math.floor(input.contiguous / WIRE_PAGE_SIZE), 1);
+      const count = this.#runLength(packet.offsets, index, whole);
+      this.#run(block, packet.offsets[index] ?? 0, input.view(count * WIRE_PAGE_SIZE));
+      index += count;
     }
     if (index === packet.offsets.length) return this.#endPacket(packet);
     this.#state = { item: "page", packet, block, index };
@@ -221,12 +227,28 @@ export class MultifdChannelDecoder {
   async #compressed(packet: MultifdPages, block: number, data: Uint8Array): Promise<void> {
     const size = packet.offsets.length * WIRE_PAGE_SIZE;
     const bytes = await this.#decompress(packet.compression, data, size);
-    for (const [index, offset] of packet.offsets.entries()) {
+    const { offsets } = packet;
+    for (let index = 0; index < offsets.length;) {
+      const count = this.#runLength(offsets, index, offsets.length);
       const at = index * WIRE_PAGE_SIZE;
-      this.#sink.page(block, offset, bytes.subarray(at, at + WIRE_PAGE_SIZE));
+      this.#run(block, offsets[index] ?? 0, bytes.subarray(at, at + count * WIRE_PAGE_SIZE));
+      index += count;
     }
     const end = this.#endPacket(packet);
     if (end !== true) await end;
+  }
+
+  /** Pages from `index` on that follow each other in the block; at least 1, at most `most`. */
+  #runLength(offsets: readonly number[], index: number, most: number): number {
+    if (this.#sink.pages === undefined) return 1;
+    let count = 1;
+    while (count < most && offsets[index + count] === (offsets[index] ?? 0) + count * WIRE_PAGE_SIZE) count++;
+    return count;
+  }
+
+  #run(block: number, offset: number, bytes: Uint8Array): void {
+    if (bytes.length === WIRE_PAGE_SIZE) this.#sink.page(block, offset, bytes);
+    else this.#sink.pages?.(block, offset, bytes);
   }
 
   async #decompress(compression: MultifdCompression, data: Uint8Array, size: number): Promise<Uint8Array> {

@@ -26,6 +26,8 @@ const NAME_BYTES = 256;
 const PAGES_FIXED_BYTES = 320;
 /** Bytes of the header of a packet of pages behind magic, version and flags. */
 export const MULTIFD_PAGES_BODY_BYTES = PAGES_FIXED_BYTES + 8 * MULTIFD_PACKET_PAGES - MULTIFD_HEAD_BYTES;
+/** The most bytes of the whole header of a packet of pages. */
+export const MULTIFD_HEADER_BYTES = MULTIFD_HEAD_BYTES + MULTIFD_PAGES_BODY_BYTES;
 /** Bytes of the header of a packet of device state behind magic, version and flags. */
 export const MULTIFD_DEVICE_BODY_BYTES = NAME_BYTES + 4 + 4;
 

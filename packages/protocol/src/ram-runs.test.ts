@@ -87,7 +87,11 @@ const plans: fc.Arbitrary<readonly RecordPlan[]> = fc
     stretches.flatMap(({ kind, block, first, count }) => {
       const pages = BLOCKS[block]!.length / PAGE;
       const from = first % pages;
-      return Array.from({ length: Math.min(count, pages - from) }, (_, n): RecordPlan => [kind, block, from + n]);
+      return Array.from({ length: Math.min(count, pages - from) }, (_, n): RecordPlan => [
+        kind,
+        block,
+        from + n,
+      ]);
     }),
   );
 

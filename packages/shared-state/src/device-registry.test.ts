@@ -130,6 +130,30 @@ describe("the device registry", () => {
     });
   });
 
+  it("rehearses with the examples of the late devices, and nothing comes of it", async () => {
+    const asked: string[] = [];
+    const save = (): never => {
+      throw new Error("the guest runs");
+    };
+    const exemplary = (instance: number, early: boolean, ticks: unknown): Device => ({
+      ...clockDevice(instance, early),
+      save,
+      example: async () => {
+        asked.push(`${instance} ${String(ticks)}`);
+        return { ticks: ticks as number };
+      },
+    });
+    const devices = registry(
+      exemplary(1, true, 1),
+      exemplary(2, false, 2),
+      { ...clockDevice(3, false), save },
+      exemplary(4, false, "soon"),
+      exemplary(5, false, 5),
+    );
+    await devices.rehearse();
+    expect(asked).toEqual(["2 2", "4 soon", "5 5"]);
+  });
+
   it("says why the machine cannot be migrated", () => {
     const devices = registry();
     expect(devices.unmigratable).toBeUndefined();

@@ -14,6 +14,11 @@ export interface Device {
   /** Whether this guest has it, for a device that not every guest has: its section need not come. */
   isPresent?(): boolean;
   save(): StateValue | Promise<StateValue>;
+  /**
+   * Of a late device: a state like the one that is saved when the guest stands still, while it runs. Without this
+   * everything that saving takes is done for the first time then.
+   */
+  example?(): StateValue | Promise<StateValue>;
   load(value: StateValue): void | Promise<void>;
 }
 
@@ -63,15 +68,25 @@ export class DeviceRegistry {
     for (const device of this.#devices) {
       if (device.early !== (phase === "early") || device.isPresent?.() === false) continue;
       try {
-        const value = await device.save();
-        writer.reset();
-        encodeState(device.description, value, writer);
-        saved.push(savedDevice(device, value, writer.view().slice()));
+        saved.push(encodeDevice(device, await device.save(), writer));
       } catch (cause) {
         throw deviceError(device, "save", cause);
       }
     }
     return saved;
+  }
+
+  /** Encodes the late devices in vain, so that it is not done for the first time when the guest stands still. */
+  async rehearse(): Promise<void> {
+    const writer = new ByteWriter();
+    for (const device of this.#devices) {
+      if (device.early || device.example === undefined) continue;
+      try {
+        encodeDevice(device, await device.example(), writer);
+      } catch {
+        // What is wrong with a device that is not an example is found when it is saved.
+      }
+    }
   }
 
   /** Every device, for {@link decoderFor} in another thread. */
@@ -132,8 +147,10 @@ export function decoderFor(
   return new StateDecoder(description);
 }
 
-function savedDevice(device: Device, value: StateValue, payload: Uint8Array<ArrayBuffer>): SavedDevice {
-  const { description, instance } = device;
+function encodeDevice({ description, instance }: Device, value: StateValue, writer: ByteWriter): SavedDevice {
+  writer.reset();
+  encodeState(description, value, writer);
+  const payload = writer.view().slice();
   const { name, version } = description;
   return { name, instance, version, payload, description: describeState(description, value, instance) };
 }

@@ -29,6 +29,7 @@ export interface GuestRam {
   /**
    * Takes the dirty log and clears it: sets a bit in `into[block]` for every page written since the
    * last call. A page's mark is taken before the page can be read by `readPages`, never after.
+   * No other thread may have pages to read meanwhile.
    * @returns how many bits were set that were clear before.
    */
   harvest(into: readonly DirtyBitmap[]): number;
@@ -38,6 +39,11 @@ export interface GuestRam {
   writePages(block: number, offset: number, bytes: Uint8Array): void;
   /** Fills one page; a page that already holds `value` throughout is left untouched. */
   fillPage(block: number, offset: number, value: number): void;
+  /**
+   * Of memory that is sent on while it arrives: undefined when more may be written at once, otherwise a promise for the
+   * moment when what was written before has been sent on far enough.
+   */
+  room?(): Promise<void> | undefined;
   /**
    * The bytes of a block, up to what is in use now, where this process has them as they are: for what the host can do with
    * memory as such. Pages are written by the methods above.

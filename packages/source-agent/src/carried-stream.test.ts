@@ -74,7 +74,7 @@ describe("the stream of a machine that is passed on as it came", () => {
     const machine = parts({ early: [section("early", 7, 5, 6)] }, { late, ending });
     const { received, commands } = await sendCarried(machine, { returnPath: true });
     expectSameMachine(received, machine);
-    expect(commands).toEqual(["open-return-path", "ping 1", "ping 2"]);
+    expect(commands).toEqual(["open-return-path", "ping 1", "ping 2", "ping 3"]);
   });
 
   test("numbers its sections from 1 on", async () => {

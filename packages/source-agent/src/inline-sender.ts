@@ -81,14 +81,7 @@ export class InlineSender implements PageSender {
 
   #putRun(name: string, page: number, count: number): void {
     const { place, length } = this.#stream;
-    const end = this.#encoder.putRun(
-      this.#kernel,
-      this.#copy,
-      count,
-      name,
-      page * PAGE_SIZE,
-      place + length,
-    );
+    const end = this.#encoder.putRun(this.#kernel, this.#copy, count, name, page * PAGE_SIZE, place + length);
     this.#stream.advance(end - place);
     this.#countPages(count, this.#kernel.zeroCount);
   }

@@ -15,6 +15,9 @@ export interface LiveSection {
    * @returns whether nothing is left of the present pass.
    */
   iterate(): Promise<boolean>;
-  /** The END section with everything that is left. The guest stands still. */
-  complete(): Promise<void>;
+  /**
+   * The END section with everything that is left. The guest stands still.
+   * @param harvested called when it is known what that is, where that has to be found out.
+   */
+  complete(harvested?: () => void): Promise<void>;
 }

@@ -60,6 +60,12 @@ export class LoopAccounting {
     return this.#retireRate;
   }
 
+  /** Makes an estimate before the first period is over, if what was done tells. @returns whether there is one. */
+  estimate(now: number, totals: LoopTotals): boolean {
+    if (this.#retireRate === 0) this.#measureRetireRate(now, totals);
+    return this.#retireRate > 0;
+  }
+
   /** Milliseconds until the period is over. */
   timeLeft(now: number): number {
     return Math.max(this.#periodStart + ACCOUNTING_PERIOD_MS - now, 0);

@@ -13,7 +13,7 @@ export class MainLink {
   readonly #port: MessagePort;
   readonly #abort = new AbortController();
   readonly #aborted: Promise<never>;
-  #awaited: { readonly kind: Kind; readonly resolve: (message: MessageToThread) => void } | undefined;
+  readonly #awaited = new Map<Kind, (message: MessageToThread) => void>();
   #wakeSleeper: (() => void) | undefined;
   /** Something has changed since the last sleep. */
   #changed = false;
@@ -72,14 +72,20 @@ export class MainLink {
   }
 
   /** Sends `question` and waits for the answer. */
-  async ask<K extends Kind>(question: MessageToMain, answer: K): Promise<MessageOf<K>> {
-    const message = await this.orAbort(
-      new Promise<MessageToThread>((resolve) => {
-        this.#awaited = { kind: answer, resolve };
-        this.post(question);
-      }),
-    );
-    return message as MessageOf<K>;
+  ask<K extends Kind>(question: MessageToMain, answer: K): Promise<MessageOf<K>> {
+    const message = this.message(answer);
+    this.post(question);
+    return message;
+  }
+
+  /** The next message of that kind. A rejection need not be handled: every other wait is rejected as well. */
+  message<K extends Kind>(kind: K): Promise<MessageOf<K>> {
+    const next = new Promise<MessageToThread>((resolve) => {
+      this.#awaited.set(kind, resolve);
+    });
+    const message = this.orAbort(next) as Promise<MessageOf<K>>;
+    message.catch(() => {});
+    return message;
   }
 
   /** Waits for `ms` milliseconds at most. Every message and every {@link wake} since the last sleep ends the wait. */
@@ -123,8 +129,10 @@ export class MainLink {
         break;
       case "begin":
       case "guest-stopped":
+      case "devices-saved":
       case "drives-released":
-        if (this.#awaited?.kind === message.kind) this.#awaited.resolve(message);
+        this.#awaited.get(message.kind)?.(message);
+        this.#awaited.delete(message.kind);
         break;
       case "parameters-changed":
         break;

@@ -85,6 +85,7 @@ export class MigrationAttempt {
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
+      resourceLimits: { maxYoungGenerationSizeMb: 3 },
       workerData,
       // It closes descriptors that this thread was given.
       trackUnmanagedFds: false,
@@ -208,6 +209,7 @@ export class MigrationAttempt {
       },
       this.#frame.transferable(opening.early),
     );
+    await this.#frame.rehearseClosing();
   }
 
   #sentDrives(): SentDrives | undefined {
@@ -222,12 +224,10 @@ export class MigrationAttempt {
     if (run.state !== "inmigrate") await run.stop("finish-migrate");
     const pauseTime = await this.#pause();
     if (pauseTime === undefined) return;
-    const start = now();
+    // The devices are saved while the last pages are being sent.
+    this.#post({ kind: "guest-stopped", pauseTime });
     const closing = await this.#frame.closing();
-    this.#post(
-      { kind: "guest-stopped", closing, pauseTime, saveTime: now() - start },
-      this.#frame.transferable(closing.late),
-    );
+    this.#post({ kind: "devices-saved", closing }, this.#frame.transferable(closing.late));
   }
 
   async #releaseDrives(): Promise<void> {

@@ -5,7 +5,6 @@ import type {
   DriveAccess,
   GuestRam,
   OpenOutgoingDrives,
-  OpenRam,
   OutgoingDrives,
   RamAccess,
 } from "@peregrine/shared-state";
@@ -20,6 +19,7 @@ import { HandoverGate } from "./handover-gate.ts";
 import type { MainLink } from "./main-link.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { openPageSender } from "./open-page-sender.ts";
+import { openRam } from "./open-ram.ts";
 import type { PageSender } from "./page-sender.ts";
 import { PrecopyLoop } from "./precopy-loop.ts";
 import { RamSender } from "./ram-sender.ts";
@@ -98,7 +98,7 @@ export class MigrationRun {
 
     const start = now();
     await this.#open(writer, opening, destination);
-    const pages = await this.#openPages({ ram, stream, channel, opening });
+    const pages = await this.#openPages({ ram, ramAccess: begin.ram, stream, channel, opening });
     const drives = await this.#openDrives(begin.drives, stream, writer);
     const sections = [...drives, this.#ramSender(ram, pages, stream, writer)];
     for (const section of sections) await section.start();
@@ -112,6 +112,10 @@ export class MigrationRun {
       parameters: this.#parameters,
       statistics: this.#statistics,
       destinationPrepared: () => destination.prepared,
+      caughtUp:
+        destination instanceof ReturnPathReader
+          ? () => this.#caughtUp(destination, writer, stream)
+          : undefined,
       switchOverWanted: () => link.switchOverWanted,
       arrived: watchArrival(arrived, () => link.wake()),
       check: () => link.check(),
@@ -134,6 +138,17 @@ export class MigrationRun {
       revocable: channel.medium !== "connection",
       now,
     });
+  }
+
+  async #caughtUp(
+    destination: ReturnPathReader,
+    writer: SectionWriter,
+    stream: OutgoingStream,
+  ): Promise<void> {
+    const caughtUp = destination.caughtUp();
+    await writer.command({ kind: "ping", value: PING.catchUp });
+    await stream.flush();
+    await this.#link.orAbort(caughtUp);
   }
 
   #listen(channel: Channel): ReturnPathReader | SilentPeer {
@@ -171,6 +186,7 @@ export class MigrationRun {
 
   async #openPages(parts: {
     readonly ram: GuestRam;
+    readonly ramAccess: RamAccess;
     readonly stream: OutgoingStream;
     readonly channel: Channel;
     readonly opening: CarriedOpening;
@@ -180,7 +196,8 @@ export class MigrationRun {
       capabilities: this.#data.capabilities,
       parameters: this.#parameters,
       statistics: this.#statistics,
-      connect: () => this.#connect(),
+      uri: this.#data.uri,
+      connectTimeout: this.#data.timeouts.connect,
       signal: this.#link.signal,
       now,
     });
@@ -234,16 +251,7 @@ async function lastWordsMissed(): Promise<void> {
   await setTimeout(LAST_WORDS_MS, undefined, { ref: false });
 }
 
-/** Opens guest memory. Errors: INTERNAL when the module is not what it should be. */
-async function openRam({ module, data }: RamAccess): Promise<GuestRam> {
-  const { openRam: open } = (await import(module)) as { readonly openRam?: OpenRam };
-  if (open === undefined) {
-    throw new MigrationError("INTERNAL", `the module '${module}' does not open guest memory`);
-  }
-  return open(data);
-}
-
-/** Opens the guest's drives. Errors: as {@link openRam}; those of opening them. */
+/** Opens the guest's drives. Errors: as those of `openRam`; those of opening them. */
 async function openDrives({ module, data }: DriveAccess): Promise<OutgoingDrives> {
   const { openOutgoingDrives: open } = (await import(module)) as {
     readonly openOutgoingDrives?: OpenOutgoingDrives;

@@ -1,5 +1,4 @@
 import type { MultifdCompression, StreamCompressor } from "@peregrine/protocol";
-import type { ParameterValues } from "@peregrine/shared-state";
 import type { Transform } from "node:stream";
 import { constants, createDeflate, createZstdCompress } from "node:zlib";
 
@@ -9,12 +8,15 @@ const PACKET_BYTES = 1024 * 1024;
 const OPTIONS = { chunkSize: PACKET_BYTES, readableHighWaterMark: PACKET_BYTES };
 
 /** Makes the compressor of one channel. Undefined: pages go as they are. */
-export function openCompressor(settings: ParameterValues): StreamCompressor | undefined {
-  const compression = settings["multifd-compression"];
+export function openCompressor({
+  compression,
+  level,
+}: {
+  readonly compression: MultifdCompression;
+  readonly level: number;
+}): StreamCompressor | undefined {
   if (compression === "none") return undefined;
-  const stream =
-    compression === "zlib" ? zlib(settings["multifd-zlib-level"]) : zstd(settings["multifd-zstd-level"]);
-  return new NodeCompressor(compression, stream);
+  return new NodeCompressor(compression, compression === "zlib" ? zlib(level) : zstd(level));
 }
 
 function zlib(level: number): Transform {

@@ -1,27 +1,50 @@
-import { MigrationError } from "@peregrine/protocol";
+import type { MigrationError } from "@peregrine/protocol";
 import type { MultifdConnection } from "./multifd-connection.ts";
-import type { PageBatch } from "./page-batch.ts";
 
-/** The connections of multifd together. */
+/** The connections of multifd together. One caller waits at a time. */
 export class MultifdConnections {
-  readonly #connections: readonly MultifdConnection[];
-  /** Packets are numbered over all connections. */
-  #packetNumber = 0;
+  readonly #connections: MultifdConnection[] = [];
   /** Where the search for a free connection begins. */
   #turn = 0;
+  #givenUp: MigrationError | undefined;
+  #change: (() => void) | undefined;
 
-  constructor(connections: readonly MultifdConnection[]) {
-    this.#connections = connections;
+  add(connection: MultifdConnection): void {
+    this.#connections.push(connection);
+  }
+
+  /** One of them has changed: whoever waits looks again. */
+  readonly changed = (): void => {
+    this.#change?.();
+    this.#change = undefined;
+  };
+
+  /** Resolves when all are connected. Errors: CONNECT_FAILED, CHANNEL_FAILED. */
+  async opened(): Promise<void> {
+    await this.#until(() => this.#connections.every(({ isOpen }) => isOpen));
   }
 
   /**
-   * Gives a batch to the next connection that has nothing under way, when there is one.
-   * @param block the name of the batch's block.
-   * @returns an empty batch. Errors: CHANNEL_FAILED.
+   * Gives a batch to the next connection that takes one, when there is one.
+   * @param expected bytes that it may become.
+   * @param mostUncounted the batch waits while there are more bytes on their way, together with it, that are not counted
+   *   yet; 0: any number. A batch that is alone does not wait.
+   * Errors: CHANNEL_FAILED.
    */
-  async send(block: string, batch: PageBatch): Promise<PageBatch> {
-    const connection = await this.#free();
-    return connection.send(this.#packetNumber++, block, batch);
+  async send(block: number, runs: Uint32Array, expected: number, mostUncounted: number): Promise<void> {
+    let connection: MultifdConnection | undefined;
+    await this.#until(() => {
+      if (mostUncounted > 0 && this.#uncounted > 0 && this.#uncounted + expected > mostUncounted)
+        return false;
+      connection = this.#free();
+      return connection !== undefined;
+    });
+    connection!.send(block, runs, expected);
+  }
+
+  /** Resolves when every batch was copied out of the guest. Errors: CHANNEL_FAILED. */
+  async allRead(): Promise<void> {
+    await this.#until(() => this.#connections.every(({ hasRead }) => hasRead));
   }
 
   /**
@@ -30,36 +53,55 @@ export class MultifdConnections {
    */
   async sync(): Promise<void> {
     for (const connection of this.#connections) {
-      await connection.sent;
-      connection.sync(this.#packetNumber++);
+      await this.#until(() => connection.free);
+      connection.sync();
     }
   }
 
   /** Resolves when the kernel has everything. Errors: CHANNEL_FAILED. */
   async flush(): Promise<void> {
-    for (const connection of this.#connections) await connection.sent;
-    this.check();
+    await this.#until(() => this.#connections.every(({ idle }) => idle));
   }
 
   /** Errors: CHANNEL_FAILED when a connection broke while nothing was under way. */
   check(): void {
+    if (this.#givenUp !== undefined) throw this.#givenUp;
     for (const connection of this.#connections) connection.check();
   }
 
-  destroy(error?: MigrationError): void {
-    for (const connection of this.#connections) connection.destroy(error);
+  /** Drops them all. @param reason what whoever waits fails with. */
+  close(reason?: MigrationError): void {
+    this.#givenUp ??= reason;
+    for (const connection of this.#connections) connection.close();
+    this.changed();
   }
 
-  async #free(): Promise<MultifdConnection> {
-    this.check();
+  /** Resolves when nothing is left of their threads. */
+  async gone(): Promise<void> {
+    await Promise.all(this.#connections.map(({ gone }) => gone));
+  }
+
+  get #uncounted(): number {
+    return this.#connections.reduce((sum, { uncounted }) => sum + uncounted, 0);
+  }
+
+  #free(): MultifdConnection | undefined {
+    const { length } = this.#connections;
+    for (let visited = 0; visited < length; visited++) {
+      const connection = this.#connections[this.#turn]!;
+      this.#turn = (this.#turn + 1) % length;
+      if (connection.free) return connection;
+    }
+    return undefined;
+  }
+
+  async #until(reached: () => boolean): Promise<void> {
     for (;;) {
-      const { length } = this.#connections;
-      for (let visited = 0; visited < length; visited++) {
-        const connection = this.#connections[this.#turn]!;
-        this.#turn = (this.#turn + 1) % length;
-        if (connection.free) return connection;
-      }
-      await Promise.race(this.#connections.map(({ sent }) => sent));
+      this.check();
+      if (reached()) return;
+      await new Promise<void>((resolve) => {
+        this.#change = resolve;
+      });
     }
   }
 }

@@ -1,5 +1,3 @@
-import { MigrationError } from "@peregrine/protocol";
-import type { MultifdPages } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -30,7 +28,8 @@ describe.each([
       link.expectSame();
       const { receiver, statistics } = link;
       await receiver.channelsEnded;
-      expect(receiver.inits).toEqual([0, 1, 2].map((channel) => ({ uuid: UUID, channel })));
+      const inits = receiver.inits.toSorted((a, b) => a.channel - b.channel);
+      expect(inits).toEqual([0, 1, 2].map((channel) => ({ uuid: UUID, channel })));
       // Every fourth page of the test guest is zero.
       expect(receiver.items.filter((item) => item === "zero")).toHaveLength(47);
       expect(statistics).toMatchObject({ normal: 143, duplicate: 47 });
@@ -53,7 +52,7 @@ describe.each([
       await fc.assert(
         fc.asyncProperty(
           fc.array(turn, { maxLength: 8 }),
-          fc.integer({ min: 1, max: 5 }),
+          fc.integer({ min: 1, max: 3 }),
           fc.constantFrom(0, 400_000),
           async (turns, channels, limit) => {
             const { link, sender } = await MultifdLink.make({ compression, machineType, channels, limit });
@@ -81,7 +80,8 @@ describe.each([
             expect(all).toEqual(all.map((_number, index) => index));
           },
         ),
-        { numRuns: 12 },
+        // Each starts threads.
+        { numRuns: 4 },
       );
     });
   },
@@ -160,10 +160,10 @@ describe("packets", () => {
     link.expectSame();
     const used = link.receiver.packets.map((packets) => packets.filter(({ offsets }) => offsets.length > 0));
     for (const ofChannel of used) expect(ofChannel.length).toBeGreaterThan(1);
-    // A thousand pages of one block, and of the other those that are not zero.
+    // A thousand pages of one block, and of the other those of 300 that are not zero: three quarters.
     const sizes = used.flat().map(({ block, offsets }) => `${block} ${offsets.length}`);
     expect(sizes.toSorted()).toEqual(
-      [...Array<string>(7).fill("a 128"), "a 104", "b 128", "b 97"].toSorted(),
+      [...Array<string>(7).fill("a 128"), "a 104", "b 96", "b 96", "b 33"].toSorted(),
     );
   });
 
@@ -182,136 +182,63 @@ describe("packets", () => {
     await sender.complete();
     await link.finish();
     link.expectSame();
+    // Of ten pages every fourth is zero, so two or three are not in the packet.
     const most = Math.max(...link.receiver.packets.flat().map(({ offsets }) => offsets.length));
-    expect(most).toBe(10);
+    expect(most).toBe(8);
     const { multifdBytes, transferred: all } = link.statistics;
-    expect(multifdBytes).toBe(link.channelBytes);
-    expect(all).toBe(link.channelBytes + link.mainBytes);
+    expect(multifdBytes).toBe(link.receiver.channelBytes);
+    expect(all).toBe(multifdBytes + link.mainBytes);
   });
 });
 
-describe("a connection", () => {
-  test("that breaks fails what is sent next", async () => {
-    const { link, sender } = await MultifdLink.make({ machineType: RECORDS, channels: 3, pages: [4000, 40] });
-    await using _ = link;
-    await sender.start();
-    await link.receiver.accepted;
-    link.receiver.connections[2]!.destroy();
-    const error = await failure(sendAll(sender));
-    expect(error.code).toBe("CHANNEL_FAILED");
-    expect(error.message).toMatch(
-      / \(connection 2 of the 3 for multifd: the destination has to have multifd switched on, with as many channels\)$/u,
-    );
-    await link.close();
-  });
-
-  test("that takes nothing holds the sender back, and what is held is bounded", async () => {
-    const gate = Promise.withResolvers<void>();
-    const mayRead = (connection: number): Promise<void> =>
-      connection === 1 ? gate.promise : Promise.resolve();
-    // More than any kernel keeps for two connections.
-    const pages = 16_384;
-    const { link, sender } = await MultifdLink.make({ machineType: RECORDS, pages: [2 * pages, 4], mayRead });
-    await using _ = link;
-    for (let page = 0; page < pages; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
-    await sender.start();
-    const sending = sendAll(sender);
-    await untilStill(() => link.channelBytes);
-    // The other connection has taken what it got. Behind the sync with START nothing is read from the first one.
-    const held = link.statistics.multifdBytes - link.channelBytes;
-    expect(held).toBeLessThan(3 * 128 * (PAGE_SIZE + 20));
-    expect(sender.remaining).toBeGreaterThan(0);
-    gate.resolve();
-    await sending;
-    await link.finish();
-    link.expectSame();
-  });
-
-  test("that is slow does not hold back the others before the next sync", async () => {
-    const gate = Promise.withResolvers<void>();
-    let slow = false;
-    const mayRead = async (connection: number): Promise<void> => {
-      if (slow && connection === 1) await gate.promise;
-    };
-    const pages = 16_384;
+test.each(["none", "zlib", "zstd"] as const)(
+  "no second has more than 5 % above the limit, whatever pages become, compression %s",
+  async (compression) => {
+    const limit = 8_000_000;
     const { link, sender } = await MultifdLink.make({
       machineType: RECORDS,
-      pages: [2 * pages, 4],
-      mayRead,
+      compression,
+      limit,
+      channels: 3,
+      pages: [8000, 4],
     });
     await using _ = link;
-    for (let page = 0; page < pages; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
+    // The first pages compress well, and then come some that do not at all.
+    const noise = Buffer.alloc(PAGE_SIZE);
+    for (let page = 1000; page < 4000; page++) {
+      for (let at = 0; at < PAGE_SIZE; at += 4) noise.writeUInt32LE(mixed(page * PAGE_SIZE + at), at);
+      link.ram.writePages(0, page * PAGE_SIZE, noise);
+    }
     await sender.start();
-    slow = true;
-    await sender.iterate();
-    // All of it is on its way. The kernel keeps some of the slow connection's packets, and the rest is there.
-    await until(() => bytesOf(link.receiver.packets[1]!) > (pages * PAGE_SIZE) / 2);
-    gate.resolve();
+    const sent: number[] = [];
+    for (let done = false; !done;) {
+      link.pass(5);
+      const before = link.statistics.transferred;
+      done = await sender.iterate();
+      sent.push(link.statistics.transferred - before);
+    }
+    let busiest = 0;
+    for (let end = 1; end <= sent.length; end++) {
+      const second = sent.slice(Math.max(end - 200, 0), end).reduce((sum, bytes) => sum + bytes, 0);
+      busiest = Math.max(busiest, second);
+    }
+    expect(busiest).toBeLessThan(limit * 1.05);
+    // It is the limit that holds it back.
+    expect(busiest).toBeGreaterThan(limit * 0.9);
     await sender.complete();
     await link.finish();
     link.expectSame();
-  });
+  },
+);
 
-  test("that cannot be made fails the migration, and closes the others", async () => {
-    const error = await failure(MultifdLink.make({ machineType: RECORDS, connections: 2, channels: 3 }));
-    expect(error.code).toBe("CONNECT_FAILED");
-    expect(error.message).toMatch(
-      /^Failed to connect to '.+': Connection refused \(connection 2 of the 3 for multifd: the destination has to have/u,
-    );
-  });
-
-  test("is dropped when the migration is given up", async () => {
-    const gate = Promise.withResolvers<void>();
-    const { link, sender } = await MultifdLink.make({
-      machineType: RECORDS,
-      pages: [32_768, 4],
-      mayRead: () => gate.promise,
-    });
-    await using _ = link;
-    for (let page = 0; page < 16_384; page++) link.ram.store(0, page * PAGE_SIZE + 4000, 1);
-    await sender.start();
-    const sending = failure(sendAll(sender));
-    await untilStill(() => link.channelBytes);
-    const reason = new MigrationError("CANCELLED", "enough");
-    link.abort.abort(reason);
-    expect(await sending).toBe(reason);
-    await link.close();
-    gate.resolve();
-  });
-});
-
-function bytesOf(packets: readonly MultifdPages[]): number {
-  return packets.reduce((sum, { payloadBytes }) => sum + payloadBytes, 0);
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) {
-    await new Promise((resolve) => {
-      setTimeout(resolve, 5);
-    });
-  }
+/** A number that looks random. */
+function mixed(seed: number): number {
+  let value = Math.imul(seed ^ (seed >>> 16), 0x45d9_f3b) ^ 0x1234_5678;
+  value = Math.imul(value ^ (value >>> 15), 0x2c1b_3c6d);
+  return (value ^ (value >>> 13)) >>> 0;
 }
 
 async function sendAll(sender: RamSender): Promise<void> {
   while (!(await sender.iterate()));
   await sender.complete();
-}
-
-async function failure(promise: Promise<unknown>): Promise<MigrationError> {
-  const outcome: unknown = await promise.then(
-    () => new Error("it did not fail"),
-    (error: unknown) => error,
-  );
-  if (!MigrationError.is(outcome)) throw outcome;
-  return outcome;
-}
-
-/** Waits until a counter has stopped. One that stops too early only makes the bounds harder to miss. */
-async function untilStill(counter: () => number): Promise<void> {
-  for (let last = -1; last !== counter();) {
-    last = counter();
-    await new Promise((resolve) => {
-      setTimeout(resolve, 100);
-    });
-  }
 }

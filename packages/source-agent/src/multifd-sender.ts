@@ -3,83 +3,78 @@ import {
   encodeRamBlockList,
   MigrationError,
   MULTIFD_PACKET_PAGES,
-  MultifdChannelEncoder,
   RamPageEncoder,
 } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics, ParameterValues } from "@peregrine/shared-state";
-import { openCompressor } from "./multifd-compressor.ts";
-import { explain, MultifdConnection } from "./multifd-connection.ts";
+import type { GuestRam, ParameterValues } from "@peregrine/shared-state";
+import { MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
+import type { MultifdThreadData } from "./multifd-messages.ts";
 import { multifdSyncMode } from "./multifd-sync-mode.ts";
 import type { MultifdSyncMode } from "./multifd-sync-mode.ts";
-import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import { PageBatch } from "./page-batch.ts";
+import { PageCost } from "./page-cost.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
 
-const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
 const UUID_BYTES = 16;
+
+/** Pages of a batch that are zero. */
+interface ZeroPages {
+  readonly block: number;
+  readonly pages: Uint32Array;
+}
 
 /**
  * Sends pages on connections of their own, each with packets of up to 128 pages; zero pages and the sections' frames go
- * in the main stream. Nothing is held but two packets for each connection.
+ * in the main stream. Each connection has a thread, which is given the numbers of the pages and copies them out of the
+ * guest itself. It holds two packets at most.
  *
  * The order between connections is lost. What must not overtake anything is put behind a sync: the destination goes on
- * from there when the main stream and all connections have come to it.
+ * from there when the main stream and all connections have come to it. The zero pages of a section's batches are in
+ * the main stream before the section ends, so they are between the same two syncs as the others.
  */
 export class MultifdSender implements PageSender {
   readonly #ram: GuestRam;
   readonly #stream: OutgoingStream;
-  readonly #statistics: MigrationStatistics;
-  readonly #connections: MultifdConnections;
   readonly #mode: MultifdSyncMode;
-  readonly #compressed: boolean;
   readonly #signal: AbortSignal;
+  readonly #connections = new MultifdConnections();
   readonly #encoder = new RamPageEncoder();
+  readonly #cost: PageCost;
   /** What is being filled. */
-  #batch = new PageBatch();
+  readonly #batch = new PageBatch();
+  /** Those that are not in the main stream yet: of the batches in flight, at most. */
+  #zeroPages: ZeroPages[] = [];
 
-  private constructor(
-    { ram, stream, statistics, opening, signal }: PageSenderOptions,
-    connections: MultifdConnections,
-    compressed: boolean,
-  ) {
+  private constructor({ ram, stream, opening, signal }: PageSenderOptions, cost: PageCost) {
     this.#ram = ram;
     this.#stream = stream;
-    this.#statistics = statistics;
-    this.#connections = connections;
     this.#mode = multifdSyncMode(opening.configuration?.machineType);
-    this.#compressed = compressed;
+    this.#cost = cost;
     this.#signal = signal;
     signal.addEventListener("abort", this.#giveUp);
   }
 
-  /** Opens the connections and says on each which one it is. Errors: CONNECT_FAILED, CHANNEL_FAILED. */
+  /** Opens the connections; each says which one it is. Errors: CONNECT_FAILED, CHANNEL_FAILED. */
   static async open(options: PageSenderOptions): Promise<MultifdSender> {
     // As they are now: a change takes effect with the next migration.
     const settings = options.parameters.values();
-    const connections: MultifdConnection[] = [];
-    const compressed = settings["multifd-compression"] !== "none";
-    const sender = new MultifdSender(options, new MultifdConnections(connections), compressed);
+    const sender = new MultifdSender(options, new PageCost(settings["multifd-compression"] !== "none"));
     try {
       // The main connection is the first, and says at once that it is the main one.
       await options.stream.flush();
-      const uuid = options.opening.uuid ?? new Uint8Array(UUID_BYTES);
-      for (let channel = 0; channel < settings["multifd-channels"]; channel++) {
-        const connection = await connect(options, settings, channel);
-        connections.push(connection);
-        await connection.open({ uuid, channel });
-      }
+      sender.#connect(options, settings);
+      await sender.#connections.opened();
       return sender;
     } catch (error) {
-      sender.close();
+      await sender.close();
       throw error;
     }
   }
 
   get runPages(): number {
-    return Math.min(RUN_PAGES, Math.max(this.#batchPages - this.#batch.offsets.length, 1));
+    return Math.max(this.#batchPages - this.#batch.pages, 1);
   }
 
   async start(): Promise<void> {
@@ -96,102 +91,109 @@ export class MultifdSender implements PageSender {
   }
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
-    if (this.#batch.isEmpty || this.#batch.block === block) return this.#put(block, page, count);
-    return this.#sendBatch().then(() => this.#put(block, page, count));
+    if (!this.#batch.isEmpty && this.#batch.block !== block) {
+      return this.#sendBatch().then(() => this.#put(block, page, count));
+    }
+    return this.#put(block, page, count);
   }
 
   async endSection(kind: "start" | "part" | "end"): Promise<void> {
-    if (this.#mode === "section") await this.#sync();
+    await this.#sendBatch();
+    await this.#connections.allRead();
+    await this.#sendZeroPages();
+    if (this.#mode === "section") await this.#connections.sync();
     else if (kind !== "part") await this.#syncByRecord();
     if (kind === "end") await this.#connections.flush();
   }
 
-  close(): undefined {
+  /** After the END section the kernel has everything, and ends the connections behind it. */
+  async close(): Promise<void> {
     this.#signal.removeEventListener("abort", this.#giveUp);
-    // After the END section the kernel has everything, and ends the connections behind it.
-    this.#connections.destroy();
+    this.#connections.close();
+    await this.#connections.gone();
   }
 
   readonly #giveUp = (): void => {
-    this.#connections.destroy(MigrationError.from(this.#signal.reason));
+    this.#connections.close(MigrationError.from(this.#signal.reason));
   };
 
-  /** Pages that a packet has under the present limit. What pages become when they are compressed is not known before. */
+  #connect(
+    { uri, connectTimeout, ramAccess, opening, stream, statistics }: PageSenderOptions,
+    settings: ParameterValues,
+  ): void {
+    const compression = settings["multifd-compression"];
+    const channels = settings["multifd-channels"];
+    const shared: Omit<MultifdThreadData, "channel"> = {
+      uri,
+      connectTimeout,
+      uuid: opening.uuid ?? new Uint8Array(UUID_BYTES),
+      ram: ramAccess,
+      compression,
+      level: compression === "zlib" ? settings["multifd-zlib-level"] : settings["multifd-zstd-level"],
+      packetNumbers: new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT),
+    };
+    for (let channel = 0; channel < channels; channel++) {
+      const connection = new MultifdConnection({
+        data: { ...shared, channel },
+        which: `connection ${channel + 1} of the ${channels} for multifd`,
+        sent: (bytes, pages) => {
+          stream.count(bytes);
+          statistics.multifdBytes += bytes;
+          this.#cost.sent(pages, bytes);
+        },
+        read: (block, pages, normal) => {
+          statistics.normal += normal;
+          statistics.duplicate += pages.length;
+          if (pages.length > 0) this.#zeroPages.push({ block, pages });
+        },
+        changed: this.#connections.changed,
+      });
+      this.#connections.add(connection);
+    }
+  }
+
+  /** Pages that a packet has under the present limit. */
   get #batchPages(): number {
-    if (this.#compressed) return MULTIFD_PACKET_PAGES;
-    const pages = Math.floor(this.#stream.chunkBytes / PAGE_SIZE);
+    const pages = Math.floor(this.#stream.chunkBytes / this.#cost.bytesPerPage);
     return Math.min(Math.max(pages, 1), MULTIFD_PACKET_PAGES);
   }
 
-  /** Puts the pages into the batch, and those that are zero into the main stream. */
   #put(block: number, page: number, count: number): Promise<void> | undefined {
-    const name = this.#ram.blocks[block]!.name;
-    const batch = this.#batch;
-    const stream = this.#stream;
-    const start = batch.length;
-    let records = stream.length;
-    batch.block = block;
-    this.#ram.readPages(block, page, count, batch.bytes, start);
-    let zeroPages = 0;
-    for (let n = 0; n < count; n++) {
-      const from = start + n * PAGE_SIZE;
-      const offset = (page + n) * PAGE_SIZE;
-      if (batch.bytes.compare(ZERO_PAGE, 0, PAGE_SIZE, from, from + PAGE_SIZE) === 0) {
-        records = this.#encoder.putZeroPage(stream.buffer, records, name, offset);
-        zeroPages++;
-        continue;
-      }
-      if (zeroPages > 0) batch.bytes.copyWithin(batch.length, from, from + PAGE_SIZE);
-      batch.offsets.push(offset);
-    }
-    stream.advance(records);
-    this.#statistics.duplicate += zeroPages;
-    this.#statistics.normal += count - zeroPages;
-    return this.#sendWhatIsFull();
-  }
-
-  #sendWhatIsFull(): Promise<void> | undefined {
-    const streamed = this.#stream.full ? this.#stream.send() : undefined;
-    if (this.#batch.offsets.length < this.#batchPages) return streamed;
-    return streamed === undefined ? this.#sendBatch() : streamed.then(() => this.#sendBatch());
+    this.#batch.block = block;
+    this.#batch.add(page, count);
+    return this.#batch.pages < this.#batchPages ? undefined : this.#sendBatch();
   }
 
   async #sendBatch(): Promise<void> {
+    await this.#sendZeroPages();
     const batch = this.#batch;
-    this.#batch = await this.#connections.send(this.#ram.blocks[batch.block]!.name, batch);
+    if (batch.isEmpty) return;
+    const expected = batch.pages * this.#cost.bytesPerPage;
+    const mostUncounted = this.#stream.isLimited ? this.#stream.chunkBytes : 0;
+    await this.#connections.send(batch.block, batch.runs, expected, mostUncounted);
+    batch.clear();
   }
 
-  async #sync(): Promise<void> {
-    if (!this.#batch.isEmpty) await this.#sendBatch();
-    await this.#connections.sync();
+  async #sendZeroPages(): Promise<void> {
+    const found = this.#zeroPages;
+    if (found.length === 0) return;
+    this.#zeroPages = [];
+    const stream = this.#stream;
+    for (const { block, pages } of found) {
+      const { name } = this.#ram.blocks[block]!;
+      for (const page of pages) {
+        // The buffer has room for one more record whenever it is not full.
+        if (stream.full) await stream.send();
+        stream.advance(this.#encoder.putZeroPage(stream.buffer, stream.length, name, page * PAGE_SIZE));
+      }
+    }
   }
 
   /** A sync at a record in the main stream. */
   async #syncByRecord(): Promise<void> {
-    await this.#sync();
+    await this.#connections.sync();
     await this.#stream.append(FLUSH_RECORD);
   }
-}
-
-async function connect(
-  { connect: open, stream, statistics }: PageSenderOptions,
-  settings: ParameterValues,
-  channel: number,
-): Promise<MultifdConnection> {
-  const which = `connection ${channel + 1} of the ${settings["multifd-channels"]} for multifd`;
-  const opened = await open().catch((cause: unknown) => {
-    throw explain(MigrationError.from(cause), which);
-  });
-  return new MultifdConnection({
-    channel: opened,
-    which,
-    // Understood by every release that has multifd since 5.0.
-    encoder: new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(settings) }),
-    count: (bytes) => {
-      stream.count(bytes);
-      statistics.multifdBytes += bytes;
-    },
-  });
 }
 
 const FLUSH_RECORD = flushRecord();

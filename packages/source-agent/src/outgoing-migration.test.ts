@@ -19,13 +19,18 @@ describe("a migration", () => {
       ["test.ram", 512 * 4096],
       ["test.rom", 16 * 4096],
     ]);
-    expect(receiver.items.filter((item) => item !== "ram part")).toEqual([
+    // How often it is waited for depends on what the guest writes meanwhile.
+    const items = receiver.items.filter(
+      (item, n, all) => item !== "ram part" && !all.slice(0, n).includes(item),
+    );
+    expect(items).toEqual([
       "configuration test-1",
       "open-return-path",
       "ping 1",
       "test-layout full",
       "ping 2",
       "ram start",
+      "ping 3",
       "ram end",
       "test-guest full",
       "globalstate full",

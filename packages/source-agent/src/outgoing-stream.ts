@@ -72,6 +72,11 @@ export class OutgoingStream {
     this.#length = end;
   }
 
+  /** Whether there is a limit at present. */
+  get isLimited(): boolean {
+    return this.#limiter.limit > 0;
+  }
+
   /** Bytes that one write may have under the present limit. */
   get chunkBytes(): number {
     const { limit } = this.#limiter;

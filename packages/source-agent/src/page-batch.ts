@@ -1,25 +1,32 @@
 import { MULTIFD_PACKET_PAGES } from "@peregrine/protocol";
-import { PAGE_SIZE } from "@peregrine/shared-state";
 
-/** Pages of one RAM block, copied out of the guest, that go out together. */
+/** Pages of one RAM block that go out together. */
 export class PageBatch {
-  /** The pages, one after the other. */
-  readonly bytes = Buffer.allocUnsafeSlow(MULTIFD_PACKET_PAGES * PAGE_SIZE);
-  /** Where in the block each of them is. */
-  readonly offsets: number[] = [];
+  /** Pairs: the first page of a run, and how many it has. */
+  readonly #runs = new Uint32Array(2 * MULTIFD_PACKET_PAGES);
+  #length = 0;
+  /** Pages in it. */
+  pages = 0;
   /** Index of the block. */
   block = 0;
 
   get isEmpty(): boolean {
-    return this.offsets.length === 0;
+    return this.pages === 0;
   }
 
-  /** Bytes of the pages. */
-  get length(): number {
-    return this.offsets.length * PAGE_SIZE;
+  /** A copy of the runs so far. */
+  get runs(): Uint32Array {
+    return this.#runs.slice(0, this.#length);
+  }
+
+  add(page: number, count: number): void {
+    this.#runs[this.#length++] = page;
+    this.#runs[this.#length++] = count;
+    this.pages += count;
   }
 
   clear(): void {
-    this.offsets.length = 0;
+    this.#length = 0;
+    this.pages = 0;
   }
 }

@@ -4,6 +4,7 @@ import type {
   GuestRam,
   MigrationParameters,
   MigrationStatistics,
+  RamAccess,
 } from "@peregrine/shared-state";
 import type { Channel } from "@peregrine/transport";
 import type { OutgoingStream } from "./outgoing-stream.ts";
@@ -40,11 +41,14 @@ export interface PageSender {
   beginSection(kind: "part" | "end", resend: boolean): Promise<void> | undefined;
   /**
    * Sends `count` pages of a block from `page` on. Their bits are clear already: read them now or later, never
-   * from before the call.
+   * from before the call, and before the section has ended.
    * @returns a promise when the caller has to wait before it goes on.
    */
   run(block: number, page: number, count: number): Promise<void> | undefined;
-  /** In front of the record that ends a section's payload. After `end` every page is on its way. */
+  /**
+   * In front of the record that ends a section's payload. When it has ended every page was read, so that the dirty log
+   * can be harvested again; after `end` every page is on its way.
+   */
   endSection(kind: "start" | "part" | "end"): Promise<void> | undefined;
   /** Frees what it holds. */
   close(): Promise<void> | undefined;
@@ -60,8 +64,12 @@ export interface PageSenderOptions {
   readonly capabilities: CapabilityStates;
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
-  /** Opens one more connection to the destination. Errors: CONNECT_FAILED, why the attempt was given up. */
-  readonly connect: () => Promise<Channel>;
+  /** Opens `ram` in threads of the page sender's own. */
+  readonly ramAccess: RamAccess;
+  /** Where more connections to the destination can be made. */
+  readonly uri: string;
+  /** How long each of them may take, milliseconds. */
+  readonly connectTimeout: number;
   /** Aborted when the attempt is given up. */
   readonly signal: AbortSignal;
   /** Milliseconds. */

@@ -75,6 +75,7 @@ class Simulation implements LiveSection {
       parameters: this.parameters,
       statistics: this.statistics,
       destinationPrepared: () => this.now >= this.#world.preparedAt,
+      caughtUp: undefined,
       switchOverWanted: () => false,
       arrived: () => true,
       check: () => {
@@ -173,6 +174,36 @@ describe("the loop", () => {
     const simulation = new Simulation({});
     await simulation.run();
     expect(simulation.left / WORLD.sendRate).toBeLessThan(WORLD.downtimeLimit / 30);
+  });
+
+  test("stops the guest when the destination has everything that was sent", async () => {
+    let simulation = new Simulation({});
+    await simulation.run();
+    const passes = simulation.iterations;
+    simulation = new Simulation({});
+    let asked = 0;
+    let told = 0;
+    const caughtUp = async (): Promise<void> => {
+      asked = simulation.iterations;
+      simulation.now += 5;
+      told = simulation.now;
+    };
+    await simulation.run({ caughtUp });
+    expect(asked).toBe(simulation.iterations);
+    expect(told).toBeCloseTo(simulation.now, 0);
+    expect(simulation.iterations).toBeLessThan(passes * 2);
+  });
+
+  test("does not wait for a destination for ever in which the guest dirties more than the threshold", async () => {
+    const simulation = new Simulation({ dirtyRate: 700_000 });
+    let asked = 0;
+    const caughtUp = async (): Promise<void> => {
+      asked++;
+      simulation.now += WORLD.downtimeLimit * 2;
+    };
+    await simulation.run({ caughtUp });
+    expect(asked).toBe(8);
+    expect(simulation.left / WORLD.sendRate).toBeLessThanOrEqual(WORLD.downtimeLimit * 1.05 + 1);
   });
 
   test("stops a guest that dirties as much as is sent as soon as it may", async () => {

@@ -10,6 +10,12 @@ const ARRIVAL_PERIOD_MS = 10;
 /** So few bytes are not worth another pass once the guest may be stopped. */
 const SMALL_REST = 64 * PAGE_SIZE;
 
+/**
+ * How often the destination is waited for. The guest dirties memory meanwhile: over a long way to a destination that can
+ * be more than the threshold each time.
+ */
+const MAX_CATCH_UPS = 8;
+
 /** What the loop needs of the outgoing stream. */
 export interface LimitedStream {
   readonly limitReached: boolean;
@@ -26,6 +32,11 @@ export interface PrecopyLoopOptions {
   readonly statistics: MigrationStatistics;
   /** Whether the destination has prepared everything that can be prepared before the last byte. */
   readonly destinationPrepared: () => boolean;
+  /**
+   * Resolves when the destination has loaded everything that was sent, and not only the kernels between have it: they
+   * hold megabytes, which would be loaded while the guest stands still. Undefined where nobody can say so.
+   */
+  readonly caughtUp: (() => Promise<void>) | undefined;
   /** Whether all of the guest is here: one that is still arriving is sent on, and not stopped before. */
   readonly arrived: () => boolean;
   /** Whether the guest is to be stopped for what is left, however much it is. */
@@ -50,6 +61,9 @@ export class PrecopyLoop {
   #caughtUp = false;
   /** Least that was left, in bytes, when the guest could have been stopped. */
   #leastRest = Infinity;
+  /** The destination has not said that it has loaded everything that was sent. */
+  #underWay = true;
+  #catchUps = 0;
 
   constructor(options: PrecopyLoopOptions) {
     this.#options = options;
@@ -83,7 +97,7 @@ export class PrecopyLoop {
     const wanted = this.#options.switchOverWanted();
     if (pending > 0 && pending >= this.#threshold && !wanted) {
       // Until there is an estimate the threshold is 0, and each page would be sent as soon as it is dirtied.
-      if (this.#caughtUp && this.#accounting.retireRate === 0) await this.#endPeriod();
+      if (this.#caughtUp && !this.#estimate()) await this.#endPeriod();
       await this.#iterate(pending);
       return false;
     }
@@ -91,10 +105,24 @@ export class PrecopyLoop {
       await this.#idle(ACCOUNTING_PERIOD_MS);
       return false;
     }
-    if (wanted || !this.#dwindles(pending)) return true;
+    if (wanted) return true;
+    if (await this.#catchUp()) return false;
+    if (!this.#dwindles(pending)) return true;
     await this.#iterate(pending);
     await this.#options.stream.flush();
     return false;
+  }
+
+  /** @returns whether the destination was waited for, so that there may be more to send now. */
+  async #catchUp(): Promise<boolean> {
+    const { caughtUp, now } = this.#options;
+    if (!this.#underWay || caughtUp === undefined || this.#catchUps === MAX_CATCH_UPS) return false;
+    const start = now();
+    await caughtUp();
+    this.#idleTime += now() - start;
+    this.#underWay = false;
+    this.#catchUps++;
+    return true;
   }
 
   /**
@@ -131,12 +159,26 @@ export class PrecopyLoop {
    * is not sent over and over.
    */
   async #iterate(pending: number): Promise<void> {
+    this.#underWay = true;
     for (const section of this.#options.sections) {
       if (!(await section.iterate())) break;
     }
     const left = this.#pending(-1);
     this.#retiredBytes += pending - left;
     this.#caughtUp = left === 0;
+  }
+
+  /** @returns whether there is an estimate, if need be one of less than a period. */
+  #estimate(): boolean {
+    const isKnown = this.#accounting.estimate(this.#options.now(), this.#totals);
+    this.#tellRate();
+    return isKnown;
+  }
+
+  #tellRate(): void {
+    const { statistics } = this.#options;
+    statistics.retireRate = this.#accounting.retireRate;
+    statistics.threshold = this.#threshold;
   }
 
   async #endPeriod(): Promise<void> {
@@ -175,8 +217,7 @@ export class PrecopyLoop {
     statistics.bandwidth = account.bandwidth;
     statistics.mbps = account.mbps;
     statistics.pagesPerSecond = account.pagesPerSecond;
-    statistics.retireRate = this.#accounting.retireRate;
-    statistics.threshold = this.#threshold;
+    this.#tellRate();
     if (account.expectedDowntime !== undefined) {
       statistics.expectedDowntime = Math.round(account.expectedDowntime);
     }

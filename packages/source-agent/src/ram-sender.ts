@@ -100,8 +100,9 @@ export class RamSender implements LiveSection {
     return this.remaining === 0;
   }
 
-  async complete(): Promise<void> {
+  async complete(harvested?: () => void): Promise<void> {
     this.#harvest();
+    harvested?.();
     await this.#beginSection("end");
     for (let count = this.#takeRun(); count > 0; count = this.#takeRun()) {
       const sending = this.#sendRun(count);

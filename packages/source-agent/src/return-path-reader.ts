@@ -3,12 +3,13 @@ import type { ReturnMessage } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
 import { brokenOff } from "./broken-off.ts";
 
-/** The pings of the setup stage. */
 export const PING = {
   /** Opens the return path. */
   hello: 1,
   /** Answered when the destination has prepared everything from the early devices. */
   prepare: 2,
+  /** Answered when the destination has loaded everything in front of it. One at a time. */
+  catchUp: 3,
 } as const;
 
 export interface ReturnPathOptions {
@@ -31,6 +32,7 @@ export class ReturnPathReader {
   #prepared = false;
   #acknowledged = false;
   #refusal: MigrationError | undefined;
+  #caughtUp: (() => void) | undefined;
 
   constructor(options: ReturnPathOptions) {
     this.#channel = options.channel;
@@ -45,6 +47,13 @@ export class ReturnPathReader {
   /** Resolves when the destination has confirmed that everything is loaded. Never rejects. */
   get confirmed(): Promise<void> {
     return this.#confirmed.promise;
+  }
+
+  /** Resolves when the ping `catchUp`, which is to be sent now, is answered. Never rejects. */
+  caughtUp(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#caughtUp = resolve;
+    });
   }
 
   /** From now on the destination may confirm. */
@@ -93,6 +102,9 @@ export class ReturnPathReader {
     if (value === PING.prepare) {
       this.#prepared = true;
       this.#options.prepared();
+    } else if (value === PING.catchUp && this.#caughtUp !== undefined) {
+      this.#caughtUp();
+      this.#caughtUp = undefined;
     } else if (value !== PING.hello) {
       throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
     }

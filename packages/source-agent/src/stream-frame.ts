@@ -37,6 +37,12 @@ export class StreamFrame {
     return { late, ending: { kind: "described", text } };
   }
 
+  /** Does in vain what {@link closing} does, while the guest runs: the first time takes longest. After {@link opening}. */
+  async rehearseClosing(): Promise<void> {
+    const { carried, devices } = this.#machine;
+    if (carried === undefined) await devices.rehearse();
+  }
+
   /** What another thread may have of these sections without a copy. */
   transferable(sections: readonly OpaqueSection[]): ArrayBuffer[] {
     return this.#machine.carried === undefined ? sections.map(({ payload }) => payload.buffer) : [];

@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MigrationStatistics } from "@peregrine/shared-state";
+import { DowntimeMeter } from "./downtime.ts";
 import type { HandoverGate } from "./handover-gate.ts";
 import type { LiveSection } from "./live-section.ts";
 import type { MainLink } from "./main-link.ts";
@@ -41,14 +42,18 @@ export interface SwitchoverOptions {
 export async function switchOver(options: SwitchoverOptions): Promise<Handover> {
   const { link, stream, writer, sections, destination, gate, statistics, now } = options;
 
-  const requested = now();
-  statistics.stopTime = requested;
-  const { closing, pauseTime, saveTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
-  const stopped = now();
+  const meter = new DowntimeMeter(now);
+  statistics.stopTime = now();
+  const saved = link.message("devices-saved");
+  const { pauseTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  meter.mark("stop", pauseTime);
 
   stream.liftLimit();
-  for (const section of sections) await section.complete();
-  const pagesSent = now();
+  for (const section of sections) {
+    await section.complete(() => meter.mark("harvest"));
+    meter.mark("lastPages");
+  }
+  const { closing } = await saved;
   if (options.releasesDrives) await link.ask({ kind: "release-drives" }, "drives-released");
 
   await writer.late(closing);
@@ -57,23 +62,14 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   destination.streamComplete();
   await writer.ending(closing);
   await stream.flush();
-  const stateSent = now();
+  meter.mark("deviceState");
 
   const answers = destination instanceof ReturnPathReader;
   if (answers) await confirmation(options, destination);
   else await endUnanswered(options);
-  const done = now();
+  meter.mark("load");
 
-  const downtime = {
-    stop: stopped - requested - pauseTime - saveTime,
-    pause: pauseTime,
-    save: saveTime,
-    lastPages: pagesSent - stopped,
-    deviceState: stateSent - pagesSent,
-    load: done - stateSent,
-    total: done - requested,
-  };
-  return { downtime, confirmed: answers };
+  return { downtime: meter.breakdown(), confirmed: answers };
 }
 
 /** A command may take as long as it likes to end, but not longer than the main thread wants. */

@@ -53,15 +53,14 @@ export type MessageToThread =
       /** Of a machine that may still be arriving itself. */
       readonly arrived: SharedArrayBuffer | undefined;
     }
-  /** The guest stands still and its devices are saved. Answers `stop-guest`. */
+  /** The guest stands still, and its last pages can be sent. Answers `stop-guest`. */
   | {
       readonly kind: "guest-stopped";
-      readonly closing: CarriedClosing;
       /** Milliseconds that it stood still before the migration was continued. */
       readonly pauseTime: number;
-      /** Milliseconds that saving the devices took. */
-      readonly saveTime: number;
     }
+  /** Follows `guest-stopped`. */
+  | { readonly kind: "devices-saved"; readonly closing: CarriedClosing }
   /** The destination can take the drives. Answers `release-drives`. */
   | { readonly kind: "drives-released" }
   /** The parameters in shared memory have changed. */

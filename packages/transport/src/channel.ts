@@ -52,6 +52,19 @@ export interface Channel {
    * not ended is removed, and a command that still runs is killed with all that it started.
    */
   destroy(error?: MigrationError): void;
+  /**
+   * Takes the connection out of this thread, for `adopt` in another one; this channel is closed then. Nobody may be
+   * writing, or waiting for bytes. Undefined where that cannot be: the channel goes on as it was.
+   */
+  release?(): Promise<ReleasedConnection | undefined>;
+}
+
+/** A connection between two threads. Survives structured clone. Whoever has it closes the descriptor. */
+export interface ReleasedConnection {
+  readonly descriptor: number;
+  readonly peer: string;
+  /** What was read from it already, and given to nobody. */
+  readonly bytes: Uint8Array;
 }
 
 /**

@@ -1,3 +1,4 @@
+export { adopt } from "./adopt.ts";
 export { describeAddress, formatUri } from "./address.ts";
 export type { Address, FileAddress, TcpAddress, UnixAddress, WebSocketAddress } from "./address.ts";
 export type {
@@ -6,6 +7,7 @@ export type {
   ConnectOptions,
   Listener,
   ReceivedDescriptors,
+  ReleasedConnection,
   SeekableOutput,
 } from "./channel.ts";
 export { NamedDescriptors } from "./named-descriptors.ts";

@@ -1,6 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Duplex } from "node:stream";
-import type { Channel, ChannelOptions, Medium, ReceivedDescriptors } from "./channel.ts";
+import net from "node:net";
+import type { Channel, ChannelOptions, Medium, ReceivedDescriptors, ReleasedConnection } from "./channel.ts";
+import { loadDuplicate } from "./descriptors/duplicate.ts";
 import { systemError } from "./errno.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 
@@ -61,8 +63,8 @@ export class SocketChannel implements Channel {
         resolve();
       });
     });
-    if (reads === undefined) socket.on("data", (chunk: Buffer) => this.#onChunk(chunk));
-    else reads.connect((bytes) => this.#onChunk(bytes));
+    if (reads === undefined) socket.on("data", this.#onChunk);
+    else reads.connect(this.#onChunk);
     socket.once("end", () => {
       this.#peerEnded = true;
       this.#wake();
@@ -134,6 +136,18 @@ export class SocketChannel implements Channel {
     this.#wake();
   }
 
+  async release(): Promise<ReleasedConnection | undefined> {
+    const duplicate = await loadDuplicate();
+    if (this.#error !== undefined || this.#pendingWrites > 0 || this.#ending !== undefined) return undefined;
+    const own = descriptorOf(this.#socket);
+    const descriptor = own === undefined ? undefined : duplicate?.(own);
+    if (descriptor === undefined) return undefined;
+    const bytes = this.#takeUnread();
+    // From here on nothing is read: the socket is closed before this thread looks at it again.
+    this.destroy(this.#failure("another thread has it"));
+    return { descriptor, peer: this.peer, bytes };
+  }
+
   async *read(): AsyncGenerator<Uint8Array, void, void> {
     if (this.#direction === "out") await this.closed;
     for (;;) {
@@ -160,17 +174,31 @@ export class SocketChannel implements Channel {
     });
   }
 
+  /** What is here and inside the socket. */
+  #takeUnread(): Uint8Array {
+    const pieces = this.#chunk === undefined ? [] : [this.#chunk];
+    this.#chunk = undefined;
+    this.#socket.pause();
+    this.#socket.off("data", this.#onChunk);
+    for (;;) {
+      const piece = this.#socket.read() as Buffer | null;
+      if (piece === null) break;
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces);
+  }
+
   #wake(): void {
     const wake = this.#wakeReader;
     this.#wakeReader = undefined;
     wake?.();
   }
 
-  #onChunk(chunk: Uint8Array): void {
+  readonly #onChunk = (chunk: Uint8Array): void => {
     this.#chunk = chunk;
     this.#socket.pause();
     this.#wake();
-  }
+  };
 
   #onClose(): void {
     if (!this.#isOver) this.#error ??= this.#failure("closed");
@@ -214,6 +242,14 @@ export class SocketChannel implements Channel {
   #failure(reason: string): MigrationError {
     return new MigrationError("CHANNEL_FAILED", `Connection to '${this.peer}' failed: ${reason}`);
   }
+}
+
+/** Undefined for what is no socket of the system alone, such as a WebSocket. */
+function descriptorOf(socket: ByteSocket): number | undefined {
+  if (!(socket instanceof net.Socket) || socket.destroyed || "encrypted" in socket) return undefined;
+  // Node has no documented name for it.
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
 }
 
 /**

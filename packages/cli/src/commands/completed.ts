@@ -5,12 +5,19 @@ import { describeOutcome } from "./outcome.ts";
 /** The figures of the last migration that has ended, in each direction. Times are milliseconds, sizes bytes. */
 export interface CompletedMigrations {
   readonly name: string | null;
-  readonly sent: (ReceivedReport["migration"] & { readonly to: string | null }) | null;
+  readonly sent:
+    | (ReceivedReport["migration"] & {
+        readonly to: string | null;
+        /** What the downtime was made of, as far as the source can know. */
+        readonly downtimeParts: ReceivedReport["downtime"];
+      })
+    | null;
   readonly received: NonNullable<ReceivedReport["arrival"]> | null;
 }
 
-export function completedOf({ name, migration, target, arrival }: ReceivedReport): CompletedMigrations {
-  const sent = migration.status === "completed" ? { to: target, ...migration } : null;
+export function completedOf(report: ReceivedReport): CompletedMigrations {
+  const { name, migration, target, arrival, downtime: downtimeParts } = report;
+  const sent = migration.status === "completed" ? { to: target, ...migration, downtimeParts } : null;
   return { name, sent, received: arrival };
 }
 
@@ -24,13 +31,14 @@ export function completedText(report: ReceivedReport): string {
 
 function arrivalRows({ arrival }: ReceivedReport): readonly Row[] {
   if (arrival === null) return [];
-  const { bytes, pages, zeroPages, totalTime, lateDevicesTime, startTime } = arrival;
+  const { bytes, pages, zeroPages, totalTime, lateDevicesTime, startTime, afterAnswerTime } = arrival;
   return [
     ["received", `${formatSize(bytes)} in ${formatTime(totalTime)}`],
     ["  pages", `${pages} whole, ${zeroPages} of one byte throughout`],
     [
       "  downtime",
-      `devices ${lateDevicesTime.toFixed(1)} ms, end of stream to start ${startTime.toFixed(1)} ms`,
+      `devices ${lateDevicesTime.toFixed(1)} ms, end of stream to start ${startTime.toFixed(1)} ms, of which ` +
+        `${afterAnswerTime.toFixed(1)} ms after the answer to the source`,
     ],
   ];
 }

@@ -81,11 +81,11 @@ function whereabouts({ moved, copied, name }: EndReport): string {
 
 function partsOf(parts: DowntimeBreakdown | null): string {
   if (parts === null) return "";
-  const { stop, pause, save, lastPages, deviceState, load } = parts;
+  const { stop, pause, harvest, lastPages, deviceState, load } = parts;
   const named = [
     ["stop", stop],
     ...(pause > 0 ? [["pause", pause] as const] : []),
-    ["save", save],
+    ["harvest", harvest],
     ["last pages", lastPages],
     ["device state", deviceState],
     ["load", load],

@@ -5,6 +5,7 @@ import {
   PAGE_SIZE,
 } from "@peregrine/shared-state";
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
+import type { RamAccess } from "@peregrine/shared-state";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
@@ -28,9 +29,11 @@ export interface MultifdLinkOptions {
   /** Pages of the two blocks; half of the first is in use. Default: 300 and 40. */
   readonly pages?: readonly [number, number];
   readonly uuid?: Uint8Array;
+  /** What the threads of the channels open the memory with. Default: as the machine has it. */
+  readonly access?: (access: RamAccess) => RamAccess;
   readonly mayRead?: MultifdReceiverOptions["mayRead"];
-  /** How many connections can be made. Default: as many as are asked for. */
-  readonly connections?: number;
+  /** Whether connections can be made beside the main one. Default: true. */
+  readonly channelsRefused?: boolean;
 }
 
 /** A guest's memory, and what sends it over real connections to a receiver. */
@@ -40,14 +43,16 @@ export class MultifdLink implements AsyncDisposable {
   readonly statistics = new MigrationStatistics();
   readonly abort = new AbortController();
   readonly #options: MultifdLinkOptions;
-  readonly #connections: Channel[] = [];
+  readonly #access: RamAccess;
+  #main: Channel | undefined;
   /** Milliseconds. */
   #now = 0;
   #stream: OutgoingStream | undefined;
   #pages: PageSender | undefined;
 
-  private constructor(ram: TestRam, receiver: MultifdReceiver, options: MultifdLinkOptions) {
-    this.ram = ram;
+  private constructor(access: RamAccess, receiver: MultifdReceiver, options: MultifdLinkOptions) {
+    this.ram = openRam(access.data);
+    this.#access = options.access?.(access) ?? access;
     this.receiver = receiver;
     this.#options = options;
   }
@@ -63,7 +68,7 @@ export class MultifdLink implements AsyncDisposable {
     await machine.startDirtyLog();
     const mode = multifdSyncMode(machineType);
     const receiver = await MultifdReceiver.listen({ channels, mode, ...(mayRead && { mayRead }) });
-    const link = new MultifdLink(openRam(machine.ram().data), receiver, options);
+    const link = new MultifdLink(machine.ram(), receiver, options);
     try {
       return { link, sender: await link.#open() };
     } catch (error) {
@@ -72,14 +77,14 @@ export class MultifdLink implements AsyncDisposable {
     }
   }
 
-  /** Bytes written on the channels. */
-  get channelBytes(): number {
-    return this.#connections.slice(1).reduce((sum, channel) => sum + channel.bytesWritten, 0);
-  }
-
   /** Bytes written on the main connection. */
   get mainBytes(): number {
-    return this.#connections[0]!.bytesWritten;
+    return this.#main!.bytesWritten;
+  }
+
+  /** Bytes of pages that were copied out of the guest and are not with the kernel yet. */
+  get heldBytes(): number {
+    return this.statistics.normalBytes - this.statistics.multifdBytes;
   }
 
   /** Lets time go by. */
@@ -88,10 +93,9 @@ export class MultifdLink implements AsyncDisposable {
     this.#stream!.resetPeriod();
   }
 
-  /** Closes the sender. Resolves when the channels are closed, too. */
+  /** Closes the sender. Resolves when its threads are gone, too. */
   async close(): Promise<void> {
     await this.#pages!.close();
-    await Promise.all(this.#connections.slice(1).map(({ closed }) => closed));
   }
 
   /** The receiver comes to the end of the memory, and the sender is closed. */
@@ -113,7 +117,7 @@ export class MultifdLink implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.abort.abort();
     await this.#pages?.close();
-    for (const channel of this.#connections) channel.destroy();
+    this.#main?.destroy();
     await this.receiver[Symbol.asyncDispose]();
   }
 
@@ -129,7 +133,9 @@ export class MultifdLink implements AsyncDisposable {
     });
     const capabilities = new MigrationCapabilities();
     capabilities.set([{ capability: "multifd", state: true }], "none");
-    const channel = await this.#connect();
+    const channel = await connect(this.receiver.uri);
+    this.#main = channel;
+    if (this.#options.channelsRefused === true) await this.receiver.stopListening();
     const stream = new OutgoingStream(channel, parameters, statistics, now);
     const writer = new SectionWriter(stream, true);
     const configuration = { machineType };
@@ -142,7 +148,9 @@ export class MultifdLink implements AsyncDisposable {
       capabilities: capabilities.states,
       parameters,
       statistics,
-      connect: () => this.#connect(),
+      ramAccess: this.#access,
+      uri: this.receiver.uri,
+      connectTimeout: 5000,
       signal: this.abort.signal,
       now,
     });
@@ -151,12 +159,5 @@ export class MultifdLink implements AsyncDisposable {
     const ignore = (): void => {};
     const options = { ram, pages, stream, writer, statistics, now };
     return new RamSender({ ...options, onPass: ignore, onDirtyPeriod: ignore });
-  }
-
-  async #connect(): Promise<Channel> {
-    if (this.#connections.length === this.#options.connections) await this.receiver.stopListening();
-    const channel = await connect(this.receiver.uri);
-    this.#connections.push(channel);
-    return channel;
   }
 }

@@ -107,6 +107,11 @@ export class MultifdReceiver implements AsyncDisposable {
     return new MultifdReceiver(await listen("tcp:127.0.0.1:0"), options);
   }
 
+  /** Bytes that came on the channels. */
+  get channelBytes(): number {
+    return this.connections.slice(1).reduce((sum, { bytesRead }) => sum + bytesRead, 0);
+  }
+
   /** Takes no more connections. */
   stopListening(): Promise<void> {
     return this.#listener.close();

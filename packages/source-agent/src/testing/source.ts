@@ -114,6 +114,8 @@ export class Source implements AsyncDisposable {
     this.migration.migrate(receiver.uri);
     expect([await this.ended(), this.migration.error?.message]).toEqual(["completed", undefined]);
     this.machine.verify();
+    // One that is not to answer may not have read everything yet.
+    await receiver.over;
     this.expectSame(receiver);
   }
 

@@ -22,7 +22,10 @@ export async function listeningFixture(options: ListeningFixtureOptions): Promis
   return {
     endpoint: { listener, connectUri, listenUri: `${address}${listenQuery}` },
     async open(channelOptions = {}) {
-      const [writer, accepted] = await Promise.all([connect(connectUri, { ...connectOptions, ...channelOptions }), listener.accept()]);
+      const [writer, accepted] = await Promise.all([
+        connect(connectUri, { ...connectOptions, ...channelOptions }),
+        listener.accept(),
+      ]);
       return { writer, reader: () => Promise.resolve(accepted) };
     },
     async [Symbol.asyncDispose]() {
