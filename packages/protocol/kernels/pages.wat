@@ -22,7 +22,7 @@
           (local.get $end))))
     (i32.const 1))
 
-  ;; Copies a page, also to a lower place that overlaps it. Faster than memory.copy, which calls out of the module.
+  ;; Copies a page to a lower place that may overlap it.
   (func $copyPage (param $to i32) (param $from i32)
     (local $end i32)
     (local $a v128) (local $b v128) (local $c v128) (local $d v128)
@@ -85,7 +85,7 @@
             (local.set $out (i32.add (local.get $out) (i32.const 1)))
             (local.set $zeros (i32.add (local.get $zeros) (i32.const 1))))
           (else
-            (call $copyPage (local.get $out) (local.get $page))
+            (memory.copy (local.get $out) (local.get $page) (i32.const 4096))
             (local.set $out (i32.add (local.get $out) (i32.const 4096)))))
         (local.set $word (i64.add (local.get $word) (i64.const 4096)))
         (local.set $page (i32.add (local.get $page) (i32.const 4096)))
