@@ -13,9 +13,9 @@ const RUNNER = fileURLToPath(new URL("../guest-run.ts", import.meta.url));
 const MOVED_AFTER = 0.25;
 
 const COMPARISONS = {
-  plain: { what: "time not migrating / original module", mean: 1.08, worst: 1.25 },
-  tracked: { what: "time with its dirty log on / original module", mean: 1.18, worst: 1.4 },
-  arrived: { what: "time after an arrival / not migrating", mean: 1.1, worst: 1.3 },
+  plain: { what: "processor time not migrating / original module", mean: 1.08, worst: 1.25 },
+  tracked: { what: "processor time with its dirty log on / original module", mean: 1.18, worst: 1.4 },
+  arrived: { what: "processor time after an arrival / not migrating", mean: 1.1, worst: 1.3 },
 } as const;
 type Comparison = keyof typeof COMPARISONS;
 
