@@ -129,7 +129,7 @@ export class FunctionEmitter extends BodyEmitter {
       case op.globalGet:
       case op.globalSet:
       case op.refFunc:
-        this.out.u8(code[i]!).u32(immediate[i]!);
+        this.out.u8(code[i]).u32(immediate[i]!);
         break;
       case op.i32Const:
         this.out.i32Const(immediate[i]!);
