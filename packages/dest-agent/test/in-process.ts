@@ -42,7 +42,7 @@ export interface Loading {
   /** Why the load failed. */
   readonly error: MigrationError | undefined;
   readonly sent: readonly ReturnMessage[];
-  /** Whether the loader asked for leave to tell the source that everything is loaded. */
+  /** Whether the loader was given leave to tell the source that everything is loaded. */
   readonly committed: boolean;
   readonly statistics: IncomingStatistics;
 }
@@ -157,8 +157,8 @@ async function load(
       limits: options.limits ?? DEFAULT_LIMITS,
       target: {
         commit: async (returnPath) => {
-          committed = true;
           await options.target?.commit?.(returnPath);
+          committed = true;
         },
       },
       returnPath: new ReturnPath(

@@ -373,6 +373,8 @@ export class WasmMachine implements Machine {
 
   async #loadCpu(state: WasmCpuState): Promise<void> {
     const guest = this.#require();
+    // The rehearsal writes to the same places.
+    await this.#rehearsed;
     const { program } = await guest.thread;
     loadCpu({ ...guest, program }, state);
     this.#cpu = state;
