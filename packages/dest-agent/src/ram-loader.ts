@@ -64,8 +64,7 @@ export class RamLoader implements RamSink {
   }
 
   page(block: number, offset: number, bytes: Uint8Array): void {
-    this.#guest.ram.writePages(this.#indexOf(block), offset, bytes);
-    this.#statistics.addPages(1);
+    this.pageRun(block, offset, bytes);
   }
 
   pageRun(block: number, offset: number, bytes: Uint8Array): void {
