@@ -1,7 +1,7 @@
 #!/bin/sh
-# Rebuilds the kernels here on Debian 12. Needs no root, but these packages:
+# Rebuilds the programs here on Debian 12. Needs no root, but these packages:
 #
-#   apt-get install --no-install-recommends clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32
+#   apt-get install --no-install-recommends clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32 binutils
 set -eu
 
 COMPILE="clang-19 --target=wasm32-wasi -std=gnu17 -O2 -Wall -Wextra -Werror -Wl,--strip-debug,--stack-first"
@@ -12,5 +12,12 @@ for source in src/*.c; do
   # Deep recursion needs a deep stack of the guest's own.
   $COMPILE -Wl,-z,stack-size=8388608 "$source" -o "$name.wasm"
 done
-chmod 644 ./*.wasm
-sha256sum -- *.wasm
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+as --32 -o "$work/hot.o" src/hot.s
+ld -m elf_i386 -Ttext 0x7c00 -o "$work/hot.elf" "$work/hot.o"
+objcopy -O binary -j .text "$work/hot.elf" hot.bin
+
+chmod 644 ./*.wasm hot.bin
+sha256sum -- *.wasm hot.bin
