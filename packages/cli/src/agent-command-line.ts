@@ -14,12 +14,12 @@ import type {
   NicOptions,
   ReceiveOptions,
 } from "./command-options.ts";
+import { DEFAULT_STACK_MIB } from "./command-options.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
 
-/** MiB of stack for a guest: what it has, and the most it can have. */
-const DEFAULT_STACK_MIB = 64;
+/** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
 
 interface AgentFlags {

@@ -4,6 +4,9 @@ import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
 import type { InspectOptions } from "./inspect-options.ts";
 
+/** MiB of stack that a guest has unless told otherwise. */
+export const DEFAULT_STACK_MIB = 64;
+
 /** More monitors, beside the one that commands with the guest's name use. */
 export interface MonitorOptions {
   /** Where programs are served, as URIs. */

@@ -7,6 +7,7 @@ import { globalStateDevice, RunControl } from "@peregrine/shared-state";
 import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import type { GuestMachine } from "./agent.ts";
+import { DEFAULT_STACK_MIB } from "./command-options.ts";
 import type { GuestOptions, RunOptions } from "./command-options.ts";
 
 /** A machine with its run state, ready to be given to an agent. */
@@ -42,7 +43,7 @@ export async function freshMachine(options: RunOptions): Promise<ControlledMachi
 export async function incomingMachine(options: GuestOptions): Promise<ControlledMachine> {
   const { directories, paused } = options;
   const drives = options.drives.length === 0 ? undefined : await NodeDrives.awaited(options.drives);
-  const machine = WasmMachine.incoming(wasmHost(drives), directories);
+  const machine = WasmMachine.incoming(wasmHost(drives, DEFAULT_STACK_MIB), directories);
   const run = new RunControl(machine, { initial: "inmigrate", autostart: !paused });
   machine.devices.register(globalStateDevice(run));
   return { machine, run };
@@ -54,8 +55,14 @@ export function heldImage(uuid: Uint8Array | undefined): { machine: ImageMachine
   return { machine, run: new RunControl(machine, { initial: "inmigrate" }) };
 }
 
-function wasmHost(drives: NodeDrives | undefined): WasmMachineHost {
-  return nodeWasmHost({ stdin: process.stdin, cacheDirectory: defaultCacheDirectory(), drives });
+/** @param awaitedStackMib of a guest that is to arrive: what most have. */
+function wasmHost(drives: NodeDrives | undefined, awaitedStackMib?: number): WasmMachineHost {
+  return nodeWasmHost({
+    stdin: process.stdin,
+    cacheDirectory: defaultCacheDirectory(),
+    drives,
+    ...(awaitedStackMib === undefined ? {} : { awaitedStackMib }),
+  });
 }
 
 async function readModule(path: string): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { WasmMachine } from "@peregrine/machine-wasm";
+import { CONTROL, type GuestReport, WasmMachine } from "@peregrine/machine-wasm";
 import { type Machine, PAGE_SIZE } from "@peregrine/shared-state";
 import { machineCompliance, openMachineRam } from "@peregrine/shared-state/testing";
 import * as vitest from "vitest";
@@ -19,11 +19,22 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const host = (): ReturnType<typeof nodeWasmHost> =>
   nodeWasmHost({ stdin: undefined, outputs: { 1: nowhere, 2: nowhere }, cacheDirectory: directory });
 
+/** Has a thread wait for a guest with that stack. */
+const awaitingHost = (awaitedStackMib: number): ReturnType<typeof nodeWasmHost> =>
+  nodeWasmHost({
+    stdin: undefined,
+    outputs: { 1: nowhere, 2: nowhere },
+    cacheDirectory: directory,
+    awaitedStackMib,
+  });
+
+const STACK_MIB = 16;
+
 const create = (name: string, args: readonly string[]): Promise<WasmMachine> =>
   WasmMachine.create(host(), {
     name,
     module: guest(name),
-    stackMib: 16,
+    stackMib: STACK_MIB,
     wasi: { args: [name, ...args], env: [], preopens: [] },
   });
 
@@ -56,7 +67,7 @@ machineCompliance(
   "a WebAssembly program",
   {
     source: torture,
-    destination: () => WasmMachine.incoming(host(), []),
+    destination: () => WasmMachine.incoming(awaitingHost(STACK_MIB), []),
     progress,
     timed: ["wasi", "wasi-setup"],
   },
@@ -87,5 +98,23 @@ describe("a WebAssembly program", () => {
       code: "NOT_WASM",
       message: expect.stringMatching(/not a valid WebAssembly module: .*magic/) as string,
     });
+  });
+});
+
+describe("a thread that waits for a guest", () => {
+  it.each([STACK_MIB, STACK_MIB + 1])("is used, or not, for a guest with %i MiB of stack", async (stackMib) => {
+    const { prepare, startThread } = awaitingHost(STACK_MIB);
+    const program = await prepare(guest("sleeper"));
+    const memory = new WebAssembly.Memory({ initial: 64, maximum: 65_536, shared: true });
+    const control = new WebAssembly.Memory({
+      initial: CONTROL.initialPages,
+      maximum: CONTROL.maximumPages,
+      shared: true,
+    });
+    const thread = startThread({ program, memory, control }, stackMib);
+    const { promise: first, resolve } = Promise.withResolvers<GuestReport>();
+    thread.onReport(resolve);
+    expect(await first).toMatchObject({ kind: "created" });
+    await thread.terminate();
   });
 });

@@ -3,7 +3,7 @@ import { adviseHugePages } from "@peregrine/host-memory";
 import type { ConsoleSource, WasmMachineHost } from "@peregrine/machine-wasm";
 import { guestFiles } from "./drives/guest-files.ts";
 import type { NodeDrives } from "./drives/node-drives.ts";
-import { type ConsoleOutputs, startGuestWorker } from "./guest-worker-thread.ts";
+import { type ConsoleOutputs, startGuestWorker, WaitingGuestWorker } from "./guest-worker-thread.ts";
 import { ConsoleInput } from "./host-console.ts";
 import { prepareProgram, validateProgram } from "./prepare-program.ts";
 import { ProgramCache } from "./program-cache.ts";
@@ -17,6 +17,8 @@ export interface NodeWasmHostOptions {
   readonly cacheDirectory: string | undefined;
   /** Default: the guest has none. The machine disposes of them. */
   readonly drives?: NodeDrives | undefined;
+  /** Has a thread wait for the guest, which is to arrive and has so many MiB of stack at its source. Default: none. */
+  readonly awaitedStackMib?: number;
 }
 
 /** This process as the host of a WebAssembly machine. */
@@ -25,17 +27,21 @@ export function nodeWasmHost({
   outputs = { 1: 1, 2: 2 },
   cacheDirectory,
   drives,
+  awaitedStackMib,
 }: NodeWasmHostOptions): WasmMachineHost {
   let wakeGuest = (): void => undefined;
   const input = new ConsoleInput(() => wakeGuest());
   const cache = cacheDirectory === undefined ? undefined : new ProgramCache(cacheDirectory);
   const memories = drives?.memories ?? [];
+  const surroundings = { input: input.memory, outputs, drives: memories };
+  const waiting =
+    awaitedStackMib === undefined ? undefined : new WaitingGuestWorker(surroundings, awaitedStackMib);
   return {
     adviseMemory: (memory, maximumBytes) => adviseHugePages(new Uint8Array(memory.buffer), maximumBytes),
     validate: validateProgram,
     prepare: (module) => prepareProgram(module, cache),
     startThread: (thread, stackMib) =>
-      startGuestWorker({ thread, input: input.memory, outputs, drives: memories }, stackMib),
+      waiting?.take(thread, stackMib) ?? startGuestWorker({ ...surroundings, thread }, stackMib),
     files: guestFiles(memories),
     drives,
     input: consoleSource(input, stdin, (wake) => (wakeGuest = wake)),
