@@ -37,7 +37,9 @@ describe("the figures", () => {
     const many = { ...row, name: "c", unit: "ms", samples: Array.from({ length: 20 }, (_, n) => n) } as const;
     const lines = table([row, { ...many, target: { atMost: 1 }, note: "why" }]).split("\n");
     expect(lines).toHaveLength(4);
-    expect(lines[2]).toMatch(/^\| a\.b +\| one \/ other +\| 1\.23 +\| >= 1 +\| yes +\| 1\.20 1\.30 +\| +\|$/u);
+    expect(lines[2]).toMatch(
+      /^\| a\.b +\| one \/ other +\| 1\.23 +\| >= 1 +\| yes +\| 1\.20 1\.30 +\| +\|$/u,
+    );
     expect(lines[3]).toMatch(/\| 1\.2 ms +\| <= 1 +\| NO +\| 20: 0\.0 to 19\.0 +\| why +\|$/u);
     expect(new Set(lines.map((line) => line.length)).size).toBe(1);
   });

@@ -22,7 +22,7 @@ it("the demonstration moves a program and tells how it went", async () => {
     /A {2}the program is stopped\n/,
     /B {2}the program goes on here\n/,
     /downtime \S+ ms, from the stop at A to the start at B\n/,
-    /A {2}counts \d+ ms: stop \S+ ms, save \S+ ms, last pages \S+ ms, device state \S+ ms, load \S+ ms\n/,
+    /A {2}counts \d+ ms: stop \S+ ms, harvest \S+ ms, last pages \S+ ms, device state \S+ ms, load \S+ ms\n/,
     /A {2}has ended; it printed \d+ lines\n/,
     /B {2}the program has ended; it printed \d+ lines here\n/,
     /The joined output is the same as that of the undisturbed run, to the byte/,

@@ -1,16 +1,24 @@
 import net from "node:net";
 
+/**
+ * The first read takes no more than this. Who is refused for how it begins is to notice: a sender that waits for no answer
+ * has succeeded, as it sees it, when everything was taken from it.
+ */
+const FIRST_READ_BYTES = 16 * 1024;
+
 /** Where the bytes go that a socket reads: one buffer for as long as it lives, instead of a new one for each read. */
 export class ReadBuffer {
   /** Of a socket's constructor and of `net.connect`. */
   readonly onread: net.OnReadOpts;
+  #isFirst = true;
   #take: ((bytes: Uint8Array) => void) | undefined;
 
   constructor(buffer: Uint8Array) {
     this.onread = {
-      buffer,
-      callback: (count) => {
-        this.#take?.(buffer.subarray(0, count));
+      buffer: () => (this.#isFirst ? buffer.subarray(0, FIRST_READ_BYTES) : buffer),
+      callback: (count, read) => {
+        this.#isFirst = false;
+        this.#take?.(read.subarray(0, count));
         return true;
       },
     };

@@ -46,6 +46,25 @@ test("what is read lies in the read buffer", async () => {
   await listener.close();
 });
 
+test("the first read takes little of a sender, whatever the read buffer holds", async () => {
+  const buffer = new Uint8Array(1 << 20);
+  const listener = await listen("tcp:127.0.0.1:0", { readBuffer: () => buffer });
+  const [client, server] = await Promise.all([connect(formatUri(listener.address)), listener.accept()]);
+  await client.write(new Uint8Array(200_000));
+  const sizes: number[] = [];
+  let left = 200_000;
+  for await (const { length } of server.read()) {
+    sizes.push(length);
+    left -= length;
+    if (left === 0) break;
+  }
+  expect(sizes[0]).toBeLessThanOrEqual(16 * 1024);
+  expect(Math.max(...sizes)).toBeGreaterThan(16 * 1024);
+  client.destroy();
+  server.destroy();
+  await listener.close();
+});
+
 test("a refused connection is told in one sentence", async () => {
   const listener = await listen("tcp:127.0.0.1:0");
   const uri = formatUri(listener.address);
