@@ -32,7 +32,7 @@ import { GuestNetwork } from "./guest-network.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
-const OUTCOME_WAIT_MS = 2000;
+const OUTCOME_WAIT_MS = 5000;
 
 const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
