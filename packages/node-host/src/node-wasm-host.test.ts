@@ -105,15 +105,15 @@ describe("a thread that waits for a guest", () => {
   it.each([STACK_MIB, STACK_MIB + 1])(
     "is used, or not, for a guest with %i MiB of stack",
     async (stackMib) => {
-      const { prepare, startThread } = awaitingHost(STACK_MIB);
-      const program = await prepare(guest("sleeper"));
+      const awaiting = awaitingHost(STACK_MIB);
+      const program = await awaiting.prepare(guest("sleeper"));
       const memory = new WebAssembly.Memory({ initial: 64, maximum: 65_536, shared: true });
       const control = new WebAssembly.Memory({
         initial: CONTROL.initialPages,
         maximum: CONTROL.maximumPages,
         shared: true,
       });
-      const thread = startThread({ program, memory, control }, stackMib);
+      const thread = awaiting.startThread({ program, memory, control }, stackMib);
       const { promise: first, resolve } = Promise.withResolvers<GuestReport>();
       thread.onReport(resolve);
       expect(await first).toMatchObject({ kind: "created" });
