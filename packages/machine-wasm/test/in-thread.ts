@@ -35,21 +35,11 @@ export function runPlain(bytes: Uint8Array, imports: TestImports = {}): RunResul
   return { memory: new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer).slice(), end };
 }
 
-export interface TestOptions {
-  readonly releaseMarks?: boolean;
-  /** Default: loops are safepoints in each iteration. */
-  readonly pollEvery?: number;
-}
-
-export const rewriteForTest = (
-  bytes: Uint8Array,
-  { releaseMarks = false, pollEvery = 1 }: TestOptions = {},
-): ReturnType<typeof rewrite> =>
+export const rewriteForTest = (bytes: Uint8Array, releaseMarks = false): ReturnType<typeof rewrite> =>
   rewrite(bytes, {
     supportedImports: new Set(PROGRAM_IMPORTS),
     blockingImports: new Set(["poll_oneoff", "fd_read"]),
     releaseMarks,
-    pollEvery,
   });
 
 function attempt(run: () => void): string {
@@ -69,9 +59,9 @@ function attempt(run: () => void): string {
 export function runDisturbed(
   bytes: Uint8Array,
   imports: (unwindIfAsked: () => void) => TestImports = () => ({}),
-  options: TestOptions = {},
+  releaseMarks = false,
 ): DisturbedRun {
-  const { plain, tracked, info } = rewriteForTest(bytes, options);
+  const { plain, tracked, info } = rewriteForTest(bytes, releaseMarks);
   const memory = new WebAssembly.Memory({
     ...info.memory,
     maximum: Math.min(info.memory.maximum, 1024),
