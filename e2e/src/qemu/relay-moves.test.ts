@@ -6,6 +6,8 @@ import { noQemu, qemu72 } from "./releases.ts";
 import { intake, outgoing } from "./settings.ts";
 
 const { plain, returnPath, xbzrle, none, zlib, zstd } = intake;
+/** What makes the changed pages so small that a slow link may bring the migration to its end before it is let go. */
+const shrinking: readonly unknown[] = [xbzrle, zlib, zstd];
 
 const cases = casesOf(
   (release) => [
@@ -48,8 +50,7 @@ describe.skipIf(noQemu).concurrent("a virtual machine is relayed from QEMU to QE
       await source.untilPrinted(1);
       await sendSlowly(source, relay.uri, into.source);
       await untilSentOn(relay.agent, GUEST_PAGES);
-      // Deltas are so small that they may have brought the migration to its end already.
-      if (into !== xbzrle) expect(await source.status()).toBe("running");
+      if (!shrinking.includes(into)) expect(await source.status()).toBe("running");
       const info = await letGo(source);
       expectCompleted(info, relay.agent);
       expect(into.used(info)).toBeGreaterThan(0);

@@ -82,6 +82,8 @@ describe("the agent's end of a guest thread", () => {
     expect(thread.isTerminated).toBe(true);
     expect(handle.hasEnded).toBe(true);
     expect(thread.commands()).toEqual(["create"]);
+    // It has not ended by itself.
+    expect(await Promise.race([handle.exited, settle()])).toBeUndefined();
   });
 
   it("takes a guest whose state could not be captured for stopped", async () => {

@@ -27,6 +27,7 @@ type Phase =
  * guest is replaced by one with a larger stack; what was asked of the one is answered by the other.
  */
 export class GuestHandle {
+  /** Resolves when the guest ends by itself; never once it is disposed of. */
   readonly exited: Promise<GuestExit>;
   readonly #startThread: (stackMib: number) => GuestThread;
   readonly #block: ControlBlock;
@@ -249,7 +250,7 @@ export class GuestHandle {
     clearInterval(this.#throttle);
     this.#answer?.({ kind: "exited", exit });
     this.#answer = undefined;
-    this.#resolveExit(exit);
+    if (!this.#isDisposed) this.#resolveExit(exit);
   }
 }
 

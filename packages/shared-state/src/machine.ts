@@ -98,7 +98,7 @@ export interface Machine {
   stopDirtyLog(): Promise<void>;
   /** Percentage (0..99) of time that the guest is kept from running. Without this a guest cannot be throttled. */
   setThrottle?(percentage: number): void;
-  /** Resolves once when the guest program ends by itself. */
+  /** Resolves once when the guest program ends by itself; never when it is ended by `dispose`. */
   readonly exited: Promise<GuestExit>;
   /** Ends the guest and frees everything. Nothing of it runs afterwards. */
   dispose(): Promise<void>;
