@@ -35,11 +35,21 @@ export function runPlain(bytes: Uint8Array, imports: TestImports = {}): RunResul
   return { memory: new Uint8Array((instance.exports["memory"] as WebAssembly.Memory).buffer).slice(), end };
 }
 
-export const rewriteForTest = (bytes: Uint8Array, releaseMarks = false): ReturnType<typeof rewrite> =>
+export interface TestOptions {
+  readonly releaseMarks?: boolean;
+  /** Default: loops are safepoints in each iteration. */
+  readonly pollEvery?: number;
+}
+
+export const rewriteForTest = (
+  bytes: Uint8Array,
+  { releaseMarks = false, pollEvery = 1 }: TestOptions = {},
+): ReturnType<typeof rewrite> =>
   rewrite(bytes, {
     supportedImports: new Set(PROGRAM_IMPORTS),
     blockingImports: new Set(["poll_oneoff", "fd_read"]),
     releaseMarks,
+    pollEvery,
   });
 
 function attempt(run: () => void): string {
@@ -59,9 +69,9 @@ function attempt(run: () => void): string {
 export function runDisturbed(
   bytes: Uint8Array,
   imports: (unwindIfAsked: () => void) => TestImports = () => ({}),
-  releaseMarks = false,
+  options: TestOptions = {},
 ): DisturbedRun {
-  const { plain, tracked, info } = rewriteForTest(bytes, releaseMarks);
+  const { plain, tracked, info } = rewriteForTest(bytes, options);
   const memory = new WebAssembly.Memory({
     ...info.memory,
     maximum: Math.min(info.memory.maximum, 1024),

@@ -155,15 +155,17 @@ function statements(scope: Scope): fc.Arbitrary<string> {
   return fc.array(statement(scope), { minLength: 1, maxLength: 3 }).map((list) => list.join("\n"));
 }
 
-/** Calls beyond the budget return at once. */
+/** Calls beyond the budget return at once. Some functions begin with blocks that hold all they do. */
 const func = (index: number): fc.Arbitrary<string> => {
   const scope: Scope = { depth: 3, labels: [] };
-  return fc.tuple(statements(scope), expression("i32", scope)).map(
-    ([body, result]) => `(func $f${index} (param $p i32) (result i32)
+  return fc.tuple(statements(scope), expression("i32", scope), fc.integer({ min: 0, max: 2 })).map(
+    ([body, result, blocks]) => `(func $f${index} (param $p i32) (result i32)
       (local $a i32) (local $b i32) (local $c i64) (local $d i64) (local $e f64) (local $n1 i32) (local $n2 i32) (local $n3 i32)
+      ${"(block ".repeat(blocks)}
       (if (i32.eqz (global.get $budget)) (then (return (local.get $p))))
       (global.set $budget (i32.sub (global.get $budget) (i32.const 1)))
       ${body}
+      ${")".repeat(blocks)}
       ${result})`,
   );
 };

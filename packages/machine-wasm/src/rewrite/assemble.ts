@@ -118,7 +118,6 @@ export function assemble(assembly: Assembly): Uint8Array {
         body.u32(passive).u32(rest.length).raw(rest);
       }
     });
-  if (module.names !== undefined) out.u8(SECTION.custom).u32(module.names.length).raw(module.names);
   return out.take();
 }
 

@@ -9,6 +9,8 @@ export const CONTROL = {
   framesEnd: 128,
   /** i32: 1 since a frame was saved or the globals were; the host clears it before it resumes the guest. */
   saved: 132,
+  /** i32: where the next values of the frame that is being taken are. */
+  valuesRead: 136,
   /** One byte for each passive data segment and then each element segment: 1 once it was dropped. */
   dropped: 4096,
   droppedBytes: 61440,

@@ -1,61 +1,40 @@
-import { CodeWriter } from "./code-writer.ts";
+import { type AnalysedFunction, BodyEmitter, type ModuleContext } from "./body-emitter.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
-import { controlAccess, type FrameHelpers } from "./frame-helpers.ts";
-import { blockType, type FunctionCode, tableLabels } from "./function-code.ts";
-import type { FunctionType, WasmModule } from "./module.ts";
+import { DirtyMarks } from "./dirty-marks.ts";
+import type { Counter } from "./loop-counter.ts";
+import { type LoopPlan, planLoop } from "./loop-stores.ts";
+import { controlAccess } from "./frame-helpers.ts";
+import { blockType, tableLabels } from "./function-code.ts";
+import type { FunctionType } from "./module.ts";
 import { BLOCK_VOID, I32, op, opInfo, SAVABLE } from "./opcodes.ts";
-import type { Push, Site, SiteAnalysis } from "./sites.ts";
-import type { TypeTable } from "./type-table.ts";
+import type { Push, Site } from "./sites.ts";
 
-/** What every function of one output module shares. */
-export interface ModuleContext {
-  readonly module: WasmModule;
-  readonly types: TypeTable;
-  readonly helpers: FrameHelpers;
-  /** Whether stores are marked in the dirty map. */
-  readonly tracked: boolean;
-  /** Marks as release stores, for processors that reorder stores (Arm). */
-  readonly releaseMarks: boolean;
-  /** Function index of a function's resume copy; undefined when it has no frame of its own. */
-  resumeIndex(index: number): number | undefined;
-  mayTailCall(index: number): boolean;
-  /** Index of the table of resume copies. */
-  readonly resumeTable: number;
-}
+/** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
+const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
 
-/** A function with its sites, and the number of its first site in the module. */
-export interface AnalysedFunction {
-  readonly code: FunctionCode;
-  readonly analysis: SiteAnalysis;
-  readonly firstSite: number;
-}
+/** Loads and stores of numbers; their alignment is one byte. */
+const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
 
 /** The guest's unwind exception: the only tag of the module. */
 const UNWIND_TAG = 0;
 
 /**
  * Emits the fast copy of a function: the original code, where each call that may unwind has a handler that saves
- * the frame, each repeating loop polls at its latch, and, in the tracked variant, each store marks its page.
+ * the frame, each repeating loop polls, and, in the tracked variant, each store marks its page.
  */
-export class FunctionEmitter {
-  protected readonly context: ModuleContext;
-  protected readonly code: FunctionCode;
-  protected readonly analysis: SiteAnalysis;
-  protected readonly firstSite: number;
-  protected readonly out = new CodeWriter(1024);
-  /** Blocks that are open in the output. */
-  protected open = 0;
+export class FunctionEmitter extends BodyEmitter {
   /** For each block of the original that is open: the value of `open` inside the block that its label now means. */
   readonly #labels: number[] = [0];
-  readonly #extraLocals: number[] = [];
-  readonly #temporaries = new Map<number, number>();
+  readonly #marks: DirtyMarks;
+  /** Repeating loops that are open. */
+  protected loops = 0;
+  /** For stores that are marked where their loop polls: the local with their last address. */
+  readonly #steady = new Map<number, number>();
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
-    this.context = context;
-    this.code = fn.code;
-    this.analysis = fn.analysis;
-    this.firstSite = fn.firstSite;
+    super(context, fn);
+    this.#marks = new DirtyMarks(this.out, context.releaseMarks, () => this.markHelper());
   }
 
   /** @returns the body: local declarations, code, end. */
@@ -68,61 +47,6 @@ export class FunctionEmitter {
     }
     this.sequence(0, this.code.count - 1, -1);
     return this.finish(this.code.locals.slice(this.code.type.params.length));
-  }
-
-  protected finish(declared: readonly number[]): Uint8Array {
-    this.out.u8(op.end);
-    const groups: { type: number; count: number }[] = [];
-    for (const type of [...declared, ...this.#extraLocals]) {
-      const last = groups.at(-1);
-      if (last?.type === type) last.count++;
-      else groups.push({ type, count: 1 });
-    }
-    const body = new CodeWriter(this.out.length + 16).u32(groups.length);
-    for (const { type, count } of groups) body.u32(count).u8(type);
-    return body.raw(this.out.view()).take();
-  }
-
-  protected addLocal(type: number): number {
-    this.#extraLocals.push(type);
-    return this.code.locals.length + this.#extraLocals.length - 1;
-  }
-
-  /** The local that holds a copy of the value at this depth of the operand stack. One for each depth and type. */
-  protected temporary(depth: number, type: number): number {
-    const key = depth * 256 + type;
-    let local = this.#temporaries.get(key);
-    if (local === undefined) this.#temporaries.set(key, (local = this.addLocal(type)));
-    return local;
-  }
-
-  /** Opens a block. The caller writes its type. */
-  protected enter(opcode: number): CodeWriter {
-    this.open++;
-    return this.out.u8(opcode);
-  }
-
-  protected leave(): void {
-    this.open--;
-    this.out.u8(op.end);
-  }
-
-  protected writeBlockType({ params, results }: FunctionType): void {
-    if (params.length > 0 || results.length > 1) this.out.s32(this.context.types.index(params, results));
-    else this.out.u8(results[0] ?? BLOCK_VOID);
-  }
-
-  protected branch(opcode: number, label: number): void {
-    this.out.u8(opcode).u32(this.open - label);
-  }
-
-  /** Moves operands into their temporaries and leaves the stack without them. */
-  protected spill({ depth, types }: Push): void {
-    for (let n = types.length - 1; n >= 0; n--) this.out.localSet(this.temporary(depth + n, types[n]!));
-  }
-
-  protected reload({ depth, types }: Push): void {
-    for (const [n, type] of types.entries()) this.out.localGet(this.temporary(depth + n, type));
   }
 
   /** Keeps what an instruction pushed in temporaries as well, where a site or a mark will want it. */
@@ -145,6 +69,7 @@ export class FunctionEmitter {
   /** Emits the instructions [from, to). `loop` is the loop whose body this is, -1 otherwise. */
   protected sequence(from: number, to: number, _loop: number): void {
     for (let i = from; i < to;) i = this.instruction(i);
+    this.#marks.flush();
   }
 
   /** Emits one instruction, with all it contains. @returns the one after it. */
@@ -152,6 +77,8 @@ export class FunctionEmitter {
     const { code, start, immediate, bytes } = this.code;
     if (this.analysis.dead[i] === 1) return i + 1;
     const opcode = code[i]!;
+    if (opcode === op.localSet || opcode === op.localTee) this.#marks.beforeWrite(immediate[i]!);
+    else if (endsStraightCode(opcode)) this.#marks.flush();
     switch (opcode) {
       case op.block:
       case op.if:
@@ -188,9 +115,33 @@ export class FunctionEmitter {
           return i + 1;
         }
     }
-    this.out.copy(bytes, start[i]!, start[i + 1]!);
+    this.#copy(i);
     this.keep(i);
     return i + 1;
+  }
+
+  /** Copies an instruction. Linkers leave room in what they may have to change; here each number has its shortest form. */
+  #copy(i: number): void {
+    const { code, start, immediate, bytes } = this.code;
+    switch (code[i]) {
+      case op.call:
+      case op.returnCall:
+      case op.globalGet:
+      case op.globalSet:
+      case op.refFunc:
+        this.out.u8(code[i]).u32(immediate[i]!);
+        break;
+      case op.i32Const:
+        this.out.i32Const(immediate[i]!);
+        break;
+      default:
+        if (isAccess(code[i]!))
+          this.out
+            .u8(code[i]!)
+            .u8(bytes[start[i]! + 1]!)
+            .u32(immediate[i]!);
+        else this.out.copy(bytes, start[i]!, start[i + 1]!);
+    }
   }
 
   /** A dropped segment stays dropped in the next instance: the host reads this mark. */
@@ -222,42 +173,108 @@ export class FunctionEmitter {
     return end + 1;
   }
 
-  /**
-   * A repeating loop polls at its latch: every branch back now leaves the inner block, and the stop flag decides whether
-   * the loop goes on. Neither a call nor a guard lies in the hot path.
-   *
-   *     block exit  loop head  block body ... br exit end  flag; eqz; br_if head; save; throw  end end
-   */
   #loop(i: number): number {
+    const plan = this.#plan(i);
+    this.loops++;
+    if (plan === undefined) this.#polledLoop(i);
+    else this.#countingLoop(i, plan);
+    this.loops--;
     const end = this.code.end[i]!;
+    this.keep(end);
+    return end + 1;
+  }
+
+  /** A repeating loop polls at its head: a branch back leads there as it did, be there one or a hundred of them. */
+  #polledLoop(i: number): void {
+    this.enter(op.loop);
+    this.writeBlockType(blockType(this.context.module, this.code, i));
+    this.#labels.push(this.open);
+    this.keep(i);
+    this.pollAtHead(i);
+    this.sequence(i + 1, this.code.end[i]!, i);
+    this.#labels.pop();
+    this.leave();
+  }
+
+  /** The function that marks, where it is to be called: nowhere, because any function may be a hot one. */
+  protected markHelper(): number | undefined {
+    return undefined;
+  }
+
+  protected pollAtHead(loop: number): void {
+    this.loadFlag();
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.throwUnwind(this.analysis.siteAt[loop]!);
+    this.leave();
+  }
+
+  /**
+   * A loop that counts looks at the flag only now and then, in a loop around it: every branch back leaves the inner block. So
+   * the inner loop stays nearly as small as it was, and the engine unrolls it as it would have.
+   *
+   *     block exit  loop outer  loop inner  block body ... br exit end  counter; br_if inner  end
+   *     flag; eqz; br_if outer; save; throw  end end
+   */
+  #countingLoop(i: number, plan: LoopPlan): void {
     const type = blockType(this.context.module, this.code, i);
+    const again = { params: type.params, results: type.params };
     const parameters = this.analysis.parametersAt.get(i);
     this.enter(op.block);
     this.writeBlockType(type);
     const exit = this.open;
     this.enter(op.loop);
     this.writeBlockType(type);
-    const head = this.open;
+    const outer = this.open;
+    this.enter(op.loop);
+    this.writeBlockType(again);
+    const inner = this.open;
     this.enter(op.block);
-    this.writeBlockType({ params: type.params, results: type.params });
+    this.writeBlockType(again);
     this.#labels.push(this.open);
     this.keep(i);
-    this.sequence(i + 1, end, i);
+    this.sequence(i + 1, this.code.end[i]!, i);
     this.#labels.pop();
-    if (this.analysis.fallsThrough[i] === 1) this.branch(op.br, exit);
+    if (this.analysis.fallsThrough[i] === 1) {
+      this.#markSteady(plan);
+      this.branch(op.br, exit);
+    }
     this.leave();
     if (parameters !== undefined) {
       this.spill(parameters);
       this.reload(parameters);
     }
+    this.#branchWhileCounting(plan.counter, inner);
+    this.leave();
+    this.#markSteady(plan);
     this.loadFlag();
     this.out.u8(op.i32Eqz);
-    this.branch(op.brIf, head);
+    this.branch(op.brIf, outer);
     this.throwUnwind(this.analysis.siteAt[i]!);
     this.leave();
     this.leave();
-    this.keep(end);
-    return end + 1;
+  }
+
+  #plan(loop: number): LoopPlan | undefined {
+    const { pollEvery, tracked } = this.context;
+    const plan = planLoop(this.code, this.analysis, loop, pollEvery, tracked);
+    for (const store of plan?.stores ?? []) this.#steady.set(store.instruction, this.addLocal(I32));
+    return plan;
+  }
+
+  #branchWhileCounting({ local, type, mask }: Counter, label: number): void {
+    this.out.localGet(local);
+    if (type === I32) this.out.i32Const(mask).u8(op.i32And);
+    else this.out.u8(op.i64Const).s32(mask).u8(op.i64And).u8(op.i64Const).s32(0).u8(op.i64Ne);
+    this.branch(op.brIf, label);
+  }
+
+  /** Marks what the steady stores of a loop have written since the loop polled. One that was not reached marks anything. */
+  #markSteady({ stores }: LoopPlan): void {
+    for (const { instruction, offset, reach } of stores) {
+      const address = this.#steady.get(instruction)!;
+      this.#marks.mark(address, offset);
+      if (reach !== 0) this.#marks.mark(address, offset - reach);
+    }
   }
 
   protected loadFlag(): void {
@@ -287,7 +304,7 @@ export class FunctionEmitter {
   }
 
   protected copyCall(i: number): void {
-    this.out.copy(this.code.bytes, this.code.start[i]!, this.code.start[i + 1]!);
+    this.#copy(i);
   }
 
   /** Closes a try: saves the frame when the guest is being unwound, and passes the exception on. */
@@ -319,35 +336,33 @@ export class FunctionEmitter {
     return SAVABLE.flatMap((type) => values.filter((value) => value.type === type));
   }
 
-  /** A store or bulk operation, and the mark for what it wrote: after it, so that a mark is never early. */
+  /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */
   #store(i: number): void {
-    const { code, start, immediate, bytes } = this.code;
+    const { code, immediate } = this.code;
     const source = this.analysis.addresses.get(i)!;
     const isStore = opInfo(code[i]!)!.stores > 0;
     const depth = source.kind === "operand" ? source.depth : -1;
     const length = isStore ? -1 : this.addLengthTemporary();
     if (!isStore) this.out.localTee(length);
-    this.out.copy(bytes, start[i]!, start[i + 1]!);
+    this.#copy(i);
     const address = (): void => {
       if (source.kind === "constant") this.out.i32Const(source.value);
       else this.out.localGet(source.kind === "local" ? source.local : this.temporary(depth, I32));
     };
     if (!isStore) {
+      this.#marks.flush();
       address();
       this.out.localGet(length).call(this.context.helpers.markRange());
       return;
     }
-    const offset = immediate[i]!;
-    if (source.kind === "constant") {
-      this.out.i32Const(((source.value >>> 0) + (offset >>> 0)) >>> 12);
-    } else {
+    const offset = immediate[i]! >>> 0;
+    const steady = this.#steady.get(i);
+    if (steady !== undefined) {
       address();
-      if (offset !== 0) this.out.i32Const(offset).u8(op.i32Add);
-      this.out.i32Const(12).u8(op.i32ShrU);
-    }
-    this.out.i32Const(1);
-    const store = this.context.releaseMarks ? [0xfe, 0x19] : [op.i32Store8];
-    controlAccess(this.out, store, CONTROL.dirtyMap);
+      this.out.localSet(steady);
+    } else if (source.kind === "constant") this.#marks.storedAt((source.value >>> 0) + offset);
+    else if (source.kind === "local") this.#marks.stored(source.local, offset, opInfo(code[i]!)!.stores);
+    else this.#marks.mark(this.temporary(depth, I32), offset);
   }
 
   #length: number | undefined;

@@ -1,6 +1,7 @@
 import { BLOCK_VOID, I32, op } from "./opcodes.ts";
 import { frameBytes } from "./frame-helpers.ts";
-import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
+import { FunctionEmitter } from "./emit-function.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
@@ -95,7 +96,9 @@ export class ResumeEmitter extends FunctionEmitter {
           ? 0
           : -1;
     if (children.length === 0 && inherited.length === 0 && poll < 0) {
-      super.sequence(from, to, loop);
+      // Without a site there is no way to here as long as one is looked for.
+      if (this.#certain) this.out.u8(op.unreachable);
+      else super.sequence(from, to, loop);
       return;
     }
     if (loop >= 0) this.#certain = false;
@@ -114,19 +117,25 @@ export class ResumeEmitter extends FunctionEmitter {
       this.#inherited = routes;
     } else {
       this.#dispatch(routes);
+      // A poll that is reached here goes on with what follows.
+      if (routes.some(({ label }) => label === undefined)) this.#certain = false;
       if (parameters !== undefined) this.reload(parameters);
     }
     let position = from;
     if (startsWithChild) position = this.#child(from);
     for (const cut of cuts) {
-      super.sequence(position, cut, -1);
       const operands = this.analysis.operandsAt.get(cut);
-      if (operands !== undefined) this.spill(operands);
+      // What lies in front of the first site was run before the guest was left, and is not run again.
+      if (this.#certain) this.out.u8(op.unreachable);
+      else {
+        super.sequence(position, cut, -1);
+        if (operands !== undefined) this.spill(operands);
+      }
       this.leave();
-      this.#certain = false;
       if (operands !== undefined) this.#reloadUnder(cut, operands);
       position = this.#child(cut);
     }
+    this.#certain = false;
     super.sequence(position, to, -1);
   }
 
@@ -156,11 +165,11 @@ export class ResumeEmitter extends FunctionEmitter {
   }
 
   #child(i: number): number {
-    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) {
-      this.site(i);
-      return i + 1;
-    }
-    return this.instruction(i);
+    let next = i + 1;
+    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) this.site(i);
+    else next = this.instruction(i);
+    this.#certain = false;
+    return next;
   }
 
   /** After a cut: puts back the operands that the child finds, and for an if the condition that leads to the site. */
@@ -188,6 +197,27 @@ export class ResumeEmitter extends FunctionEmitter {
       .u8(op.i32Sub);
     this.out.i32Const(count).u8(op.i32LtU);
     this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.select);
+  }
+
+  /** Outside of loops a resume copy runs once. */
+  protected override markHelper(): number | undefined {
+    return this.loops === 0 ? this.context.helpers.mark() : undefined;
+  }
+
+  /** On the way to a site nothing is polled: the loop that is resumed goes on for one iteration at least. */
+  protected override pollAtHead(loop: number): void {
+    const parameters = this.analysis.parametersAt.get(loop);
+    if (parameters !== undefined) {
+      this.spill(parameters);
+      this.reload(parameters);
+    }
+    this.loadFlag();
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.out.localGet(this.#site).u8(op.i32Eqz);
+    this.enter(op.if).u8(BLOCK_VOID);
+    this.throwUnwind(this.analysis.siteAt[loop]!);
+    this.leave();
+    this.leave();
   }
 
   #clearSite(): void {

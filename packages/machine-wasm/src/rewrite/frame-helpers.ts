@@ -31,10 +31,37 @@ const valueBytes = (shape: FrameShape): number => shape.reduce((sum, type) => su
 /** Whole frame: values rounded up to 8 bytes, and the trailer. */
 export const frameBytes = (shape: FrameShape): number => ((valueBytes(shape) + 7) & ~7) + FRAME_TRAILER;
 
+/** Some values of one type. */
+interface Run {
+  readonly type: number;
+  readonly count: number;
+}
+
+const LONGEST_RUN = 16;
+
+/** A frame's values in runs of 16, 8, 4, 2 and 1 of one type, so that few helpers do for all shapes. */
+function runsOf(shape: FrameShape): Run[] {
+  const runs: Run[] = [];
+  for (let index = 0; index < shape.length;) {
+    const type = shape[index]!;
+    let count = LONGEST_RUN;
+    while (shape[index + count - 1] !== type) count /= 2;
+    runs.push({ type, count });
+    index += count;
+  }
+  return runs;
+}
+
 /** A load or store on the control memory with the least alignment, which is always valid. */
 export function controlAccess(out: CodeWriter, opcode: readonly number[], offset: number): void {
   for (const byte of opcode) out.u8(byte);
   out.u8(HAS_MEMORY_INDEX).u8(CONTROL_MEMORY).u32(offset);
+}
+
+/** Marks the page whose number is on the stack. */
+export function setMark(out: CodeWriter, release: boolean): void {
+  out.i32Const(1);
+  controlAccess(out, release ? ATOMIC_STORE8 : [op.i32Store8], CONTROL.dirtyMap);
 }
 
 /**
@@ -100,29 +127,48 @@ export class FrameHelpers {
   /** `(values..., site) -> ()`: saves a frame. */
   save(shape: FrameShape): number {
     return this.#helper(`save ${shape.join()}`, [...shape, I32], [], () => {
-      const push = this.push();
-      const site = shape.length;
-      const base = site + 1;
-      const out = new CodeWriter().u8(1).u8(1).u8(I32);
-      out.i32Const(frameBytes(shape)).call(push).localSet(base);
-      let offset = 0;
-      for (const [index, type] of shape.entries()) {
-        out.localGet(base).localGet(index);
-        controlAccess(out, STORE[type]!, offset);
-        offset += SIZE[type]!;
+      const out = new CodeWriter().u8(0);
+      out.i32Const(frameBytes(shape)).call(this.push());
+      let index = 0;
+      for (const run of runsOf(shape)) {
+        for (let n = 0; n < run.count; n++) out.localGet(index++);
+        out.call(this.#storeRun(run));
       }
-      const trailer = frameBytes(shape) - FRAME_TRAILER;
-      out.localGet(base).localGet(site);
-      controlAccess(out, STORE[I32]!, trailer);
-      out.localGet(base).i32Const(frameBytes(shape));
-      controlAccess(out, STORE[I32]!, trailer + 4);
-      // Frames are sent to another host: nothing that lay in this memory before may be in them.
-      out.localGet(base).u8(op.i64Const).s32(0);
-      controlAccess(out, STORE[I64]!, trailer + 8);
-      if (offset < trailer) {
-        out.localGet(base).i32Const(0);
-        controlAccess(out, STORE[I32]!, offset);
+      return out.localGet(shape.length).i32Const(frameBytes(shape)).call(this.#storeTrailer());
+    });
+  }
+
+  /** `(address, values...) -> address behind them`: stores some values of one type. */
+  #storeRun({ type, count }: Run): number {
+    const types = Array.from({ length: count }, () => type);
+    return this.#helper(`store ${count} ${type}`, [I32, ...types], [I32], () => {
+      const out = new CodeWriter().u8(0);
+      for (let n = 0; n < count; n++) {
+        out.localGet(0).localGet(n + 1);
+        controlAccess(out, STORE[type]!, n * SIZE[type]!);
       }
+      return out
+        .localGet(0)
+        .i32Const(count * SIZE[type]!)
+        .u8(op.i32Add);
+    });
+  }
+
+  /** `(address behind the values, site, bytes of the frame) -> ()` */
+  #storeTrailer(): number {
+    return this.#helper("trailer", [I32, I32, I32], [], () => {
+      const out = new CodeWriter().u8(0);
+      // Frames are sent to another host: nothing that lay in this memory before may be in them. Values end at 4 or at 8 bytes.
+      out.localGet(0).i32Const(4).u8(op.i32And).u8(op.if).u8(BLOCK_VOID);
+      out.localGet(0).i32Const(0);
+      controlAccess(out, STORE[I32]!, 0);
+      out.localGet(0).i32Const(4).u8(op.i32Add).localSet(0).u8(op.end);
+      out.localGet(0).localGet(1);
+      controlAccess(out, STORE[I32]!, 0);
+      out.localGet(0).localGet(2);
+      controlAccess(out, STORE[I32]!, 4);
+      out.localGet(0).u8(op.i64Const).s32(0);
+      controlAccess(out, STORE[I64]!, 8);
       return out;
     });
   }
@@ -144,19 +190,42 @@ export class FrameHelpers {
   /** `() -> values...`: takes the values of the frame whose site was popped. */
   restore(shape: FrameShape): number {
     return this.#helper(`restore ${shape.join()}`, [], shape, () => {
-      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      const out = new CodeWriter().u8(0);
+      out.i32Const(frameBytes(shape) - FRAME_TRAILER).call(this.#popValues());
+      for (const run of runsOf(shape)) out.call(this.#loadRun(run));
+      return out;
+    });
+  }
+
+  /** `(bytes) -> ()`: takes as many from the end of the frames, for `loadRun` to read. */
+  #popValues(): number {
+    return this.#helper("popValues", [I32], [], () => {
+      const out = new CodeWriter().u8(0);
       out.i32Const(0).i32Const(0);
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
-      out
-        .i32Const(frameBytes(shape) - FRAME_TRAILER)
-        .u8(op.i32Sub)
-        .localTee(0);
+      out.localGet(0).u8(op.i32Sub).localTee(0);
       controlAccess(out, STORE[I32]!, CONTROL.framesEnd);
-      let offset = 0;
-      for (const type of shape) {
+      out.i32Const(0).localGet(0);
+      controlAccess(out, STORE[I32]!, CONTROL.valuesRead);
+      return out;
+    });
+  }
+
+  /** `() -> values...`: reads the next values, of one type. */
+  #loadRun({ type, count }: Run): number {
+    const types = Array.from({ length: count }, () => type);
+    return this.#helper(`load ${count} ${type}`, [], types, () => {
+      const out = new CodeWriter().u8(1).u8(1).u8(I32);
+      out.i32Const(0).i32Const(0);
+      controlAccess(out, LOAD[I32]!, CONTROL.valuesRead);
+      out
+        .localTee(0)
+        .i32Const(count * SIZE[type]!)
+        .u8(op.i32Add);
+      controlAccess(out, STORE[I32]!, CONTROL.valuesRead);
+      for (let n = 0; n < count; n++) {
         out.localGet(0);
-        controlAccess(out, LOAD[type]!, offset);
-        offset += SIZE[type]!;
+        controlAccess(out, LOAD[type]!, n * SIZE[type]!);
       }
       return out;
     });
@@ -169,6 +238,15 @@ export class FrameHelpers {
       controlAccess(out, LOAD[I32]!, CONTROL.framesEnd);
       out.i32Const(FRAME_TRAILER).u8(op.i32Sub);
       controlAccess(out, LOAD[I32]!, 8);
+      return out;
+    });
+  }
+
+  /** `(address) -> ()`: marks the page of an address dirty. */
+  mark(): number {
+    return this.#helper("mark", [I32], [], () => {
+      const out = new CodeWriter().u8(0).localGet(0).i32Const(12).u8(op.i32ShrU);
+      setMark(out, this.#releaseMarks);
       return out;
     });
   }
@@ -241,6 +319,7 @@ export class FrameHelpers {
 
 const I32_LOAD8_U = 0x2d;
 const ATOMIC_FENCE = [0xfe, 0x03, 0x00];
+const ATOMIC_STORE8 = [0xfe, 0x19];
 
 export interface GlobalVariable {
   readonly index: number;

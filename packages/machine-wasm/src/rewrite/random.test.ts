@@ -9,10 +9,10 @@ describe("random programs", () => {
     let unwinds = 0;
     const ends = new Set<string>();
     fc.assert(
-      fc.property(randomProgram, (text) => {
+      fc.property(randomProgram, fc.constantFrom(1, 2, 4), (text, pollEvery) => {
         const bytes = wat(text);
         const expected = runPlain(bytes);
-        const actual = runDisturbed(bytes);
+        const actual = runDisturbed(bytes, undefined, { pollEvery });
         expect(actual.end).toBe(expected.end);
         expect(Buffer.compare(actual.memory, expected.memory)).toBe(0);
         expect(actual.missedPages).toBe(0);

@@ -87,6 +87,13 @@ const CASES: Record<string, Uint8Array> = {
         (else (i32.xor (local.get $n) (call $even (i32.sub (local.get $n) (i32.const 1)))))))
     (func (export "_start") (call $put (call $even (i32.const 60))) (call $put (call $odd (i32.const 31))))`,
   ),
+  "recursion in functions that begin with a block": command(`(func $down (param $n i32)
+      (block $end
+        (call $put (local.get $n))
+        (br_if $end (i32.eqz (local.get $n)))
+        (call $down (i32.sub (local.get $n) (i32.const 1)))
+        (call $put (call $spin (local.get $n)))))
+    (func (export "_start") (call $down (i32.const 9)))`),
   "several results": command(`(func $pair (param i32) (result i32 i64)
       (call $spin (local.get 0)) (i64.extend_i32_u (call $spin (i32.const 3))))
     (func (export "_start") (local $a i32) (local $b i64)
@@ -166,6 +173,25 @@ const CASES: Record<string, Uint8Array> = {
         (v128.store64_lane 1 (i32.add (i32.const 32760) (local.get $i)) (i32x4.splat (local.get $i)))
         (local.set $i (i32.add (local.get $i) (i32.const 1)))
         (br_if $l (i32.lt_u (local.get $i) (i32.const 9)))))`),
+  "stores to offsets from one address, on both sides of a page boundary":
+    command(`(func (export "_start") (local $i i32) (local $p i32)
+      (loop $l
+        (i32.store16 offset=14 (local.tee $p (i32.add (i32.const 11900) (i32.mul (local.get $i) (i32.const 7)))) (local.get $i))
+        (i64.store offset=4000 (local.get $p) (i64.extend_i32_u (local.get $i)))
+        (i32.store8 offset=388 (local.get $p) (local.get $i))
+        (i32.store offset=4400 (local.get $p) (local.get $i))
+        (drop (call $spin (i32.const 0)))
+        (i64.store offset=8 (local.get $p) (i64.extend_i32_u (i32.add (i32.const 9) (local.get $i))))
+        (i32.store offset=3 (local.get $p) (local.get $i))
+        (local.set $p (i32.add (local.get $p) (i32.const 20000)))
+        (i32.store offset=500 (local.get $p) (local.get $i))
+        (i32.store offset=490 (local.get $p) (local.get $i))
+        (if (i32.and (local.get $i) (i32.const 1)) (then (i32.store offset=9000 (local.get $p) (local.get $i))))
+        (i32.store (i32.const 4092) (local.get $i))
+        (i32.store offset=4 (i32.const 4092) (local.get $i))
+        (drop (call $spin (i32.const 0)))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (i32.const 80)))))`),
   "memory that grows": command(`(func (export "_start")
       (call $put (memory.grow (call $spin (i32.const 1))))
       (i32.store (i32.const 131072) (call $spin (i32.const 5)))
@@ -212,11 +238,11 @@ describe("a program that is unwound at every safepoint", () => {
   for (const [name, how, opcode] of marks) {
     it(`does the same with ${name}, marked by ${how} for processors that reorder stores`, () => {
       const bytes = CASES[name]!;
-      const actual = runDisturbed(bytes, () => ({}), true);
+      const actual = runDisturbed(bytes, () => ({}), { releaseMarks: true });
       expect(Buffer.from(actual.memory).equals(runPlain(bytes).memory)).toBe(true);
       expect(actual.missedPages).toBe(0);
       const hasOpcode = (releaseMarks: boolean): boolean =>
-        Buffer.from(rewriteForTest(bytes, releaseMarks).tracked).includes(Buffer.from(opcode));
+        Buffer.from(rewriteForTest(bytes, { releaseMarks }).tracked).includes(Buffer.from(opcode));
       expect([hasOpcode(true), hasOpcode(false)]).toEqual([true, false]);
     });
   }

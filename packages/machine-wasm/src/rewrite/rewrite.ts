@@ -3,7 +3,8 @@ import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from ".
 import { CodeWriter } from "./code-writer.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
-import { type AnalysedFunction, FunctionEmitter, type ModuleContext } from "./emit-function.ts";
+import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
+import { FunctionEmitter } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
 import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
@@ -19,7 +20,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 4;
+export const REWRITER_REVISION = 13;
 
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
@@ -28,7 +29,11 @@ export interface RewriteOptions {
   readonly blockingImports: ReadonlySet<string>;
   /** Marks as release stores: needed on processors that reorder stores. */
   readonly releaseMarks: boolean;
+  /** A loop that counts looks at the stop flag once in as many iterations: a power of two. Default: 256. */
+  readonly pollEvery?: number;
 }
+
+const POLL_EVERY = 256;
 
 /** In place of an ordinal: any function may be above the site, or none is. */
 export const ABOVE = { any: -1, none: -2 } as const;
@@ -217,6 +222,7 @@ function emitVariant(input: VariantInput): VariantOutput {
     helpers,
     tracked: input.tracked,
     releaseMarks: input.options.releaseMarks,
+    pollEvery: input.options.pollEvery ?? POLL_EVERY,
     resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
     mayTailCall: (index) => graph.mayTailCall.has(index),
     resumeTable: module.tables.length,

@@ -31,11 +31,12 @@ export interface Push {
   readonly types: readonly number[];
 }
 
-/** Where a store's address is to be had after the store. */
-export type AddressSource =
+/** Where a store's address is to be had after the store, and the instruction that pushed it. */
+export type AddressSource = { readonly producer: number } & (
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "local"; readonly local: number }
-  | { readonly kind: "operand"; readonly depth: number };
+  | { readonly kind: "operand"; readonly depth: number }
+);
 
 export interface SiteAnalysis {
   readonly sites: readonly Site[];
@@ -317,16 +318,17 @@ class StackWalk {
     const immediate = this.#code.immediate[producer]!;
     if (!this.#keepForSites.has(producer)) {
       if (this.#code.code[producer] === op.i32Const) {
-        this.#addresses.set(i, { kind: "constant", value: immediate });
+        this.#addresses.set(i, { producer, kind: "constant", value: immediate });
         return;
       }
-      if (this.#code.code[producer] === op.localGet && !this.#writtenBetween(immediate, producer, i)) {
-        this.#addresses.set(i, { kind: "local", local: immediate });
+      const isLocal = this.#code.code[producer] === op.localGet || this.#code.code[producer] === op.localTee;
+      if (isLocal && !this.#writtenBetween(immediate, producer, i)) {
+        this.#addresses.set(i, { producer, kind: "local", local: immediate });
         return;
       }
     }
     this.#keep(this.#keepForMarks, depth);
-    this.#addresses.set(i, { kind: "operand", depth });
+    this.#addresses.set(i, { producer, kind: "operand", depth });
   }
 
   #writtenBetween(local: number, from: number, to: number): boolean {

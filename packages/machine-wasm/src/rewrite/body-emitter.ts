@@ -1,0 +1,107 @@
+import { CodeWriter } from "./code-writer.ts";
+import type { FrameHelpers } from "./frame-helpers.ts";
+import type { FunctionCode } from "./function-code.ts";
+import type { FunctionType, WasmModule } from "./module.ts";
+import { BLOCK_VOID, op } from "./opcodes.ts";
+import type { Push, SiteAnalysis } from "./sites.ts";
+import type { TypeTable } from "./type-table.ts";
+
+/** What every function of one output module shares. */
+export interface ModuleContext {
+  readonly module: WasmModule;
+  readonly types: TypeTable;
+  readonly helpers: FrameHelpers;
+  /** Whether stores are marked in the dirty map. */
+  readonly tracked: boolean;
+  /** Marks as release stores, for processors that reorder stores (Arm). */
+  readonly releaseMarks: boolean;
+  /** Iterations of a counting loop between two looks at the stop flag. */
+  readonly pollEvery: number;
+  /** Function index of a function's resume copy; undefined when it has no frame of its own. */
+  resumeIndex(index: number): number | undefined;
+  mayTailCall(index: number): boolean;
+  /** Index of the table of resume copies. */
+  readonly resumeTable: number;
+}
+
+/** A function with its sites, and the number of its first site in the module. */
+export interface AnalysedFunction {
+  readonly code: FunctionCode;
+  readonly analysis: SiteAnalysis;
+  readonly firstSite: number;
+}
+
+/** What the emitters of both copies of a function write with: blocks, labels, and locals beside those of the original. */
+export class BodyEmitter {
+  protected readonly context: ModuleContext;
+  protected readonly code: FunctionCode;
+  protected readonly analysis: SiteAnalysis;
+  protected readonly firstSite: number;
+  protected readonly out = new CodeWriter(1024);
+  /** Blocks that are open in the output. */
+  protected open = 0;
+  readonly #extraLocals: number[] = [];
+  readonly #temporaries = new Map<number, number>();
+
+  constructor(context: ModuleContext, fn: AnalysedFunction) {
+    this.context = context;
+    this.code = fn.code;
+    this.analysis = fn.analysis;
+    this.firstSite = fn.firstSite;
+  }
+
+  protected finish(declared: readonly number[]): Uint8Array {
+    this.out.u8(op.end);
+    const groups: { type: number; count: number }[] = [];
+    for (const type of [...declared, ...this.#extraLocals]) {
+      const last = groups.at(-1);
+      if (last?.type === type) last.count++;
+      else groups.push({ type, count: 1 });
+    }
+    const body = new CodeWriter(this.out.length + 16).u32(groups.length);
+    for (const { type, count } of groups) body.u32(count).u8(type);
+    return body.raw(this.out.view()).take();
+  }
+
+  protected addLocal(type: number): number {
+    this.#extraLocals.push(type);
+    return this.code.locals.length + this.#extraLocals.length - 1;
+  }
+
+  /** The local that holds a copy of the value at this depth of the operand stack. One for each depth and type. */
+  protected temporary(depth: number, type: number): number {
+    const key = depth * 256 + type;
+    let local = this.#temporaries.get(key);
+    if (local === undefined) this.#temporaries.set(key, (local = this.addLocal(type)));
+    return local;
+  }
+
+  /** Opens a block. The caller writes its type. */
+  protected enter(opcode: number): CodeWriter {
+    this.open++;
+    return this.out.u8(opcode);
+  }
+
+  protected leave(): void {
+    this.open--;
+    this.out.u8(op.end);
+  }
+
+  protected writeBlockType({ params, results }: FunctionType): void {
+    if (params.length > 0 || results.length > 1) this.out.s32(this.context.types.index(params, results));
+    else this.out.u8(results[0] ?? BLOCK_VOID);
+  }
+
+  protected branch(opcode: number, label: number): void {
+    this.out.u8(opcode).u32(this.open - label);
+  }
+
+  /** Moves operands into their temporaries and leaves the stack without them. */
+  protected spill({ depth, types }: Push): void {
+    for (let n = types.length - 1; n >= 0; n--) this.out.localSet(this.temporary(depth + n, types[n]!));
+  }
+
+  protected reload({ depth, types }: Push): void {
+    for (const [n, type] of types.entries()) this.out.localGet(this.temporary(depth + n, type));
+  }
+}
