@@ -7,6 +7,8 @@ import { GuestDirectories, type RunOutcome } from "./undisturbed.ts";
 export interface MovedRun extends RunOutcome {
   /** Migrations that completed. */
   readonly moves: number;
+  /** What each of the processes said, and how it ended. */
+  readonly diary: string;
 }
 
 export interface MoveOptions {
@@ -59,12 +61,13 @@ export async function runMoved(
   if (waits) giveInput();
   const { status } = await current.ended;
   // Those before it end by themselves when the guest has moved on.
-  await Promise.all(chain.map(({ ended }) => ended));
+  const ends = await Promise.all(chain.map(({ ended }) => ended));
   return {
     stdout: Buffer.concat(chain.map((agent) => agent.stdout.bytes)),
     status,
     files: await directories.files(),
     moves: chain.length - 1,
+    diary: chain.map((agent, n) => `${n} (status ${ends[n]!.status}): ${agent.stderr.text}`).join("\n"),
   };
 }
 

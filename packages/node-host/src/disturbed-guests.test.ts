@@ -75,20 +75,15 @@ describe.concurrent("a guest that is stopped again and again", () => {
         const copy = new Uint8Array(ram.blocks[0]!.length);
         const dirty = new DirtyBitmap(copy.length / PAGE_SIZE);
         ram.readPages(0, 0, ram.usedBytes(0) / PAGE_SIZE, copy, 0);
-        let hasEnded = false;
-        const ended = machine.exited.then((exit) => {
-          hasEnded = true;
-          return exit;
-        });
+        const pause = (): Promise<void> => delay(LONGEST_RUN * Math.random(), undefined);
         await machine.start();
-        while (!hasEnded) {
-          await delay(LONGEST_RUN * Math.random());
+        while ((await Promise.race([machine.exited, pause()])) === undefined) {
           await machine.stop();
           pages += follow(ram, copy, dirty);
           stops++;
           await machine.start();
         }
-        expect(await ended).toEqual({ kind: "exit", status: 0 });
+        expect(await machine.exited).toEqual({ kind: "exit", status: 0 });
         await machine.dispose();
       });
       expect(actual).toBe(expected);
