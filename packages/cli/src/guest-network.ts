@@ -42,6 +42,8 @@ export class GuestNetwork {
   /** Everything of the guest has come, and it is about to run: announces it as the parameters say. */
   arrived(): void {
     this.#awaited = false;
+    // The guest stands still meanwhile.
+    if (this.#interfaces.length === 0) return;
     const parameters = this.#outgoing.queryParameters();
     this.announce({
       initial: parameters["announce-initial"],
