@@ -351,10 +351,12 @@ export class IncomingMigration {
 
   /** What follows a load that succeeded, in this order. */
   async #arrive(): Promise<void> {
-    this.#post({ kind: "close-channel" });
     this.#announce?.();
     // The drives are taken over first, before the guest can write to them.
-    await this.#runControl.arrive();
+    const arrived = this.#runControl.arrive();
+    // The guest stands still, and nobody waits for the end of the channel but what takes longer than to start it.
+    setImmediate(() => this.#post({ kind: "close-channel" }));
+    await arrived;
   }
 
   async #fail(consequence: MigrationError): Promise<void> {
