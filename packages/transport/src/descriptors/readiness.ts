@@ -1,9 +1,8 @@
-import { writeSync } from "node:fs";
-import { Worker } from "node:worker_threads";
-import type { ReadinessThreadData } from "./readiness-thread.ts";
+import { readSync, writeSync } from "node:fs";
 import type { SystemCalls } from "./system-calls.ts";
 
-const STOP_ID = 0;
+const WAKE_ID = 0;
+const COUNTER_BYTES = 8;
 
 /** One descriptor that is watched. */
 export interface Watch {
@@ -14,56 +13,66 @@ export interface Watch {
 }
 
 /**
- * Says when sockets can be read from that Node does not read itself. One thread sleeps for all of them: nothing is
- * polled, and a socket that nobody wants to read is not looked at.
+ * Says when sockets can be read from that Node does not read itself. As long as one is armed, a thread of Node's pool
+ * sleeps for all of them, which keeps the process going: nothing is polled, and a socket that nobody wants to read is not
+ * looked at. An isolate of its own would cost ten megabytes.
  */
 export class Readiness {
   readonly #calls: SystemCalls;
   readonly #set: number;
-  readonly #callbacks = new Map<number, () => void>();
-  #lastId = STOP_ID;
-  #worker: Worker | undefined;
+  /** Ends a wait that nothing else ends. */
+  readonly #wake: number;
+  readonly #armed = new Map<number, () => void>();
+  #lastId = WAKE_ID;
+  #waiting = false;
 
   constructor(calls: SystemCalls) {
     this.#calls = calls;
     this.#set = calls.createWatch();
+    this.#wake = calls.createEvent();
+    calls.watch(this.#set, "add", this.#wake, WAKE_ID);
+    // A process that ends waits for its threads.
+    process.once("exit", () => this.#endWait());
   }
 
   watch(descriptor: number, callback: () => void): Watch {
-    this.#startThread();
     const id = ++this.#lastId;
     let isNew = true;
     return {
       arm: () => {
-        this.#callbacks.set(id, callback);
+        this.#armed.set(id, callback);
         this.#calls.watch(this.#set, isNew ? "add" : "again", descriptor, id);
         isNew = false;
+        if (!this.#waiting) void this.#wait();
       },
       end: () => {
-        this.#callbacks.delete(id);
         if (!isNew) this.#calls.unwatch(this.#set, descriptor);
+        if (this.#armed.delete(id) && this.#armed.size === 0) this.#endWait();
       },
     };
   }
 
-  #startThread(): void {
-    if (this.#worker !== undefined) return;
-    const workerData: ReadinessThreadData = { set: this.#set, stopId: STOP_ID };
-    this.#worker = new Worker(new URL("./readiness-thread.ts", import.meta.url), {
-      name: "readiness",
-      workerData,
-    });
-    this.#worker.on("message", (ready: number[]) => {
-      for (const id of ready) this.#callbacks.get(id)?.();
-    });
-    this.#worker.unref();
-    this.#stopWithProcess();
+  /** What is armed during the wait is waited for, too. */
+  async #wait(): Promise<void> {
+    this.#waiting = true;
+    while (this.#armed.size > 0) {
+      for (const id of await this.#calls.waitForWatched(this.#set)) this.#ready(id);
+    }
+    this.#waiting = false;
   }
 
-  /** A process that ends waits for its threads, and this one would sleep for ever. */
-  #stopWithProcess(): void {
-    const stop = this.#calls.createEvent();
-    this.#calls.watch(this.#set, "add", stop, STOP_ID);
-    process.once("exit", () => writeSync(stop, new BigUint64Array([1n])));
+  #ready(id: number): void {
+    if (id === WAKE_ID) {
+      readSync(this.#wake, new Uint8Array(COUNTER_BYTES));
+      this.#calls.watch(this.#set, "again", this.#wake, WAKE_ID);
+      return;
+    }
+    const callback = this.#armed.get(id);
+    this.#armed.delete(id);
+    callback?.();
+  }
+
+  #endWait(): void {
+    if (this.#waiting) writeSync(this.#wake, new BigUint64Array([1n]));
   }
 }

@@ -17,8 +17,8 @@ export interface SystemCalls {
   watch(set: number, operation: "add" | "again", descriptor: number, id: number): void;
   /** Does nothing when it is not in the set. */
   unwatch(set: number, descriptor: number): void;
-  /** Blocks this thread until something of the set can be read. */
-  waitForWatched(set: number): number[];
+  /** Resolves when something of the set can be read. A thread of Node's pool sleeps meanwhile; one call at a time. */
+  waitForWatched(set: number): Promise<number[]>;
   /** A descriptor that can be read from as soon as eight bytes were written to it. */
   createEvent(): number;
   /** A socket for datagrams to unix sockets, without a name of its own. */
@@ -134,11 +134,20 @@ function systemCalls(koffi: typeof Koffi): SystemCalls {
     unwatch(set, descriptor) {
       epollCtl(set, EPOLL_OPERATIONS.remove, descriptor, null);
     },
-    waitForWatched(set) {
-      // A signal ends the wait with nothing.
-      const count = Math.max(epollWait(set, events, MAX_EVENTS, -1) as number, 0);
-      return Array.from({ length: count }, (_, index) => events.readUInt32LE(index * EVENT.bytes + EVENT.id));
-    },
+    waitForWatched: (set) =>
+      new Promise((resolve, reject) => {
+        epollWait.async(set, events, MAX_EVENTS, -1, (error: Error | null, result: number) => {
+          if (error) {
+            reject(error);
+            return;
+          }
+          // A signal ends the wait with nothing.
+          const ids = Array.from({ length: Math.max(result, 0) }, (_, index) =>
+            events.readUInt32LE(index * EVENT.bytes + EVENT.id),
+          );
+          resolve(ids);
+        });
+      }),
     createEvent: () => checked("eventfd", eventfd(0, CLOSE_ON_EXEC) as number),
     openDatagramSocket: () => checked("socket", openSocket(AF_UNIX, SOCK_DGRAM + CLOSE_ON_EXEC, 0) as number),
     sendDatagram(socket, path, bytes) {
