@@ -1,11 +1,18 @@
 import { describe, expect, it } from "vitest";
 import { pathOf } from "../../examples/guests/guests.ts";
-import { Host, migrate, migrationEnd, startMigration } from "./agent-process.ts";
+import { Host, migrate, migrationEnd, type PeregrineProcess, startMigration } from "./agent-process.ts";
 import { Random } from "./random.ts";
 
 const CANCELS = 10;
 /** Runs for ever, dirties 8 MiB at 64 MiB/s and checks them, and ends with status 3 when one byte is wrong. */
 const TORTURE = ["--mib", "8", "--rate", "64", "--hot", "30", "--sweeps", "0"];
+
+/** Resolves once a source has connected. */
+async function connected(destination: PeregrineProcess): Promise<void> {
+  const isAwaited = async (): Promise<boolean> =>
+    (await destination.execute<{ readonly status?: string }>("query-migrate")).status === "setup";
+  while (await isAwaited()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
 
 describe("cancel", () => {
   const random = new Random();
@@ -18,6 +25,8 @@ describe("cancel", () => {
       const next = await host.receive(attempt % 2 === 0 ? "tcp" : "unix");
       // Between the first connection and the end of the copy, which is not reached below the rate of dirtying.
       await startMigration(current, next.uri, { bandwidth: attempt % 3 === 0 ? 0 : 8 << 20 });
+      // A destination that nobody has connected to would go on waiting.
+      await connected(next.agent);
       await new Promise((resolve) => setTimeout(resolve, random.next() * 500));
       await current.execute("migrate_cancel").catch(() => undefined);
       const { status } = await migrationEnd(current);

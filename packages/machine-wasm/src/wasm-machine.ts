@@ -47,7 +47,7 @@ import {
   type WasmModuleState,
 } from "./wasm-devices.ts";
 import type { WasmMachineHost } from "./wasm-machine-host.ts";
-import { newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
+import { allocateMemory, newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
@@ -159,8 +159,8 @@ export class WasmMachine implements Machine {
         "DEVICE_STATE",
         `The guest's memory cannot have ${memoryPages} pages: the program allows ${maximum}`,
       );
-    const memory = this.#allocate(Math.max(module.memory.minimum, memoryPages ?? 0), maximum);
-    const control = this.#allocate(CONTROL.initialPages, CONTROL.maximumPages);
+    const memory = allocateMemory(Math.max(module.memory.minimum, memoryPages ?? 0), maximum);
+    const control = allocateMemory(CONTROL.initialPages, CONTROL.maximumPages);
     await this.#host.adviseMemory?.(memory, maximum * WASM_PAGE);
     this.#checkAlive();
     new ControlBlock(control).framesEnd = CONTROL.frames;
@@ -172,18 +172,6 @@ export class WasmMachine implements Machine {
     const guest = { identity, memory, control, maximumBytes, arrived, thread };
     this.#guest = guest;
     return guest;
-  }
-
-  #allocate(initial: number, maximum: number): WebAssembly.Memory {
-    try {
-      return new WebAssembly.Memory({ initial, maximum, shared: true });
-    } catch (cause) {
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `A guest memory of ${initial * WASM_PAGE} bytes cannot be had on this host`,
-        { cause },
-      );
-    }
   }
 
   async #prepare(

@@ -127,6 +127,15 @@ export class WasmRam implements GuestRam {
   }
 }
 
+/** Makes a memory of `initial` pages that can grow to `maximum`. Errors: DEVICE_STATE when the host has no room. */
+export function allocateMemory(initial: number, maximum: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial, maximum, shared: true });
+  } catch (cause) {
+    throw noRoom(initial * WASM_PAGE, cause);
+  }
+}
+
 /** Grows a memory to at least `bytes`. Errors: DEVICE_STATE when the host has no room. */
 export function growMemory(memory: WebAssembly.Memory, bytes: number): void {
   // Another thread may have grown it just now, which the buffer may not show yet.
@@ -135,13 +144,14 @@ export function growMemory(memory: WebAssembly.Memory, bytes: number): void {
   try {
     memory.grow(Math.ceil(missing / WASM_PAGE));
   } catch (cause) {
-    throw new MigrationError(
-      "DEVICE_STATE",
-      `The guest's memory of ${bytes} bytes cannot be had on this host`,
-      { cause },
-    );
+    throw noRoom(bytes, cause);
   }
 }
+
+const noRoom = (bytes: number, cause: unknown): MigrationError =>
+  new MigrationError("DEVICE_STATE", `A guest memory of ${bytes} bytes cannot be had on this host`, {
+    cause,
+  });
 
 /** Opens the memory in another thread; see RamAccess. */
 export const openRam = (data: unknown): GuestRam => new WasmRam(data as WasmRamData);

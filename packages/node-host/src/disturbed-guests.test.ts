@@ -10,8 +10,8 @@ import { type Guest, guests, pathOf } from "../../../examples/guests/guests.ts";
 import { quietHost } from "../test/guests.ts";
 import { nodeFixedHost } from "./fixed-host.ts";
 
-/** Programs whose code is written by three compilers, and that have deep calls, large functions and busy loops. */
-const PROGRAMS = ["recursion", "lua-workload", "sqlite-workload", "rust"];
+/** Written by two compilers, with deep calls, large functions and busy loops. */
+const PROGRAMS = ["sqlite-workload", "rust"];
 /** Longest time between two stops, ms. */
 const LONGEST_RUN = 8;
 const PAGES_AT_ONCE = 64;
