@@ -15,7 +15,7 @@ const LAUNCHED: { readonly options: readonly string[]; readonly environment: Rec
   environment: NODE_ENVIRONMENT,
 };
 
-const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
+const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.mjs", import.meta.url));
 
 /** A process of the command line under test. */
 export class PeregrineProcess {

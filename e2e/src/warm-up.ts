@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { guests, pathOf } from "../../examples/guests/guests.ts";
 
-const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.ts", import.meta.url));
+const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.mjs", import.meta.url));
 
 /** Gives all tests one cache of rewritten programs and compiled sources, and fills it, so that no test measures a first start. */
 export default async function warmUp(): Promise<() => void> {

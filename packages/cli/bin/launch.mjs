@@ -30,7 +30,7 @@ export function findNode(from, current = { version: process.versions.node, path:
   }
 }
 
-/** Runs `src/bin/NAME.ts` in the place of this process: its streams, arguments, signals and exit status. */
+/** Runs `src/bin/NAME.mjs` in the place of this process: its streams, arguments, signals and exit status. */
 export function launch(name) {
   const packageDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
   const node = findNode(packageDirectory);
@@ -41,7 +41,7 @@ export function launch(name) {
     );
     process.exit(1);
   }
-  const script = join(packageDirectory, "src", "bin", `${name}.ts`);
+  const script = join(packageDirectory, "src", "bin", `${name}.mjs`);
   const child = spawn(node, [...NODE_OPTIONS, script, ...process.argv.slice(2)], {
     stdio: "inherit",
     env: { ...NODE_ENVIRONMENT, ...process.env },

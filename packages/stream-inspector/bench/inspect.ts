@@ -33,7 +33,7 @@ const SECTION_PAGES = 2048;
 const ZERO_STEP = 6;
 const ROUNDS = 3;
 
-const PEREGRINE = fileURLToPath(new URL("../../cli/src/bin/peregrine.ts", import.meta.url));
+const PEREGRINE = fileURLToPath(new URL("../../cli/src/bin/peregrine.mjs", import.meta.url));
 /** Lets a process tell the most memory that it had, in KiB, on descriptor 3. */
 const TELL_MEMORY =
   'data:text/javascript,import{writeSync}from"node:fs";' +

@@ -9,7 +9,7 @@ import { TemporaryDirectory } from "./temporary-directory.ts";
 /** Longest that anything in these tests may take. Milliseconds. */
 const PATIENCE_MS = 15_000;
 
-const BIN = fileURLToPath(new URL("../bin/peregrine.ts", import.meta.url));
+const BIN = fileURLToPath(new URL("../bin/peregrine.mjs", import.meta.url));
 
 /** Absolute path of a program in `examples/guests`. */
 export function guest(name: string): string {
