@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { controlMemory } from "../test/fake-thread.ts";
 import { linkFrames } from "./frames.ts";
 import { CONTROL, FRAME_TRAILER } from "./rewrite/control-layout.ts";
-import { ABOVE, type FrameSites } from "./rewrite/rewrite.ts";
+import { ABOVE, type FrameSites } from "./rewrite/rewritten.ts";
 
 /** Sites 0, 1: the entry calls function 1. 2: function 1 calls by a table. 3: function 1 polls. 4: function 0 polls. */
 const SITES: FrameSites = {

@@ -1,6 +1,6 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import { CONTROL, FRAME_TRAILER } from "./rewrite/control-layout.ts";
-import { ABOVE, type FrameSites } from "./rewrite/rewrite.ts";
+import { ABOVE, type FrameSites } from "./rewrite/rewritten.ts";
 
 /**
  * Walks the saved frames from the outermost (the last) to the innermost and writes into each the ordinal of its function, by which

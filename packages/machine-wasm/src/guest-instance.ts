@@ -1,8 +1,8 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
 import type { CpuState, GuestThreadData, Variant } from "./guest-messages.ts";
-import { HOST } from "./rewrite/assemble.ts";
+import { HOST } from "./rewrite/host-names.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { WASI_MODULE } from "./wasi/import-names.ts";
 

@@ -1,6 +1,6 @@
 import type { SerializedError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
-import type { RewrittenInfo } from "./rewrite/rewrite.ts";
+import type { RewrittenInfo } from "./rewrite/rewritten.ts";
 import type { HeldFiles, Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
 
 /** A rewritten module, compiled. Survives structured clone between threads. */

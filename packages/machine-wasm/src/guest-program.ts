@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import type { GuestExit } from "@peregrine/shared-state";
 import { ControlBlock, REQUEST } from "./control-block.ts";
 import { type Departure, GuestInstance } from "./guest-instance.ts";
@@ -12,18 +12,18 @@ import type {
 } from "./guest-messages.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { Throttle } from "./throttle.ts";
-import {
-  GuestExitSignal,
-  type HeldFiles,
-  type HostClock,
-  type HostConsole,
-  type HostFiles,
-  type HostRandom,
-  type Preopen,
-  type ResolvePreopen,
-  WasiHost,
-  type WasiState,
+import { GuestExitSignal } from "./wasi/host.ts";
+import type {
+  HeldFiles,
+  HostClock,
+  HostConsole,
+  HostFiles,
+  HostRandom,
+  Preopen,
+  ResolvePreopen,
+  WasiState,
 } from "./wasi/index.ts";
+import { WasiHost } from "./wasi/wasi-host.ts";
 
 /** What a guest thread needs from the host it runs on. */
 export interface GuestHost {

@@ -1,6 +1,7 @@
 export * from "./wasi/index.ts";
 export { rewrite, REWRITER_REVISION, REWRITER_VERSION } from "./rewrite/rewrite.ts";
-export type { RewriteOptions, Rewritten, RewrittenInfo } from "./rewrite/rewrite.ts";
+export type { RewriteOptions } from "./rewrite/rewrite.ts";
+export type { Rewritten, RewrittenInfo } from "./rewrite/rewritten.ts";
 export type {
   CompiledProgram,
   GuestCommand,

@@ -6,7 +6,7 @@ import {
   GuestProgram,
   type GuestReport,
   type GuestThreadData,
-} from "@peregrine/machine-wasm";
+} from "@peregrine/machine-wasm/guest";
 import { guestFiles } from "./drives/guest-files.ts";
 import type { GuestWorkerData } from "./guest-worker-thread.ts";
 import { NodeClock } from "./host-clock.ts";

@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import type { Readable } from "node:stream";
 import { isatty } from "node:tty";
-import { HostError } from "@peregrine/machine-wasm";
 import type { ConsoleStream, HostConsole, UnreadInput } from "@peregrine/machine-wasm";
+import { HostError } from "@peregrine/machine-wasm/guest";
 import { ConsoleRing, createConsoleRing } from "./console-ring.ts";
 import { hostError } from "./host-files.ts";
 

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { join } from "node:path";
-import { errnoName, HostError } from "@peregrine/machine-wasm";
+import { errnoName, HostError } from "@peregrine/machine-wasm/guest";
 import type {
   HostDirectoryEntry,
   HostFiles,

@@ -1,22 +1,8 @@
 import { BinaryWriter } from "./binary.ts";
 import { CONTROL } from "./control-layout.ts";
+import { HOST } from "./host-names.ts";
 import { type FunctionType, SECTION, type WasmModule } from "./module.ts";
 import { FUNCREF, op } from "./opcodes.ts";
-
-/** Names under which a rewritten module imports from and exports to its host. */
-export const HOST = {
-  module: "peregrine",
-  memory: "memory",
-  control: "control",
-  unwind: "unwind",
-  start: "peregrine.start",
-  resume: "peregrine.resume",
-  saveGlobals: "peregrine.save-globals",
-  loadState: "peregrine.load-state",
-  /** Followed by the table's or function's index; only where the module changes its tables. */
-  table: "peregrine.table.",
-  function: "peregrine.function.",
-} as const;
 
 const MEMORY_LIMIT_PAGES = 65536;
 const KIND = { function: 0, table: 1, memory: 2, global: 3, tag: 4 } as const;

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import { assemble, exportedFunction, exportedTable, HOST, maximumPages } from "./assemble.ts";
+import { assemble, exportedFunction, exportedTable, maximumPages } from "./assemble.ts";
 import { CodeWriter } from "./code-writer.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
@@ -9,10 +9,12 @@ import { ResumeEmitter } from "./emit-resume.ts";
 import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
 import { describeFunction } from "./function-name.ts";
+import { HOST } from "./host-names.ts";
 import { findLiveLocals } from "./liveness.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
 import { findSites, type Site } from "./sites.ts";
+import { ABOVE, type FrameSites, type Rewritten, type RewrittenInfo } from "./rewritten.ts";
 import { TypeTable } from "./type-table.ts";
 import { WASI_MODULE } from "../wasi/import-names.ts";
 
@@ -34,44 +36,6 @@ export interface RewriteOptions {
 }
 
 const POLL_EVERY = 256;
-
-/** In place of an ordinal: any function may be above the site, or none is. */
-export const ABOVE = { any: -1, none: -2 } as const;
-
-/** What the host has to know about the sites of a module to check saved frames. Each array has an entry for each site. */
-export interface FrameSites {
-  /** Bytes of its frame. */
-  readonly frameBytes: Uint32Array;
-  /** Ordinal of its function in the table of resume copies. */
-  readonly ordinals: Uint32Array;
-  /** Ordinal of the function whose frame is the next one inwards; see {@link ABOVE}. */
-  readonly above: Int32Array;
-  /** Ordinal of the function that every stack begins with; undefined when the program can never be unwound. */
-  readonly entry: number | undefined;
-}
-
-/** What the host has to know about a rewritten module. Plain data. */
-export interface RewrittenInfo {
-  /** The guest's memory, in 64 KiB pages. */
-  readonly memory: { readonly initial: number; readonly maximum: number };
-  /** Where the active data segments go, written once before the guest starts. */
-  readonly segments: readonly { readonly address: number; readonly bytes: Uint8Array }[];
-  readonly sites: FrameSites;
-  /** Bytes of all mutable globals together. */
-  readonly globalBytes: number;
-  /** Passive data segments and element segments: how many bytes of CONTROL.dropped mean something. */
-  readonly droppable: number;
-  /** Numbers of the tables whose content the module can change; it travels as function indexes. */
-  readonly changingTables: readonly number[];
-}
-
-export interface Rewritten {
-  /** Runs while the guest is not migrating. */
-  readonly plain: Uint8Array;
-  /** The same with dirty marks. Frames of one fit the other. */
-  readonly tracked: Uint8Array;
-  readonly info: RewrittenInfo;
-}
 
 /** Engines allow 1000 parameters; a frame is saved by a call with all its values and its site. */
 const MOST_FRAME_VALUES = 999;

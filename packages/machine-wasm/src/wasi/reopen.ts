@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import { DescriptorTable } from "./descriptors.ts";
 import type { OpenDescriptor } from "./descriptors.ts";
 import type { Root } from "./context.ts";

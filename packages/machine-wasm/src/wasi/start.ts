@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import type { Root } from "./context.ts";
 import { DescriptorTable } from "./descriptors.ts";
 import type { ConsoleStream, HostFiles } from "./host.ts";

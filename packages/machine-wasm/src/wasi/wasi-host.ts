@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import { descriptorCalls } from "./calls/descriptor.ts";
 import { pathCalls } from "./calls/path.ts";
 import { pollCalls } from "./calls/poll.ts";

@@ -1,5 +1,6 @@
 import fs from "node:fs";
-import { CHUNK_SIZE, type DirtyBitmap } from "@peregrine/shared-state";
+import type { DirtyBitmap } from "@peregrine/shared-state";
+import { CHUNK_SIZE } from "@peregrine/shared-state/drive";
 import { CLUSTER_BYTES, ClusterMap } from "./cluster-map.ts";
 import { DRIVE_WORD, type DriveMemory, NO_FILE } from "./drive-memory.ts";
 import { fdatasync, readAll, readLater, writeAll } from "./file-io.ts";

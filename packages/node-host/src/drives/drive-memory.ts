@@ -1,4 +1,4 @@
-import { CHUNK_SIZE, type Drive } from "@peregrine/shared-state";
+import { CHUNK_SIZE, type Drive } from "@peregrine/shared-state/drive";
 import { ClusterMap } from "./cluster-map.ts";
 
 /** What the threads of a process share of a drive. Survives structured clone. */

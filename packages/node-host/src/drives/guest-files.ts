@@ -1,4 +1,5 @@
-import { DriveFiles, type HostDrives, type HostFiles } from "@peregrine/machine-wasm";
+import type { HostDrives, HostFiles } from "@peregrine/machine-wasm";
+import { DriveFiles } from "@peregrine/machine-wasm/guest";
 import type { Drive } from "@peregrine/shared-state";
 import { hostError, NodeFiles } from "../host-files.ts";
 import { DriveContents } from "./drive-contents.ts";

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { basename } from "node:path";
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol/errors";
 import { CLUSTER_BYTES } from "./cluster-map.ts";
 import { readAll, writeAll } from "./file-io.ts";
 
