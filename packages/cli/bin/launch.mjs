@@ -14,10 +14,16 @@ const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 /**
  * What Node is started with. Left alone, V8 lets each thread's young objects grow to tens of megabytes, and malloc keeps
  * what was freed in one pool for each thread. An agent has several threads, and needs little in each. So few young objects
- * are gone through in less time than it takes other threads to come and help. Of the pool's threads, one sleeps for the
+ * are gone through in less time than it takes other threads to come and help. What is hot in an agent is WebAssembly, or
+ * is compiled by the best compiler soon: those between keep code for each thread that is worth less. Of the pool's threads, one sleeps for the
  * monitor's sockets, and four are left as usual.
  */
-export const NODE_OPTIONS = ["--max-semi-space-size=1", "--no-parallel-scavenge"];
+export const NODE_OPTIONS = [
+  "--max-semi-space-size=1",
+  "--no-parallel-scavenge",
+  "--no-sparkplug",
+  "--no-maglev",
+];
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "5" };
 
 /** Where a Node that is new enough is: this one, or that of the nearest directory above `from` that has one. */
