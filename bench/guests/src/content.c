@@ -18,9 +18,11 @@ int main(int argc, char **argv)
     if (argc != 3)
         return 2;
     const size_t bytes = (size_t)strtoul(argv[2], NULL, 10) << 20;
-    uint8_t *const memory = malloc(bytes);
-    if (memory == NULL)
+    /* The allocator has no more than 2 GiB in one piece. */
+    const size_t pages = __builtin_wasm_memory_grow(0, (bytes + 65535) >> 16);
+    if (pages == (size_t)-1)
         return 3;
+    uint8_t *const memory = (uint8_t *)(pages << 16);
     if (strcmp(argv[1], "-") == 0) {
         for (size_t at = 0; at < bytes; at += 4096)
             ((volatile uint8_t *)memory)[at] = 0;
