@@ -33,8 +33,9 @@ test("no second has more than 5 % above the limit", async () => {
   lag.disable();
   source.migration.cancel();
   await source.ended();
-  // What waits while the receiver is kept from reading seems to come later than it did.
-  const late = (lag.max / 1e9) * limit;
+  // What waits while the receiver is kept from reading seems to come later than it did. The sender's thread is kept from
+  // running for as long, and makes up for it.
+  const late = 2 * (lag.max / 1e9) * limit;
   expect(busiestSecond(receiver.arrivals)).toBeLessThanOrEqual(limit * 1.05 + late);
   expect(receiver.bytes).toBeGreaterThan(limit);
 }, 10_000);
