@@ -15,8 +15,8 @@ const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
  * What Node is started with. Left alone, V8 lets each thread's young objects grow to tens of megabytes, and malloc keeps
  * what was freed in one pool for each thread. An agent has several threads, and needs little in each. So few young objects
  * are gone through in less time than it takes other threads to come and help. What is hot in an agent is WebAssembly, or
- * is compiled by the best compiler soon: those between keep code for each thread that is worth less. Of the pool's threads, one sleeps for the
- * monitor's sockets, and four are left as usual.
+ * is compiled by the best compiler soon: those between keep code for each thread that is worth less. Of the pool's
+ * threads, one sleeps for the monitor's sockets, and four are left as usual.
  */
 export const NODE_OPTIONS = [
   "--max-semi-space-size=1",
