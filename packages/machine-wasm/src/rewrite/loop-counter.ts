@@ -54,7 +54,8 @@ const takesLong = (opcode: number): boolean =>
   // All with this prefix but conversions of numbers are bulk operations.
   (opcode >>> 16 === 0xfc && (opcode & 0xffff) > 7);
 
-function branchesTo(code: FunctionCode, i: number, label: number): boolean {
+/** Whether an instruction can branch to a label, counted from the innermost block outwards. */
+export function branchesTo(code: FunctionCode, i: number, label: number): boolean {
   const opcode = code.code[i];
   if (opcode === op.br || opcode === op.brIf) return code.immediate[i] === label;
   return opcode === op.brTable && tableLabels(code, i).includes(label);

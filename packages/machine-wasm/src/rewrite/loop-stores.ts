@@ -1,5 +1,5 @@
 import { type FunctionCode, tableLabels } from "./function-code.ts";
-import { type Counter, findCounter, isCounting } from "./loop-counter.ts";
+import { branchesTo, type Counter, findCounter, isCounting } from "./loop-counter.ts";
 import { op, opInfo } from "./opcodes.ts";
 import type { SiteAnalysis } from "./sites.ts";
 
@@ -101,7 +101,7 @@ class Steps {
       if (opcode === op.block || opcode === op.loop || opcode === op.if) nested++;
       else if (opcode === op.end) nested--;
       else if (opcode === op.localSet || opcode === op.localTee) this.#note(i, nested === 0);
-      else if (this.#branchBack > i && branchesBack(code, i, nested)) this.#branchBack = i;
+      else if (this.#branchBack > i && branchesTo(code, i, nested)) this.#branchBack = i;
     }
   }
 
@@ -180,10 +180,4 @@ class Steps {
     const by = this.#code.immediate[instruction - 2]!;
     return this.#code.code[instruction - 1] === op.i32Add ? by : -by;
   }
-}
-
-function branchesBack(code: FunctionCode, i: number, nested: number): boolean {
-  const opcode = code.code[i];
-  if (opcode === op.br || opcode === op.brIf) return code.immediate[i] === nested;
-  return opcode === op.brTable && tableLabels(code, i).includes(nested);
 }
