@@ -23,12 +23,17 @@ export default defineConfig(
       {
         extends: true,
         // The processes of a test wait for one another now and then, so two tests go well on two processors.
-        test: { name: "side by side", include: ["src/**/*.test.ts"], exclude: ALONE, maxWorkers: 2 },
+        test: {
+          name: "side by side",
+          include: ["src/**/*.test.ts"],
+          exclude: ALONE,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
-        // Vitest runs such files when all others have ended.
-        test: { name: "alone", include: ALONE, fileParallelism: false },
+        test: { name: "alone", include: ALONE, fileParallelism: false, sequence: { groupOrder: 1 } },
       },
     ],
   }),
