@@ -1,6 +1,7 @@
 import { ByteWriter } from "./byte-writer.ts";
 import type { Command } from "./messages.ts";
-import { COMMAND_CODE, RAM_DISCARD_VERSION, SECTION_TYPE } from "./wire.ts";
+import { fromHex } from "./hex.ts";
+import { COMMAND_CODE, HAND_OVER_STEP, RAM_DISCARD_VERSION, SECTION_TYPE } from "./wire.ts";
 
 /** A command with its payload. Behind `packaged` the caller writes as many bytes as it names. */
 export function encodeCommand(w: ByteWriter, command: Command): void {
@@ -51,6 +52,12 @@ function putPayload(w: ByteWriter, command: Command): number {
       return COMMAND_CODE.recvBitmap;
     case "switchover-start":
       return COMMAND_CODE.switchoverStart;
+    case "hand-over":
+      w.u8(HAND_OVER_STEP[command.step]);
+      w.bytes(fromHex(command.migration));
+      return COMMAND_CODE.handOver;
+    case "alive":
+      return COMMAND_CODE.alive;
     default:
       w.bytes(command.payload);
       return command.code;

@@ -42,6 +42,11 @@ describe("every command has these bytes", () => {
     [{ kind: "postcopy-resume" }, "0009 0000"],
     [{ kind: "recv-bitmap", block: "m" }, "000a 0002 016d"],
     [{ kind: "switchover-start" }, "000b 0000"],
+    [
+      { kind: "hand-over", step: "give", migration: "00112233445566778899aabbccddeeff" },
+      "5045 0011 02 00112233445566778899aabbccddeeff",
+    ],
+    [{ kind: "alive" }, "5046 0000"],
     [{ kind: "other", code: 99, payload: Uint8Array.of(1, 2) }, "0063 0002 0102"],
   ];
   test.each(cases)("%o", (command, hex) => {

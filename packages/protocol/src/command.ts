@@ -1,10 +1,12 @@
 import { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
-import type { Command, RamRange } from "./messages.ts";
-import { COMMAND_CODE, RAM_DISCARD_VERSION } from "./wire.ts";
+import type { Command, HandOverStep, RamRange } from "./messages.ts";
+import { toHex } from "./hex.ts";
+import { COMMAND_CODE, HAND_OVER_STEP, MIGRATION_ID_BYTES, RAM_DISCARD_VERSION } from "./wire.ts";
 
 const PAGE_SIZES_BYTES = 16;
 const RANGE_BYTES = 16;
+const HAND_OVER_STEPS: readonly HandOverStep[] = ["offer", "give", "keep"];
 
 /**
  * Gives a command its shape. Codes without one keep a copy of their payload.
@@ -47,6 +49,11 @@ export function decodeCommand(code: number, payload: Uint8Array, offset: number)
     case COMMAND_CODE.switchoverStart:
       requireLength("SWITCHOVER_START", payload, 0);
       return { kind: "switchover-start" };
+    case COMMAND_CODE.handOver:
+      return decodeHandOver(payload, input);
+    case COMMAND_CODE.alive:
+      requireLength("ALIVE", payload, 0);
+      return { kind: "alive" };
     default:
       return { kind: "other", code, payload: new Uint8Array(payload) };
   }
@@ -74,6 +81,14 @@ function decodeDiscard(input: ByteReader): Command {
   const ranges: RamRange[] = [];
   while (input.available > 0) ranges.push({ start: input.be64(), length: input.be64() });
   return { kind: "postcopy-ram-discard", block, ranges };
+}
+
+function decodeHandOver(payload: Uint8Array, input: ByteReader): Command {
+  requireLength("HAND_OVER", payload, 1 + MIGRATION_ID_BYTES);
+  const code = input.u8();
+  const step = HAND_OVER_STEPS.find((name) => HAND_OVER_STEP[name] === code);
+  if (step === undefined) throw malformed("HAND_OVER", `it has no step ${code}`);
+  return { kind: "hand-over", step, migration: toHex(input.view(MIGRATION_ID_BYTES)) };
 }
 
 function decodeRecvBitmap(input: ByteReader): Command {

@@ -55,9 +55,13 @@ export {
 export type { MappedRamHeader, MappedRamPlacement } from "./mapped-ram.ts";
 export { readMappedBlock } from "./mapped-ram-reader.ts";
 export type { MappedPageSink, PositionedRead } from "./mapped-ram-reader.ts";
+export { agreedTo, agreeTo, ALL_EXTENSIONS, askedFor, askFor, both, NO_EXTENSIONS } from "./extensions.ts";
+export type { Extensions } from "./extensions.ts";
 export type {
   Command,
   Configuration,
+  HandOverStep,
+  MigrationId,
   PostcopyPageSizes,
   RamBlockEntry,
   RamRange,

@@ -44,6 +44,10 @@ export type Command =
   /** Asks which pages of the block have arrived. */
   | { readonly kind: "recv-bitmap"; readonly block: string }
   | { readonly kind: "switchover-start" }
+  /** Ours: who has the guest is said explicitly. See docs/handover.md. */
+  | { readonly kind: "hand-over"; readonly step: HandOverStep; readonly migration: MigrationId }
+  /** Ours: nothing else was to be said. */
+  | { readonly kind: "alive" }
   | { readonly kind: "other"; readonly code: number; readonly payload: Uint8Array };
 
 export interface PostcopyPageSizes {
@@ -69,7 +73,22 @@ export type ReturnMessage =
   /** The pages of a block that have arrived: page n is bit n % 8 of byte n / 8, padded to 8 bytes. */
   | { readonly kind: "recv-bitmap"; readonly block: string; readonly bitmap: Uint8Array }
   | { readonly kind: "resume-ack"; readonly value: number }
-  | { readonly kind: "switchover-ack" };
+  | { readonly kind: "switchover-ack" }
+  /** Ours: everything has come, and nothing keeps the guest from being started. */
+  | { readonly kind: "loaded"; readonly migration: MigrationId }
+  /** Ours: nothing else was to be said. */
+  | { readonly kind: "alive" }
+  /** Ours: why the load has failed, in words; SHUT follows. */
+  | { readonly kind: "reason"; readonly text: string };
+
+/** 16 random bytes as 32 hexadecimal digits. */
+export type MigrationId = string;
+
+/**
+ * `offer`: the destination has to wait for a decision when it has loaded everything. `give`: the guest is the
+ * destination's. `keep`: it stays at the source.
+ */
+export type HandOverStep = "offer" | "give" | "keep";
 
 /** An entry of the RAM block list. `length` in bytes, a multiple of the page size. */
 export interface RamBlockEntry {

@@ -1,7 +1,12 @@
 import { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
 import type { ReturnMessage } from "./messages.ts";
+import { fromHex } from "./hex.ts";
+import { cutUtf8 } from "./utf8.ts";
 import { RECV_BITMAP_END, RETURN_MESSAGE_TYPE } from "./wire.ts";
+
+/** As much as a source of QEMU would take of any message. */
+const MAX_REASON_BYTES = 512;
 
 /** A message for the return path, with the bitmap that follows RECV_BITMAP. */
 export function encodeReturnMessage(w: ByteWriter, message: ReturnMessage): void {
@@ -33,8 +38,16 @@ function putPayload(w: ByteWriter, message: ReturnMessage): number {
     case "resume-ack":
       w.be32(message.value);
       return RETURN_MESSAGE_TYPE.resumeAck;
-    default:
+    case "switchover-ack":
       return RETURN_MESSAGE_TYPE.switchoverAck;
+    case "loaded":
+      w.bytes(fromHex(message.migration));
+      return RETURN_MESSAGE_TYPE.loaded;
+    case "alive":
+      return RETURN_MESSAGE_TYPE.alive;
+    case "reason":
+      w.bytes(cutUtf8(message.text, MAX_REASON_BYTES));
+      return RETURN_MESSAGE_TYPE.reason;
   }
 }
 

@@ -1,7 +1,9 @@
 import { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
 import type { ReturnMessage } from "./messages.ts";
-import { RETURN_MESSAGE_TYPE } from "./wire.ts";
+import { toHex } from "./hex.ts";
+import { readableUtf8 } from "./utf8.ts";
+import { MIGRATION_ID_BYTES, RETURN_MESSAGE_TYPE } from "./wire.ts";
 
 /** Names of the messages, and the lengths of their payloads where these are fixed. */
 const FORMS = new Map<number, { readonly name: string; readonly length?: number }>([
@@ -12,6 +14,9 @@ const FORMS = new Map<number, { readonly name: string; readonly length?: number 
   [RETURN_MESSAGE_TYPE.recvBitmap, { name: "RECV_BITMAP" }],
   [RETURN_MESSAGE_TYPE.resumeAck, { name: "RESUME_ACK", length: 4 }],
   [RETURN_MESSAGE_TYPE.switchoverAck, { name: "SWITCHOVER_ACK", length: 0 }],
+  [RETURN_MESSAGE_TYPE.loaded, { name: "LOADED", length: MIGRATION_ID_BYTES }],
+  [RETURN_MESSAGE_TYPE.alive, { name: "ALIVE", length: 0 }],
+  [RETURN_MESSAGE_TYPE.reason, { name: "REASON" }],
 ]);
 
 /** Errors: BAD_RETURN_MESSAGE for a type that does not exist. */
@@ -52,6 +57,12 @@ export function decodeReturnPayload(type: number, payload: Uint8Array, offset: n
       return { kind: "resume-ack", value: input.be32() };
     case RETURN_MESSAGE_TYPE.switchoverAck:
       return { kind: "switchover-ack" };
+    case RETURN_MESSAGE_TYPE.loaded:
+      return { kind: "loaded", migration: toHex(payload) };
+    case RETURN_MESSAGE_TYPE.alive:
+      return { kind: "alive" };
+    case RETURN_MESSAGE_TYPE.reason:
+      return { kind: "reason", text: readableUtf8(payload) };
     default:
       throw new MigrationError("INTERNAL", `return path message ${type} has no payload to decode`);
   }

@@ -49,6 +49,9 @@ const ONE_OF_EACH: readonly ReturnMessage[] = [
   { kind: "recv-bitmap", block: "pc.ram", bitmap: Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8) },
   { kind: "resume-ack", value: 1 },
   { kind: "switchover-ack" },
+  { kind: "loaded", migration: "00112233445566778899aabbccddeeff" },
+  { kind: "alive" },
+  { kind: "reason", text: "the disk is full: \u{1f4be}" },
   { kind: "shut", status: 0 },
 ];
 
@@ -66,6 +69,21 @@ test("the bytes of a bitmap of received pages", () => {
   expect(toHex(written((w) => encodeReturnMessage(w, message)))).toBe(
     "00050002016d0000000000000008" + "f0".repeat(8) + "0123456789abcdef",
   );
+});
+
+test("our own messages", () => {
+  const bytes = (message: ReturnMessage): string => toHex(written((w) => encodeReturnMessage(w, message)));
+  expect(bytes({ kind: "loaded", migration: "00112233445566778899aabbccddeeff" })).toBe(
+    "5045001000112233445566778899aabbccddeeff",
+  );
+  expect(bytes({ kind: "alive" })).toBe("50460000");
+  expect(bytes({ kind: "reason", text: "no" })).toBe("504700026e6f");
+});
+
+test("a long reason is cut between two characters, and one that is no text is shown as far as it is", () => {
+  const [long] = decode([written((w) => encodeReturnMessage(w, { kind: "reason", text: "é".repeat(300) }))]);
+  expect(long).toEqual({ kind: "reason", text: "é".repeat(256) });
+  expect(decode([fromHex("504700036eff6f")])).toEqual([{ kind: "reason", text: "n\ufffdo" }]);
 });
 
 test("any messages in any chunks come back", () => {

@@ -21,7 +21,14 @@ import {
 } from "./refusals.ts";
 import type { StreamDecoderOptions, StreamHandler } from "./stream-handler.ts";
 import { PackageBounds } from "./package-bounds.ts";
-import { awaitedBy, BETWEEN_SECTIONS, commandPayload, descriptionText, sectionOf } from "./stream-state.ts";
+import {
+  awaitedBy,
+  BETWEEN_SECTIONS,
+  commandPayload,
+  COMPLETE,
+  descriptionText,
+  sectionOf,
+} from "./stream-state.ts";
 import type { FooterUse, OpenSection, StreamState } from "./stream-state.ts";
 import { decodeUtf8 } from "./utf8.ts";
 import { SECTION_TYPE, STREAM_MAGIC, STREAM_VERSION } from "./wire.ts";
@@ -216,12 +223,15 @@ export class StreamDecoder {
         return this.#footers.read(state.section.header, input) && this.#closeSection(state.section.header);
       case "command-head":
         if (input.available < 4) return false;
-        this.#state = commandPayload(input.be16(), input.be16(), this.#limits);
+        this.#state = commandPayload(input.be16(), input.be16(), {
+          behind: state.behind,
+          limits: this.#limits,
+        });
         return true;
       case "command-payload":
         if (input.available < state.length) return false;
         this.#command(decodeCommand(state.code, input.view(state.length), input.offset - state.length));
-        return this.#expect(BETWEEN_SECTIONS);
+        return this.#expect(state.behind);
       case "after-end":
         if (input.available < 1) return false;
         if (input.u8() !== SECTION_TYPE.vmDescription) throw unexpectedData("the end mark");
@@ -235,12 +245,13 @@ export class StreamDecoder {
         if (input.available < state.length) return false;
         this.#handler.vmDescription(decodeUtf8(input.view(state.length), "The vmdescription"));
         this.#lastGoodSection = "vmdescription";
-        return this.#expect({ item: "done" });
+        return this.#expect(COMPLETE);
       case "done":
-        break;
+        if (input.available < 1) return false;
+        if (input.u8() !== SECTION_TYPE.command) throw unexpectedData("the vmdescription");
+        this.#state = { item: "command-head", behind: COMPLETE };
+        return true;
     }
-    if (input.available > 0) throw unexpectedData("the vmdescription");
-    return false;
   }
 
   /** The next item begins at the next byte. */
@@ -274,7 +285,7 @@ export class StreamDecoder {
         this.#state = { item: "section-id", kind: "full" };
         return;
       case SECTION_TYPE.command:
-        this.#state = { item: "command-head" };
+        this.#state = { item: "command-head", behind: BETWEEN_SECTIONS };
         return;
       case SECTION_TYPE.endMark:
         if (this.#package.isOpen) throw badPackage("has an end mark");

@@ -3,7 +3,8 @@ import type { CutBy, DeviceTail } from "./device-tail.ts";
 import type { Limits } from "./limits.ts";
 import type { SectionHeader, SectionKind } from "./messages.ts";
 import type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
-import { limitExceeded } from "./refusals.ts";
+import { limitExceeded, unexpectedData } from "./refusals.ts";
+import { COMMAND_CODE } from "./wire.ts";
 
 /** A section that was opened, and what reads its payload. */
 export interface OpenSection {
@@ -22,7 +23,8 @@ export type FooterUse = "undecided" | "present" | "absent";
 
 /** The item that comes next in a stream, with what is known of it. */
 export type StreamState =
-  | { readonly item: "magic" | "version" | "configuration-or-type" | "type" | "command-head" }
+  | { readonly item: "magic" | "version" | "configuration-or-type" | "type" }
+  | { readonly item: "command-head"; readonly behind: BehindCommand }
   | { readonly item: "configuration"; readonly decoder: ConfigurationDecoder }
   | { readonly item: "section-id"; readonly kind: SectionKind }
   | { readonly item: "section-name"; readonly kind: "start" | "full"; readonly id: number }
@@ -37,18 +39,35 @@ export type StreamState =
     }
   | { readonly item: "undivided"; readonly section: OpaqueSection; readonly length: number }
   | { readonly item: "footer"; readonly section: { readonly header: SectionHeader } }
-  | { readonly item: "command-payload"; readonly code: number; readonly length: number }
+  | {
+      readonly item: "command-payload";
+      readonly code: number;
+      readonly length: number;
+      readonly behind: BehindCommand;
+    }
   | { readonly item: "after-end" | "description-length" }
   | { readonly item: "description"; readonly length: number }
   | { readonly item: "done" };
 
-export const BETWEEN_SECTIONS: StreamState = { item: "type" };
+/** A command stands between sections, or where a complete stream may be followed by what becomes of the guest. */
+export type BehindCommand = { readonly item: "type" } | { readonly item: "done" };
 
-/** Behind the head of a command. Errors: LIMIT_EXCEEDED. */
-export function commandPayload(code: number, length: number, limits: Limits): StreamState {
+export const BETWEEN_SECTIONS: BehindCommand = { item: "type" };
+export const COMPLETE: BehindCommand = { item: "done" };
+
+/** Commands that may follow a complete stream. */
+const LAST_COMMANDS: ReadonlySet<number> = new Set([COMMAND_CODE.handOver, COMMAND_CODE.alive]);
+
+/** Behind the head of a command. Errors: LIMIT_EXCEEDED; UNEXPECTED_DATA for one that comes too late. */
+export function commandPayload(
+  code: number,
+  length: number,
+  { behind, limits }: { readonly behind: BehindCommand; readonly limits: Limits },
+): StreamState {
+  if (behind.item === "done" && !LAST_COMMANDS.has(code)) throw unexpectedData("the vmdescription");
   const limit = limits.maxCommandBytes;
   if (length > limit) throw limitExceeded(`bytes of payload of command ${code}`, length, limit);
-  return { item: "command-payload", code, length };
+  return { item: "command-payload", code, length, behind };
 }
 
 /** Behind the length of the vmdescription. Errors: LIMIT_EXCEEDED. */

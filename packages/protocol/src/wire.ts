@@ -30,7 +30,14 @@ export const COMMAND_CODE = {
   postcopyResume: 9,
   recvBitmap: 10,
   switchoverStart: 11,
+  // Ours, sent only to a destination that has said that it knows them: see extensions.ts.
+  handOver: 0x5045,
+  alive: 0x5046,
 } as const;
+
+/** First byte of the payload of HAND_OVER; 16 bytes that name the migration follow. */
+export const HAND_OVER_STEP = { offer: 1, give: 2, keep: 3 } as const;
+export const MIGRATION_ID_BYTES = 16;
 
 /** The version byte that opens the payload of POSTCOPY_RAM_DISCARD. */
 export const RAM_DISCARD_VERSION = 0;
@@ -43,6 +50,10 @@ export const RETURN_MESSAGE_TYPE = {
   recvBitmap: 5,
   resumeAck: 6,
   switchoverAck: 7,
+  // Ours, sent only to a source that has asked for them: see extensions.ts.
+  loaded: 0x5045,
+  alive: 0x5046,
+  reason: 0x5047,
 } as const;
 
 /** The be64 that ends the bitmap behind a RECV_BITMAP message, as its two halves. */

@@ -1,0 +1,387 @@
+import { describe, expect, test } from "vitest";
+import { advise } from "./advice.ts";
+import type { GiverKnowledge, TakerKnowledge } from "./advice.ts";
+import { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "./giver.ts";
+import type { Giver, GiverEffect, GiverEvent } from "./giver.ts";
+import type { RecordedOwnership } from "./ownership-record.ts";
+import { stepTaker, takerIsInDoubt, TAKER_LOADING } from "./taker.ts";
+import type { Taker, TakerEffect, TakerEvent } from "./taker.ts";
+
+/**
+ * Both state machines as the agents run them, and everything that can happen around them: each message arrives or is
+ * lost with the link, each record reaches the disk or does not, each process dies, each side is called off; in every
+ * order. Every state of the whole that can be reached is looked at.
+ */
+interface World {
+  readonly giver: Side<Giver, GiverEffect>;
+  readonly taker: Side<Taker, TakerEffect>;
+  readonly toTaker: readonly ("end" | "give" | "keep")[];
+  readonly toGiver: readonly ("loaded" | "taken" | "refused")[];
+  readonly linkUp: boolean;
+  /** Whether the guest has gone on at the giver after it stood still. */
+  readonly wentOn: boolean;
+  /** Whether an operator has decided. */
+  readonly resolved: boolean;
+}
+
+interface Side<State, Effect> {
+  readonly state: State;
+  /** What is still to be done. The first is under way. */
+  readonly effects: readonly Effect[];
+  readonly alive: boolean;
+  readonly runs: boolean;
+  /** What is on the disk. */
+  readonly record: RecordedOwnership;
+  /** Whether that was written about this migration. */
+  readonly current: boolean;
+  readonly knowsLinkLost: boolean;
+  readonly calledOff: boolean;
+}
+
+const START: World = {
+  giver: {
+    state: GIVER_OFFERS,
+    effects: [],
+    alive: true,
+    runs: false,
+    record: "owner",
+    current: false,
+    knowsLinkLost: false,
+    calledOff: false,
+  },
+  taker: {
+    state: TAKER_LOADING,
+    effects: [],
+    alive: true,
+    runs: false,
+    record: "receiving",
+    current: true,
+    knowsLinkLost: false,
+    calledOff: false,
+  },
+  toTaker: ["end"],
+  toGiver: [],
+  linkUp: true,
+  wentOn: false,
+  resolved: false,
+};
+
+function giverHears(world: World, event: GiverEvent): World {
+  const [state, effects] = stepGiver(world.giver.state, event);
+  return { ...world, giver: { ...world.giver, state, effects: [...world.giver.effects, ...effects] } };
+}
+
+function takerHears(world: World, event: TakerEvent): World {
+  const [state, effects] = stepTaker(world.taker.state, event);
+  return { ...world, taker: { ...world.taker, state, effects: [...world.taker.effects, ...effects] } };
+}
+
+/** Every world that can come next. */
+function* next(world: World): Generator<World> {
+  yield* effectsOfGiver(world);
+  yield* effectsOfTaker(world);
+  yield* messages(world);
+  yield* accidents(world);
+  yield* operators(world);
+}
+
+function* effectsOfGiver(world: World): Generator<World> {
+  const { giver } = world;
+  const [effect, ...rest] = giver.effects;
+  if (effect === undefined || !giver.alive) return;
+  const done: World = { ...world, giver: { ...giver, effects: rest } };
+  const recorded = (record: RecordedOwnership): World => ({
+    ...done,
+    giver: { ...done.giver, record, current: true },
+  });
+  switch (effect) {
+    case "record-given":
+      yield giverHears(recorded("given"), "recorded");
+      // A write that has failed may have reached the disk.
+      yield giverHears(recorded("given"), "not-recorded");
+      yield giverHears(done, "not-recorded");
+      return;
+    case "record-owner":
+      yield recorded("owner");
+      return;
+    case "record-gone":
+      yield recorded("gone");
+      yield done;
+      return;
+    case "send-give":
+    case "send-keep": {
+      const message = effect === "send-give" ? "give" : "keep";
+      yield done.linkUp ? { ...done, toTaker: [...done.toTaker, message] } : done;
+      return;
+    }
+    case "go-on":
+      yield { ...done, wentOn: true, giver: { ...done.giver, runs: true } };
+      return;
+    case "report":
+      yield done;
+      return;
+  }
+}
+
+function* effectsOfTaker(world: World): Generator<World> {
+  const { taker } = world;
+  const [effect, ...rest] = taker.effects;
+  if (effect === undefined || !taker.alive) return;
+  const done: World = { ...world, taker: { ...taker, effects: rest } };
+  const recorded = (record: RecordedOwnership): World => ({ ...done, taker: { ...done.taker, record } });
+  const sent = (message: World["toGiver"][number]): World =>
+    done.linkUp ? { ...done, toGiver: [...done.toGiver, message] } : done;
+  switch (effect) {
+    case "record-owner":
+      yield takerHears(recorded("owner"), "recorded");
+      yield takerHears(recorded("owner"), "not-recorded");
+      yield takerHears(done, "not-recorded");
+      return;
+    case "record-receiving":
+      yield recorded("receiving");
+      return;
+    case "send-loaded":
+      yield sent("loaded");
+      return;
+    case "send-taken":
+      yield sent("taken");
+      return;
+    case "send-refused":
+      yield sent("refused");
+      return;
+    case "start":
+      yield { ...done, taker: { ...done.taker, runs: true } };
+      return;
+    case "discard":
+    case "report":
+      yield done;
+      return;
+  }
+}
+
+function* messages(world: World): Generator<World> {
+  const { giver, taker } = world;
+  const [forTaker, ...laterForTaker] = world.toTaker;
+  if (taker.alive && taker.effects.length === 0 && forTaker !== undefined) {
+    const read: World = { ...world, toTaker: laterForTaker };
+    yield takerHears(read, forTaker === "end" ? "complete" : forTaker);
+  }
+  const [forGiver, ...laterForGiver] = world.toGiver;
+  if (giver.alive && forGiver !== undefined) {
+    yield giverHears({ ...world, toGiver: laterForGiver }, forGiver);
+  }
+  if (world.linkUp) return;
+  if (giver.alive && forGiver === undefined && !giver.knowsLinkLost) {
+    yield giverHears({ ...world, giver: { ...giver, knowsLinkLost: true } }, "link-lost");
+  }
+  if (taker.alive && forTaker === undefined && !taker.knowsLinkLost) {
+    yield takerHears({ ...world, taker: { ...taker, knowsLinkLost: true } }, "link-lost");
+  }
+}
+
+function* accidents(world: World): Generator<World> {
+  const { giver, taker } = world;
+  if (world.linkUp) {
+    // What is on the way still arrives, up to any point.
+    for (let a = 0; a <= world.toTaker.length; a++) {
+      for (let b = 0; b <= world.toGiver.length; b++) {
+        yield {
+          ...world,
+          linkUp: false,
+          toTaker: world.toTaker.slice(0, a),
+          toGiver: world.toGiver.slice(0, b),
+        };
+      }
+    }
+  }
+  if (giver.alive) {
+    yield { ...world, linkUp: false, toGiver: [], giver: { ...giver, alive: false, runs: false } };
+    if (giver.effects[0] === "record-given") {
+      const record = { record: "given", current: true } as const;
+      yield {
+        ...world,
+        linkUp: false,
+        toGiver: [],
+        giver: { ...giver, ...record, alive: false, runs: false },
+      };
+    }
+    if (!giver.calledOff) yield giverHears({ ...world, giver: { ...giver, calledOff: true } }, "called-off");
+  }
+  if (taker.alive) {
+    yield { ...world, linkUp: false, toTaker: [], taker: { ...taker, alive: false, runs: false } };
+    if (taker.effects[0] === "record-owner") {
+      yield {
+        ...world,
+        linkUp: false,
+        toTaker: [],
+        taker: { ...taker, record: "owner", alive: false, runs: false },
+      };
+    }
+    // Nobody calls off a guest that may be the only copy but an operator.
+    if (!taker.calledOff && !takerIsInDoubt(taker.state)) {
+      yield takerHears({ ...world, taker: { ...taker, calledOff: true } }, "called-off");
+    }
+  }
+}
+
+/** An operator who asks both sides and does what is advised. */
+function* operators(world: World): Generator<World> {
+  const { giver, taker } = world;
+  const inDoubt =
+    (giver.alive && giverIsInDoubt(giver.state)) || (taker.alive && takerIsInDoubt(taker.state));
+  if (!inDoubt || !isQuiet(world)) return;
+  const decided: World = { ...world, resolved: true };
+  switch (advise(whatGiverKnows(world), whatTakerKnows(world))) {
+    case "at the giver":
+      yield resolveGiver(resolveTaker(decided, "gone"), "owner");
+      return;
+    case "at the taker":
+      yield resolveTaker(resolveGiver(decided, "gone"), "owner");
+      return;
+    case "nowhere":
+      yield resolveTaker(resolveGiver(decided, "gone"), "gone");
+      return;
+    case "wait":
+  }
+}
+
+function resolveGiver(world: World, as: "owner" | "gone"): World {
+  if (world.giver.alive) return giverHears(world, `resolved-${as}`);
+  return { ...world, giver: { ...world.giver, record: as, current: true } };
+}
+
+function resolveTaker(world: World, as: "owner" | "gone"): World {
+  return world.taker.alive ? takerHears(world, `resolved-${as}`) : world;
+}
+
+function whatGiverKnows({ giver }: World): GiverKnowledge {
+  if (!giver.alive) {
+    if (giver.record === "owner") return giver.current ? "ended-as-keeper" : "ended-as-owner";
+    return giver.record === "given" ? "ended-as-given" : "gone";
+  }
+  switch (giver.state.kind) {
+    case "deciding":
+      return "unknown";
+    case "offers":
+    case "kept":
+      return "owner";
+    default:
+      return giver.state.kind;
+  }
+}
+
+function whatTakerKnows({ taker }: World): TakerKnowledge {
+  if (!taker.alive) return taker.record === "owner" ? "owner" : "not-owner";
+  switch (taker.state.kind) {
+    case "owns":
+      return "owner";
+    case "loaded":
+      return "loaded";
+    case "gave-up":
+      return "not-owner";
+    default:
+      return "unknown";
+  }
+}
+
+/** Whether nothing more happens by itself. */
+function isQuiet({ giver, taker, toTaker, toGiver, linkUp }: World): boolean {
+  if (linkUp) return false;
+  const giverDone =
+    !giver.alive || (giver.effects.length === 0 && giver.knowsLinkLost && toGiver.length === 0);
+  const takerDone =
+    !taker.alive || (taker.effects.length === 0 && taker.knowsLinkLost && toTaker.length === 0);
+  return giverDone && takerDone;
+}
+
+/** Every world that can be reached, each with the one before it on a shortest way. */
+function explore(): ReadonlyMap<string, { readonly world: World; readonly before: string | undefined }> {
+  const seen = new Map([[JSON.stringify(START), { world: START, before: undefined as string | undefined }]]);
+  // A map is walked through in the order in which it grows.
+  for (const [before, { world }] of seen) {
+    for (const one of next(world)) {
+      const key = JSON.stringify(one);
+      if (!seen.has(key)) seen.set(key, { world: one, before });
+    }
+  }
+  return seen;
+}
+
+/** How the first of `worlds` comes about, a line for each step; nothing when there is none. */
+function story(worlds: readonly World[]): string[] {
+  const [first] = worlds;
+  const lines: string[] = [];
+  for (let key = first && JSON.stringify(first); key !== undefined; key = REACHED.get(key)?.before)
+    lines.unshift(key);
+  return lines;
+}
+
+const REACHED = explore();
+
+describe("over all losses, crashes and orders", () => {
+  const worlds = [...REACHED.values()].map(({ world }) => world);
+  const settled = worlds.filter(
+    (world) =>
+      isQuiet(world) &&
+      !(world.giver.alive && giverIsInDoubt(world.giver.state)) &&
+      !(world.taker.alive && takerIsInDoubt(world.taker.state)),
+  );
+  const running = ({ giver, taker }: World): number => Number(giver.runs) + Number(taker.runs);
+
+  test("there is much to look at", () => {
+    expect(worlds.length).toBeGreaterThan(1000);
+    expect(settled.length).toBeGreaterThan(50);
+  });
+
+  test("the guest never runs at both ends", () => {
+    expect(story(worlds.filter((world) => running(world) > 1))).toEqual([]);
+  });
+
+  test("the taker never has a guest that has gone on at the giver", () => {
+    expect(
+      story(worlds.filter(({ wentOn, taker }) => wentOn && (taker.runs || taker.state.kind === "owns"))),
+    ).toEqual([]);
+  });
+
+  test("without a decision of the giver or an operator the taker does not start it", () => {
+    const started = worlds.filter(({ taker, resolved }) => taker.runs && !resolved);
+    expect(story(started.filter(({ giver }) => giver.record !== "given" && giver.record !== "gone"))).toEqual(
+      [],
+    );
+    expect(started.length).toBeGreaterThan(0);
+  });
+
+  test("it is lost only with the process that had it", () => {
+    const lost = settled.filter((world) => running(world) === 0 && world.giver.alive && world.taker.alive);
+    expect(story(lost)).toEqual([]);
+    const taker = settled.filter((world) => running(world) === 0 && world.giver.alive);
+    expect(story(taker.filter(({ taker: { record } }) => record !== "owner"))).toEqual([]);
+  });
+
+  test("a process that is started again does not start a guest that is elsewhere", () => {
+    const restartable = worlds.filter(({ giver }) => !giver.alive && giver.record === "owner");
+    expect(story(restartable.filter(({ taker }) => taker.runs))).toEqual([]);
+    expect(restartable.length).toBeGreaterThan(0);
+  });
+
+  test("an operator always finds an answer, and is needed only while the decision is on the way", () => {
+    const doubts = worlds.filter(
+      (world) =>
+        isQuiet(world) &&
+        ((world.giver.alive && giverIsInDoubt(world.giver.state)) ||
+          (world.taker.alive && takerIsInDoubt(world.taker.state))),
+    );
+    const unanswered = doubts.filter(
+      (world) => advise(whatGiverKnows(world), whatTakerKnows(world)) === "wait",
+    );
+    expect(story(unanswered)).toEqual([]);
+    expect(doubts.length).toBeGreaterThan(0);
+  });
+
+  test("nothing happens, and it has moved", () => {
+    const moved = worlds.find(
+      ({ taker, giver, linkUp }) => linkUp && taker.runs && giver.state.kind === "gone",
+    );
+    expect(moved?.giver.runs).toBe(false);
+  });
+});
