@@ -1,3 +1,5 @@
+import { processClock } from "./incoming-statistics.ts";
+
 /** What a wait for the stream's next bytes comes to. */
 export type Arrival =
   | { readonly kind: "chunk"; readonly bytes: Uint8Array }
@@ -11,9 +13,15 @@ export class ChunkReader {
   readonly #chunks: AsyncGenerator<Uint8Array, void, void>;
   /** A chunk that was asked for in vain: the next call gets it. */
   #outstanding: Promise<Arrival> | undefined;
+  #waitingSince: number | undefined;
 
   constructor(chunks: AsyncGenerator<Uint8Array, void, void>) {
     this.#chunks = chunks;
+  }
+
+  /** Since when nothing has come although it was asked for; undefined while nobody asks. Of the process's clock. */
+  get waitingSince(): number | undefined {
+    return this.#waitingSince;
   }
 
   /** @param patience milliseconds to wait for a byte; without it, for ever. Rejects when the channel fails. */
@@ -31,7 +39,9 @@ export class ChunkReader {
   }
 
   async #read(): Promise<Arrival> {
+    this.#waitingSince = processClock();
     const { done, value } = await this.#chunks.next();
+    this.#waitingSince = undefined;
     return done === true ? { kind: "end" } : { kind: "chunk", bytes: value };
   }
 }

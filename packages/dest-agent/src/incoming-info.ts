@@ -15,6 +15,8 @@ export function incomingInfo(status: IncomingStatus, address: Address | undefine
       return { status: "setup", ...socketsAt(address) };
     case "active":
       return { status: "active", ...socketsAt(address) };
+    case "undecided":
+      return { status: "active", "error-desc": status.error.message };
     case "loaded":
       return { status: "completed" };
     default:

@@ -1,4 +1,4 @@
-import type { Limits, SerializedError } from "@peregrine/protocol";
+import type { Extensions, Limits, MigrationId, SerializedError } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
@@ -19,6 +19,10 @@ export interface IncomingTask {
   /** One Int32, not 0 while a source is told that it can switch over, also if it does not wait for that. */
   readonly switchoverAck: SharedArrayBuffer;
   readonly limits: Limits;
+  /** What a source can have beyond QEMU's protocol. */
+  readonly extensions: Extensions;
+  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. */
+  readonly silence: number;
   /** The buffer of the IncomingStatistics. */
   readonly statistics: SharedArrayBuffer;
 }
@@ -54,7 +58,12 @@ export type ThreadQuestion =
     }
   /** Of a carried machine: everything has arrived. */
   | { readonly kind: "closed"; readonly closing: CarriedClosing }
-  /** Everything was handed over: may the source be told so? `returnPath`: it waits for that. */
+  /** Everything was handed over: may the source be asked to decide about it? */
+  | { readonly kind: "accept"; readonly migration: MigrationId }
+  /**
+   * The source has given the guest, or will when it is told that everything was handed over: may it be told so?
+   * `returnPath`: it waits for that.
+   */
   | { readonly kind: "commit"; readonly returnPath: boolean };
 
 /** What the incoming thread tells. */
@@ -64,6 +73,8 @@ export type ThreadMessage =
   | { readonly kind: "connected"; readonly peer: string }
   /** How much of the first pass over the drives has come. */
   | { readonly kind: "drives-progress"; readonly percent: number }
+  /** The connection broke before the source's decision was heard. The channel is closed. */
+  | { readonly kind: "undecided"; readonly error: SerializedError }
   /** The source has been told. The guest belongs to this side now. */
   | { readonly kind: "loaded" }
   /** The source has been told as far as it could be, and the channel is closed. */

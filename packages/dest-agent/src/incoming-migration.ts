@@ -1,6 +1,13 @@
-import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
-import type { Limits } from "@peregrine/protocol";
-import type { IncomingInfo, Machine, MigrationStatus, RunControl } from "@peregrine/shared-state";
+import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
+import type { Extensions, Limits } from "@peregrine/protocol";
+import { NO_LEDGER } from "@peregrine/shared-state";
+import type {
+  IncomingInfo,
+  Machine,
+  MigrationStatus,
+  OwnershipLedger,
+  RunControl,
+} from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
 import { awaited } from "./awaited-machine.ts";
@@ -11,6 +18,7 @@ import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
+import { Taking } from "./taking.ts";
 
 const THREAD_ENTRY = new URL("incoming-thread.ts", import.meta.url);
 
@@ -33,6 +41,14 @@ export interface IncomingMigrationOptions {
   /** Default: DEFAULT_LIMITS. */
   readonly limits?: Limits;
   readonly channelOptions?: ChannelOptions;
+  /** Where it is kept who has the guest. Default: nowhere. */
+  readonly ledger?: OwnershipLedger;
+  /** What a source can have beyond QEMU's protocol. Default: everything. */
+  readonly extensions?: Extensions;
+  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. Default: 5000. */
+  readonly silence?: number;
+  /** Called when the guest is loaded and nobody will say whether it is this side's. */
+  readonly undecided?: (error: MigrationError) => void;
   /** Called when the machine's intake was opened: it can be sent on from now on. */
   readonly opened?: (source: SourceExpectation) => void;
   /**
@@ -50,6 +66,16 @@ export interface IncomingMigrationOptions {
   readonly drivesProgress?: (percent: number) => void;
 }
 
+/** Default of the longest silence of a source, milliseconds. */
+const SILENCE_MS = 5000;
+
+function undecided(reason: MigrationError): MigrationError {
+  const text =
+    `The guest is loaded, and the source did not say whether it is to run here: ${reason.message}. It stands still. ` +
+    "Look at the source with peregrine info, and then tell this side with peregrine resolve";
+  return new MigrationError("UNDECIDED", text, { cause: reason });
+}
+
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
  * the guest. Nothing of a load that fails can be seen: the guest never starts.
@@ -65,6 +91,12 @@ export class IncomingMigration {
   readonly #drivesProgress: IncomingMigrationOptions["drivesProgress"];
   readonly #limits: Limits;
   readonly #channelOptions: ChannelOptions;
+  readonly #ledger: OwnershipLedger;
+  readonly #extensions: Extensions;
+  readonly #silence: number;
+  readonly #undecided: IncomingMigrationOptions["undecided"];
+  /** Once everything is loaded, if the source decides then. */
+  #taking: Taking | undefined;
   readonly #statistics = new IncomingStatistics();
   readonly #switchoverAck = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #end = Promise.withResolvers<IncomingResult>();
@@ -95,6 +127,10 @@ export class IncomingMigration {
     this.#announce = options.announce;
     this.#drivesProgress = options.drivesProgress;
     this.#limits = options.limits ?? DEFAULT_LIMITS;
+    this.#ledger = options.ledger ?? NO_LEDGER;
+    this.#extensions = options.extensions ?? ALL_EXTENSIONS;
+    this.#silence = options.silence ?? SILENCE_MS;
+    this.#undecided = options.undecided;
     this.#channelOptions = options.channelOptions ?? {};
     void this.#watchGuest();
   }
@@ -121,6 +157,8 @@ export class IncomingMigration {
       multifdChannels,
       switchoverAck: this.#switchoverAck.buffer,
       limits: this.#limits,
+      extensions: this.#extensions,
+      silence: this.#silence,
       statistics: this.#statistics.buffer,
     });
     return listening.promise;
@@ -146,6 +184,8 @@ export class IncomingMigration {
       case "committed":
       case "arriving":
         return { kind: "active", peer: phase.peer, progress: this.#statistics.progress() };
+      case "undecided":
+        return { ...phase, progress: this.#statistics.progress() };
       case "stopping":
       case "failing":
         return { kind: "failed", error: phase.error, progress: this.#statistics.progress() };
@@ -201,7 +241,7 @@ export class IncomingMigration {
     });
     const ended = (error: MigrationError): void => {
       // Once the source has been told, the thread only sees to the end of the channel.
-      if (this.#worker === worker && this.#phase.kind !== "arriving") void this.#fail(error);
+      if (this.#worker === worker && !this.#threadMayEnd) void this.#fail(error);
     };
     worker.on("error", (error) => ended(MigrationError.from(error)));
     worker.on("exit", () => {
@@ -260,21 +300,29 @@ export class IncomingMigration {
           return { kind: "done" };
         });
         return;
+      case "accept":
+        this.#inTurn(async () => {
+          await this.#requireAcceptable({ returnPath: true });
+          this.#taking = new Taking(this.#ledger, message.migration, this.#peer);
+          await this.#taking.hear("complete");
+          return { kind: "done" };
+        });
+        return;
       case "commit":
         this.#inTurn(async () => {
-          // The source has released them. If they are in use elsewhere, it can still go on with its guest.
-          this.#locked = this.#machine.drives?.lock();
-          await this.#locked;
-          await this.#accept?.({ returnPath: message.returnPath });
+          if (this.#taking === undefined) await this.#requireAcceptable({ returnPath: message.returnPath });
           return this.#commit();
         });
+        return;
+      case "undecided":
+        this.#answered = this.#answered.then(() => this.#doubt(MigrationError.deserialize(message.error)));
         return;
       case "loaded":
         void this.#succeed();
         return;
       case "failed":
         // Once the source has been told, the thread only sees to the end of the channel.
-        if (this.#phase.kind !== "arriving") void this.#fail(MigrationError.deserialize(message.error));
+        if (!this.#threadMayEnd) void this.#fail(MigrationError.deserialize(message.error));
         return;
     }
   }
@@ -296,11 +344,78 @@ export class IncomingMigration {
     }
   }
 
-  /** The last moment to call the load off has passed, unless it was. */
-  #commit(): MainMessage | undefined {
+  /** Whether the thread has nothing more to do with what becomes of the guest. */
+  get #threadMayEnd(): boolean {
+    return this.#phase.kind === "arriving" || this.#phase.kind === "undecided" || this.#taking?.owns === true;
+  }
+
+  get #peer(): string {
+    return "peer" in this.#phase ? this.#phase.peer : "";
+  }
+
+  /** Everything is here. Errors: why the guest cannot be taken all the same. */
+  async #requireAcceptable(source: SourceExpectation): Promise<void> {
+    // The source has released them. If they are in use elsewhere, it can still go on with its guest.
+    this.#locked = this.#machine.drives?.lock();
+    await this.#locked;
+    await this.#accept?.(source);
+  }
+
+  /**
+   * The last moment to call the load off has passed, unless it was. Errors: STORE_FAILED when the guest was given and
+   * that cannot be recorded: the source takes it back.
+   */
+  async #commit(): Promise<MainMessage | undefined> {
+    const taking = this.#taking;
     if (this.#phase.kind !== "active") return undefined;
     this.#phase = { kind: "committed", peer: this.#phase.peer };
-    return { kind: "done" };
+    await taking?.hear("give");
+    if (taking === undefined || taking.owns) return { kind: "done" };
+    this.#phase = { kind: "active", peer: this.#peer };
+    throw new MigrationError("STORE_FAILED", "That the guest was taken cannot be recorded on this host");
+  }
+
+  /** Whoever has the guest is to be able to use its drives. */
+  async #doubt(reason: MigrationError): Promise<void> {
+    if (this.#phase.kind === "stopping") {
+      await this.#fail(this.#phase.error);
+      return;
+    }
+    if (this.#phase.kind !== "active") return;
+    await this.#taking?.hear("link-lost");
+    const error = undecided(reason);
+    this.#phase = { kind: "undecided", peer: this.#peer, error };
+    await this.#tidyUp(() => this.#machine.drives?.unlock());
+    this.#undecided?.(error);
+  }
+
+  /**
+   * An operator has found out who has the guest. As `owner` it is started here, as it would have been.
+   * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded; those of the drives.
+   */
+  async resolve(as: "owner" | "gone"): Promise<void> {
+    const taking = this.#taking;
+    if (this.#phase.kind !== "undecided" || taking === undefined) {
+      throw new MigrationError(
+        "WRONG_STATE",
+        "It is known here who has the guest: there is nothing to resolve",
+      );
+    }
+    const { peer } = this.#phase;
+    if (as === "gone") {
+      await taking.hear("resolved-gone");
+      await this.#fail(
+        new MigrationError("CANCELLED", "An operator has decided that the guest is elsewhere"),
+      );
+      return;
+    }
+    await this.#machine.drives?.lock();
+    await taking.hear("resolved-owner");
+    if (!taking.owns) {
+      throw new MigrationError("STORE_FAILED", "That the guest is here cannot be recorded on this host");
+    }
+    this.#phase = { kind: "committed", peer };
+    await this.#succeed();
   }
 
   #post(message: MainMessage): void {
@@ -317,6 +432,9 @@ export class IncomingMigration {
         this.#phase = { kind: "stopping", error };
         if (this.#worker === undefined) void this.#fail(error);
         else this.#post({ kind: "abort", error: error.serialize() });
+        return;
+      case "undecided":
+        void this.#fail(error);
         return;
       default:
         return;

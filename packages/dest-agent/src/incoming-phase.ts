@@ -14,6 +14,11 @@ export type IncomingPhase =
   | { readonly kind: "committed"; readonly peer: string }
   /** The source has been told. The thread has nothing more to say. */
   | { readonly kind: "arriving"; readonly peer: string }
+  /**
+   * Everything is loaded, and the connection broke before the source's decision was heard. The guest stands still until
+   * an operator says who has it.
+   */
+  | { readonly kind: "undecided"; readonly peer: string; readonly error: MigrationError }
   /** The load was called off; the thread still tells the source. */
   | { readonly kind: "stopping"; readonly error: MigrationError }
   /** The thread has ended or is of no use any more. */

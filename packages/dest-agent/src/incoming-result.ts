@@ -44,4 +44,11 @@ export type IncomingStatus =
       readonly peer: string;
       readonly progress: IncomingProgress;
     }
+  /** It stands still here until somebody says who has it. */
+  | {
+      readonly kind: "undecided";
+      readonly peer: string;
+      readonly error: MigrationError;
+      readonly progress: IncomingProgress;
+    }
   | IncomingResult;

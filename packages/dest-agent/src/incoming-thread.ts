@@ -14,6 +14,7 @@ import type { IncomingTask } from "./incoming-messages.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { Interruption } from "./interruption.ts";
 import { loadStream } from "./load-stream.ts";
+import type { StreamOutcome } from "./load-stream.ts";
 import type { MachineLoader } from "./machine-loader.ts";
 import { MainLink } from "./main-link.ts";
 import { MultifdReceiver } from "./multifd-receiver.ts";
@@ -90,13 +91,14 @@ function takeMultifd(connection: Connection): void {
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
   const { channel } = connection;
   main.tell({ kind: "connected", peer: channel.peer });
-  const returnPath = new ReturnPath(answersTo(channel), interruption);
+  const returnPath = new ReturnPath(answersTo(channel), interruption, task.extensions);
   const chunks = new ChunkReader(connection.chunks);
   let machine: MachineLoader | undefined;
   let closing: Promise<void> | undefined;
+  let outcome: StreamOutcome;
   try {
     machine = await machineLoader();
-    await loadStream({
+    outcome = await loadStream({
       machine,
       limits,
       statistics,
@@ -106,6 +108,8 @@ async function receive(connection: Connection, connections: Connections, address
       switchoverAck: () => Atomics.load(switchoverAck, 0) !== 0,
       multifd,
       kernel,
+      calledOff: () => main.calledOff,
+      silence: task.silence,
       fileOffset: address.kind === "file" ? address.offset : undefined,
       chunks,
       broken: channel.closed.then(() => channel.error),
@@ -117,9 +121,16 @@ async function receive(connection: Connection, connections: Connections, address
       },
     });
   } catch (error) {
-    await refuse(channel, returnPath, chunks);
+    await refuse(channel, returnPath, chunks, MigrationError.from(error));
     await machine?.close?.();
     throw error;
+  } finally {
+    returnPath.close();
+  }
+  if (outcome.kind === "undecided") {
+    channel.destroy();
+    main.tell({ kind: "undecided", error: outcome.error.serialize() });
+    return;
   }
   // The guest stands still until the main thread knows.
   main.tell({ kind: "loaded" });
@@ -158,9 +169,14 @@ async function machineLoader(): Promise<MachineLoader> {
 }
 
 /** Tells the source of the failure, as far as it can be told. */
-async function refuse(channel: Channel, returnPath: ReturnPath, chunks: ChunkReader): Promise<void> {
+async function refuse(
+  channel: Channel,
+  returnPath: ReturnPath,
+  chunks: ChunkReader,
+  error: MigrationError,
+): Promise<void> {
   try {
-    if (await returnPath.shut(1)) await closeInOrder(channel, chunks, LINGER_AFTER_FAILURE);
+    if (await returnPath.refuse(error)) await closeInOrder(channel, chunks, LINGER_AFTER_FAILURE);
   } catch {
     // The channel is broken: the source sees that, and why the load failed is known already.
   } finally {

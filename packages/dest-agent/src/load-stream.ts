@@ -1,5 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
 import type { ChunkReader } from "./chunk-reader.ts";
+import { HandOver } from "./hand-over.ts";
+import { processClock } from "./incoming-statistics.ts";
 import type { LoadTarget } from "./load-target.ts";
 import { StreamLoader } from "./stream-loader.ts";
 import type { StreamLoaderOptions } from "./stream-loader.ts";
@@ -37,36 +40,92 @@ export interface LoadStreamOptions extends StreamLoaderOptions {
   /** Resolves when no connection is left that may have something to say about this stream. */
   readonly identified?: () => Promise<void>;
   readonly patience?: Patience;
+  /** Whether the load was called off here. Default: it was not. */
+  readonly calledOff?: () => boolean;
+  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. Default: 0. */
+  readonly silence?: number;
 }
 
+/** What has become of a stream that was loaded. */
+export type StreamOutcome =
+  /** The source has been told that it has lost its guest. */
+  | { readonly kind: "taken" }
+  /** The source was asked to decide, and the connection broke before its answer came. */
+  | { readonly kind: "undecided"; readonly error: MigrationError };
+
 /**
- * One connection from its first byte to the moment when the source has been told that it has lost its
- * guest. Waits wherever bytes are missing, and reads nothing while a device is being loaded.
+ * One connection from its first byte to the moment when it is known who has the guest, or when nobody will say. Waits
+ * wherever bytes are missing, and reads nothing while a device is being loaded.
  *
- * Errors: what the stream is refused for, with the place in it; what the machine or the channel fails with.
+ * Errors: what the stream is refused for, with the place in it; what the machine or the channel fails with. The guest
+ * is not this side's then.
  */
-export async function loadStream(options: LoadStreamOptions): Promise<void> {
-  const { interruption, machine, returnPath, target, identified } = options;
-  const loader = new StreamLoader(options);
+export async function loadStream(options: LoadStreamOptions): Promise<StreamOutcome> {
+  const { interruption, machine, returnPath, identified } = options;
+  const handOver = new HandOver(returnPath);
+  const loader = new StreamLoader({ ...options, handOver });
   void watchChannel(loader, options);
-  await readToEnd(loader, options);
-  void watchSource(loader, options);
+  using _silence = watchSilence(options);
+  await readToEnd(loader, handOver, options);
+  void watchSource(loader, handOver, options);
   await machine.complete();
   if (identified !== undefined) await interruption.wait(identified());
   await interruption.wait(returnPath.answered());
-  await interruption.wait(target.commit(returnPath.isOpen));
+  const { migration } = handOver;
+  if (migration !== undefined) return await decided(handOver, migration, options);
+  await take(options);
   // Resolves when the kernel has the message. Should the connection break before the source has read it,
-  // the source keeps its guest, and this side starts it as well: who may run it then is not yet decided
-  // by this exchange.
-  await returnPath.shut(0);
+  // the source keeps its guest, and this side starts it as well: such a source has no other protocol.
+  await returnPath.taken();
   options.statistics.answered();
+  return { kind: "taken" };
 }
 
-async function readToEnd(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {
+async function take({ interruption, target, returnPath }: LoadStreamOptions): Promise<void> {
+  await interruption.wait(target.commit(returnPath.isOpen));
+}
+
+/** Asks the source to decide, and does what it says. Errors: it keeps the guest, or the load was called off here. */
+async function decided(
+  handOver: HandOver,
+  migration: MigrationId,
+  options: LoadStreamOptions,
+): Promise<StreamOutcome> {
+  const { interruption, target, returnPath, calledOff } = options;
+  await interruption.wait(target.accept(migration));
+  handOver.asked();
+  let decision: "give" | "keep";
+  try {
+    await interruption.wait(returnPath.loaded(migration));
+    decision = await interruption.wait(handOver.decided);
+  } catch (error) {
+    // What was called off here never runs here, and the source is told so.
+    if (calledOff?.() === true) throw error;
+    return { kind: "undecided", error: MigrationError.from(error) };
+  }
+  if (decision === "keep") throw kept();
+  // From here on a broken connection changes nothing: the decision is taken.
+  await target.commit(true);
+  // The source has given the guest away already. Whether it hears this only tells it so.
+  await returnPath.taken().catch(() => false);
+  options.statistics.answered();
+  return { kind: "taken" };
+}
+
+function kept(): MigrationError {
+  return new MigrationError("CANCELLED", "The source has decided to keep the guest");
+}
+
+async function readToEnd(
+  loader: StreamLoader,
+  handOver: HandOver,
+  options: LoadStreamOptions,
+): Promise<void> {
   const { chunks, interruption, statistics } = options;
   let quiet = 0;
   while (loader.progress !== "description") {
-    const patience = patienceFor(loader, options);
+    // A source that offers its guest marks the end of its stream.
+    const patience = handOver.migration === undefined ? patienceFor(loader, options) : undefined;
     const arrival = await interruption.wait(chunks.next(patience));
     switch (arrival.kind) {
       case "chunk":
@@ -75,7 +134,7 @@ async function readToEnd(loader: StreamLoader, options: LoadStreamOptions): Prom
         await loader.push(arrival.bytes);
         break;
       case "end":
-        await streamEnded(loader, options);
+        await streamEnded(loader, handOver, options);
         return;
       case "quiet":
         if (await loader.quiet()) return;
@@ -111,7 +170,11 @@ async function watchChannel(loader: StreamLoader, options: LoadStreamOptions): P
  * Between the end of the stream and the answer, a source has nothing more to send. It can only end its
  * direction, and with that it takes its guest back.
  */
-async function watchSource(loader: StreamLoader, options: LoadStreamOptions): Promise<void> {
+async function watchSource(
+  loader: StreamLoader,
+  handOver: HandOver,
+  options: LoadStreamOptions,
+): Promise<void> {
   const { chunks, interruption, statistics } = options;
   try {
     for (;;) {
@@ -121,7 +184,7 @@ async function watchSource(loader: StreamLoader, options: LoadStreamOptions): Pr
       // A vmdescription that took its time; the loader refuses anything else.
       await loader.push(arrival.bytes);
     }
-    await streamEnded(loader, options);
+    await streamEnded(loader, handOver, options);
   } catch (cause) {
     const error = MigrationError.from(cause);
     if (error.code === "CHANNEL_FAILED" && sourceIsDone(loader, options)) return;
@@ -134,13 +197,30 @@ function sourceIsDone({ progress }: StreamLoader, { returnPath }: LoadStreamOpti
   return !returnPath.isOpen && (progress === "end-mark" || progress === "description");
 }
 
-async function streamEnded(loader: StreamLoader, { returnPath }: LoadStreamOptions): Promise<void> {
+async function streamEnded(
+  loader: StreamLoader,
+  handOver: HandOver,
+  { returnPath }: LoadStreamOptions,
+): Promise<void> {
   await loader.streamEnded();
   if (!returnPath.isOpen) return;
-  throw new MigrationError(
-    "CHANNEL_FAILED",
-    "The source ended the connection before it was told that the guest is loaded, so the guest stays there",
-  );
+  const text = handOver.isAsked
+    ? "The source ended the connection and did not say whether it gives the guest or keeps it"
+    : "The source ended the connection before it was told that the guest is loaded, so the guest stays there";
+  throw new MigrationError("CHANNEL_FAILED", text);
+}
+
+/** A source that has promised to speak up, and does not while it is listened to, is dead, frozen or cut off. */
+function watchSilence({ chunks, interruption, returnPath, silence = 0 }: LoadStreamOptions): Disposable {
+  const timer = silence > 0 ? setInterval(look, Math.min(silence / 4, 1000)) : undefined;
+  function look(): void {
+    const { waitingSince } = chunks;
+    if (!returnPath.extensions.alive || waitingSince === undefined) return;
+    if (processClock() - waitingSince <= silence) return;
+    const text = `The source has said nothing for ${(silence / 1000).toFixed(1)} s: it is dead, frozen or cut off`;
+    interruption.interrupt(new MigrationError("PEER_SILENT", text));
+  }
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function stalled(milliseconds: number): MigrationError {

@@ -1,3 +1,4 @@
+import type { MigrationId } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
@@ -10,8 +11,14 @@ import type { OpenedRam } from "./guest-blocks.ts";
 /** The machine that a stream is loaded into, as every loader sees it. */
 export interface LoadTarget {
   /**
-   * Everything has come: waits for what is still being loaded, and for leave to tell the source so. The guest may
-   * belong to this side from then on, so nobody can call the load off any more. Rejects when somebody did before.
+   * Everything has come: waits for what is still being loaded, and for what else the guest has to have here. It can
+   * still be called off.
+   * @param migration that the source decides about when it hears of this.
+   */
+  accept(migration: MigrationId): Promise<void>;
+  /**
+   * The same, unless it was accepted before, and then: the guest is this side's as soon as the source is told so, and
+   * nobody can call the load off any more. Rejects when somebody did before.
    * @param returnPath whether the source waits to be told.
    */
   commit(returnPath: boolean): Promise<void>;

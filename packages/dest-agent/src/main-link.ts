@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
@@ -22,6 +23,8 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   readonly #interruption: Interruption;
   readonly #prepared = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
+  readonly #abandoned = Promise.withResolvers<never>();
+  #calledOff = false;
   /** Of the questions that are not answered yet, in their order. */
   readonly #waiting: ((answer: Answer) => void)[] = [];
 
@@ -29,6 +32,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   constructor(port: MessagePort, interruption: Interruption) {
     this.#port = port;
     this.#interruption = interruption;
+    this.#abandoned.promise.catch(() => undefined);
     port.on("message", (message: MainMessage) => {
       this.#receive(message);
     });
@@ -82,8 +86,17 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     await this.#ask({ kind: "closed", closing }, closing.late);
   }
 
+  async accept(migration: MigrationId): Promise<void> {
+    await this.#ask({ kind: "accept", migration });
+  }
+
   async commit(returnPath: boolean): Promise<void> {
-    await this.#ask({ kind: "commit", returnPath });
+    await Promise.race([this.#ask({ kind: "commit", returnPath }), this.#abandoned.promise]);
+  }
+
+  /** Whether the main thread has called the load off. */
+  get calledOff(): boolean {
+    return this.#calledOff;
   }
 
   /** Nothing more is told or heard; lets the thread end. */
@@ -102,6 +115,12 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     });
   }
 
+  #callOff(error: MigrationError): void {
+    this.#calledOff = true;
+    this.#abandoned.reject(error);
+    this.#interruption.interrupt(error);
+  }
+
   #receive(message: MainMessage): void {
     switch (message.kind) {
       case "done":
@@ -113,7 +132,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
         this.#prepared.resolve();
         return;
       case "abort":
-        this.#interruption.interrupt(MigrationError.deserialize(message.error));
+        this.#callOff(MigrationError.deserialize(message.error));
         return;
       case "close-channel":
         this.#released.resolve();

@@ -1,9 +1,19 @@
-import { ByteWriter, encodeReturnMessage, MigrationError } from "@peregrine/protocol";
-import type { ReturnMessage } from "@peregrine/protocol";
+import {
+  agreeTo,
+  both,
+  ByteWriter,
+  encodeReturnMessage,
+  MigrationError,
+  NO_EXTENSIONS,
+} from "@peregrine/protocol";
+import type { Extensions, MigrationId, ReturnMessage } from "@peregrine/protocol";
 import type { Interruption } from "./interruption.ts";
 
 /** Pings that may wait for their answer. Sources send two or three in all. */
 const MAX_WAITING_PONGS = 16;
+
+/** A source that listens for it hears something at least this often, milliseconds. */
+const ALIVE_PERIOD_MS = 1000;
 
 /** What becomes of answers. */
 export type Answers =
@@ -17,15 +27,25 @@ export type Answers =
 export class ReturnPath {
   readonly #answers: Answers;
   readonly #interruption: Interruption;
+  readonly #supported: Extensions;
   #state: "closed" | "open" | "shut" = "closed";
   #waitingPongs = 0;
+  #extensions = NO_EXTENSIONS;
+  #alive: NodeJS.Timeout | undefined;
+  #saidSomething = false;
   /** Settles with the last answer asked for. */
   #lastAnswer: Promise<void> = Promise.resolve();
 
-  /** @param interruption told when an answer cannot be sent. */
-  constructor(answers: Answers, interruption: Interruption) {
+  /** @param interruption told when an answer cannot be sent. @param supported what a source can have that asks. */
+  constructor(answers: Answers, interruption: Interruption, supported: Extensions) {
     this.#answers = answers;
     this.#interruption = interruption;
+    this.#supported = supported;
+  }
+
+  /** What was agreed on with the source; nothing with one that has not asked. */
+  get extensions(): Extensions {
+    return this.#extensions;
   }
 
   /** Whether the source waits for {@link shut}. */
@@ -68,6 +88,33 @@ export class ReturnPath {
     this.#answer({ kind: "pong", value }, ready);
   }
 
+  /** Answers a source that asks for more than QEMU's protocol. Errors: as of {@link pong}. */
+  agree(asked: Extensions): void {
+    const agreed = both(asked, this.#supported);
+    this.pong(agreeTo(agreed), undefined);
+    if (this.#state !== "open") return;
+    this.#extensions = agreed;
+    if (agreed.alive) this.#alive ??= setInterval(() => this.#sayAlive(), ALIVE_PERIOD_MS);
+  }
+
+  /** Everything is loaded, and the source has to decide. Resolves when the kernel has the message. */
+  async loaded(migration: MigrationId): Promise<void> {
+    if (this.#state === "open") await this.#send({ kind: "loaded", migration });
+  }
+
+  /** Nothing more is said. */
+  close(): void {
+    clearInterval(this.#alive);
+  }
+
+  #sayAlive(): void {
+    if (this.#state !== "open" || this.#saidSomething) {
+      this.#saidSomething = false;
+      return;
+    }
+    this.#answer({ kind: "alive" }, undefined);
+  }
+
   /**
    * Tells the source that it can switch over, after the answers before it and not before `ready`. Returns at once;
    * does nothing when the path is not open.
@@ -101,17 +148,27 @@ export class ReturnPath {
   }
 
   /**
-   * The last message, once: 0 when everything is loaded, 1 when it is not. Resolves when the kernel
-   * has it. @returns false, with nothing sent, when the path is not open or was shut before.
+   * The last message, once: the source has no guest any more. Resolves when the kernel has it.
+   * @returns false, with nothing sent, when the path is not open or was shut before.
    */
-  async shut(status: 0 | 1): Promise<boolean> {
+  async taken(): Promise<boolean> {
     if (this.#state !== "open") return false;
     this.#state = "shut";
-    await this.#send({ kind: "shut", status });
+    await this.#send({ kind: "shut", status: 0 });
+    return true;
+  }
+
+  /** The same, when the guest was not loaded and stays at the source. */
+  async refuse({ message }: MigrationError): Promise<boolean> {
+    if (this.#state !== "open") return false;
+    this.#state = "shut";
+    if (this.#extensions.reasons) await this.#send({ kind: "reason", text: message });
+    await this.#send({ kind: "shut", status: 1 });
     return true;
   }
 
   async #send(message: ReturnMessage): Promise<void> {
+    this.#saidSomething = true;
     const writer = new ByteWriter();
     encodeReturnMessage(writer, message);
     if (this.#answers.kind === "sent") await this.#answers.write(writer.view());

@@ -1,4 +1,4 @@
-import { MigrationError, RAM_SECTION, RamDecoder, StreamDecoder } from "@peregrine/protocol";
+import { askedFor, MigrationError, RAM_SECTION, RamDecoder, StreamDecoder } from "@peregrine/protocol";
 import type {
   Command,
   Configuration,
@@ -12,6 +12,7 @@ import type {
 import { unsupportedCommand } from "./command-refusals.ts";
 import { awaitsSwitchoverAck, isMappedRam, requireLoadable } from "./configuration-check.ts";
 import { inflatePage } from "./decompressors.ts";
+import { HandOver } from "./hand-over.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
 import type { MachineLoader, Step } from "./machine-loader.ts";
@@ -29,6 +30,8 @@ export interface StreamLoaderOptions {
   readonly switchoverAck: () => boolean;
   /** The channels beside this stream. Default: there are none. */
   readonly multifd?: MultifdReceiver | undefined;
+  /** What the source says about who has the guest. Default: a new one. */
+  readonly handOver?: HandOver | undefined;
   /** In whose work memory the chunks lie. Default: records are decoded one by one. */
   readonly kernel?: PageKernel | undefined;
   /** Offset in its file of the stream's first byte. Default: the stream does not come from a file. */
@@ -49,6 +52,7 @@ export type StreamProgress =
 /** Loads a stream into a machine as it is decoded. Pages are written at once. */
 export class StreamLoader implements StreamHandler {
   readonly #options: StreamLoaderOptions;
+  readonly #handOver: HandOver;
   readonly #decoder: StreamDecoder;
   #ram: RamLoader | undefined;
   #mapped = false;
@@ -62,6 +66,7 @@ export class StreamLoader implements StreamHandler {
 
   constructor(options: StreamLoaderOptions) {
     this.#options = options;
+    this.#handOver = options.handOver ?? new HandOver(options.returnPath);
     const { limits, machine } = options;
     this.#decoder = new StreamDecoder({ limits, handler: this, ...machine.leaves });
   }
@@ -129,13 +134,18 @@ export class StreamLoader implements StreamHandler {
   }
 
   command(command: Command): void {
-    const { returnPath, machine } = this.#options;
+    const { returnPath } = this.#options;
     switch (command.kind) {
       case "open-return-path":
         returnPath.open();
         return;
       case "ping":
-        returnPath.pong(command.value, machine.prepared);
+        this.#ping(command.value);
+        return;
+      case "hand-over":
+        this.#handOver.hear(command);
+        return;
+      case "alive":
         return;
       case "switchover-start":
         // The guest stands still at the source. Nothing here has to know.
@@ -143,6 +153,13 @@ export class StreamLoader implements StreamHandler {
       default:
         throw unsupportedCommand(command);
     }
+  }
+
+  #ping(value: number): void {
+    const { returnPath, machine } = this.#options;
+    const asked = askedFor(value);
+    if (asked === undefined) returnPath.pong(value, machine.prepared);
+    else returnPath.agree(asked);
   }
 
   endMark(): void {

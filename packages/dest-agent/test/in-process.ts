@@ -1,5 +1,5 @@
 import { ImageMachine } from "@peregrine/machine-image";
-import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, ReturnMessage } from "@peregrine/protocol";
 import type { BuildRam, RamAccess } from "@peregrine/shared-state";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
@@ -156,6 +156,9 @@ async function load(
       machine: open(statistics, interruption),
       limits: options.limits ?? DEFAULT_LIMITS,
       target: {
+        accept: async (migration) => {
+          await options.target?.accept?.(migration);
+        },
         commit: async (returnPath) => {
           await options.target?.commit?.(returnPath);
           committed = true;
@@ -164,6 +167,7 @@ async function load(
       returnPath: new ReturnPath(
         fileOffset === undefined ? { kind: "sent", write } : { kind: "dropped" },
         interruption,
+        ALL_EXTENSIONS,
       ),
       statistics,
       interruption,

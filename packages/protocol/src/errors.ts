@@ -33,6 +33,10 @@ export const ERROR_CODES = {
   CANCELLED: "the migration was cancelled",
   WRONG_STATE: "the command is not allowed in the present run state",
   PEER_REFUSED: "the destination refused the migration",
+  PEER_SILENT: "the other side has said nothing for too long; it is dead, frozen or cut off",
+  UNDECIDED:
+    "the connection broke while the guest was being handed over, and an operator has to say who has it",
+  GUEST_ELSEWHERE: "by this agent's records the guest was given away",
   LOAD_FAILED: "the incoming migration could not be loaded",
   DEVICE_STATE: "a device could not save or load its state",
   // The guest

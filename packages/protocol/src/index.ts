@@ -129,6 +129,7 @@ export {
   RAM_SECTION,
   STREAM_MAGIC,
   STREAM_VERSION,
+  MIGRATION_ID_BYTES,
   WIRE_PAGE_SIZE,
 } from "./wire.ts";
 export {

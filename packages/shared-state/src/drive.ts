@@ -86,6 +86,11 @@ export interface MachineDrives {
    */
   lock(): Promise<void>;
   /**
+   * At the destination, when nobody knows who has the guest: gives up what {@link lock} took, so that whoever has it
+   * can use the drives. What came in the stream is kept. Does nothing when nothing is locked.
+   */
+  unlock(): Promise<void>;
+  /**
    * At the destination, after the load and before the guest runs: takes the locks unless {@link lock} did, puts what
    * came in the stream in place, and forgets everything that was read of the files before. It can be called again
    * when it has failed. Errors: DRIVE_LOCKED, NO_SUCH_FILE.

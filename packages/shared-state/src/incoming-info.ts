@@ -20,5 +20,7 @@ export type IncomingInfo =
       /** Where it listens, if it does so on a socket. */
       readonly "socket-address"?: readonly SocketAddress[];
     }
+  /** Loaded, and nobody knows here whether the source has kept it. */
+  | { readonly status: "active"; readonly "error-desc": string }
   | { readonly status: "completed" }
   | { readonly status: "failed"; readonly "error-desc": string };

@@ -25,6 +25,14 @@ export type {
   OutgoingDrives,
 } from "./drive.ts";
 export { globalStateDevice } from "./global-state-device.ts";
+export { advise } from "./hand-over/advice.ts";
+export type { Advice, GiverKnowledge, TakerKnowledge } from "./hand-over/advice.ts";
+export { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "./hand-over/giver.ts";
+export type { Giver, GiverEffect, GiverEvent } from "./hand-over/giver.ts";
+export { NO_LEDGER } from "./hand-over/ownership-record.ts";
+export type { OwnershipLedger, OwnershipRecord, RecordedOwnership } from "./hand-over/ownership-record.ts";
+export { stepTaker, TAKER_LOADING, takerIsInDoubt } from "./hand-over/taker.ts";
+export type { Taker, TakerEffect, TakerEvent } from "./hand-over/taker.ts";
 export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";

@@ -24,6 +24,9 @@ export interface RunControlOptions {
   readonly autostart?: boolean;
 }
 
+const UNDECIDED_TEXT =
+  "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve";
+
 /**
  * Joins a machine with its run state: the machine runs exactly while the state is `running`. Calls that
  * overlap are carried out one after the other.
@@ -35,6 +38,8 @@ export class RunControl {
   autostart: boolean;
   /** The destination runs the guest now: it must not be continued here. */
   handedOver = false;
+  /** Nobody knows here whether the destination has the guest: an operator has to say so before it is continued. */
+  undecided = false;
   /** The run state that the guest had at the source, once its `globalstate` section is loaded. */
   received: MigratableRunState | undefined;
   /** The guest that is being sent is paused at the destination, whatever it does here. */
@@ -96,12 +101,15 @@ export class RunControl {
         case "running":
           return;
         case "inmigrate":
+          if (this.undecided) throw new MigrationError("UNDECIDED", UNDECIDED_TEXT);
           // A machine that is passed on as it came is not started here: that is refused now, not when it has arrived.
           if (this.#machine.carried !== undefined) break;
           this.autostart = true;
           return;
         case "finish-migrate":
-          throw new MigrationError("WRONG_STATE", "Migration is not finalized yet");
+          throw this.undecided
+            ? new MigrationError("UNDECIDED", UNDECIDED_TEXT)
+            : new MigrationError("WRONG_STATE", "Migration is not finalized yet");
         case "postmigrate":
           if (this.handedOver) {
             throw new MigrationError(

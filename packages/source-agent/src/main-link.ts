@@ -131,6 +131,7 @@ export class MainLink {
       case "guest-stopped":
       case "devices-saved":
       case "drives-released":
+      case "decided":
         this.#awaited.get(message.kind)?.(message);
         this.#awaited.delete(message.kind);
         break;

@@ -10,6 +10,7 @@ import type {
 } from "@peregrine/shared-state";
 import { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
+import type { Giving } from "./giving.ts";
 import { HandoverGate } from "./handover-gate.ts";
 import { reclaimDrives } from "./reclaim-drives.ts";
 import { StreamFrame } from "./stream-frame.ts";
@@ -35,6 +36,7 @@ export interface AttemptOptions {
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
   readonly timeouts: MigrationTimeouts;
+  readonly giving: Giving;
   /** The channel is there and nothing was sent. What it throws fails the attempt. */
   readonly connected: () => void;
   /** The setup stage is sent. */
@@ -48,6 +50,8 @@ export interface AttemptOptions {
 
 export type AttemptResult =
   | { readonly kind: "completed" | "cancelled" }
+  /** The guest stands still here, and an operator has to say who has it. */
+  | { readonly kind: "undecided"; readonly error: MigrationError }
   | { readonly kind: "failed"; readonly error: MigrationError };
 
 /**
@@ -82,6 +86,7 @@ export class MigrationAttempt {
       statistics: options.statistics.buffer,
       gate: this.#gate.buffer,
       timeouts: options.timeouts,
+      migration: options.giving.migration.migration,
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
@@ -115,6 +120,7 @@ export class MigrationAttempt {
     if (this.#over || this.#givenUp !== undefined || this.#cancelled) return false;
     if (!this.#gate.close()) {
       this.#cancelled = true;
+      void this.#options.giving.hear("called-off");
       this.#post({ kind: "revoke" });
       return false;
     }
@@ -142,11 +148,15 @@ export class MigrationAttempt {
     const outcome = await this.#threadEnded.promise;
     this.#over = true;
     this.#throttle(0);
-    if (outcome.kind === "handed-over") this.#options.handedOver(outcome.handover);
     // A step that is under way must not touch the guest after the clean-up.
     await this.#asked;
+    await this.#settle(outcome);
+    if (outcome.kind === "handed-over") this.#options.handedOver(outcome.handover);
     const notes = await this.#cleanUp();
     await this.#threadGone();
+    if (this.#options.giving.inDoubt && outcome.kind === "failed") {
+      return { kind: "undecided", error: undecided(MigrationError.deserialize(outcome.error)) };
+    }
     if (outcome.kind === "handed-over" || this.#cancelled) {
       // These have no error that could say it.
       for (const note of notes) process.emitWarning(note);
@@ -154,6 +164,13 @@ export class MigrationAttempt {
     }
     const error = this.#givenUp ?? MigrationError.deserialize(outcome.error);
     return { kind: "failed", error: withNotes(error, notes) };
+  }
+
+  /** Tells the giver how the exchange has ended. */
+  async #settle(outcome: ThreadOutcome): Promise<void> {
+    const { giving } = this.#options;
+    if (outcome.kind === "failed") await giving.hear(outcome.refused ? "refused" : "link-lost");
+    else if (giving.given) await giving.hear("taken");
   }
 
   #onMessage(message: MessageToMain): void {
@@ -175,6 +192,9 @@ export class MigrationAttempt {
         return;
       case "release-drives":
         this.#answer(() => this.#releaseDrives());
+        return;
+      case "loaded":
+        this.#answer(() => this.#decide());
         return;
       case "ended":
         this.#threadEnded.resolve(message.outcome);
@@ -236,6 +256,13 @@ export class MigrationAttempt {
     this.#post({ kind: "drives-released" });
   }
 
+  /** Whether the guest is given away is decided here, and on the disk before the destination hears of it. */
+  async #decide(): Promise<void> {
+    const { giving } = this.#options;
+    await giving.hear("loaded");
+    this.#post({ kind: "decided", give: giving.given });
+  }
+
   /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */
   async #pause(): Promise<number | undefined> {
     const continued = this.#options.stopped();
@@ -259,7 +286,7 @@ export class MigrationAttempt {
 
   #threadFailed(message: string): void {
     const error = new MigrationError("INTERNAL", message).serialize();
-    this.#threadEnded.resolve({ kind: "failed", error });
+    this.#threadEnded.resolve({ kind: "failed", error, refused: false });
   }
 
   /** Has the thread close the channel and end; takes the thread down when it does not. */
@@ -295,6 +322,7 @@ export class MigrationAttempt {
         if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
       }
     };
+    if (this.#options.giving.inDoubt) return this.#leaveUndecided();
     if (machine.drives !== undefined && this.#drivesReleased && run.state === "finish-migrate") {
       // The guest does not go on without them, and that says why.
       await reclaimDrives(machine.drives, timeouts.reclaim).catch(() => {});
@@ -307,9 +335,22 @@ export class MigrationAttempt {
     return notes;
   }
 
+  /** The guest goes on only when an operator says so; until then nothing here touches it. */
+  #leaveUndecided(): string[] {
+    this.#options.run.undecided = true;
+    return [];
+  }
+
   #post(message: MessageToThread, transfer: readonly ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
+}
+
+function undecided(reason: MigrationError): MigrationError {
+  const text =
+    `The guest was given away, and nobody answered: ${reason.message}. It stands still here. ` +
+    "Look at the other side with peregrine info, and then tell this one with peregrine resolve";
+  return new MigrationError("UNDECIDED", text, { cause: reason });
 }
 
 function guestEnded(exit: GuestExit): MigrationError {

@@ -16,6 +16,7 @@ import { AutoConverge } from "./auto-converge.ts";
 import { BlockSender } from "./block-sender.ts";
 import { now } from "./clock.ts";
 import { HandoverGate } from "./handover-gate.ts";
+import { Liveness } from "./liveness.ts";
 import type { MainLink } from "./main-link.ts";
 import { OutgoingStream } from "./outgoing-stream.ts";
 import { openPageSender } from "./open-page-sender.ts";
@@ -43,12 +44,19 @@ export class MigrationRun {
   #blocks: BlockSender | undefined;
   /** Ends with what the destination says. Never rejects. */
   #listening: Promise<void> = Promise.resolve();
+  #destination: ReturnPathReader | SilentPeer | undefined;
+  #liveness: Liveness | undefined;
 
   constructor(data: ThreadData, link: MainLink) {
     this.#data = data;
     this.#link = link;
     this.#parameters = new MigrationParameters(data.parameters);
     this.#statistics = new MigrationStatistics(data.statistics);
+  }
+
+  /** Whether the destination has said that it does not have the guest. */
+  get refused(): boolean {
+    return this.#destination?.refused ?? false;
   }
 
   /**
@@ -71,6 +79,7 @@ export class MigrationRun {
       this.#link.check();
       throw error;
     } finally {
+      this.#liveness?.stop();
       await this.#pages?.close();
       await this.#blocks?.close();
       this.#link.signal.removeEventListener("abort", giveUp);
@@ -96,6 +105,7 @@ export class MigrationRun {
     const writer = new SectionWriter(stream, opening.footers);
     const destination = this.#listen(channel);
 
+    if (destination instanceof ReturnPathReader) this.#watch(destination, channel, writer, stream);
     const start = now();
     await this.#open(writer, opening, destination);
     const pages = await this.#openPages({ ram, ramAccess: begin.ram, stream, channel, opening });
@@ -133,6 +143,7 @@ export class MigrationRun {
       statistics: this.#statistics,
       releasesDrives,
       timeouts: this.#data.timeouts,
+      migration: this.#data.migration,
       peer: channel.peer,
       endStream: () => channel.end(),
       revocable: channel.medium !== "connection",
@@ -151,17 +162,44 @@ export class MigrationRun {
     await this.#link.orAbort(caughtUp);
   }
 
+  #watch(
+    destination: ReturnPathReader,
+    channel: Channel,
+    writer: SectionWriter,
+    stream: OutgoingStream,
+  ): void {
+    this.#liveness = new Liveness({
+      peer: channel.peer,
+      limit: this.#data.timeouts.silence,
+      extensions: () => destination.extensions,
+      written: () => channel.bytesWritten,
+      tell: () => {
+        if (!writer.isBetween) return;
+        // What cannot be written fails the next write, too.
+        void writer
+          .command({ kind: "alive" })
+          .then(() => stream.flush())
+          .catch(() => {});
+      },
+      silent: (error) => this.#link.fail(error),
+      now,
+    });
+  }
+
   #listen(channel: Channel): ReturnPathReader | SilentPeer {
     const failed = (error: MigrationError): void => this.#link.fail(error);
     const answers = this.#data.capabilities["return-path"] && channel.medium === "connection";
     const destination = answers
       ? new ReturnPathReader({
           channel,
+          migration: this.#data.migration,
           acknowledges: this.#data.capabilities["switchover-ack"],
           failed,
           prepared: () => this.#link.wake(),
+          heard: () => this.#liveness?.heard(),
         })
       : new SilentPeer({ channel, failed });
+    this.#destination = destination;
     this.#listening = destination.run();
     return destination;
   }
@@ -179,6 +217,7 @@ export class MigrationRun {
     if (answers) {
       await writer.command({ kind: "open-return-path" });
       await writer.command({ kind: "ping", value: PING.hello });
+      await writer.command({ kind: "ping", value: PING.extensions });
     }
     await writer.sections(early);
     if (answers) await writer.command({ kind: "ping", value: PING.prepare });

@@ -10,7 +10,11 @@ const link = new MainLink(parentPort);
 const run = new MigrationRun(workerData as ThreadData, link);
 const outcome = await run.run().then(
   (handover): ThreadOutcome => ({ kind: "handed-over", handover }),
-  (error: unknown): ThreadOutcome => ({ kind: "failed", error: MigrationError.from(error).serialize() }),
+  (error: unknown): ThreadOutcome => ({
+    kind: "failed",
+    error: MigrationError.from(error).serialize(),
+    refused: run.refused,
+  }),
 );
 link.post({ kind: "ended", outcome });
 link.close();

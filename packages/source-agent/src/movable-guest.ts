@@ -3,6 +3,11 @@ import type { Machine, RunControl } from "@peregrine/shared-state";
 
 /** Whether the guest can be sent in the run state that it is in. Errors: WRONG_STATE. */
 export function requireMovableGuest(run: RunControl, machine: Machine): void {
+  if (run.undecided) {
+    const text =
+      "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve";
+    throw new MigrationError("UNDECIDED", text);
+  }
   switch (run.state) {
     case "inmigrate":
       if (machine.carried === undefined) {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { OutgoingMigrationEvent } from "./outgoing-migration.ts";
 import { Source } from "./testing/source.ts";
+import { PING } from "./return-path-reader.ts";
 
 const MiB = 1 << 20;
 
@@ -27,6 +28,7 @@ describe("a migration", () => {
       "configuration test-1",
       "open-return-path",
       "ping 1",
+      `ping ${PING.extensions}`,
       "test-layout full",
       "ping 2",
       "ram start",

@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
 import {
   MigrationCapabilities,
   MIGRATION_TRANSITIONS,
@@ -6,6 +6,7 @@ import {
   MigrationParameters,
   MigrationState,
   MigrationStatistics,
+  NO_LEDGER,
 } from "@peregrine/shared-state";
 import type {
   CapabilityStates,
@@ -13,25 +14,39 @@ import type {
   MigrateRequest,
   MigrationInfo,
   MigrationStatus,
+  OwnershipLedger,
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
 import { NamedDescriptors, parseUri } from "@peregrine/transport";
+import { randomBytes } from "node:crypto";
 import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
+import { Giving } from "./giving.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
 import { requireMovableGuest } from "./movable-guest.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
 
-const DEFAULT_TIMEOUTS: MigrationTimeouts = { connect: 30_000, confirm: 30_000, revoke: 5000, reclaim: 5000 };
+const DEFAULT_TIMEOUTS: MigrationTimeouts = {
+  connect: 30_000,
+  confirm: 30_000,
+  revoke: 5000,
+  reclaim: 5000,
+  silence: 5000,
+};
 
 export interface OutgoingMigrationOptions {
   readonly machine: Machine;
   readonly run: RunControl;
-  /** Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel, 5 s for drives. */
+  /**
+   * Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel, 5 s for drives, 5 s of
+   * silence.
+   */
   readonly timeouts?: Partial<MigrationTimeouts>;
+  /** Where it is kept who has the guest. Default: nowhere. */
+  readonly ledger?: OwnershipLedger;
   /** What the names in `fd:NAME` stand for. Default: none is known. */
   readonly descriptors?: NamedDescriptors;
 }
@@ -73,8 +88,11 @@ export class OutgoingMigration {
   readonly #blockers: string[] = [];
   readonly #notifiers = new Set<MigrationNotifier>();
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
+  readonly #ledger: OwnershipLedger;
   readonly #descriptors: NamedDescriptors;
   #attempt: MigrationAttempt | undefined;
+  /** Of the present or last attempt. */
+  #giving: Giving | undefined;
   #error: MigrationError | undefined;
   #handover: Handover | undefined;
   #request: MigrateRequest = {};
@@ -82,8 +100,9 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts, descriptors }: OutgoingMigrationOptions) {
+  constructor({ machine, run, timeouts, ledger, descriptors }: OutgoingMigrationOptions) {
     this.#descriptors = descriptors ?? new NamedDescriptors();
+    this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
@@ -119,6 +138,7 @@ export class OutgoingMigration {
 
   get ownership(): Ownership {
     if (this.#run.handedOver) return "not-owner";
+    if (this.#giving?.inDoubt === true) return "undecided";
     // Who continues it here has decided.
     const isSent = this.#handover?.confirmed === false && !this.copied && this.#run.state !== "running";
     return this.#attempt?.handingOver === true || isSent ? "undecided" : "owner";
@@ -149,7 +169,12 @@ export class OutgoingMigration {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
     }
+    this.#giving = new Giving(this.#ledger, {
+      migration: randomBytes(MIGRATION_ID_BYTES).toString("hex"),
+      peer: uri,
+    });
     const attempt = new MigrationAttempt({
+      giving: this.#giving,
       uri: target,
       request,
       machine: this.#machine,
@@ -190,6 +215,38 @@ export class OutgoingMigration {
     const attempt = this.#attempt;
     if (attempt === undefined || !attempt.cancel()) return;
     this.#state.end("cancelling");
+  }
+
+  /** Whether the guest stands still until {@link resolve} is called. */
+  get undecided(): boolean {
+    return this.#giving?.inDoubt ?? false;
+  }
+
+  /** The migration that the present or last attempt is known by at both ends, 32 hexadecimal digits. */
+  get migrationId(): string | undefined {
+    return this.#giving?.migration.migration;
+  }
+
+  /**
+   * An operator has found out who has the guest. As `owner` it goes on here.
+   * Errors: WRONG_STATE when nothing is undecided; those of continuing the guest.
+   */
+  async resolve(as: "owner" | "gone"): Promise<void> {
+    const giving = this.#giving;
+    if (giving === undefined || !giving.inDoubt) {
+      throw new MigrationError(
+        "WRONG_STATE",
+        "It is known here who has the guest: there is nothing to resolve",
+      );
+    }
+    await giving.hear(as === "owner" ? "resolved-owner" : "resolved-gone");
+    this.#run.undecided = false;
+    if (as === "owner") {
+      await this.#run.restore();
+      return;
+    }
+    this.#run.handedOver = true;
+    this.#run.set("postmigrate");
   }
 
   /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
@@ -376,6 +433,7 @@ export class OutgoingMigration {
         this.#state.end("cancelled");
         break;
       case "failed":
+      case "undecided":
         this.#error = result.error;
         this.#state.end("failed");
         break;

@@ -1,4 +1,12 @@
-import { ByteWriter, encodeReturnMessage, MigrationError } from "@peregrine/protocol";
+import {
+  agreeTo,
+  ALL_EXTENSIONS,
+  askFor,
+  ByteWriter,
+  encodeReturnMessage,
+  MigrationError,
+  NO_EXTENSIONS,
+} from "@peregrine/protocol";
 import type { ReturnMessage } from "@peregrine/protocol";
 import { describe, expect, test } from "vitest";
 import { ReturnPathReader } from "./return-path-reader.ts";
@@ -12,7 +20,13 @@ function bytes(...messages: ReturnMessage[]): Uint8Array {
 
 async function read(
   incoming: readonly Uint8Array[],
-  options: { complete?: boolean; error?: MigrationError; acknowledges?: boolean } = {},
+  options: {
+    complete?: boolean;
+    error?: MigrationError;
+    acknowledges?: boolean;
+    offered?: boolean;
+    given?: boolean;
+  } = {},
 ) {
   const channel = new FakeChannel({ incoming });
   channel.error = options.error;
@@ -20,21 +34,59 @@ async function read(
   const log: string[] = [];
   const reader = new ReturnPathReader({
     channel,
+    migration: MIGRATION,
+    heard: () => {},
     acknowledges: options.acknowledges ?? false,
     failed: (error) => errors.push(error),
     prepared: () => log.push("prepared"),
   });
   void reader.confirmed.then(() => log.push("confirmed"));
-  if (options.complete === true) reader.streamComplete();
+  if (options.complete === true) reader.streamComplete(options.offered ?? false);
+  if (options.given === true) reader.given();
   await reader.run();
   return { errors, log, reader };
 }
 
+const MIGRATION = "00112233445566778899aabbccddeeff";
 const SHUT = { kind: "shut", status: 0 } as const;
 const ACK = { kind: "switchover-ack" } as const;
 const pong = (value: number) => ({ kind: "pong", value }) as const;
 
 describe("the return path", () => {
+  test("an echo of the question agrees to nothing; an answer does", async () => {
+    const echo = await read([bytes(pong(1), pong(askFor(ALL_EXTENSIONS)), SHUT)], { complete: true });
+    expect(echo.reader.extensions).toEqual(NO_EXTENSIONS);
+    const some = { handOver: true, reasons: false, alive: true };
+    const answer = await read([bytes(pong(1), pong(agreeTo(some)), SHUT)], { complete: true });
+    expect([answer.reader.extensions, answer.errors]).toEqual([some, []]);
+  });
+
+  test("a destination that was offered the guest is not believed to have it before it was given", async () => {
+    const loaded = { kind: "loaded", migration: MIGRATION } as const;
+    const early = await read([bytes(loaded, SHUT)], { complete: true, offered: true });
+    expect(early.errors[0]?.message).toContain("SHUT 0 came before the guest was given to it");
+    const given = await read([bytes(loaded, SHUT)], { complete: true, offered: true, given: true });
+    expect([given.errors, given.log]).toEqual([[], ["confirmed"]]);
+    await given.reader.loaded;
+  });
+
+  test.for([
+    [{ kind: "loaded", migration: MIGRATION }, false],
+    [{ kind: "loaded", migration: "ff".repeat(16) }, true],
+  ] as const)("it cannot have loaded what was not offered: %o", async ([message, offered]) => {
+    const { errors } = await read([bytes(message)], { complete: true, offered });
+    expect(errors.map(({ code }) => code)).toEqual(["BAD_RETURN_MESSAGE"]);
+  });
+
+  test("the reason of a destination is the reason here", async () => {
+    const reason = { kind: "reason", text: "Unknown savevm section 77 (section 'ram', byte 4711)" } as const;
+    const { errors, reader } = await read([bytes(reason, { kind: "shut", status: 1 })]);
+    expect(errors[0]?.message).toBe(
+      "The destination '127.0.0.1:4444' could not load the guest: Unknown savevm section 77 (section 'ram', byte 4711)",
+    );
+    expect([errors[0]?.code, reader.refused]).toEqual(["PEER_REFUSED", true]);
+  });
+
   test("a destination that loads the guest", async () => {
     const { errors, log, reader } = await read([bytes(pong(1), pong(2)), bytes(SHUT)], { complete: true });
     expect({ errors, log, prepared: reader.prepared }).toEqual({

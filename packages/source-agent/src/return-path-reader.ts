@@ -1,11 +1,21 @@
-import { DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
-import type { ReturnMessage } from "@peregrine/protocol";
+import {
+  agreedTo,
+  ALL_EXTENSIONS,
+  askFor,
+  DEFAULT_LIMITS,
+  MigrationError,
+  NO_EXTENSIONS,
+  ReturnPathDecoder,
+} from "@peregrine/protocol";
+import type { Extensions, MigrationId, ReturnMessage } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
 import { brokenOff } from "./broken-off.ts";
 
 export const PING = {
   /** Opens the return path. */
   hello: 1,
+  /** Asks what the destination can do beyond QEMU's protocol. */
+  extensions: askFor(ALL_EXTENSIONS),
   /** Answered when the destination has prepared everything from the early devices. */
   prepare: 2,
   /** Answered when the destination has loaded everything in front of it. One at a time. */
@@ -14,12 +24,16 @@ export const PING = {
 
 export interface ReturnPathOptions {
   readonly channel: Channel;
+  /** Names this attempt. */
+  readonly migration: MigrationId;
   /** Whether the destination is to acknowledge that it can take over. */
   readonly acknowledges: boolean;
   /** The destination has failed, refused or broken the protocol. Called at most once. */
   readonly failed: (error: MigrationError) => void;
   /** {@link ReturnPathReader.prepared} may have changed. */
   readonly prepared: () => void;
+  /** Anything has come. */
+  readonly heard: () => void;
 }
 
 /** Listens to what the destination says. */
@@ -27,8 +41,15 @@ export class ReturnPathReader {
   readonly #channel: Channel;
   readonly #options: ReturnPathOptions;
   readonly #confirmed = Promise.withResolvers<void>();
+  readonly #over = Promise.withResolvers<void>();
+  readonly #loaded = Promise.withResolvers<void>();
+  #extensions = NO_EXTENSIONS;
+  /** Who may say now that the guest is the destination's. */
+  #mayTake = false;
+  #mayLoad = false;
   #streamComplete = false;
-  #loaded = false;
+  #taken = false;
+  #reason: string | undefined;
   #prepared = false;
   #acknowledged = false;
   #refusal: MigrationError | undefined;
@@ -44,7 +65,22 @@ export class ReturnPathReader {
     return this.#prepared && (this.#acknowledged || !this.#options.acknowledges);
   }
 
-  /** Resolves when the destination has confirmed that everything is loaded. Never rejects. */
+  /** What was agreed on with the destination; nothing before it has answered. */
+  get extensions(): Extensions {
+    return this.#extensions;
+  }
+
+  /** Whether the destination has said that it does not have the guest. */
+  get refused(): boolean {
+    return this.#refusal !== undefined;
+  }
+
+  /** Resolves when a destination that waits for the decision has loaded everything. Never rejects. */
+  get loaded(): Promise<void> {
+    return this.#loaded.promise;
+  }
+
+  /** Resolves when the destination has the guest. Never rejects. */
   get confirmed(): Promise<void> {
     return this.#confirmed.promise;
   }
@@ -56,22 +92,40 @@ export class ReturnPathReader {
     });
   }
 
-  /** From now on the destination may confirm. */
-  streamComplete(): void {
+  /** Everything is sent. @param offered whether the destination waits for the decision; if not, it may take the guest. */
+  streamComplete(offered: boolean): void {
     this.#streamComplete = true;
+    this.#mayLoad = offered;
+    this.#mayTake = !offered;
+  }
+
+  /** From now on the destination may take the guest. */
+  given(): void {
+    this.#mayTake = true;
+  }
+
+  /** Resolves when nothing more is read. Never rejects. */
+  get over(): Promise<void> {
+    return this.#over.promise;
   }
 
   /** Reads to the end. Never rejects: failures go to `failed`. */
   async run(): Promise<void> {
+    await this.#read();
+    this.#over.resolve();
+  }
+
+  async #read(): Promise<void> {
     const decoder = new ReturnPathDecoder({
       limits: DEFAULT_LIMITS,
       message: (message) => this.#onMessage(message),
     });
     try {
       for await (const chunk of this.#channel.read()) {
+        this.#options.heard();
         decoder.push(chunk);
         if (this.#refusal !== undefined) throw this.#refusal;
-        if (this.#loaded) return;
+        if (this.#taken) return;
       }
       decoder.end();
       throw this.#closed();
@@ -93,6 +147,14 @@ export class ReturnPathReader {
         this.#acknowledged = true;
         this.#options.prepared();
         return;
+      case "loaded":
+        this.#onLoaded(message.migration);
+        return;
+      case "reason":
+        this.#reason = message.text;
+        return;
+      case "alive":
+        return;
       default:
         throw new MigrationError("BAD_RETURN_MESSAGE", `The message '${message.kind}' answers nothing`);
     }
@@ -105,24 +167,37 @@ export class ReturnPathReader {
     } else if (value === PING.catchUp && this.#caughtUp !== undefined) {
       this.#caughtUp();
       this.#caughtUp = undefined;
-    } else if (value !== PING.hello) {
+    } else if (value !== PING.hello && value !== PING.extensions) {
+      const agreed = agreedTo(value);
+      if (agreed !== undefined) {
+        this.#extensions = agreed;
+        return;
+      }
       throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
     }
   }
 
   #onShut(status: number): void {
     if (status !== 0) {
-      this.#refusal ??= new MigrationError(
-        "PEER_REFUSED",
-        `The destination '${this.#channel.peer}' could not load the guest (status ${status}); its own log has the reason`,
-      );
+      const why =
+        this.#reason === undefined ? ` (status ${status}); its own log has the reason` : `: ${this.#reason}`;
+      const text = `The destination '${this.#channel.peer}' could not load the guest${why}`;
+      this.#refusal ??= new MigrationError("PEER_REFUSED", text);
       return;
     }
-    if (!this.#streamComplete) {
-      throw new MigrationError("BAD_RETURN_MESSAGE", "SHUT 0 came before the end of the stream");
+    if (!this.#mayTake) {
+      const when = this.#streamComplete ? "the guest was given to it" : "the end of the stream";
+      throw new MigrationError("BAD_RETURN_MESSAGE", `SHUT 0 came before ${when}`);
     }
-    this.#loaded = true;
+    this.#taken = true;
     this.#confirmed.resolve();
+  }
+
+  #onLoaded(migration: MigrationId): void {
+    if (!this.#mayLoad || migration !== this.#options.migration) {
+      throw new MigrationError("BAD_RETURN_MESSAGE", "LOADED came for a guest that was not offered");
+    }
+    this.#loaded.resolve();
   }
 
   #closed(): MigrationError {

@@ -21,11 +21,22 @@ export class SectionWriter {
   readonly #writer = new ByteWriter();
   /** Not 0: real destinations take that for the id of every section that they have not seen the start of. */
   #nextId = 1;
+  /** A section is open, or nothing may follow any more. */
+  #closed = false;
+  #appending = false;
 
   /** @param footers whether each section ends with one. */
   constructor(stream: OutgoingStream, footers: boolean) {
     this.#stream = stream;
     this.#footers = footers;
+  }
+
+  /**
+   * Whether a short command can be put in at once by somebody else than the migration's routine: between two sections,
+   * with nothing waiting to go out.
+   */
+  get isBetween(): boolean {
+    return !this.#closed && !this.#appending && this.#stream.length === 0;
   }
 
   /** Magic and version, and the configuration section if the stream has one. */
@@ -45,6 +56,7 @@ export class SectionWriter {
     header: Omit<SectionHeader, "id"> & { readonly kind: "start" | "full" },
   ): Promise<number> {
     const id = this.#nextId++;
+    this.#closed = true;
     encodeSectionHeader(this.#writer, { ...header, id });
     await this.#append();
     return id;
@@ -52,15 +64,18 @@ export class SectionWriter {
 
   /** Goes on with a live section. */
   async continueSection(kind: "part" | "end", id: number): Promise<void> {
+    this.#closed = true;
     encodeSectionContinuation(this.#writer, { kind, id });
     await this.#append();
   }
 
   /** What follows a section's payload. */
   async closeSection(id: number): Promise<void> {
-    if (!this.#footers) return;
-    encodeFooter(this.#writer, id);
-    await this.#append();
+    if (this.#footers) {
+      encodeFooter(this.#writer, id);
+      await this.#append();
+    }
+    this.#closed = false;
   }
 
   /** FULL sections, in their order. */
@@ -81,6 +96,7 @@ export class SectionWriter {
       await this.#fullSection(last);
       return;
     }
+    this.#closed = ending.kind !== "described";
     encodeEndMark(this.#writer);
     if (ending.kind === "described") encodeVmDescriptionText(this.#writer, ending.text);
     await this.#append();
@@ -93,7 +109,12 @@ export class SectionWriter {
   }
 
   async #append(): Promise<void> {
-    await this.#stream.append(this.#writer.view());
+    this.#appending = true;
+    try {
+      await this.#stream.append(this.#writer.view());
+    } finally {
+      this.#appending = false;
+    }
     this.#writer.reset();
   }
 }

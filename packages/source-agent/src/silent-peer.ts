@@ -12,6 +12,8 @@ export interface SilentPeerOptions {
 export class SilentPeer {
   /** Nobody says when it is ready to take over. */
   readonly prepared = true;
+  /** Nor what has become of the guest. */
+  readonly refused = false;
   readonly #options: SilentPeerOptions;
   #streamComplete = false;
 

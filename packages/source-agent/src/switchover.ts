@@ -1,6 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
 import type { MigrationStatistics } from "@peregrine/shared-state";
 import { DowntimeMeter } from "./downtime.ts";
+import { confirmation, decision } from "./handing-over.ts";
 import type { HandoverGate } from "./handover-gate.ts";
 import type { LiveSection } from "./live-section.ts";
 import type { MainLink } from "./main-link.ts";
@@ -21,6 +23,7 @@ export interface SwitchoverOptions {
   /** Whether there are drives to be released: the destination takes them before it answers. */
   readonly releasesDrives: boolean;
   readonly timeouts: MigrationTimeouts;
+  readonly migration: MigrationId;
   /** As error texts name the destination. */
   readonly peer: string;
   /** Gives the stream's end to the destination without waiting for an answer. */
@@ -56,16 +59,20 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   const { closing } = await saved;
   if (options.releasesDrives) await link.ask({ kind: "release-drives" }, "drives-released");
 
+  const answers = destination instanceof ReturnPathReader;
+  // Where nothing marks the end of the stream for certain, nothing can be said behind it.
+  const offered = answers && destination.extensions.handOver && closing.ending.kind === "described";
+  if (offered) await writer.command({ kind: "hand-over", step: "offer", migration: options.migration });
   await writer.late(closing);
   link.check();
   if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
-  destination.streamComplete();
+  destination.streamComplete(offered);
   await writer.ending(closing);
   await stream.flush();
   meter.mark("deviceState");
 
-  const answers = destination instanceof ReturnPathReader;
-  if (answers) await confirmation(options, destination);
+  if (offered) await decision(options, destination);
+  else if (answers) await confirmation(options, destination);
   else await endUnanswered(options);
   meter.mark("load");
 
@@ -78,44 +85,4 @@ async function endUnanswered({ link, endStream, revocable }: SwitchoverOptions):
   const revoked = link.revoked.then(() => "revoked" as const);
   const first = await link.orAbort(revocable ? Promise.race([ended, revoked]) : ended);
   if (first === "revoked") throw new MigrationError("CANCELLED", "The migration was cancelled");
-}
-
-/**
- * Waits for the destination's word. If the main thread wants the guest back meanwhile, the stream is ended:
- * a destination that has not accepted the guest by then gives up and closes. Only its answer tells, so
- * that the guest never runs at both ends.
- */
-async function confirmation(options: SwitchoverOptions, returnPath: ReturnPathReader): Promise<void> {
-  const { link, timeouts, endStream } = options;
-  const confirmed = returnPath.confirmed.then(() => "confirmed" as const);
-  const revoked = link.revoked.then(() => "revoked" as const);
-
-  const first = await within(timeouts.confirm, link, [confirmed, revoked]);
-  if (first === "confirmed") return;
-  if (first === "timeout") throw unconfirmed(options.peer, timeouts.confirm);
-  await link.orAbort(endStream());
-  if ((await within(timeouts.revoke, link, [confirmed])) === "timeout") {
-    throw new MigrationError("CANCELLED", "The migration was cancelled");
-  }
-}
-
-async function within<T>(
-  ms: number,
-  link: MainLink,
-  promises: readonly Promise<T>[],
-): Promise<T | "timeout"> {
-  const { promise, resolve } = Promise.withResolvers<"timeout">();
-  const timer = setTimeout(resolve, ms, "timeout");
-  try {
-    return await link.orAbort(Promise.race([...promises, promise]));
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-function unconfirmed(peer: string, ms: number): MigrationError {
-  return new MigrationError(
-    "PEER_REFUSED",
-    `The destination '${peer}' did not confirm within ${ms / 1000} s that it has loaded the guest`,
-  );
 }

@@ -1,4 +1,4 @@
-import type { SerializedError } from "@peregrine/protocol";
+import type { MigrationId, SerializedError } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   CarriedClosing,
@@ -19,6 +19,8 @@ export interface ThreadData {
   /** Of the HandoverGate. */
   readonly gate: SharedArrayBuffer;
   readonly timeouts: MigrationTimeouts;
+  /** Names this attempt to the destination. */
+  readonly migration: MigrationId;
 }
 
 /** How long the source waits. Milliseconds. */
@@ -31,6 +33,8 @@ export interface MigrationTimeouts {
   readonly revoke: number;
   /** For a destination that has failed to give up the drives. */
   readonly reclaim: number;
+  /** For anything at all from a destination that has promised to say now and then that it lives. */
+  readonly silence: number;
 }
 
 export interface SentDrives {
@@ -63,6 +67,8 @@ export type MessageToThread =
   | { readonly kind: "devices-saved"; readonly closing: CarriedClosing }
   /** The destination can take the drives. Answers `release-drives`. */
   | { readonly kind: "drives-released" }
+  /** Whether the destination is given the guest. Answers `loaded`. */
+  | { readonly kind: "decided"; readonly give: boolean }
   /** The parameters in shared memory have changed. */
   | { readonly kind: "parameters-changed" }
   /** Stop the guest for what is left, however much it is. */
@@ -86,6 +92,8 @@ export type MessageToMain =
   | { readonly kind: "stop-guest" }
   /** Nothing of the drives is read any more. */
   | { readonly kind: "release-drives" }
+  /** The destination has loaded everything, and asks who has the guest. */
+  | { readonly kind: "loaded" }
   /** The last message: the channel is closed. */
   | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
 
@@ -98,4 +106,9 @@ export interface Handover {
 
 export type ThreadOutcome =
   | { readonly kind: "handed-over"; readonly handover: Handover }
-  | { readonly kind: "failed"; readonly error: SerializedError };
+  | {
+      readonly kind: "failed";
+      readonly error: SerializedError;
+      /** The destination has said that it does not have the guest. */
+      readonly refused: boolean;
+    };

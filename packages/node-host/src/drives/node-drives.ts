@@ -120,6 +120,14 @@ export class NodeDrives implements GuestDrives {
     });
   }
 
+  unlock(): Promise<void> {
+    return attempt(() => {
+      if (this.#state !== "locked") return;
+      this.#closeFiles();
+      this.#state = "awaited";
+    });
+  }
+
   async takeOver(): Promise<void> {
     if (this.#state === "held") return;
     await this.lock();

@@ -112,6 +112,11 @@ export class TestDrives implements MachineDrives {
     this.#lock();
   }
 
+  async unlock(): Promise<void> {
+    this.calls.push("unlock");
+    this.#unlock();
+  }
+
   async takeOver(): Promise<void> {
     this.calls.push("takeOver");
     this.#lock();

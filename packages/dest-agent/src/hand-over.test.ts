@@ -1,0 +1,215 @@
+import { ALL_EXTENSIONS, agreeTo, askFor, ByteWriter, encodeCommand } from "@peregrine/protocol";
+import type { Command, Extensions, HandOverStep } from "@peregrine/protocol";
+import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
+import { TestDrives, TestImage } from "@peregrine/shared-state/testing";
+import { afterEach, describe, expect, test } from "vitest";
+import { closeAll, expectFailed, listening } from "../test/arrival.ts";
+import type { Arrival, Preparation } from "../test/arrival.ts";
+import { stoppedSource } from "../test/machines.ts";
+import type { Sender } from "../test/sender.ts";
+import { TestStream } from "../test/stream-maker.ts";
+
+afterEach(closeAll);
+
+const MIGRATION = "00112233445566778899aabbccddeeff";
+const PLAIN = await TestStream.of((await stoppedSource()).machine);
+
+function bytesOf(...commands: readonly Command[]): Uint8Array {
+  const writer = new ByteWriter();
+  for (const command of commands) encodeCommand(writer, command);
+  return writer.view().slice();
+}
+
+const step = (name: HandOverStep, migration = MIGRATION): Command => ({
+  kind: "hand-over",
+  step: name,
+  migration,
+});
+
+/** A stream whose source asks for extensions, and offers its guest. */
+function offering(extensions: Extensions = ALL_EXTENSIONS, ...more: readonly Command[]): Uint8Array {
+  const at = PLAIN.offsetOf("ram-start");
+  const asks = bytesOf({ kind: "ping", value: askFor(extensions) }, step("offer"), ...more);
+  return Buffer.concat([PLAIN.bytes.subarray(0, at), asks, PLAIN.bytes.subarray(at)]);
+}
+
+/** What is known of the guest on the disk. */
+class Ledger implements OwnershipLedger {
+  readonly records: OwnershipRecord[] = [];
+  broken = false;
+
+  async write(record: OwnershipRecord): Promise<void> {
+    if (this.broken) throw new Error("the disk is full");
+    this.records.push(record);
+  }
+}
+
+interface Offered extends Arrival {
+  readonly sender: Sender;
+  readonly ledger: Ledger;
+  readonly doubt: Promise<void>;
+}
+
+/** Everything is loaded, and the source was told so. */
+async function offered(options: Preparation = {}): Promise<Offered> {
+  const ledger = new Ledger();
+  const doubt = Promise.withResolvers<void>();
+  const arrival = await listening({ ledger, undecided: () => doubt.resolve(), ...options });
+  const sender = await arrival.connect();
+  await sender.channel.write(offering());
+  const alive = setInterval(() => void sender.channel.write(bytesOf({ kind: "alive" })), 20);
+  while (sender.messages.at(-1)?.kind !== "loaded") await sender.received(sender.messages.length + 1);
+  clearInterval(alive);
+  return { ...arrival, sender, ledger, doubt: doubt.promise };
+}
+
+describe("a guest that is handed over", () => {
+  test("is not started before the source has decided, and that is recorded", async () => {
+    const { guest, incoming, sender, ledger } = await offered();
+    expect(sender.messages).toContainEqual({ kind: "pong", value: agreeTo(ALL_EXTENSIONS) });
+    expect([guest.run.state, incoming.query().kind, ledger.records]).toEqual(["inmigrate", "active", []]);
+    await sender.channel.write(bytesOf({ kind: "alive" }, step("give")));
+    await sender.shut();
+    expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 0 });
+    expect(ledger.records).toEqual([{ ownership: "owner", migration: MIGRATION, peer: expect.any(String) }]);
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+  });
+
+  test("is thrown away when the source keeps it", async () => {
+    const arrival = await offered();
+    await arrival.sender.channel.write(bytesOf(step("keep")));
+    await expectFailed(arrival, "CANCELLED", "The source has decided to keep the guest");
+    expect(arrival.sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+    expect(arrival.ledger.records).toEqual([]);
+  });
+
+  test.for(["end", "destroy"] as const)(
+    "stands still when the source is gone without a decision: %s",
+    async (how) => {
+      const { guest, incoming, sender, doubt, ledger } = await offered();
+      await (how === "end" ? sender.channel.end() : sender.channel.destroy());
+      await doubt;
+      expect(incoming.query()).toMatchObject({ kind: "undecided", error: { code: "UNDECIDED" } });
+      expect(incoming.info()).toMatchObject({
+        status: "active",
+        "error-desc": expect.stringContaining("peregrine resolve"),
+      });
+      expect([guest.run.state, guest.machine.running, ledger.records]).toEqual(["inmigrate", false, []]);
+    },
+  );
+
+  test("stands still when the source falls silent", async () => {
+    const { incoming, doubt } = await offered({ silence: 800 });
+    await doubt;
+    expect(incoming.query()).toMatchObject({
+      kind: "undecided",
+      error: { message: expect.stringContaining("The source has said nothing for 0.8 s") },
+    });
+  });
+
+  test("runs on an operator's word, once", async () => {
+    const { guest, incoming, sender, doubt, ledger } = await offered();
+    sender.channel.destroy();
+    await doubt;
+    await incoming.resolve("owner");
+    expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+    expect([guest.run.state, ledger.records.map(({ ownership }) => ownership)]).toEqual([
+      "running",
+      ["owner"],
+    ]);
+    await expect(incoming.resolve("gone")).rejects.toMatchObject({ code: "WRONG_STATE" });
+  });
+
+  test("is thrown away on an operator's word", async () => {
+    const arrival = await offered();
+    arrival.sender.channel.destroy();
+    await arrival.doubt;
+    await arrival.incoming.resolve("gone");
+    await expectFailed(arrival, "CANCELLED", "An operator has decided that the guest is elsewhere");
+  });
+
+  test("is refused when it cannot be recorded that it is here", async () => {
+    const arrival = await offered();
+    arrival.ledger.broken = true;
+    await arrival.sender.channel.write(bytesOf(step("give")));
+    await expectFailed(arrival, "STORE_FAILED", "cannot be recorded");
+    expect(arrival.sender.messages.slice(-2)).toEqual([
+      { kind: "reason", text: expect.stringContaining("cannot be recorded") },
+      { kind: "shut", status: 1 },
+    ]);
+  });
+
+  test("is called off here, and the source is told", async () => {
+    const arrival = await offered();
+    await arrival.incoming.close();
+    await expectFailed(arrival, "CANCELLED", "was closed");
+    expect(arrival.sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
+  });
+
+  test("has no locks on its drives while nobody knows whose it is", async () => {
+    const image = new TestImage(1 << 20);
+    const drives = TestDrives.awaited({ disk: image });
+    const { incoming, sender, doubt } = await offered({ drives });
+    expect(image.holder).toBe(drives);
+    sender.channel.destroy();
+    await doubt;
+    expect(image.holder).toBeUndefined();
+    const elsewhere = TestDrives.held({ disk: image });
+    await expect(incoming.resolve("owner")).rejects.toMatchObject({ code: "DRIVE_LOCKED" });
+    await elsewhere.release();
+    await incoming.resolve("owner");
+    expect([image.holder, (await incoming.done).kind]).toEqual([drives, "loaded"]);
+  });
+});
+
+describe("a source that breaks the exchange", () => {
+  const cases: readonly (readonly [string, Uint8Array, string])[] = [
+    [
+      "offers without having asked",
+      Buffer.concat([PLAIN.upTo("ram-start"), bytesOf(step("offer"))]),
+      "Command HAND_OVER OFFER was not agreed on",
+    ],
+    ["offers twice", offering(ALL_EXTENSIONS, step("offer")), "Command HAND_OVER OFFER came twice"],
+    [
+      "gives what was not loaded",
+      offering(ALL_EXTENSIONS, step("give")),
+      "Command HAND_OVER GIVE came before everything was loaded",
+    ],
+    [
+      "keeps another guest",
+      offering(ALL_EXTENSIONS, step("keep", "ff".repeat(16))),
+      "Command HAND_OVER KEEP is about a guest that was not offered",
+    ],
+  ];
+  test.for(cases)("%s", async ([, stream, text]) => {
+    const arrival = await listening();
+    const sender = await arrival.connect();
+    await sender.channel.write(stream);
+    await expectFailed(arrival, "BAD_STREAM_COMMAND", text);
+  });
+});
+
+test("a source that asks hears why it was refused, and that the destination lives", async () => {
+  const arrival = await listening();
+  const sender = await arrival.connect();
+  await sender.channel.write(offering().subarray(0, PLAIN.offsetOf("ram-start") + 9));
+  while (!sender.messages.some(({ kind }) => kind === "alive"))
+    await sender.received(sender.messages.length + 1);
+  await sender.channel.write(bytesOf({ kind: "postcopy-listen" }));
+  await sender.shut();
+  expect(sender.messages.slice(-2)).toEqual([
+    {
+      kind: "reason",
+      text: await arrival.incoming.done.then((result) => result.kind === "failed" && result.error.message),
+    },
+    { kind: "shut", status: 1 },
+  ]);
+});
+
+test("one that asks for nothing gets nothing but QEMU's answers", async () => {
+  const arrival = await listening();
+  const sender = await arrival.connect();
+  await sender.send(PLAIN.bytes);
+  expect(new Set(sender.messages.map(({ kind }) => kind))).toEqual(new Set(["pong", "shut"]));
+  expect((await arrival.incoming.done).kind).toBe("loaded");
+});

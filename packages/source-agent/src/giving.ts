@@ -1,0 +1,97 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
+import { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "@peregrine/shared-state";
+import type {
+  Giver,
+  GiverEffect,
+  GiverEvent,
+  OwnershipLedger,
+  RecordedOwnership,
+} from "@peregrine/shared-state";
+
+/** What is recorded of one migration besides who has the guest. */
+export interface RecordedMigration {
+  readonly migration: MigrationId;
+  /** Where the guest is sent. */
+  readonly peer: string;
+}
+
+/**
+ * The giver's side of one hand-over, with its records. What the destination is told, and whether the guest goes on,
+ * follows from {@link given}, {@link inDoubt} and {@link gone}.
+ */
+export class Giving {
+  readonly migration: RecordedMigration;
+  readonly #ledger: OwnershipLedger;
+  #giver: Giver = GIVER_OFFERS;
+  /** The effects of the last event, and of those before it. */
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(ledger: OwnershipLedger, migration: RecordedMigration) {
+    this.#ledger = ledger;
+    this.migration = migration;
+  }
+
+  /** The guest is given away, and the destination has not answered. */
+  get given(): boolean {
+    return this.#giver.kind === "given";
+  }
+
+  /** The guest is given away, and nothing more will be heard of it. */
+  get inDoubt(): boolean {
+    return giverIsInDoubt(this.#giver);
+  }
+
+  /** The destination has the guest. */
+  get gone(): boolean {
+    return this.#giver.kind === "gone";
+  }
+
+  /** Resolves when what follows from the event is recorded, as far as that is possible. Never rejects. */
+  hear(event: GiverEvent): Promise<void> {
+    const effects = this.#step(event);
+    this.#done = this.#done.then(() => this.#perform(effects));
+    return this.#done;
+  }
+
+  #step(event: GiverEvent): readonly GiverEffect[] {
+    const [giver, effects] = stepGiver(this.#giver, event);
+    this.#giver = giver;
+    return effects;
+  }
+
+  async #perform(effects: readonly GiverEffect[]): Promise<void> {
+    for (const effect of effects) {
+      switch (effect) {
+        case "record-given": {
+          const recorded = await this.#record("given");
+          await this.#perform(this.#step(recorded ? "recorded" : "not-recorded"));
+          break;
+        }
+        case "record-owner":
+          await this.#record("owner");
+          break;
+        case "record-gone":
+          await this.#record("gone");
+          break;
+        case "send-give":
+        case "send-keep":
+        case "go-on":
+        case "report":
+          // Whoever told of the event does so, when it finds the new state.
+          break;
+      }
+    }
+  }
+
+  /** @returns whether it is on the disk. */
+  async #record(ownership: RecordedOwnership): Promise<boolean> {
+    try {
+      await this.#ledger.write({ ownership, ...this.migration });
+      return true;
+    } catch (error) {
+      process.emitWarning(MigrationError.from(error));
+      return false;
+    }
+  }
+}

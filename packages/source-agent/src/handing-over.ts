@@ -1,0 +1,90 @@
+import { MigrationError } from "@peregrine/protocol";
+import type { HandOverStep } from "@peregrine/protocol";
+import type { MainLink } from "./main-link.ts";
+import type { ReturnPathReader } from "./return-path-reader.ts";
+import type { SwitchoverOptions } from "./switchover.ts";
+
+/**
+ * Waits for the word of a destination that takes the guest when it has loaded everything. If the main thread wants the
+ * guest back meanwhile, the stream is ended: a destination that has not accepted the guest by then gives up and closes.
+ * Only its answer tells, so that the guest never runs at both ends.
+ */
+export async function confirmation(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
+  const { link, timeouts, endStream } = options;
+  const confirmed = destination.confirmed.then(() => "confirmed" as const);
+  const revoked = link.revoked.then(() => "revoked" as const);
+
+  const first = await within(timeouts.confirm, link, [confirmed, revoked]);
+  if (first === "confirmed") return;
+  if (first === "timeout") throw unconfirmed(options);
+  await link.orAbort(endStream());
+  if ((await within(timeouts.revoke, link, [confirmed])) === "timeout") throw cancelled();
+}
+
+/**
+ * The same where the decision is this side's: the destination waits for it with everything loaded.
+ * Errors: why the guest stays here; after the decision, why nobody knows what has become of it.
+ */
+export async function decision(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
+  const { link, timeouts } = options;
+  const loaded = destination.loaded.then(() => "loaded" as const);
+  const revoked = link.revoked.then(() => "revoked" as const);
+  const first = await within(timeouts.confirm, link, [loaded, revoked]);
+  if (first !== "loaded") {
+    await keep(options, destination);
+    throw first === "timeout" ? unconfirmed(options) : cancelled();
+  }
+  const { give } = await link.ask({ kind: "loaded" }, "decided");
+  if (!give) {
+    await keep(options, destination);
+    throw cancelled();
+  }
+  destination.given();
+  await say(options, "give");
+  const confirmed = destination.confirmed.then(() => "confirmed" as const);
+  if ((await within(timeouts.confirm, link, [confirmed])) === "timeout") {
+    const text = `The destination '${options.peer}' was given the guest and has not answered for ${timeouts.confirm / 1000} s`;
+    throw new MigrationError("PEER_SILENT", text);
+  }
+}
+
+/** Tells the destination that it does not get the guest, as far as it can be told. */
+async function keep(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
+  const { link, timeouts, endStream } = options;
+  const told = say(options, "keep").then(endStream);
+  // It closes when it has read that. Dropping the connection earlier could take the message back.
+  await within(timeouts.revoke, link, [Promise.all([told, destination.over])]).catch(() => undefined);
+}
+
+async function say(
+  { link, writer, stream, migration }: SwitchoverOptions,
+  step: HandOverStep,
+): Promise<void> {
+  await writer.command({ kind: "hand-over", step, migration });
+  await link.orAbort(stream.flush());
+}
+
+async function within<T>(
+  ms: number,
+  link: MainLink,
+  promises: readonly Promise<T>[],
+): Promise<T | "timeout"> {
+  const { promise, resolve } = Promise.withResolvers<"timeout">();
+  const timer = setTimeout(resolve, ms, "timeout");
+  try {
+    return await link.orAbort(Promise.race([...promises, promise]));
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function cancelled(): MigrationError {
+  return new MigrationError("CANCELLED", "The migration was cancelled");
+}
+
+function unconfirmed({ peer, timeouts }: SwitchoverOptions): MigrationError {
+  return new MigrationError(
+    "PEER_REFUSED",
+    `The destination '${peer}' did not confirm within ${timeouts.confirm / 1000} s that it has loaded the guest`,
+  );
+}
