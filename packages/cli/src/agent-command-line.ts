@@ -22,12 +22,17 @@ import * as value from "./option-values.ts";
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
 
+/** Seconds. */
+const LONGEST_SILENCE = 3600;
+
 interface AgentFlags {
   readonly name?: string;
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
   readonly keep?: boolean;
+  readonly state?: string;
+  readonly keepalive: number;
 }
 
 interface GuestFlags {
@@ -151,7 +156,14 @@ function agentOptions(command: Command): Command {
       "also serve the monitor for people there: tcp:HOST:PORT or unix:PATH; may be repeated",
       value.each(value.monitorAddress("human")),
     )
-    .option("--keep", "stay after the guest has moved away");
+    .option("--keep", "stay after the guest has moved away")
+    .option("--state <directory>", "keep there who has the guest, for an agent that is started again")
+    .option(
+      "--keepalive <seconds>",
+      "give up a migration whose other side has said nothing for so long; 0: never",
+      value.wholeNumber(0, LONGEST_SILENCE),
+      5,
+    );
 }
 
 function guestOptions(command: Command): Command {
@@ -194,8 +206,10 @@ function agentOf({
   qmpOrigin: origins = [],
   monitor: human = [],
   keep = false,
+  state,
+  keepalive,
 }: AgentFlags): AgentCommandOptions {
-  return { name, monitors: { qmp, human, origins }, keep };
+  return { name, monitors: { qmp, human, origins }, keep, state, silence: keepalive * 1000 };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {

@@ -4,6 +4,8 @@ import type { AgentInfo } from "@peregrine/monitor";
 import type { ErrorCode } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { RamInfo } from "@peregrine/shared-state";
+import { HandOvers } from "./hand-overs.ts";
+import type { HandOverReport } from "./hand-overs.ts";
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
 import * as v from "valibot";
 
@@ -60,6 +62,8 @@ export interface AgentReport extends AgentInfo {
   /** Null for a program, and for a virtual machine that has not arrived. */
   readonly image: ImageReport | null;
   readonly interfaces: readonly InterfaceReport[];
+  /** What is known of guests that were handed over here and from here. */
+  readonly handOvers: readonly HandOverReport[];
   /** Null before the first migration. */
   readonly progress: MigrationCounters | null;
   /** Where the guest was sent last; null before the first migration. */
@@ -159,6 +163,7 @@ export const ReceivedReport = v.looseObject({
   memory: v.number(),
   image: v.nullable(Image),
   interfaces: v.array(Interface),
+  handOvers: HandOvers,
   migration: v.looseObject({
     status: v.optional(
       v.picklist(["setup", "active", "pre-switchover", "device", "completed", "failed", "cancelled"]),

@@ -16,6 +16,7 @@ import type {
   Machine,
   MigrateRequest,
   MigrationInfo,
+  OwnershipLedger,
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
@@ -29,6 +30,7 @@ import type { AgentEnd } from "./agent-end.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport, MigrationCounters } from "./agent-report.ts";
 import { GuestNetwork } from "./guest-network.ts";
+import { handOverReports } from "./hand-overs.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -60,6 +62,10 @@ export interface AgentOptions {
   readonly interfaces?: readonly NetworkInterface[];
   /** Stays after the guest has moved away. */
   readonly keep: boolean;
+  /** Where it is kept who has the guest. Default: nowhere. */
+  readonly ledger?: OwnershipLedger;
+  /** Milliseconds of silence after which a destination counts as dead; 0: never. Default: 5000. */
+  readonly silence?: number | undefined;
 }
 
 /** One guest with everything that can be done to it: what its monitor serves. */
@@ -94,7 +100,14 @@ export class Agent implements AgentControl {
     const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
     this.#end = resolve;
-    this.#outgoing = new OutgoingMigration({ machine, run, descriptors: this.#descriptors });
+    const { ledger, silence } = options;
+    this.#outgoing = new OutgoingMigration({
+      machine,
+      run,
+      descriptors: this.#descriptors,
+      ...(ledger === undefined ? {} : { ledger }),
+      ...(silence === undefined ? {} : { timeouts: { silence } }),
+    });
     this.network = new GuestNetwork({
       name,
       machine,
@@ -121,6 +134,7 @@ export class Agent implements AgentControl {
 
   /** Whether the guest is known to be elsewhere: at a destination that has said so, or in a file on the disk. */
   get hasMoved(): boolean {
+    if (this.#run.handedOver) return true;
     if (this.#outgoing.status !== "completed" || this.#outgoing.copied) return false;
     return this.#outgoing.confirmed || (this.#target !== undefined && parseUri(this.#target).kind === "file");
   }
@@ -230,6 +244,16 @@ export class Agent implements AgentControl {
     this.#outgoing.convergeNow();
   }
 
+  /** Errors: WRONG_STATE when it is known who has the guest; those of starting it. */
+  async resolve(as: "owner" | "gone"): Promise<void> {
+    if (this.#incoming?.query().kind === "undecided") {
+      await this.#incoming.resolve(as);
+      return;
+    }
+    await this.#outgoing.resolve(as);
+    if (as === "gone") this.#moved();
+  }
+
   cancelMigration(): void {
     this.#outgoing.cancel();
   }
@@ -294,6 +318,7 @@ export class Agent implements AgentControl {
       status: this.#run.state,
       role: this.#incoming === undefined ? "source" : "destination",
       owner: this.#ownership,
+      handOvers: handOverReports(this.#incoming, this.#outgoing),
       memory: this.#machine.memoryBytes,
       image: imageReport(this.#machine.summary),
       interfaces: this.network.report(),
@@ -316,6 +341,7 @@ export class Agent implements AgentControl {
   }
 
   get #ownership(): Ownership {
+    if (this.#incoming?.query().kind === "undecided") return "undecided";
     return this.#run.state === "inmigrate" ? "not-owner" : this.#outgoing.ownership;
   }
 
@@ -360,7 +386,10 @@ export class Agent implements AgentControl {
       return;
     }
     this.#publish({ name: "MIGRATION", data: { status: event.status } });
-    if (!this.hasMoved) return;
+    if (this.hasMoved) this.#moved();
+  }
+
+  #moved(): void {
     this.network.leave();
     if (!this.#keep) void this.#leave();
   }

@@ -59,6 +59,8 @@ const RUN_DEFAULTS = {
   nics: [],
   monitors: NO_MONITORS,
   keep: false,
+  state: undefined,
+  silence: 5000,
   paused: false,
   environment: [],
   stackMib: 64,
@@ -88,6 +90,10 @@ test("run takes all its options, and leaves those behind -- to the program", asy
     "8",
     "--no-migrate",
     "--keep",
+    "--state",
+    "/state",
+    "--keepalive",
+    "0",
     "-S",
   ];
   expect(await parsed(["run", "a.wasm", ...options, ...more, "--", "-S", "--name", "x", "--help"])).toEqual({
@@ -112,6 +118,8 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         stackMib: 8,
         migratable: false,
         keep: true,
+        state: "/state",
+        silence: 0,
         paused: true,
       },
     ],
@@ -161,6 +169,8 @@ const INTAKE_DEFAULTS = {
   name: undefined,
   monitors: NO_MONITORS,
   keep: false,
+  state: undefined,
+  silence: 5000,
   channels: 0,
   maxRam: totalmem(),
 };

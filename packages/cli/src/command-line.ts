@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, Option } from "commander";
 import type { OutputConfiguration } from "commander";
 import { defineReceive, defineRelay, defineRestore, defineRun } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish } from "./command-options.ts";
@@ -57,6 +57,7 @@ function commandOf(
   defineRestore(root.command("restore"), handlers, finish);
   defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
+  defineResolve(root, handlers, finish);
   defineControls(root, handlers, finish);
   return root;
 }
@@ -93,6 +94,36 @@ function defineObservers(root: Command, handlers: CommandHandlers, finish: Finis
     .description("Lists the guests of this user.")
     .option("--json", "as JSON")
     .action(async ({ json = false }: FormatFlags) => finish(await handlers.list({ json })));
+}
+
+interface ResolveFlags {
+  readonly as?: "owner" | "gone";
+  readonly peer?: string;
+  readonly state?: string;
+  readonly peerState?: string;
+  readonly force?: boolean;
+}
+
+function defineResolve(root: Command, handlers: CommandHandlers, finish: Finish): void {
+  root
+    .command("resolve")
+    .description(
+      "Shows what both sides know of a guest whose connection broke while it was being handed over, and has this side do what you decide.",
+    )
+    .argument("<name>", "the guest", value.guestName)
+    .addOption(
+      new Option("--as <side>", "owner: it goes on here; gone: it is given up here").choices([
+        "owner",
+        "gone",
+      ]),
+    )
+    .option("--peer <name>", "the agent at the other side, if it is of this host", value.guestName)
+    .option("--state <directory>", "ask the records there when the agent has ended")
+    .option("--peer-state <directory>", "the same for the other side")
+    .option("--force", "also against what the other side says")
+    .action(async (name: string, { as, peer, state, peerState, force = false }: ResolveFlags) =>
+      finish(await handlers.resolve(name, { as, peer, state, peerState, force })),
+    );
 }
 
 function defineControls(root: Command, handlers: CommandHandlers, finish: Finish): void {

@@ -22,6 +22,10 @@ export interface AgentCommandOptions {
   readonly name: string | undefined;
   readonly monitors: MonitorOptions;
   readonly keep: boolean;
+  /** Directory in which it is kept who has the guest. */
+  readonly state: string | undefined;
+  /** Milliseconds of silence after which the other side of a migration counts as dead; 0: never. */
+  readonly silence: number;
 }
 
 /** A network interface that the guest is known by. */
@@ -137,6 +141,19 @@ export interface CheckpointOptions {
   readonly json: boolean;
 }
 
+/** What is done about a guest whose hand-over was cut off. */
+export interface ResolveOptions {
+  /** Undefined: what is known is shown, and nothing is done. */
+  readonly as: "owner" | "gone" | undefined;
+  /** Name of the agent at the other side, if it is of this host. */
+  readonly peer: string | undefined;
+  /** Directories in which agents that have ended have left what they knew. */
+  readonly state: string | undefined;
+  readonly peerState: string | undefined;
+  /** Also against what the other side says. */
+  readonly force: boolean;
+}
+
 export interface InfoOptions {
   /** Shows the last migration that ended, on whichever side. */
   readonly completed: boolean;
@@ -152,6 +169,7 @@ export interface CommandHandlers {
   checkpoint(options: CheckpointOptions): Promise<number>;
   cancel(name: string): Promise<number>;
   inspect(options: InspectOptions): Promise<number>;
+  resolve(name: string, options: ResolveOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
   monitor(name: string): Promise<number>;

@@ -14,6 +14,7 @@ const HANDLERS: CommandHandlers = {
   relay: async (options) => (await import("./commands/relay.ts")).relayCommand(options),
   migrate: async (options) => (await import("./commands/migrate.ts")).migrateCommand(options),
   checkpoint: async (options) => (await import("./commands/checkpoint.ts")).checkpointCommand(options),
+  resolve: async (name, options) => (await import("./commands/resolve.ts")).resolveCommand(name, options),
   info: async (name, options) => (await import("./commands/info.ts")).infoCommand(name, options),
   inspect: async (options) => (await import("./commands/inspect.ts")).inspectCommand(options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),

@@ -1,5 +1,5 @@
 import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
-import type { Extensions, Limits } from "@peregrine/protocol";
+import type { Extensions, Limits, MigrationId } from "@peregrine/protocol";
 import { NO_LEDGER } from "@peregrine/shared-state";
 import type {
   IncomingInfo,
@@ -7,6 +7,7 @@ import type {
   MigrationStatus,
   OwnershipLedger,
   RunControl,
+  TakerKnowledge,
 } from "@peregrine/shared-state";
 import type { Address, ChannelOptions } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
@@ -192,6 +193,12 @@ export class IncomingMigration {
       default:
         return phase.result;
     }
+  }
+
+  /** What is known of the guest that came; undefined before everything of it is here, and where nobody decides. */
+  get handOver(): { readonly migration: MigrationId; readonly knows: TakerKnowledge } | undefined {
+    const taking = this.#taking;
+    return taking && { migration: taking.migration, knows: taking.knows };
   }
 
   /** The same as the monitor's clients know it. */

@@ -7,6 +7,7 @@ import type {
   Taker,
   TakerEffect,
   TakerEvent,
+  TakerKnowledge,
 } from "@peregrine/shared-state";
 
 /** The taker's side of one hand-over, with its records. What is done with the guest follows from its state. */
@@ -33,6 +34,20 @@ export class Taking {
   /** The guest is this side's, and that is recorded. */
   get owns(): boolean {
     return this.#taker.kind === "owns";
+  }
+
+  /** What an operator is told. */
+  get knows(): TakerKnowledge {
+    switch (this.#taker.kind) {
+      case "loaded":
+        return "loaded";
+      case "owns":
+        return "owner";
+      case "gave-up":
+        return "not-owner";
+      default:
+        return "unknown";
+    }
   }
 
   /** Resolves when what follows from the event is recorded, as far as that is possible. Never rejects. */

@@ -95,6 +95,8 @@ export interface AgentControl {
   announceSelf(request: AnnounceRequest): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
   copy(uri: string): MaybePromise<void>;
+  /** An operator has found out who has the guest, where the hand-over was cut off. */
+  resolve(as: "owner" | "gone"): MaybePromise<void>;
   /** Does nothing when no migration is under way. */
   cancelMigration(): MaybePromise<void>;
   /** Lets a migration that has paused in `state` go on. */

@@ -99,6 +99,11 @@ export class FakeAgent implements AgentControl {
     this.calls.push(["convergeNow"]);
   }
 
+  resolve(as: "owner" | "gone"): void {
+    if (this.refusal !== undefined) throw this.refusal;
+    this.calls.push(["resolve", as]);
+  }
+
   cancelMigration(): void {
     this.calls.push(["cancelMigration"]);
   }

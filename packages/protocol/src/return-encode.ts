@@ -45,7 +45,7 @@ function putPayload(w: ByteWriter, message: ReturnMessage): number {
       return RETURN_MESSAGE_TYPE.loaded;
     case "alive":
       return RETURN_MESSAGE_TYPE.alive;
-    case "reason":
+    default:
       w.bytes(cutUtf8(message.text, MAX_REASON_BYTES));
       return RETURN_MESSAGE_TYPE.reason;
   }

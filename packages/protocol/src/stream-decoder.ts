@@ -246,7 +246,7 @@ export class StreamDecoder {
         this.#handler.vmDescription(decodeUtf8(input.view(state.length), "The vmdescription"));
         this.#lastGoodSection = "vmdescription";
         return this.#expect(COMPLETE);
-      case "done":
+      default:
         if (input.available < 1) return false;
         if (input.u8() !== SECTION_TYPE.command) throw unexpectedData("the vmdescription");
         this.#state = { item: "command-head", behind: COMPLETE };

@@ -5,6 +5,7 @@ import type {
   Giver,
   GiverEffect,
   GiverEvent,
+  GiverKnowledge,
   OwnershipLedger,
   RecordedOwnership,
 } from "@peregrine/shared-state";
@@ -45,6 +46,19 @@ export class Giving {
   /** The destination has the guest. */
   get gone(): boolean {
     return this.#giver.kind === "gone";
+  }
+
+  /** What an operator is told. */
+  get knows(): GiverKnowledge {
+    switch (this.#giver.kind) {
+      case "given":
+      case "gone":
+        return this.#giver.kind;
+      case "deciding":
+        return "unknown";
+      default:
+        return "owner";
+    }
   }
 
   /** Resolves when what follows from the event is recorded, as far as that is possible. Never rejects. */

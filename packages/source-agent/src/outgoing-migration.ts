@@ -1,4 +1,5 @@
 import { MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
 import {
   MigrationCapabilities,
   MIGRATION_TRANSITIONS,
@@ -10,6 +11,7 @@ import {
 } from "@peregrine/shared-state";
 import type {
   CapabilityStates,
+  GiverKnowledge,
   Machine,
   MigrateRequest,
   MigrationInfo,
@@ -222,9 +224,10 @@ export class OutgoingMigration {
     return this.#giving?.inDoubt ?? false;
   }
 
-  /** The migration that the present or last attempt is known by at both ends, 32 hexadecimal digits. */
-  get migrationId(): string | undefined {
-    return this.#giving?.migration.migration;
+  /** What is known of the present or last attempt, by the name that both ends have for it. */
+  get handOver(): { readonly migration: MigrationId; readonly knows: GiverKnowledge } | undefined {
+    const giving = this.#giving;
+    return giving && { migration: giving.migration.migration, knows: giving.knows };
   }
 
   /**

@@ -4,18 +4,19 @@ import { formatUri } from "@peregrine/transport";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
+import { recordsOfArrival } from "../agent-state.ts";
 import type { ReceiveImageOptions } from "../command-options.ts";
 import { ImageStore } from "../image-store.ts";
 import { StoredImage } from "../stored-image.ts";
 import { heldImage } from "../machines.ts";
 import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
-import { say } from "./say.ts";
+import { say, sayError } from "./say.ts";
 import { withClaim } from "./with-claim.ts";
 
 /** Takes a virtual machine and holds it until it is sent on. */
 export function receiveImage(options: ReceiveImageOptions): Promise<number> {
-  const { name, uri, channels, keep, monitors, uuid, exitOnError } = options;
+  const { name, uri, channels, keep, monitors, uuid, exitOnError, silence } = options;
   return withClaim(name, "image", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
     const stored =
@@ -23,13 +24,27 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
         ? undefined
         : new StoredImage(await ImageStore.open(options.store, claim.name), machine, say);
     const file = await stored?.file();
+    const ledger = await recordsOfArrival(options.state, claim.name);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
+      ledger,
+      silence,
+      undecided: sayError,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: options.maxRam },
       ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
     });
-    const agent = new Agent({ name: claim.name, machine, run, keep, incoming, channels, exitOnError });
+    const agent = new Agent({
+      name: claim.name,
+      machine,
+      run,
+      keep,
+      incoming,
+      channels,
+      exitOnError,
+      ledger,
+      silence,
+    });
     stored?.follow(agent);
     void sayWhatFailed(incoming, agent);
     const loaded = followLoad(claim.name, incoming, stored);

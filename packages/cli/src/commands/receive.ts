@@ -3,13 +3,14 @@ import { DEFAULT_LIMITS } from "@peregrine/protocol";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
+import { recordsOfArrival } from "../agent-state.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
 import { openInterfaces } from "../open-interfaces.ts";
 import { awaitGuest, drivesProgress, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
-import { say } from "./say.ts";
+import { say, sayError } from "./say.ts";
 import { withClaim } from "./with-claim.ts";
 
 /** `peregrine receive`: waits for a guest. A program runs until it ends or has moved on, an image is held. */
@@ -18,19 +19,32 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 }
 
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
-  const { name, uri, keep, monitors, channels, maxRam, exitOnError } = options;
+  const { name, uri, keep, monitors, channels, maxRam, exitOnError, silence } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
     const interfaces = openInterfaces(options.nics, say);
     const { machine, run } = await incomingMachine(options);
+    const ledger = await recordsOfArrival(options.state, claim.name);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
+      ledger,
+      silence,
+      undecided: sayError,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       announce: () => agent.network.arrived(),
       drivesProgress: drivesProgress(),
     });
     const arrival = { incoming, channels, exitOnError };
-    const agent = new Agent({ name: claim.name, machine, run, keep, interfaces, ...arrival });
+    const agent = new Agent({
+      name: claim.name,
+      machine,
+      run,
+      keep,
+      interfaces,
+      ledger,
+      silence,
+      ...arrival,
+    });
     void sayWhatFailed(incoming, agent);
     const begin = (): Promise<void> => awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });

@@ -1,5 +1,5 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { DEFAULT_LIMITS } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, DEFAULT_LIMITS } from "@peregrine/protocol";
 import { absoluteUri } from "../absolute-uri.ts";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
@@ -23,11 +23,22 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
+      // Who has the guest is decided by the source and the destination, which do not ask the relay.
+      extensions: { ...ALL_EXTENSIONS, handOver: false },
+      silence: options.silence,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });
-    const agent = new Agent({ name: claim.name, machine, run, incoming, channels, keep });
+    const agent = new Agent({
+      name: claim.name,
+      machine,
+      run,
+      incoming,
+      channels,
+      keep,
+      silence: options.silence,
+    });
     const { capabilities, parameters } = settingsOf(options.send);
     agent.outgoing.setCapabilities(capabilities);
     agent.outgoing.setParameters(parameters);

@@ -1,6 +1,7 @@
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
+import { recordsOfRun } from "../agent-state.ts";
 import type { RunOptions } from "../command-options.ts";
 import { nameFromProgram } from "../guest-name.ts";
 import { signalStatus } from "../host-signals.ts";
@@ -19,7 +20,16 @@ export function runCommand(options: RunOptions): Promise<number> {
     const made = await Promise.race([freshMachine(options), signals.first]);
     if (typeof made === "string") return signalStatus(made);
     const { machine, run } = made;
-    const agent = new Agent({ name: claim.name, machine, run, keep, interfaces });
+    const ledger = await recordsOfRun(options.state, claim.name);
+    const agent = new Agent({
+      name: claim.name,
+      machine,
+      run,
+      keep,
+      interfaces,
+      ledger,
+      silence: options.silence,
+    });
     const begin = (): Promise<void> => (paused ? Promise.resolve() : run.cont());
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);

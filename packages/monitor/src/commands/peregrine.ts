@@ -19,6 +19,9 @@ export function peregrineCommands(agent: AgentControl): readonly Command[] {
     ),
     defineCommand("x-peregrine-switchover", {}, () => agent.switchOverNow()),
     defineCommand("x-peregrine-converge", {}, () => agent.convergeNow()),
+    defineCommand("x-peregrine-resolve", { as: v.picklist(["owner", "gone"]) }, ({ as }) =>
+      agent.resolve(as),
+    ),
     defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }) => agent.copy(uri)),
   ];
 }

@@ -57,8 +57,7 @@ export function stepGiver(giver: Giver, event: GiverEvent): readonly [Giver, rea
       return whileDeciding(giver, event);
     case "given":
       return onceGiven(giver, event);
-    case "gone":
-    case "kept":
+    default:
       return [giver, []];
   }
 }

@@ -53,8 +53,7 @@ export function stepTaker(taker: Taker, event: TakerEvent): readonly [Taker, rea
       return whileLoaded(taker, event);
     case "taking":
       return whileTaking(taker, event);
-    case "owns":
-    case "gave-up":
+    default:
       return [taker, []];
   }
 }
