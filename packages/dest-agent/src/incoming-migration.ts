@@ -1,81 +1,27 @@
-import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
-import type { Extensions, Limits, MigrationId } from "@peregrine/protocol";
-import { NO_LEDGER } from "@peregrine/shared-state";
+import { MigrationError } from "@peregrine/protocol";
+import type { MigrationId } from "@peregrine/protocol";
 import type {
   IncomingInfo,
   Machine,
   MigrationStatus,
-  OwnershipLedger,
   RunControl,
   TakerKnowledge,
 } from "@peregrine/shared-state";
-import type { Address, ChannelOptions } from "@peregrine/transport";
-import { Worker } from "node:worker_threads";
+import type { Address } from "@peregrine/transport";
+import type { Worker } from "node:worker_threads";
 import { awaited } from "./awaited-machine.ts";
 import { incomingInfo } from "./incoming-info.ts";
 import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
+import { INCOMING_DEFAULTS } from "./incoming-options.ts";
+import type { IncomingMigrationOptions, SourceExpectation } from "./incoming-options.ts";
+import { statusOf } from "./incoming-phase.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
-import { Taking } from "./taking.ts";
-
-const THREAD_ENTRY = new URL("incoming-thread.ts", import.meta.url);
-
-/** What a source expects. */
-export interface SourceExpectation {
-  /**
-   * Whether it waits to be told that the guest is loaded, and keeps it until then. If not, it has given the guest up
-   * when it has sent everything.
-   */
-  readonly returnPath: boolean;
-}
-
-export interface IncomingMigrationOptions {
-  /** The machine that the guest arrives in. With an `intake` it may be any. It is disposed of when the load fails. */
-  readonly machine: Machine;
-  /** The machine's run state, which is `inmigrate`. */
-  readonly runControl: RunControl;
-  /** Whether a guest that ran at the source is started here. Default: as it is set in `runControl`. */
-  readonly autostart?: boolean;
-  /** Default: DEFAULT_LIMITS. */
-  readonly limits?: Limits;
-  readonly channelOptions?: ChannelOptions;
-  /** Where it is kept who has the guest. Default: nowhere. */
-  readonly ledger?: OwnershipLedger;
-  /** What a source can have beyond QEMU's protocol. Default: everything. */
-  readonly extensions?: Extensions;
-  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. Default: 5000. */
-  readonly silence?: number;
-  /** Called when the guest is loaded and nobody will say whether it is this side's. */
-  readonly undecided?: (error: MigrationError) => void;
-  /** Called when the machine's intake was opened: it can be sent on from now on. */
-  readonly opened?: (source: SourceExpectation) => void;
-  /**
-   * Called when everything is loaded, before the source is told so; it may take as long as it likes. When it rejects,
-   * the load fails with that error. Then a source with a return path goes on with its guest, and without one the
-   * guest is lost: so without one it had better not reject.
-   *
-   * The load can still be called off meanwhile: by {@link IncomingMigration.close}, and by a source with a return path
-   * that takes its guest back. Then `done` resolves, and what this comes to is ignored.
-   */
-  readonly accept?: (source: SourceExpectation) => Promise<void>;
-  /** Called once when the load has succeeded, before the guest runs: tells the network where it is now. */
-  readonly announce?: () => void;
-  /** Told how much of the first pass over the machine's drives has come, in percent. */
-  readonly drivesProgress?: (percent: number) => void;
-}
-
-/** Default of the longest silence of a source, milliseconds. */
-const SILENCE_MS = 5000;
-
-function undecided(reason: MigrationError): MigrationError {
-  const text =
-    `The guest is loaded, and the source did not say whether it is to run here: ${reason.message}. It stands still. ` +
-    "Look at the source with peregrine info, and then tell this side with peregrine resolve";
-  return new MigrationError("UNDECIDED", text, { cause: reason });
-}
+import { startIncomingThread } from "./start-incoming-thread.ts";
+import { Taking, undecided } from "./taking.ts";
 
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
@@ -84,18 +30,9 @@ function undecided(reason: MigrationError): MigrationError {
 export class IncomingMigration {
   /** Resolves, never rejects, when the migration has ended; the guest runs then, or the machine is gone. */
   readonly done: Promise<IncomingResult>;
+  readonly #options: IncomingMigrationOptions & typeof INCOMING_DEFAULTS;
   readonly #machine: Machine;
   readonly #runControl: RunControl;
-  readonly #opened: IncomingMigrationOptions["opened"];
-  readonly #accept: IncomingMigrationOptions["accept"];
-  readonly #announce: IncomingMigrationOptions["announce"];
-  readonly #drivesProgress: IncomingMigrationOptions["drivesProgress"];
-  readonly #limits: Limits;
-  readonly #channelOptions: ChannelOptions;
-  readonly #ledger: OwnershipLedger;
-  readonly #extensions: Extensions;
-  readonly #silence: number;
-  readonly #undecided: IncomingMigrationOptions["undecided"];
   /** Once everything is loaded, if the source decides then. */
   #taking: Taking | undefined;
   readonly #statistics = new IncomingStatistics();
@@ -121,18 +58,9 @@ export class IncomingMigration {
     }
     if (autostart !== undefined) runControl.autostart = autostart;
     this.done = this.#end.promise;
+    this.#options = { ...INCOMING_DEFAULTS, ...options };
     this.#machine = machine;
     this.#runControl = runControl;
-    this.#opened = options.opened;
-    this.#accept = options.accept;
-    this.#announce = options.announce;
-    this.#drivesProgress = options.drivesProgress;
-    this.#limits = options.limits ?? DEFAULT_LIMITS;
-    this.#ledger = options.ledger ?? NO_LEDGER;
-    this.#extensions = options.extensions ?? ALL_EXTENSIONS;
-    this.#silence = options.silence ?? SILENCE_MS;
-    this.#undecided = options.undecided;
-    this.#channelOptions = options.channelOptions ?? {};
     void this.#watchGuest();
   }
 
@@ -151,15 +79,16 @@ export class IncomingMigration {
     this.#phase = { kind: "opening" };
     const listening = Promise.withResolvers<Address>();
     this.#listening = listening;
+    const { channelOptions, limits, extensions, silence } = this.#options;
     this.#startThread({
       uri: source,
-      channelOptions: this.#channelOptions,
+      channelOptions,
       machine: awaited(this.#machine),
       multifdChannels,
       switchoverAck: this.#switchoverAck.buffer,
-      limits: this.#limits,
-      extensions: this.#extensions,
-      silence: this.#silence,
+      limits,
+      extensions,
+      silence,
       statistics: this.#statistics.buffer,
     });
     return listening.promise;
@@ -174,25 +103,7 @@ export class IncomingMigration {
   }
 
   query(): IncomingStatus {
-    const phase = this.#phase;
-    switch (phase.kind) {
-      case "setup":
-      case "listening":
-        return phase;
-      case "opening":
-        return { kind: "setup" };
-      case "active":
-      case "committed":
-      case "arriving":
-        return { kind: "active", peer: phase.peer, progress: this.#statistics.progress() };
-      case "undecided":
-        return { ...phase, progress: this.#statistics.progress() };
-      case "stopping":
-      case "failing":
-        return { kind: "failed", error: phase.error, progress: this.#statistics.progress() };
-      default:
-        return phase.result;
-    }
+    return statusOf(this.#phase, () => this.#statistics.progress());
   }
 
   /** What is known of the guest that came; undefined before everything of it is here, and where nobody decides. */
@@ -235,25 +146,15 @@ export class IncomingMigration {
   }
 
   #startThread(task: IncomingTask): void {
-    const worker = new Worker(THREAD_ENTRY, {
-      workerData: task,
-      name: "incoming",
-      resourceLimits: { maxYoungGenerationSizeMb: 3 },
-      // It closes descriptors that this thread was given.
-      trackUnmanagedFds: false,
+    const worker = startIncomingThread(task, {
+      message: (message) => {
+        if (this.#worker === worker) this.#receive(message);
+      },
+      ended: (error) => {
+        if (this.#worker === worker && !this.#threadMayEnd) void this.#fail(error);
+      },
     });
     this.#worker = worker;
-    worker.on("message", (message: ThreadMessage) => {
-      if (this.#worker === worker) this.#receive(message);
-    });
-    const ended = (error: MigrationError): void => {
-      // Once the source has been told, the thread only sees to the end of the channel.
-      if (this.#worker === worker && !this.#threadMayEnd) void this.#fail(error);
-    };
-    worker.on("error", (error) => ended(MigrationError.from(error)));
-    worker.on("exit", () => {
-      ended(new MigrationError("INTERNAL", "The incoming thread has ended unexpectedly"));
-    });
   }
 
   async #watchGuest(): Promise<void> {
@@ -292,12 +193,12 @@ export class IncomingMigration {
         this.#inTurn(() => ({ kind: "drives", access: this.#machine.drives!.incoming() }));
         return;
       case "drives-progress":
-        this.#drivesProgress?.(message.percent);
+        this.#options.drivesProgress?.(message.percent);
         return;
       case "opened":
         this.#inTurn(() => {
           this.#machine.intake?.opened(message.opening, message.ram);
-          this.#opened?.({ returnPath: message.returnPath });
+          this.#options.opened?.({ returnPath: message.returnPath });
           return { kind: "done" };
         });
         return;
@@ -310,7 +211,7 @@ export class IncomingMigration {
       case "accept":
         this.#inTurn(async () => {
           await this.#requireAcceptable({ returnPath: true });
-          this.#taking = new Taking(this.#ledger, message.migration, this.#peer);
+          this.#taking = new Taking(this.#options.ledger, message.migration, this.#peer);
           await this.#taking.hear("complete");
           return { kind: "done" };
         });
@@ -365,7 +266,7 @@ export class IncomingMigration {
     // The source has released them. If they are in use elsewhere, it can still go on with its guest.
     this.#locked = this.#machine.drives?.lock();
     await this.#locked;
-    await this.#accept?.(source);
+    await this.#options.accept?.(source);
   }
 
   /**
@@ -392,8 +293,8 @@ export class IncomingMigration {
     await this.#taking?.hear("link-lost");
     const error = undecided(reason);
     this.#phase = { kind: "undecided", peer: this.#peer, error };
-    await this.#tidyUp(() => this.#machine.drives?.unlock());
-    this.#undecided?.(error);
+    await tidyUp(() => this.#machine.drives?.unlock());
+    this.#options.undecided?.(error);
   }
 
   /**
@@ -476,7 +377,7 @@ export class IncomingMigration {
 
   /** What follows a load that succeeded, in this order. */
   async #arrive(): Promise<void> {
-    this.#announce?.();
+    this.#options.announce?.();
     // The drives are taken over first, before the guest can write to them.
     const arrived = this.#runControl.arrive();
     // The guest stands still, and nobody waits for the end of the channel but what takes longer than to start it.
@@ -498,23 +399,23 @@ export class IncomingMigration {
     this.#statistics.ended();
     await this.#worker?.terminate();
     await this.#locked?.catch(() => {});
-    await this.#tidyUp(() => this.#machine.drives?.discard());
-    await this.#tidyUp(() => this.#machine.dispose());
+    await tidyUp(() => this.#machine.drives?.discard());
+    await tidyUp(() => this.#machine.dispose());
     this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
-  }
-
-  /** Why the load failed matters more than what goes wrong after it. */
-  async #tidyUp(step: () => Promise<void> | undefined): Promise<void> {
-    try {
-      await step();
-    } catch (cause) {
-      process.emitWarning(MigrationError.from(cause));
-    }
   }
 
   #conclude(result: IncomingResult): void {
     this.#phase = { kind: "ended", result };
     if (result.kind === "failed") this.#listening?.reject(result.error);
     this.#end.resolve(result);
+  }
+}
+
+/** Why the load failed matters more than what goes wrong after it. */
+async function tidyUp(step: () => Promise<void> | undefined): Promise<void> {
+  try {
+    await step();
+  } catch (cause) {
+    process.emitWarning(MigrationError.from(cause));
   }
 }

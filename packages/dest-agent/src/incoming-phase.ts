@@ -1,6 +1,6 @@
 import type { MigrationError } from "@peregrine/protocol";
 import type { Address } from "@peregrine/transport";
-import type { IncomingResult } from "./incoming-result.ts";
+import type { IncomingProgress, IncomingResult, IncomingStatus } from "./incoming-result.ts";
 
 /** How far an incoming migration is. */
 export type IncomingPhase =
@@ -24,3 +24,25 @@ export type IncomingPhase =
   /** The thread has ended or is of no use any more. */
   | { readonly kind: "failing"; readonly error: MigrationError }
   | { readonly kind: "ended"; readonly result: IncomingResult };
+
+/** The same for those who ask. */
+export function statusOf(phase: IncomingPhase, progress: () => IncomingProgress): IncomingStatus {
+  switch (phase.kind) {
+    case "setup":
+    case "listening":
+      return phase;
+    case "opening":
+      return { kind: "setup" };
+    case "active":
+    case "committed":
+    case "arriving":
+      return { kind: "active", peer: phase.peer, progress: progress() };
+    case "undecided":
+      return { ...phase, progress: progress() };
+    case "stopping":
+    case "failing":
+      return { kind: "failed", error: phase.error, progress: progress() };
+    default:
+      return phase.result;
+  }
+}

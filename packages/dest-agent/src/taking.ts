@@ -97,3 +97,11 @@ export class Taking {
     }
   }
 }
+
+/** What an operator reads. @param reason why the source's decision was not heard. */
+export function undecided(reason: MigrationError): MigrationError {
+  const text =
+    `The guest is loaded, and the source did not say whether it is to run here: ${reason.message}. It stands still. ` +
+    "Look at the source with peregrine info, and then tell this side with peregrine resolve";
+  return new MigrationError("UNDECIDED", text, { cause: reason });
+}

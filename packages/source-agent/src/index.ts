@@ -5,5 +5,5 @@ export type {
   OutgoingMigrationEvent,
   OutgoingMigrationOptions,
   Ownership,
-} from "./outgoing-migration.ts";
+} from "./outgoing-options.ts";
 export type { MigrationTimeouts } from "./thread-messages.ts";

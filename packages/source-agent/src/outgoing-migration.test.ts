@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import type { OutgoingMigrationEvent } from "./outgoing-migration.ts";
+import type { OutgoingMigrationEvent } from "./outgoing-options.ts";
 import { Source } from "./testing/source.ts";
 import { PING } from "./return-path-reader.ts";
 

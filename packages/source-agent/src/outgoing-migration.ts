@@ -28,48 +28,15 @@ import { Giving } from "./giving.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
 import { requireMovableGuest } from "./movable-guest.ts";
+import { DEFAULT_TIMEOUTS } from "./outgoing-options.ts";
+import type {
+  MigrationNotifier,
+  OutgoingMigrationEvent,
+  OutgoingMigrationOptions,
+  Ownership,
+} from "./outgoing-options.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
-
-const DEFAULT_TIMEOUTS: MigrationTimeouts = {
-  connect: 30_000,
-  confirm: 30_000,
-  revoke: 5000,
-  reclaim: 5000,
-  silence: 5000,
-};
-
-export interface OutgoingMigrationOptions {
-  readonly machine: Machine;
-  readonly run: RunControl;
-  /**
-   * Default: 30 s to connect, 30 s for the destination's confirmation, 5 s after a late cancel, 5 s for drives, 5 s of
-   * silence.
-   */
-  readonly timeouts?: Partial<MigrationTimeouts>;
-  /** Where it is kept who has the guest. Default: nowhere. */
-  readonly ledger?: OwnershipLedger;
-  /** What the names in `fd:NAME` stand for. Default: none is known. */
-  readonly descriptors?: NamedDescriptors;
-}
-
-/** What the monitor is told. */
-export type OutgoingMigrationEvent =
-  | { readonly kind: "migration"; readonly status: MigrationStatus }
-  /** `pass` counts from 1. */
-  | { readonly kind: "migration-pass"; readonly pass: number };
-
-/**
- * Called when the channel is connected and nothing was sent yet (`setup`), and when an attempt has ended.
- * What it throws before the first byte fails the migration.
- */
-export type MigrationNotifier = (migration: MigrationState) => void;
-
-/**
- * Whether this agent holds the guest. `undecided`: everything is sent, and the destination has not answered or
- * was not asked to.
- */
-export type Ownership = "owner" | "not-owner" | "undecided";
 
 /**
  * The one outgoing migration of an agent, from the agent's start to its end. Capabilities and parameters

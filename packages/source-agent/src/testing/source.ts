@@ -4,7 +4,7 @@ import { intervalTicker, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestMachineOptions } from "@peregrine/shared-state/testing";
 import { expect } from "vitest";
 import { OutgoingMigration } from "../outgoing-migration.ts";
-import type { OutgoingMigrationOptions } from "../outgoing-migration.ts";
+import type { OutgoingMigrationOptions } from "../outgoing-options.ts";
 import { TestReceiver } from "./test-receiver.ts";
 import type { ReceiverBehaviour } from "./test-receiver.ts";
 
