@@ -25,6 +25,7 @@ export class Giving {
   readonly migration: RecordedMigration;
   readonly #ledger: OwnershipLedger;
   #giver: Giver = GIVER_OFFERS;
+  #failure: MigrationError | undefined;
   /** The effects of the last event, and of those before it. */
   #done: Promise<void> = Promise.resolve();
 
@@ -46,6 +47,11 @@ export class Giving {
   /** The destination has the guest. */
   get gone(): boolean {
     return this.#giver.kind === "gone";
+  }
+
+  /** Why the last decision that could not be recorded could not. */
+  get failure(): MigrationError | undefined {
+    return this.#failure;
   }
 
   /** What an operator is told. */
@@ -104,7 +110,8 @@ export class Giving {
       await this.#ledger.write({ ownership, ...this.migration });
       return true;
     } catch (error) {
-      process.emitWarning(MigrationError.from(error));
+      this.#failure = MigrationError.from(error, "STORE_FAILED");
+      process.emitWarning(this.#failure);
       return false;
     }
   }

@@ -34,10 +34,10 @@ export async function decision(options: SwitchoverOptions, destination: ReturnPa
     await keep(options, destination);
     throw first === "timeout" ? unconfirmed(options) : cancelled();
   }
-  const { give } = await link.ask({ kind: "loaded" }, "decided");
-  if (!give) {
+  const { refusal } = await link.ask({ kind: "loaded" }, "decided");
+  if (refusal !== undefined) {
     await keep(options, destination);
-    throw cancelled();
+    throw MigrationError.deserialize(refusal);
   }
   destination.given();
   await say(options, "give");
@@ -51,6 +51,7 @@ export async function decision(options: SwitchoverOptions, destination: ReturnPa
 /** Tells the destination that it does not get the guest, as far as it can be told. */
 async function keep(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
   const { link, timeouts, endStream } = options;
+  destination.kept();
   const told = say(options, "keep").then(endStream);
   // It closes when it has read that. Dropping the connection earlier could take the message back.
   await within(timeouts.revoke, link, [Promise.all([told, destination.over])]).catch(() => undefined);

@@ -125,7 +125,7 @@ export class MigrationAttempt {
       return false;
     }
     this.#cancelled = true;
-    this.#giveUp(new MigrationError("CANCELLED", "The migration was cancelled"));
+    this.#giveUp(cancelled());
     return true;
   }
 
@@ -260,7 +260,8 @@ export class MigrationAttempt {
   async #decide(): Promise<void> {
     const { giving } = this.#options;
     await giving.hear("loaded");
-    this.#post({ kind: "decided", give: giving.given });
+    const refusal = giving.given ? undefined : (giving.failure ?? cancelled()).serialize();
+    this.#post({ kind: "decided", refusal });
   }
 
   /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */
@@ -313,7 +314,7 @@ export class MigrationAttempt {
 
   /** Puts the guest back and switches the dirty log off. @returns what could not be done, in words. */
   async #cleanUp(): Promise<string[]> {
-    const { machine, run, timeouts } = this.#options;
+    const { machine, run, timeouts, giving } = this.#options;
     const notes: string[] = [];
     const attempt = async (what: string, step: () => Promise<void>): Promise<void> => {
       try {
@@ -322,28 +323,28 @@ export class MigrationAttempt {
         if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
       }
     };
-    if (this.#options.giving.inDoubt) return this.#leaveUndecided();
-    if (machine.drives !== undefined && this.#drivesReleased && run.state === "finish-migrate") {
+    if (giving.inDoubt) {
+      // It goes on only when an operator says so; until then nothing here touches it.
+      run.undecided = true;
+    } else if (machine.drives !== undefined && this.#drivesReleased && run.state === "finish-migrate") {
       // The guest does not go on without them, and that says why.
       await reclaimDrives(machine.drives, timeouts.reclaim).catch(() => {});
     }
     // After a completed migration the run state is no longer `finish-migrate`, and this does nothing.
-    await attempt("the guest could not be continued here", () => run.restore());
+    if (!giving.inDoubt) await attempt("the guest could not be continued here", () => run.restore());
     if (this.#dirtyLogTouched) {
       await attempt("the dirty log could not be switched off", () => machine.stopDirtyLog());
     }
     return notes;
   }
 
-  /** The guest goes on only when an operator says so; until then nothing here touches it. */
-  #leaveUndecided(): string[] {
-    this.#options.run.undecided = true;
-    return [];
-  }
-
   #post(message: MessageToThread, transfer: readonly ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
+}
+
+function cancelled(): MigrationError {
+  return new MigrationError("CANCELLED", "The migration was cancelled");
 }
 
 function undecided(reason: MigrationError): MigrationError {

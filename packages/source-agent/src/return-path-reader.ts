@@ -47,6 +47,7 @@ export class ReturnPathReader {
   /** Who may say now that the guest is the destination's. */
   #mayTake = false;
   #mayLoad = false;
+  #kept = false;
   #streamComplete = false;
   #taken = false;
   #reason: string | undefined;
@@ -99,6 +100,11 @@ export class ReturnPathReader {
     this.#mayTake = !offered;
   }
 
+  /** The destination does not get the guest: what it says or does from now on is its own affair. */
+  kept(): void {
+    this.#kept = true;
+  }
+
   /** From now on the destination may take the guest. */
   given(): void {
     this.#mayTake = true;
@@ -130,7 +136,7 @@ export class ReturnPathReader {
       decoder.end();
       throw this.#closed();
     } catch (error) {
-      this.#options.failed(this.#explain(MigrationError.from(error)));
+      if (!this.#kept) this.#options.failed(this.#explain(MigrationError.from(error)));
     }
   }
 

@@ -67,8 +67,8 @@ export type MessageToThread =
   | { readonly kind: "devices-saved"; readonly closing: CarriedClosing }
   /** The destination can take the drives. Answers `release-drives`. */
   | { readonly kind: "drives-released" }
-  /** Whether the destination is given the guest. Answers `loaded`. */
-  | { readonly kind: "decided"; readonly give: boolean }
+  /** Whether the destination is given the guest; if not, why. Answers `loaded`. */
+  | { readonly kind: "decided"; readonly refusal: SerializedError | undefined }
   /** The parameters in shared memory have changed. */
   | { readonly kind: "parameters-changed" }
   /** Stop the guest for what is left, however much it is. */

@@ -1,5 +1,5 @@
 import { DirtyBitmap, globalStateDevice, PAGE_SIZE, RunControl } from "@peregrine/shared-state";
-import type { MigrationStatus } from "@peregrine/shared-state";
+import type { MigrationStatus, OwnershipLedger } from "@peregrine/shared-state";
 import { intervalTicker, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestMachineOptions } from "@peregrine/shared-state/testing";
 import { expect } from "vitest";
@@ -13,6 +13,7 @@ export interface SourceOptions extends TestMachineOptions {
   readonly running?: boolean;
   /** Leaves the limit on what it sends as it is at first. Default: false, it is unlimited. */
   readonly limited?: boolean;
+  readonly ledger?: OwnershipLedger;
   readonly timeouts?: NonNullable<OutgoingMigrationOptions["timeouts"]>;
 }
 
@@ -32,6 +33,7 @@ export class Source implements AsyncDisposable {
       machine: this.machine,
       run: this.run,
       timeouts: options.timeouts ?? {},
+      ...(options.ledger === undefined ? {} : { ledger: options.ledger }),
     });
     if (options.limited !== true) this.migration.setSpeed(0);
     this.migration.subscribe((event) => {

@@ -1,4 +1,6 @@
 import {
+  agreeTo,
+  askedFor,
   BLOCK_SECTION,
   BlockDecoder,
   ByteWriter,
@@ -10,6 +12,8 @@ import {
 } from "@peregrine/protocol";
 import type {
   Command,
+  Extensions,
+  MigrationId,
   RamBlockEntry,
   ReturnMessage,
   SectionHeader,
@@ -27,6 +31,10 @@ export interface ReceiverBehaviour {
   readonly prepared?: Promise<void>;
   /** Acknowledges the switchover when this resolves. Default: never. */
   readonly acknowledged?: Promise<void>;
+  /** What it agrees to when it is asked. Default: it echoes the question, as QEMU does. */
+  readonly extensions?: Extensions;
+  /** What it does when the guest is given to it, if that was agreed on. Default: it takes it. */
+  readonly given?: "take" | "refuse" | "close" | "say nothing";
   /** What it answers when everything is there; `nothing`: it waits until the source closes. Default: 0. */
   readonly shut?: number | "nothing" | "close";
   /** Drops the connection after this many bytes. */
@@ -61,6 +69,8 @@ export class TestReceiver implements AsyncDisposable {
   #channel: Channel | undefined;
   #ended: Promise<void> | undefined;
   #globalState: StateDecoder | undefined;
+  #offered: MigrationId | undefined;
+  #decision: "give" | "keep" | undefined;
 
   private constructor(listener: Listener, behaviour: ReceiverBehaviour) {
     this.#listener = listener;
@@ -118,11 +128,28 @@ export class TestReceiver implements AsyncDisposable {
       // The source says nothing more before it has an answer.
       if (this.description !== undefined) break;
     }
+    if (this.#offered !== undefined) {
+      await this.#awaitDecision(channel, decoder, this.#offered);
+      return;
+    }
     decoder.end();
     const { shut = 0 } = this.#behaviour;
     if (shut === "close") return;
     if (shut !== "nothing") await this.#answer(channel, { kind: "shut", status: shut });
     for await (const chunk of channel.read()) decoder.push(chunk);
+  }
+
+  /** Says that everything is loaded, unless it is to say nothing, and does what the source decides. */
+  async #awaitDecision(channel: Channel, decoder: StreamDecoder, migration: MigrationId): Promise<void> {
+    const { shut, given = "take" } = this.#behaviour;
+    if (shut === "close") return;
+    if (shut !== "nothing") await this.#answer(channel, { kind: "loaded", migration });
+    for await (const chunk of channel.read()) {
+      decoder.push(chunk);
+      if (this.#decision === "keep" || (this.#decision === "give" && given === "close")) return;
+      if (this.#decision !== "give" || given === "say nothing") continue;
+      await this.#answer(channel, { kind: "shut", status: given === "take" ? 0 : 1 });
+    }
   }
 
   #handler(channel: Channel): StreamHandler {
@@ -185,8 +212,17 @@ export class TestReceiver implements AsyncDisposable {
   }
 
   async #onCommand(channel: Channel, command: Command): Promise<void> {
-    this.#note(command.kind === "ping" ? `ping ${command.value}` : command.kind);
+    this.#note(nameOf(command));
+    if (command.kind === "hand-over") {
+      if (command.step === "offer") this.#offered = command.migration;
+      else this.#decision = command.step;
+    }
     if (command.kind !== "ping") return;
+    const { extensions } = this.#behaviour;
+    if (extensions !== undefined && askedFor(command.value) !== undefined) {
+      await this.#answer(channel, { kind: "pong", value: agreeTo(extensions) });
+      return;
+    }
     if (command.value === 2) await this.#behaviour.prepared;
     await this.#answer(channel, { kind: "pong", value: command.value });
   }
@@ -196,5 +232,16 @@ export class TestReceiver implements AsyncDisposable {
     encodeReturnMessage(writer, message);
     // A source that has gone is noticed by the reader.
     await channel.write(writer.view()).catch(() => {});
+  }
+}
+
+function nameOf(command: Command): string {
+  switch (command.kind) {
+    case "ping":
+      return `ping ${command.value}`;
+    case "hand-over":
+      return command.step;
+    default:
+      return command.kind;
   }
 }

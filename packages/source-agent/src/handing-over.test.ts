@@ -1,0 +1,162 @@
+import { ALL_EXTENSIONS } from "@peregrine/protocol";
+import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
+import { describe, expect, test } from "vitest";
+import { Source } from "./testing/source.ts";
+import type { ReceiverBehaviour } from "./testing/test-receiver.ts";
+
+/** What is known of the guest on the disk. */
+class Ledger implements OwnershipLedger {
+  readonly records: OwnershipRecord[] = [];
+  broken = false;
+
+  async write(record: OwnershipRecord): Promise<void> {
+    if (this.broken) throw new Error("the disk is full");
+    this.records.push(record);
+  }
+
+  get ownerships(): string[] {
+    return this.records.map(({ ownership }) => ownership);
+  }
+}
+
+const AGREED = { extensions: { ...ALL_EXTENSIONS, alive: false } };
+
+async function sent(behaviour: Omit<ReceiverBehaviour, "devices">, broken = false) {
+  const ledger = new Ledger();
+  const source = await Source.make({ ledger, timeouts: { confirm: 500, revoke: 500 } });
+  const receiver = await source.receiver({ ...AGREED, ...behaviour });
+  ledger.broken = broken;
+  source.migration.migrate(receiver.uri);
+  const status = await source.ended();
+  return { source, receiver, ledger, status, error: source.migration.error };
+}
+
+describe("a source that hands its guest over", () => {
+  test("decides when the destination has loaded everything, records it, and tells it", async () => {
+    const { source, receiver, ledger, status } = await sent({});
+    await using _ = source;
+    expect(status).toBe("completed");
+    expect(receiver.items.slice(-2)).toEqual(["vmdescription", "give"]);
+    expect(receiver.items).toContain("offer");
+    expect(ledger.ownerships).toEqual(["given", "gone"]);
+    expect(ledger.records[0]).toMatchObject({
+      migration: expect.stringMatching(/^[0-9a-f]{32}$/u),
+      peer: receiver.uri,
+    });
+    expect([source.migration.ownership, source.run.state]).toEqual(["not-owner", "postmigrate"]);
+  });
+
+  test("goes on with it when the destination refuses what it was given", async () => {
+    const { source, ledger, status, error } = await sent({ given: "refuse" });
+    await using _ = source;
+    expect([status, error?.code]).toEqual(["failed", "PEER_REFUSED"]);
+    expect(ledger.ownerships).toEqual(["given", "owner"]);
+    await source.expectUntouched();
+    await source.expectMigrates();
+  });
+
+  test("goes on with it when the destination is gone before the decision", async () => {
+    const { source, ledger, status } = await sent({ shut: "close" });
+    await using _ = source;
+    expect([status, ledger.ownerships]).toEqual(["failed", ["owner"]]);
+    await source.expectUntouched();
+  });
+
+  test("goes on with it when the destination does not load it in time, and says so", async () => {
+    const { source, receiver, status, error } = await sent({ shut: "nothing" });
+    await using _ = source;
+    expect([status, error?.code]).toEqual(["failed", "PEER_REFUSED"]);
+    await receiver.over;
+    expect(receiver.items.at(-1)).toBe("keep");
+    await source.expectUntouched();
+  });
+
+  test("keeps it when the decision cannot be recorded", async () => {
+    const { source, receiver, status, error } = await sent({}, true);
+    await using _ = source;
+    expect([status, error?.code, error?.message]).toEqual(["failed", "STORE_FAILED", "the disk is full"]);
+    await receiver.over;
+    expect(receiver.items.at(-1)).toBe("keep");
+    await source.expectUntouched();
+  });
+
+  test.for(["close", "say nothing"] as const)(
+    "holds it, stopped, when the destination that was given it does this: %s",
+    async (given) => {
+      const { source, ledger, status, error } = await sent({ given });
+      await using _ = source;
+      expect([status, error?.code, ledger.ownerships]).toEqual(["failed", "UNDECIDED", ["given"]]);
+      expect([source.migration.ownership, source.run.state]).toEqual(["undecided", "finish-migrate"]);
+      await expect(source.run.cont()).rejects.toMatchObject({ code: "UNDECIDED" });
+      expect(() => source.migration.migrate("tcp:127.0.0.1:1")).toThrow("peregrine resolve");
+
+      await source.migration.resolve("owner");
+      expect([source.migration.ownership, ledger.ownerships]).toEqual(["owner", ["given", "owner"]]);
+      await source.expectUntouched();
+      await expect(source.migration.resolve("gone")).rejects.toMatchObject({ code: "WRONG_STATE" });
+      await source.expectMigrates();
+    },
+  );
+
+  test("gives it up on an operator's word", async () => {
+    const { source, ledger } = await sent({ given: "close" });
+    await using _ = source;
+    await source.migration.resolve("gone");
+    expect([source.migration.ownership, source.run.state]).toEqual(["not-owner", "postmigrate"]);
+    expect(ledger.ownerships).toEqual(["given", "gone"]);
+    await expect(source.run.cont()).rejects.toMatchObject({ code: "WRONG_STATE" });
+  });
+
+  test("keeps it when it is cancelled before the destination has loaded it", async () => {
+    await using source = await Source.make();
+    const receiver = await source.receiver({
+      ...AGREED,
+      shut: "nothing",
+      onItem: (item) => {
+        if (item === "vmdescription") source.migration.cancel();
+      },
+    });
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("cancelled");
+    await receiver.over;
+    expect(receiver.items.at(-1)).toBe("keep");
+    await source.expectUntouched();
+    await source.expectMigrates();
+  });
+
+  test("does without where the destination has not agreed", async () => {
+    const { source, receiver, ledger, status } = await sent({
+      extensions: { ...ALL_EXTENSIONS, handOver: false },
+    });
+    await using _ = source;
+    expect([status, ledger.records]).toEqual(["completed", []]);
+    expect(receiver.items).not.toContain("offer");
+  });
+});
+
+describe("a destination", () => {
+  test("that falls silent although it has promised not to is given up", async () => {
+    await using source = await Source.make({ timeouts: { silence: 300 } });
+    const receiver = await source.receiver({ extensions: ALL_EXTENSIONS, prepared: new Promise(() => {}) });
+    source.migration.migrate(receiver.uri);
+    expect([await source.ended(), source.migration.error?.code]).toEqual(["failed", "PEER_SILENT"]);
+    await source.expectUntouched();
+  });
+
+  test("hears that the source lives while nothing else is said", async () => {
+    await using source = await Source.make({ timeouts: { silence: 0 } });
+    source.migration.setCapabilities({ "pause-before-switchover": true });
+    const alive = Promise.withResolvers<void>();
+    const receiver = await source.receiver({
+      extensions: ALL_EXTENSIONS,
+      onItem: (item) => {
+        if (item === "alive") alive.resolve();
+      },
+    });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("pre-switchover");
+    await alive.promise;
+    source.migration.continueMigration("pre-switchover");
+    expect(await source.ended()).toBe("completed");
+  });
+});
