@@ -1,5 +1,5 @@
-import { MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
-import type { MigrationId } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
+import type { Extensions, MigrationId } from "@peregrine/protocol";
 import {
   MigrationCapabilities,
   MIGRATION_TRANSITIONS,
@@ -58,6 +58,7 @@ export class OutgoingMigration {
   readonly #notifiers = new Set<MigrationNotifier>();
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
   readonly #ledger: OwnershipLedger;
+  readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
@@ -69,8 +70,9 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts, ledger, descriptors }: OutgoingMigrationOptions) {
+  constructor({ machine, run, timeouts, ledger, extensions, descriptors }: OutgoingMigrationOptions) {
     this.#descriptors = descriptors ?? new NamedDescriptors();
+    this.#extensions = extensions ?? ALL_EXTENSIONS;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
@@ -143,6 +145,7 @@ export class OutgoingMigration {
       peer: uri,
     });
     const attempt = new MigrationAttempt({
+      extensions: this.#extensions,
       giving: this.#giving,
       uri: target,
       request,
