@@ -192,7 +192,7 @@ test("a stream of our own is walked with nothing but its vmdescription", async (
     stdout: expect.stringMatching(/^valid: wasm-1, /u),
   });
   const store = new DeviceStore(DEFAULT_LIMITS);
-  await inspectInputs([path], {
+  await inspectInputs({ paths: [path], maxRam: 2 ** 40 }, {
     listener: {
       device: (header, payload, cutBy) => store.add(header, payload, cutBy),
       described: (description) => {
