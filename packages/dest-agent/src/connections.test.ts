@@ -168,13 +168,11 @@ describe("connections", () => {
     const first = await opened();
     const dropped = closed(first);
     for (let more = 0; more < 255; more++) await opened();
-    const last = await opened();
+    await opened();
     await dropped;
     await opened(MAIN);
     const main = await connections.main;
     expect(await read(main, MAIN.length)).toEqual(MAIN);
-    await last.write(MULTIFD);
-    await connections.identified().catch(() => {});
     main.channel.destroy();
   });
 
@@ -207,31 +205,31 @@ describe("connections", () => {
   });
 
   test("that cannot be taken are no concern of a stream that is here", async () => {
-    await open();
-    await opened(MAIN);
-    const { channel } = await connections.main;
-    const waits = [Promise.resolve(channel), Promise.reject(new MigrationError("LISTEN_FAILED", "too many"))];
-    const asked = Promise.withResolvers<void>();
-    const interrupted = interruption.wait(new Promise(() => {}));
-    let ended = false;
-    interrupted.catch(() => (ended = true));
-    const failing = new Connections({
+    const listener = await listen("tcp:127.0.0.1:0");
+    uri = formatUri(listener.address);
+    let failures = 0;
+    connections = new Connections({
       listener: {
-        address: { kind: "fd", descriptor: 0 },
-        accept: () => {
-          const next = waits.shift();
-          if (next === undefined) asked.resolve();
-          return next ?? new Promise(() => {});
+        address: listener.address,
+        accept: async () => {
+          const channel = await listener.accept();
+          if (failures++ === 0) return channel;
+          channel.destroy();
+          throw new MigrationError("LISTEN_FAILED", "no more descriptors");
         },
-        close: () => Promise.resolve(),
+        close: () => listener.close(),
       },
       interruption,
       multifd: () => {},
     });
-    await asked.promise;
-    expect(ended).toBe(false);
-    await failing.close();
-    channel.destroy();
+    const source = await opened(MAIN);
+    const main = await connections.main;
+    await closed(await opened());
+    await closed(await opened());
+    expect(failures).toBe(3);
+    await source.write(MAIN);
+    expect(await interruption.wait(read(main, 2 * MAIN.length))).toHaveLength(2 * MAIN.length);
+    main.channel.destroy();
   });
 
   test("are waited for until they say what they are", async () => {
