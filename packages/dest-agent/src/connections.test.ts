@@ -251,6 +251,20 @@ describe("connections", () => {
     await closed(stranger);
   });
 
+  test("that have had their moment do not keep a stream waiting that is complete", async () => {
+    await open({ strangersWait: 200 });
+    const stranger = await opened();
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
+    const begun = performance.now();
+    await connections.identified();
+    const waited = performance.now() - begun;
+    const again = performance.now();
+    await connections.identified();
+    expect(performance.now() - again).toBeLessThan(waited);
+    stranger.destroy();
+  });
+
   test("that cannot be taken end the load", async () => {
     await open();
     const broken = new MigrationError("LISTEN_FAILED", "no more descriptors");

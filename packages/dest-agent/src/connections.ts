@@ -17,7 +17,7 @@ const HEAD_BYTES = 4;
 const MAX_STRANGERS = 256;
 /** Milliseconds that a connection has for saying what it is. */
 const IDENTIFY_WAIT = 30_000;
-/** Milliseconds that connections have for saying what they are once the stream is complete. */
+/** Milliseconds that a connection has for saying what it is before a stream that is complete goes on without it. */
 const STRANGERS_WAIT = 500;
 /** Milliseconds before a connection is asked for again after one could not be taken. */
 const ACCEPT_AGAIN = 100;
@@ -32,8 +32,16 @@ export interface ConnectionsOptions {
   readonly multifd: (connection: Connection, fromSource: boolean) => void;
   /** Milliseconds. Default: 30 000. */
   readonly identifyWait?: number;
-  /** Milliseconds that a connection may keep {@link Connections.identified} waiting. Default: 500. */
+  /** Milliseconds from its beginning that a connection may keep {@link Connections.identified} waiting. Default: 500. */
   readonly strangersWait?: number;
+}
+
+/** A connection that has not said what it is. */
+interface Stranger {
+  /** Milliseconds by `performance.now()`. */
+  readonly since: number;
+  /** Ends when it has, or is closed. Never rejects. */
+  readonly met: Promise<void>;
 }
 
 /**
@@ -46,7 +54,7 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #main = Promise.withResolvers<Connection>();
   /** Oldest first. */
-  readonly #strangers = new Map<Channel, Promise<void>>();
+  readonly #strangers = new Map<Channel, Stranger>();
   readonly #dropped = new WeakSet<Channel>();
   /** Multifd channels that are here before the stream. */
   readonly #early: Connection[] = [];
@@ -63,15 +71,22 @@ export class Connections {
     return this.#main.promise;
   }
 
-  /** Every connection that came has said what it is; one that says nothing is waited for a moment only. */
+  /**
+   * Every connection that came has said what it is; one that says nothing is waited for a moment only. The guest stands
+   * still meanwhile, so one that has had its moment is not waited for at all.
+   */
   async identified(): Promise<void> {
     // Between two turns the kernel is asked for the connections that it has accepted.
     await turn();
     await turn();
-    if (this.#strangers.size === 0) return;
+    const wait = this.#options.strangersWait ?? STRANGERS_WAIT;
+    const now = performance.now();
+    const recent = [...this.#strangers.values()].filter(({ since }) => since + wait > now);
+    const last = recent.at(-1);
+    if (last === undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, this.#options.strangersWait ?? STRANGERS_WAIT);
-    await Promise.race([promise, Promise.all(this.#strangers.values())]);
+    const timer = setTimeout(resolve, last.since + wait - now);
+    await Promise.race([promise, Promise.all(recent.map(({ met }) => met))]);
     clearTimeout(timer);
   }
 
@@ -108,7 +123,7 @@ export class Connections {
     const [oldest] = this.#strangers.keys();
     // A source says at once what it is; those that have been silent for longest are the least likely to be one.
     if (oldest !== undefined && this.#strangers.size >= MAX_STRANGERS) this.#drop(oldest);
-    this.#strangers.set(channel, this.#meet(channel));
+    this.#strangers.set(channel, { since: performance.now(), met: this.#meet(channel) });
   }
 
   #drop(channel: Channel): void {

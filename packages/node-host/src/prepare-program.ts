@@ -122,20 +122,23 @@ async function requireWithin(
   { seconds, mebibytes }: RewriteLimits,
   signal: AbortSignal,
 ): Promise<never> {
-  try {
-    for await (const _ of setInterval(WATCH_MS, undefined, { signal })) {
-      const [{ external_memory: external }, { user, system }] = await Promise.all([
-        worker.getHeapStatistics(),
-        worker.cpuUsage(),
-      ]);
-      if (external > mebibytes * MIB) throw takesTooMuch(`${mebibytes} MiB of memory`);
-      if (user + system > seconds * 1e6) throw takesTooMuch(`${seconds} s`);
-    }
-  } catch (error) {
-    if (MigrationError.is(error)) throw error;
-    // It has ended, or nobody waits any more.
+  const ticks = setInterval(WATCH_MS, undefined, { signal });
+  while (await ticks.next().then(() => true, () => false)) {
+    const use = await useOf(worker);
+    if (use.externalBytes > mebibytes * MIB) throw takesTooMuch(`${mebibytes} MiB of memory`);
+    if (use.seconds > seconds) throw takesTooMuch(`${seconds} s`);
   }
   return new Promise<never>(() => {});
+}
+
+/** What a thread takes; nothing while it is not there yet, or no longer. */
+async function useOf(worker: Worker): Promise<{ externalBytes: number; seconds: number }> {
+  try {
+    const [heap, { user, system }] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage()]);
+    return { externalBytes: heap.external_memory, seconds: (user + system) / 1e6 };
+  } catch {
+    return { externalBytes: 0, seconds: 0 };
+  }
 }
 
 function takesTooMuch(what: string): MigrationError {
