@@ -40,16 +40,17 @@ export async function channelLoadProperty(
     const statistics = new IncomingStatistics();
     const memoryComplete = new SharedArrayBuffer(4);
     let isOpen = false;
+    const goOn = async (): Promise<void> => {
+      // The first sync is over when the list of blocks has come.
+      if (!isOpen) await loading.open(access, [{ ...BLOCK, index: 0 }]);
+      isOpen = true;
+      loading.goOn();
+    };
     const loading: ChannelLoad = new ChannelLoad({
       statistics,
       memoryComplete,
       tell: ({ kind }) => {
-        if (kind !== "sync") return;
-        // The first one is over when the list of blocks has come.
-        void (isOpen ? Promise.resolve() : loading.open(access, [{ ...BLOCK, index: 0 }])).then(() => {
-          isOpen = true;
-          loading.goOn();
-        });
+        if (kind === "sync") void goOn();
       },
     });
     try {

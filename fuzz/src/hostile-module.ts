@@ -105,7 +105,10 @@ const shape: fc.Arbitrary<Shape> = fc.record({
     }),
     { nil: undefined },
   ),
-  memory: fc.record({ minimum: fc.nat(3), maximum: fc.option(fc.integer({ min: 3, max: 65_536 }), { nil: undefined }) }),
+  memory: fc.record({
+    minimum: fc.nat(3),
+    maximum: fc.option(fc.integer({ min: 3, max: 65_536 }), { nil: undefined }),
+  }),
   chain: fc.oneof({ weight: 4, arbitrary: fc.nat(3) }, { weight: 1, arbitrary: fc.nat(3000) }),
   mutableGlobals: fc.array(fc.constantFrom(...VALUE_TYPES), { maxLength: 3 }),
   start: fc.boolean(),
@@ -151,7 +154,14 @@ function assemble(given: Shape): Uint8Array {
     for (let index = 0; index < given.chain; index++) {
       body.u8(I32).u8(0);
       if (index === 0) body.raw(zero(I32)).u8(END);
-      else body.u8(0x23).u32(index - 1).u8(0x23).u32(index - 1).u8(0x6a).u8(END);
+      else
+        body
+          .u8(0x23)
+          .u32(index - 1)
+          .u8(0x23)
+          .u32(index - 1)
+          .u8(0x6a)
+          .u8(END);
     }
     for (const type of given.mutableGlobals) body.u8(type).u8(1).raw(zero(type)).u8(END);
   });
@@ -178,7 +188,12 @@ function assemble(given: Shape): Uint8Array {
     for (const { form, length } of given.data) {
       if (form === 1) body.u32(1);
       else if (form === 0 || given.chain === 0) body.u32(0).raw(zero(I32)).u8(END);
-      else body.u32(0).u8(0x23).u32(given.chain - 1).u8(END);
+      else
+        body
+          .u32(0)
+          .u8(0x23)
+          .u32(given.chain - 1)
+          .u8(END);
       body.u32(length).raw(new Uint8Array(length));
     }
   });
@@ -213,7 +228,10 @@ function functionBody(
 ): BinaryWriter {
   const body = w().u32(locals.length);
   for (const { count, type: local } of locals) body.u32(count).u8(local);
-  const all = [...type.params, ...locals.flatMap(({ count, type: local }) => Array.from({ length: Math.min(count, 50) }, () => local))];
+  const all = [
+    ...type.params,
+    ...locals.flatMap(({ count, type: local }) => Array.from({ length: Math.min(count, 50) }, () => local)),
+  ];
   // Beyond the first 50 of a group their indexes are others.
   const known = locals.some(({ count }) => count > 50) ? all.slice(0, type.params.length) : all;
   for (const one of statements) emit(body, context, known, one, 0);
@@ -222,7 +240,13 @@ function functionBody(
 }
 
 /** Leaves the stack as it was. @param depth of the labels around. */
-function emit(body: BinaryWriter, context: Context, locals: readonly number[], one: Statement, depth: number): void {
+function emit(
+  body: BinaryWriter,
+  context: Context,
+  locals: readonly number[],
+  one: Statement,
+  depth: number,
+): void {
   const { what, number, times, inner } = one;
   const { given } = context;
   const within = (): void => {
@@ -288,7 +312,11 @@ function emit(body: BinaryWriter, context: Context, locals: readonly number[], o
       if (given.table !== undefined) body.raw(zero(I32)).u8(0x11).u32(0).u32(0);
       return;
     case 15:
-      if (given.data.length > 0) body.u8(0xfc).u32(9).u32(number % given.data.length);
+      if (given.data.length > 0)
+        body
+          .u8(0xfc)
+          .u32(9)
+          .u32(number % given.data.length);
       return;
     case 16:
       if (given.mutableGlobals.length === 0) return;

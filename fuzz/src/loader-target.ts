@@ -87,7 +87,8 @@ export async function describedProperty(
     if (changes.length === 0 && !answered)
       require(cut.error === undefined, `a good stream refused: ${cut.error?.message}`);
     const whole = await load(bytes, []);
-    require(outcomeOf(cut) === outcomeOf(whole), `in chunks: ${outcomeOf(cut)}; at once: ${outcomeOf(whole)}`);
+    require(outcomeOf(cut) ===
+      outcomeOf(whole), `in chunks: ${outcomeOf(cut)}; at once: ${outcomeOf(whole)}`);
   });
 }
 
@@ -125,7 +126,8 @@ export async function carriedProperty(
       const cut = await load(sample, bytes, sizes);
       allocations.requireWithin(8 * MIB + 2 * bytes.length, bytes.length);
       const whole = await load(sample, bytes, []);
-      require(outcomeOf(cut) === outcomeOf(whole), `in chunks: ${outcomeOf(cut)}; at once: ${outcomeOf(whole)}`);
+      require(outcomeOf(cut) ===
+        outcomeOf(whole), `in chunks: ${outcomeOf(cut)}; at once: ${outcomeOf(whole)}`);
     },
   );
 }

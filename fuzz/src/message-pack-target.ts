@@ -38,10 +38,12 @@ export function messagePackProperty(allocations: Allocations): fc.IPropertyWithH
       value = decodeMessage(bytes);
     } catch (error) {
       require(requireKnownCode(error).code === "BAD_COMMAND", "a message refused for something else");
-      require(allocations.total <= 64 * bytes.length + 65_536, `${allocations.total} bytes for ${bytes.length}`);
+      require(allocations.total <=
+        64 * bytes.length + 65_536, `${allocations.total} bytes for ${bytes.length}`);
       return;
     }
-    require(allocations.total <= 64 * bytes.length + 65_536, `${allocations.total} bytes for ${bytes.length}`);
+    require(allocations.total <=
+      64 * bytes.length + 65_536, `${allocations.total} bytes for ${bytes.length}`);
     const json = JSON.stringify(value);
     require(JSON.stringify(decodeMessage(encodeMessage(value))) === json, "a value that is another one now");
     try {

@@ -24,7 +24,20 @@ const key = fc.oneof(
   fc.string({ maxLength: 8 }),
 );
 const scalar = fc.oneof(
-  fc.constantFrom<unknown>(null, true, 0, -1, 1e300, 2 ** 53, 0.5, "", "tcp:127.0.0.1:1", "unix:", "fd:x", "on"),
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    0,
+    -1,
+    1e300,
+    2 ** 53,
+    0.5,
+    "",
+    "tcp:127.0.0.1:1",
+    "unix:",
+    "fd:x",
+    "on",
+  ),
   fc.string({ maxLength: 40 }),
   fc.double(),
 );
@@ -88,7 +101,10 @@ export function qmpProperty(allocations: Allocations): fc.IAsyncPropertyWithHook
       });
       await session.run();
       require(allocations.largest <= MOST_BYTES + 2 * bytes.length, `${allocations.largest} bytes at once`);
-      const answers = channel.written.split("\r\n").slice(0, -1).map((one) => JSON.parse(one) as object);
+      const answers = channel.written
+        .split("\r\n")
+        .slice(0, -1)
+        .map((one) => JSON.parse(one) as object);
       const [greeting, ...rest] = answers;
       require(greeting !== undefined && "QMP" in greeting, "no greeting");
       require(rest.every((one) => "return" in one || "error" in one), "an answer that is none");
@@ -113,7 +129,9 @@ function requests(bytes: Uint8Array): number {
 
 const HUMAN_WORDS = [
   ..."help info migrate migrate_cancel migrate_set_speed migrate_set_parameter stop cont quit ?".split(" "),
-  ..."-d -r -b on off status migrate_parameters capabilities xbzrle 100m 1.5g max-bandwidth tcp::1".split(" "),
+  ..."-d -r -b on off status migrate_parameters capabilities xbzrle 100m 1.5g max-bandwidth tcp::1".split(
+    " ",
+  ),
   '"',
   '\\"',
   '"\\',

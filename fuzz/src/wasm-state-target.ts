@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, MigrationError } from "@peregrine/protocol";
+import { ByteReader, ByteWriter } from "@peregrine/protocol";
 import { encodeState, StateDecoder } from "@peregrine/shared-state";
 import type { StateDescription, StateValue } from "@peregrine/shared-state";
 import { fromWasiSection, toWasiSection, WASI_STATE } from "@peregrine/machine-wasm";
@@ -26,11 +26,31 @@ const WASI: WasiState = {
   preopens: [{ guestPath: "/", hostPath: "/srv" }],
   descriptors: [
     { fd: 0, kind: "console", stream: 0, rights: 2, inheritingRights: 0, flags: 0 },
-    { fd: 3, kind: "directory", root: 0, path: "", gone: false, preopened: true, rights: 2, inheritingRights: 0, flags: 0 },
     {
-      ...{ fd: 4, kind: "file", root: 0, path: "a/b", gone: false, read: true, write: true },
-      ...{ position: 5n, size: 9n, rights: 2, inheritingRights: 0, flags: 0 },
-    } as WasiState["descriptors"][number],
+      fd: 3,
+      kind: "directory",
+      root: 0,
+      path: "",
+      gone: false,
+      preopened: true,
+      rights: 2,
+      inheritingRights: 0,
+      flags: 0,
+    },
+    {
+      fd: 4,
+      kind: "file",
+      root: 0,
+      path: "a/b",
+      gone: false,
+      read: true,
+      write: true,
+      position: 5n,
+      size: 9n,
+      rights: 2,
+      inheritingRights: 0,
+      flags: 0,
+    },
   ],
   monotonicNs: 10n,
   pollStartedNs: 4n,
@@ -78,9 +98,17 @@ export async function wasmStateProperty(
   const program = new Uint8Array(
     readFileSync(new URL("../../examples/guests/recursion.wasm", import.meta.url)),
   );
-  const options = { supportedImports: SUPPORTED_IMPORTS, blockingImports: BLOCKING_IMPORTS, releaseMarks: false };
+  const options = {
+    supportedImports: SUPPORTED_IMPORTS,
+    blockingImports: BLOCKING_IMPORTS,
+    releaseMarks: false,
+  };
   const { sites } = rewrite(program, options).info;
-  const control = new WebAssembly.Memory({ initial: CONTROL.initialPages, maximum: CONTROL.maximumPages, shared: true });
+  const control = new WebAssembly.Memory({
+    initial: CONTROL.initialPages,
+    maximum: CONTROL.maximumPages,
+    shared: true,
+  });
   const cpu = {
     memory_pages: 2,
     frames_length: 32,
@@ -148,7 +176,11 @@ export async function wasmStateProperty(
 }
 
 /** Undefined where bytes are missing. */
-function decode(description: StateDescription, bytes: Uint8Array, sizes: readonly number[]): StateValue | undefined {
+function decode(
+  description: StateDescription,
+  bytes: Uint8Array,
+  sizes: readonly number[],
+): StateValue | undefined {
   const decoder = new StateDecoder(description);
   const reader = new ByteReader();
   for (const chunk of chunked(bytes, sizes)) {
@@ -156,6 +188,6 @@ function decode(description: StateDescription, bytes: Uint8Array, sizes: readonl
     if (decoder.decode(reader)) return decoder.value;
     reader.detach();
   }
-  if (decoder.awaiting === "") throw new MigrationError("INTERNAL", "a decoder that waits for nothing");
+  require(decoder.awaiting !== "", "a decoder that waits for nothing");
   return undefined;
 }

@@ -45,7 +45,10 @@ export function rewriterProperty(allocations: Allocations): fc.IPropertyWithHook
     .tuple(fc.nat(guests.length - 1), mutations)
     .map(([index, changes]) => mutate(guests[index]!, changes, guests));
   const made = fc
-    .tuple(hostileModule, fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: mutations }))
+    .tuple(
+      hostileModule,
+      fc.oneof({ weight: 3, arbitrary: fc.constant([]) }, { weight: 1, arbitrary: mutations }),
+    )
     .map(([bytes, changes]) => mutate({ name: "made", bytes, ends: endsOf(bytes) }, changes));
   return fc.property(
     fc.oneof({ weight: 1, arbitrary: changed }, { weight: 6, arbitrary: made }),
@@ -59,7 +62,8 @@ export function rewriterProperty(allocations: Allocations): fc.IPropertyWithHook
         require(WebAssembly.validate(plain), "a rewritten program that is not valid");
         require(WebAssembly.validate(tracked), "a tracked program that is not valid");
       } catch (error) {
-        require(requireKnownCode(error).code === "UNSUPPORTED_FEATURE", "a program refused for something else");
+        require(requireKnownCode(error).code ===
+          "UNSUPPORTED_FEATURE", "a program refused for something else");
       }
       require(allocations.largest <= 4 * MIB + 64 * bytes.length, `${allocations.largest} bytes at once`);
     },

@@ -20,7 +20,11 @@ const CHECK_EVERY = 50;
 const MASK = Buffer.of(1, 2, 3, 4);
 
 /** One frame of RFC 6455 as a client sends it. */
-function frame(opcode: number, payload: Uint8Array, { final = true, masked = true, claimed = payload.length } = {}): Buffer {
+function frame(
+  opcode: number,
+  payload: Uint8Array,
+  { final = true, masked = true, claimed = payload.length } = {},
+): Buffer {
   const first = (final ? 0x80 : 0) | opcode;
   const maskBit = masked ? 0x80 : 0;
   const short = claimed < 126 ? Buffer.of(first, maskBit | claimed) : Buffer.alloc(claimed < 65_536 ? 4 : 10);
@@ -47,7 +51,18 @@ const frames = fc.array(
       payload,
       final: fc.constantFrom(true, true, false),
       masked: fc.constantFrom(true, true, true, false),
-      claimed: fc.constantFrom(undefined, undefined, undefined, 0, 125, 126, 65_535, 2 ** 20, 2 ** 20 + 1, 2 ** 40),
+      claimed: fc.constantFrom(
+        undefined,
+        undefined,
+        undefined,
+        0,
+        125,
+        126,
+        65_535,
+        2 ** 20,
+        2 ** 20 + 1,
+        2 ** 40,
+      ),
       times: fc.constantFrom(1, 1, 1, 1, 300, 2000),
     })
     .map(({ opcode, payload: bytes, final, masked, claimed, times }) => {
@@ -177,7 +192,11 @@ export async function webSocketProperty(): Promise<fc.IAsyncPropertyWithHooks<un
         ...headers,
       ]);
       const ends = [...head.keys()].filter((at) => "\n: ".includes(String.fromCharCode(head[at]!)));
-      const sample = { name: "web socket", bytes: Buffer.concat([head, ...sent]), ends: [ends, [head.length]] };
+      const sample = {
+        name: "web socket",
+        bytes: Buffer.concat([head, ...sent]),
+        ends: [ends, [head.length]],
+      };
       const bytes = mutate(sample, changes);
       const answer = await exchange(port, chunked(bytes, sizes));
       const known = answer.length === 0 || answer.subarray(0, 9).toString("latin1") === "HTTP/1.1 ";
@@ -187,7 +206,8 @@ export async function webSocketProperty(): Promise<fc.IAsyncPropertyWithHooks<un
       if (runs % CHECK_EVERY !== 0) return;
       for (const one of ports) {
         const served = await exchange(one, [good(one)]);
-        require(served.subarray(0, 12).toString("latin1") === "HTTP/1.1 101", "a good client is not served any more");
+        require(served.subarray(0, 12).toString("latin1") ===
+          "HTTP/1.1 101", "a good client is not served any more");
       }
     },
   );

@@ -35,7 +35,9 @@ test("device sections are bounded in all, whatever is allowed for each", async (
   const limits = { ...DEFAULT_LIMITS, maxDeviceBytes: least };
   const { error } = await feed({ chunks: [stream.bytes], limits });
   expect(error?.code).toBe("LIMIT_EXCEEDED");
-  expect(error?.message).toMatch(new RegExp(`bytes of device sections are more than the limit of ${least}`, "u"));
+  expect(error?.message).toMatch(
+    new RegExp(`bytes of device sections are more than the limit of ${least}`, "u"),
+  );
 });
 
 describe("the envelope", () => {

@@ -28,7 +28,7 @@ afterEach(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function stranger(address: Address, bytes?: Uint8Array): Promise<Channel> {
+async function connectStranger(address: Address, bytes?: Uint8Array): Promise<Channel> {
   const channel = await connect(formatUri(address));
   strangers.push(channel);
   // It may have been closed by then.
@@ -47,18 +47,18 @@ describe.each([
 ])("a guest that arrives over %s", (_, uri) => {
   test("is not disturbed by whoever connects before, meanwhile and behind it", async () => {
     const { guest, incoming, address, connect: connectSource } = await listening({ uri });
-    const silent = await stranger(address);
-    await stranger(address, stream.bytes.subarray(0, 3));
-    (await stranger(address)).destroy();
-    await closed(await stranger(address, JUNK)).catch(() => {});
+    const silent = await connectStranger(address);
+    await connectStranger(address, stream.bytes.subarray(0, 3));
+    (await connectStranger(address)).destroy();
+    await closed(await connectStranger(address, JUNK)).catch(() => {});
 
     const sender = await connectSource();
     await sender.channel.write(stream.upTo("ram-end"));
     await sender.received(1);
     // The stream is being loaded.
-    await closed(await stranger(address, stream.bytes)).catch(() => {});
-    await closed(await stranger(address, JUNK)).catch(() => {});
-    for (let more = 0; more < 20; more++) await stranger(address);
+    await closed(await connectStranger(address, stream.bytes)).catch(() => {});
+    await closed(await connectStranger(address, JUNK)).catch(() => {});
+    for (let more = 0; more < 20; more++) await connectStranger(address);
 
     await sender.send(stream.bytes.subarray(stream.upTo("ram-end").length));
     const result = await incoming.done;

@@ -78,6 +78,6 @@ describe("the memory that is free", () => {
   });
 
   test("is unknown where nothing tells", () => {
-    expect(freeOn({ "other": "" })).toBe(Infinity);
+    expect(freeOn({ other: "" })).toBe(Infinity);
   });
 });

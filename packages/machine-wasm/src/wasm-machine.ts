@@ -126,11 +126,7 @@ export class WasmMachine implements Machine {
    * @param acceptedBytes of memory that it may have, then and later: it cannot grow beyond them. Default: any number.
    * Errors: BAD_PARAMETER for a directory in the place of its drives.
    */
-  static incoming(
-    host: WasmMachineHost,
-    preopens: readonly Preopen[],
-    acceptedBytes?: number,
-  ): WasmMachine {
+  static incoming(host: WasmMachineHost, preopens: readonly Preopen[], acceptedBytes?: number): WasmMachine {
     requireRoomForDrives(preopens, host.drives?.drives ?? []);
     return new WasmMachine(host, preopens, acceptedBytes);
   }

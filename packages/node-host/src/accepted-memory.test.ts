@@ -21,7 +21,9 @@ beforeAll(async () => {
   const source = await WasmMachine.create(quietHost(), { name: "x", module: MODULE, stackMib: 3, wasi });
   await source.stop();
   const saved = [...(await source.devices.saveAll("early")), ...(await source.devices.saveAll("late"))];
-  sections = new Map(saved.map((section) => [section.name, fieldsOf(source, section) as object as Record<string, unknown>]));
+  sections = new Map(
+    saved.map((section) => [section.name, fieldsOf(source, section) as object as Record<string, unknown>]),
+  );
   await source.dispose();
 });
 
@@ -53,7 +55,9 @@ describe("the memory that a guest may have here", () => {
 
   it("is less than it needs: nothing is made of it", async () => {
     await expect(load(WASM_PAGE)).rejects.toEqual(
-      refusal("The guest needs 128 KiB of memory and no more than 64 KiB are accepted here: allow more with --max-ram"),
+      refusal(
+        "The guest needs 128 KiB of memory and no more than 64 KiB are accepted here: allow more with --max-ram",
+      ),
     );
     expect(machine.memoryBytes).toBe(0);
   });

@@ -123,7 +123,12 @@ async function requireWithin(
   signal: AbortSignal,
 ): Promise<never> {
   const ticks = setInterval(WATCH_MS, undefined, { signal });
-  while (await ticks.next().then(() => true, () => false)) {
+  while (
+    await ticks.next().then(
+      () => true,
+      () => false,
+    )
+  ) {
     const use = await useOf(worker);
     if (use.externalBytes > mebibytes * MIB) throw takesTooMuch(`${mebibytes} MiB of memory`);
     if (use.seconds > seconds) throw takesTooMuch(`${seconds} s`);

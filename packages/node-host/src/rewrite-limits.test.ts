@@ -17,7 +17,11 @@ function command(functions: number, locals: number, code: Uint8Array): Uint8Arra
   return bytes()
     .raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))
     .u8(1)
-    .sized(bytes().u32(1).raw(Uint8Array.of(0x60, 0, 0)))
+    .sized(
+      bytes()
+        .u32(1)
+        .raw(Uint8Array.of(0x60, 0, 0)),
+    )
     .u8(3)
     .sized(indexes)
     .u8(5)
@@ -41,7 +45,10 @@ async function refusal(promise: Promise<unknown>): Promise<MigrationError> {
 /** So many calls, in a function that can be left at each of them. */
 function calls(count: number): Uint8Array {
   const loop = [0x03, 0x40, 0x41, 0, 0x0d, 0, 0x0b];
-  return Uint8Array.from([...loop, ...Array.from({ length: 2 * count }, (_, at) => (at % 2 === 0 ? 0x10 : 0))]);
+  return Uint8Array.from([
+    ...loop,
+    ...Array.from({ length: 2 * count }, (_, at) => (at % 2 === 0 ? 0x10 : 0)),
+  ]);
 }
 
 describe("to rewrite a program", () => {
@@ -49,8 +56,13 @@ describe("to rewrite a program", () => {
     // Some KB, of which more than a GB of objects would be made.
     const module = command(8000, 50_000, new Uint8Array(0));
     expect(module.length).toBeLessThan(70_000);
-    const error = await refusal(rewriteInWorker({ module, releaseMarks: false }, { seconds: 60, mebibytes: 64 }));
-    expect(error).toMatchObject({ code: "LIMIT_EXCEEDED", message: expect.stringContaining("MiB of memory") });
+    const error = await refusal(
+      rewriteInWorker({ module, releaseMarks: false }, { seconds: 60, mebibytes: 64 }),
+    );
+    expect(error).toMatchObject({
+      code: "LIMIT_EXCEEDED",
+      message: expect.stringContaining("MiB of memory"),
+    });
   });
 
   it("takes no more memory outside of objects, either", async () => {
@@ -66,6 +78,9 @@ describe("to rewrite a program", () => {
   it("takes no more time", async () => {
     const task = { module: command(8, 2000, calls(50_000)), releaseMarks: false };
     const error = await refusal(rewriteInWorker(task, { seconds: 0.05, mebibytes: 4096 }));
-    expect(error).toMatchObject({ code: "LIMIT_EXCEEDED", message: expect.stringContaining("more than 0.05 s") });
+    expect(error).toMatchObject({
+      code: "LIMIT_EXCEEDED",
+      message: expect.stringContaining("more than 0.05 s"),
+    });
   });
 });

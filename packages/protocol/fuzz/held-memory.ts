@@ -44,25 +44,27 @@ export class HeldMemory {
 
   /** The same property, which also fails when a run leaves too much behind. */
   watched(property: fc.IAsyncPropertyWithHooks<unknown>): fc.IAsyncPropertyWithHooks<unknown> {
-    const run = property.run.bind(property) as (value: unknown) => ReturnType<typeof property.run>;
-    const check = (result: Awaited<ReturnType<typeof run>>): Awaited<ReturnType<typeof run>> => {
-      if (result !== null) return result;
-      try {
-        this.#check();
-        return null;
-      } catch (error) {
-        return { error };
-      }
-    };
-    const watching = (value: unknown): ReturnType<typeof run> => {
-      const result = run(value) as ReturnType<typeof run> | Awaited<ReturnType<typeof run>>;
-      // One that is not asynchronous is to stay so.
-      return (
-        result instanceof Promise ? result.then(check) : check(result as Awaited<ReturnType<typeof run>>)
-      ) as ReturnType<typeof run>;
+    const run = property.run.bind(property);
+    // One that is not asynchronous gives its result itself, and is to go on doing so.
+    const watching = (value: unknown): unknown => {
+      const result: unknown = run(value);
+      return result instanceof Promise
+        ? result.then((ended: unknown) => this.#resultOf(ended))
+        : this.#resultOf(result);
     };
     Object.defineProperty(property, "run", { value: watching });
     return property;
+  }
+
+  /** Of a run: null where nothing was wrong. */
+  #resultOf(result: unknown): unknown {
+    if (result !== null) return result;
+    try {
+      this.#check();
+      return null;
+    } catch (error) {
+      return { error };
+    }
   }
 
   #check(): void {

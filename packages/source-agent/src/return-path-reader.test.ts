@@ -100,7 +100,10 @@ describe("the return path", () => {
     const bitmap = bytes({ kind: "recv-bitmap", block: "pc.ram", bitmap: new Uint8Array(8) });
     const { errors } = await read([bitmap.subarray(0, bitmap.length - 16)]);
     expect(errors).toMatchObject([
-      { code: "LIMIT_EXCEEDED", message: expect.stringContaining("8 bytes of bitmap are more than the limit of 0") },
+      {
+        code: "LIMIT_EXCEEDED",
+        message: expect.stringContaining("8 bytes of bitmap are more than the limit of 0"),
+      },
     ]);
   });
 

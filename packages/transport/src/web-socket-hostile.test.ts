@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import type { Channel, Listener } from "./channel.ts";
 import { connect, listen } from "./uri.ts";
 import { formatUri } from "./address.ts";
-import { MAX_FRAGMENTS, SUBPROTOCOL } from "./web-socket-limits.ts";
+import { MAX_FRAGMENTS, MAX_HANDSHAKE_BYTES, SUBPROTOCOL } from "./web-socket-limits.ts";
 
 let listener: Listener;
 let uri: string;
@@ -30,10 +30,7 @@ async function opened(): Promise<{ readonly socket: net.Socket; readonly channel
 }
 
 function frame(opcode: number, payload: Uint8Array, final = true): Buffer {
-  return Buffer.concat([
-    Buffer.of((final ? 0x80 : 0) | opcode, 0x80 | payload.length, 0, 0, 0, 0),
-    payload,
-  ]);
+  return Buffer.concat([Buffer.of((final ? 0x80 : 0) | opcode, 0x80 | payload.length, 0, 0, 0, 0), payload]);
 }
 
 async function end(channel: Channel): Promise<string> {
@@ -97,6 +94,15 @@ describe("a listener for WebSockets", () => {
     const writing = setInterval(() => socket.write("x"), 5);
     await closed.promise;
     clearInterval(writing);
+  });
+
+  test("reads no head of any length", async () => {
+    const socket = net.connect({ port, host: "127.0.0.1" });
+    socket.on("error", () => {});
+    socket.write(`GET / HTTP/1.1\r\nX: ${"x".repeat(MAX_HANDSHAKE_BYTES)}\r\n`);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    expect(answer.toString()).toMatch(/^HTTP\/1.1 431 /u);
+    socket.destroy();
   });
 
   test("takes a good one meanwhile", async () => {

@@ -14,9 +14,20 @@ function doubled(globals: number): Uint8Array {
   section.u8(I32).u8(0).u8(CONST).s32(3).u8(END);
   for (let index = 1; index < globals; index++) {
     section.u8(I32).u8(0);
-    section.u8(GET).u32(index - 1).u8(GET).u32(index - 1).u8(ADD).u8(END);
+    section
+      .u8(GET)
+      .u32(index - 1)
+      .u8(GET)
+      .u32(index - 1)
+      .u8(ADD)
+      .u8(END);
   }
-  const data = new BinaryWriter().u32(1).u32(0).u8(GET).u32(globals - 1).u8(END);
+  const data = new BinaryWriter()
+    .u32(1)
+    .u32(0)
+    .u8(GET)
+    .u32(globals - 1)
+    .u8(END);
   data.u32(1).u8(7);
   return new BinaryWriter()
     .raw(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))
