@@ -3,7 +3,6 @@ import { formatUri } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { totalmem } from "node:os";
 import { resolve } from "node:path";
 import type {
   AgentCommandOptions,
@@ -44,7 +43,7 @@ interface GuestFlags {
 
 interface IntakeFlags {
   readonly parallel?: number;
-  readonly maxRam: number;
+  readonly maxRam?: number;
 }
 
 interface RunFlags extends AgentFlags, GuestFlags {
@@ -61,12 +60,12 @@ interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
 }
 
 interface RestoreFlags extends AgentFlags, GuestFlags {
-  readonly maxRam: number;
+  readonly maxRam?: number;
 }
 
 interface RelayFlags extends AgentFlags, SendFlags {
   readonly intakeParallel?: number;
-  readonly maxRam: number;
+  readonly maxRam?: number;
   readonly uuid?: Uint8Array;
   readonly json?: boolean;
 }
@@ -115,7 +114,7 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
   guestOptions(agentOptions(command))
     .description("Takes a guest from the file of peregrine checkpoint, and runs it. The file stays.")
     .argument("<file>", "the file")
-    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem())
+    .addOption(maxRamOption())
     .action(async (file: string, given: RestoreFlags) => {
       const uri = formatUri({ kind: "file", path: resolve(file), offset: 0 });
       const flags: ReceiveFlags = { ...given, machine: "wasm", exitOnError: true };
@@ -133,7 +132,8 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {
       const { maxRam, intakeParallel, uuid, json = false } = given;
-      const options = { ...agentOf(given), channels: intakeParallel ?? 0, maxRam, from, to, uuid, json };
+      const intake = { channels: intakeParallel ?? 0, maxRam };
+      const options = { ...agentOf(given), ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
@@ -190,7 +190,15 @@ function intakeOptions(command: Command, parallel: string): Command {
       "take so many more connections of the source, which sends pages on them",
       value.channels,
     )
-    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem());
+    .addOption(maxRamOption());
+}
+
+function maxRamOption(): Option {
+  return new Option(
+    "--max-ram <bytes>",
+    "refuse a guest that needs more memory, such as 512M or 16G; a program cannot grow beyond it either " +
+      "(default: the memory that is free when it begins to wait)",
+  ).argParser(value.memorySize);
 }
 
 function uuidOption(): Option {

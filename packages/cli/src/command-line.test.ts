@@ -1,4 +1,3 @@
-import { totalmem } from "node:os";
 import { expect, test } from "vitest";
 import type { CommandHandlers } from "./command-options.ts";
 import { execute } from "./command-line.ts";
@@ -172,7 +171,7 @@ const INTAKE_DEFAULTS = {
   state: undefined,
   silence: 5000,
   channels: 0,
-  maxRam: totalmem(),
+  maxRam: undefined,
 };
 const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 

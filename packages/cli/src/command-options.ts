@@ -50,8 +50,8 @@ export interface GuestOptions {
 export interface IntakeOptions {
   /** Connections beside the first one; 0: none are accepted. */
   readonly channels: number;
-  /** Bytes of guest memory; a stream with more is refused. */
-  readonly maxRam: number;
+  /** Bytes of guest memory; a guest that needs more is refused. Undefined: what is free. */
+  readonly maxRam: number | undefined;
 }
 
 /** For a guest that is awaited. */

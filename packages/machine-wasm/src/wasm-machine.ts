@@ -23,10 +23,9 @@ import {
 } from "./guest-drives.ts";
 import { GuestHandle } from "./guest-handle.ts";
 import type { CompiledProgram, GuestSnapshot, GuestThread } from "./guest-messages.ts";
+import { type GuestMemories, makeMemories } from "./guest-memories.ts";
 import { writeSegments } from "./guest-program.ts";
-import { maximumPages } from "./rewrite/assemble.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
-import { parseModule } from "./rewrite/module.ts";
 import {
   fromWasiSection,
   type Preopen,
@@ -47,16 +46,13 @@ import {
   type WasmModuleState,
 } from "./wasm-devices.ts";
 import type { WasmMachineHost } from "./wasm-machine-host.ts";
-import { allocateMemory, newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
+import { newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
 /** A running or arriving program with everything that belongs to it. */
-interface Guest {
+interface Guest extends GuestMemories {
   readonly identity: ProgramIdentity;
-  readonly memory: WebAssembly.Memory;
-  readonly control: WebAssembly.Memory;
-  readonly maximumBytes: number;
   /** Of a guest that arrives: its {@link ArrivedPages}. */
   readonly arrived: SharedArrayBuffer | undefined;
   /** Resolves when the program is compiled and its thread is up. */
@@ -79,6 +75,8 @@ export class WasmMachine implements Machine {
   readonly #host: WasmMachineHost;
   /** Where directories are on this host; others are where they were at the source. */
   readonly #preopens: readonly Preopen[];
+  /** Bytes of memory that a guest from elsewhere may have. */
+  readonly #acceptedBytes: number;
   readonly #resolveExit: (exit: GuestExit) => void;
   #guest: Guest | undefined;
   #handle: GuestHandle | undefined;
@@ -94,8 +92,9 @@ export class WasmMachine implements Machine {
   #attachment: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
-  private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
+  private constructor(host: WasmMachineHost, preopens: readonly Preopen[], acceptedBytes = Infinity) {
     this.#host = host;
+    this.#acceptedBytes = acceptedBytes;
     this.#preopens = preopens;
     if (host.drives !== undefined) this.drives = host.drives;
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
@@ -122,10 +121,14 @@ export class WasmMachine implements Machine {
     return machine;
   }
 
-  /** Makes a machine that waits for a guest to arrive. Errors: BAD_PARAMETER for a directory in the place of its drives. */
-  static incoming(host: WasmMachineHost, preopens: readonly Preopen[]): WasmMachine {
+  /**
+   * Makes a machine that waits for a guest to arrive.
+   * @param acceptedBytes of memory that it may have, then and later: it cannot grow beyond them. Default: any number.
+   * Errors: BAD_PARAMETER for a directory in the place of its drives.
+   */
+  static incoming(host: WasmMachineHost, preopens: readonly Preopen[], acceptedBytes?: number): WasmMachine {
     requireRoomForDrives(preopens, host.drives?.drives ?? []);
-    return new WasmMachine(host, preopens);
+    return new WasmMachine(host, preopens, acceptedBytes);
   }
 
   get #driveList(): readonly Drive[] {
@@ -144,32 +147,24 @@ export class WasmMachine implements Machine {
 
   /**
    * Makes the memories at once and prepares the rest meanwhile.
-   * @param memoryPages of a guest that arrives: what its memory has already. It costs nothing before it is written to.
-   * Errors: DEVICE_STATE when the program does not allow so many.
+   * @param memoryPages of a guest that arrives: what its memory has already.
+   * Errors: those of {@link makeMemories}.
    */
   async #adopt(identity: ProgramIdentity, memoryPages?: number): Promise<Guest> {
     if (this.#guest !== undefined)
       throw new MigrationError("WRONG_STATE", "The guest's program has arrived already");
     await this.#host.validate(identity.module);
     this.#checkAlive();
-    const module = parseModule(identity.module);
-    const maximum = maximumPages(module);
-    if (memoryPages !== undefined && memoryPages > maximum)
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The guest's memory cannot have ${memoryPages} pages: the program allows ${maximum}`,
-      );
-    const memory = allocateMemory(Math.max(module.memory.minimum, memoryPages ?? 0), maximum);
-    const control = allocateMemory(CONTROL.initialPages, CONTROL.maximumPages);
-    await this.#host.adviseMemory?.(memory, maximum * WASM_PAGE);
+    const memories = makeMemories(identity.module, memoryPages, this.#acceptedBytes);
+    const { memory, control, maximumBytes } = memories;
+    await this.#host.adviseMemory?.(memory, memories.mostBytes);
     this.#checkAlive();
     new ControlBlock(control).framesEnd = CONTROL.frames;
     const thread = this.#prepare(identity, memory, control);
     // Whoever needs the thread awaits it; until then a failure is no unhandled one.
     thread.catch(() => undefined);
-    const maximumBytes = maximum * WASM_PAGE;
     const arrived = memoryPages === undefined ? undefined : ArrivedPages.allocate(maximumBytes);
-    const guest = { identity, memory, control, maximumBytes, arrived, thread };
+    const guest = { identity, ...memories, arrived, thread };
     this.#guest = guest;
     return guest;
   }
@@ -203,8 +198,9 @@ export class WasmMachine implements Machine {
   }
 
   ram(): RamAccess {
-    const { memory, control, maximumBytes, arrived } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes, ...newWasmRamShared(maximumBytes), arrived };
+    const { memory, control, maximumBytes, mostBytes, arrived } = this.#require();
+    const shared = newWasmRamShared(maximumBytes);
+    const data: WasmRamData = { memory, control, maximumBytes, mostBytes, ...shared, arrived };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 

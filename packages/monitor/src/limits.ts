@@ -16,3 +16,6 @@ export const DEFAULT_MONITOR_LIMITS: MonitorLimits = {
   outputBytes: 1024 * 1024,
   closeTimeout: 1000,
 };
+
+/** How deep the maps and arrays of a message may be nested: as deep as QEMU takes them. */
+export const MAX_MESSAGE_DEPTH = 1024;

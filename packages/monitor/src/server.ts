@@ -97,6 +97,7 @@ export class MonitorServer {
     const { MessagePackConnection } = await import("./web/message-pack-connection.ts");
     const { listenForWebSockets } = await import("./web/web-socket-listener.ts");
     return listenForWebSockets(address, {
+      clients: this.#limits.clients,
       maxMessageBytes: this.#limits.objectBytes,
       origins: this.#origins,
       accept: (webSocket) => {

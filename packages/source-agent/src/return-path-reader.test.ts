@@ -96,6 +96,17 @@ describe("the return path", () => {
     });
   });
 
+  test("a bitmap, which nobody has asked for, is refused before it has come", async () => {
+    const bitmap = bytes({ kind: "recv-bitmap", block: "pc.ram", bitmap: new Uint8Array(8) });
+    const { errors } = await read([bitmap.subarray(0, bitmap.length - 16)]);
+    expect(errors).toMatchObject([
+      {
+        code: "LIMIT_EXCEEDED",
+        message: expect.stringContaining("8 bytes of bitmap are more than the limit of 0"),
+      },
+    ]);
+  });
+
   test.each([
     {
       name: "refuses",

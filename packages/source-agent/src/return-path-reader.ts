@@ -122,7 +122,8 @@ export class ReturnPathReader {
 
   async #read(): Promise<void> {
     const decoder = new ReturnPathDecoder({
-      limits: DEFAULT_LIMITS,
+      // Nobody asks for bitmaps here.
+      limits: { ...DEFAULT_LIMITS, maxReceivedBitmapBytes: 0 },
       message: (message) => this.#onMessage(message),
     });
     try {

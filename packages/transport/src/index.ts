@@ -18,3 +18,4 @@ export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
 export { abortError } from "./socket-connect.ts";
 export { connect, listen, parseUri } from "./uri.ts";
 export type { Direction } from "./uri.ts";
+export { answerPings, HANDSHAKE_OPTIONS, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";

@@ -35,6 +35,7 @@ export class SocketChannel implements Channel {
   readonly #socket: ByteSocket;
   readonly #direction: SocketDirection;
   readonly #stallTimeout: number;
+  readonly #reads: ReadBuffer | undefined;
   #error: MigrationError | undefined;
   #bytesWritten = 0;
   #bytesRead = 0;
@@ -54,6 +55,7 @@ export class SocketChannel implements Channel {
   ) {
     this.#socket = socket;
     this.#direction = direction;
+    this.#reads = reads;
     this.medium = direction === "both" ? "connection" : "pipe";
     this.peer = peer;
     this.#stallTimeout = options.stallTimeout ?? DEFAULT_STALL_TIMEOUT_MS;
@@ -161,6 +163,7 @@ export class SocketChannel implements Channel {
       } else if (this.#peerEnded || this.#direction === "out") {
         return;
       } else {
+        this.#reads?.wanted();
         await this.#nextEvent();
       }
     }

@@ -13,7 +13,7 @@ export async function connectSocket(
   { signal, ...options }: ConnectOptions,
 ): Promise<Channel> {
   requireWanted(signal, peer);
-  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
   const socket = net.connect({
     ...target,
     allowHalfOpen: true,

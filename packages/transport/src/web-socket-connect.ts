@@ -9,7 +9,12 @@ import type { Channel, ConnectOptions } from "./channel.ts";
 import { systemError } from "./errno.ts";
 import { connected, requireWanted } from "./socket-connect.ts";
 import { SocketChannel } from "./socket-channel.ts";
-import { KEEPALIVE_DELAY_MS, MAX_MESSAGE_BYTES, SUBPROTOCOL } from "./web-socket-limits.ts";
+import {
+  KEEPALIVE_DELAY_MS,
+  MAX_MESSAGE_BYTES,
+  SUBPROTOCOL,
+  WEB_SOCKET_OPTIONS,
+} from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
 
 /** Connects, and over TLS makes sure who is there. Errors: BAD_ADDRESS, CONNECT_FAILED; CANCELLED by the signal. */
@@ -25,7 +30,7 @@ export async function connectWebSocket(
   const authorities = address.kind === "wss" ? await trustedAuthorities(address) : undefined;
   requireWanted(signal, peer);
   const webSocket = new WebSocket(formatUri({ ...address, tls: {} }), SUBPROTOCOL, {
-    perMessageDeflate: false,
+    ...WEB_SOCKET_OPTIONS,
     maxPayload: MAX_MESSAGE_BYTES,
     ...(authorities === undefined ? {} : { ca: authorities }),
   });

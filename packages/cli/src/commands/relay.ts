@@ -1,6 +1,7 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { ALL_EXTENSIONS, DEFAULT_LIMITS } from "@peregrine/protocol";
+import { ALL_EXTENSIONS } from "@peregrine/protocol";
 import { absoluteUri } from "../absolute-uri.ts";
+import { limitsFor } from "../accepted-memory.ts";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
@@ -26,7 +27,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       // Who has the guest is decided by the source and the destination, which do not ask the relay.
       extensions: { ...ALL_EXTENSIONS, handOver: false },
       silence: options.silence,
-      limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+      limits: limitsFor(maxRam),
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });

@@ -1,13 +1,19 @@
-import { describeAddress, systemError } from "@peregrine/transport";
+import { describeAddress, HANDSHAKE_OPTIONS, systemError, WEB_SOCKET_OPTIONS } from "@peregrine/transport";
 import type { WebSocketAddress } from "@peregrine/transport";
 import { once } from "node:events";
-import type { IncomingMessage } from "node:http";
+import { createServer } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import { checkLoopback, isAdmitted } from "./admission.ts";
 
+/** Connections beside those of the clients: they are in a handshake, or turned away. */
+const MOST_HANDSHAKES = 64;
+
 export interface WebSocketListenerOptions {
+  /** Clients that there may be at a time. */
+  readonly clients: number;
   /** Bytes of one message from a client; a longer one ends its connection. */
   readonly maxMessageBytes: number;
   /** Origins of pages of other machines that may connect. */
@@ -24,18 +30,22 @@ export interface WebSocketListener {
 /** Listens for WebSockets. Errors: BAD_ADDRESS for one that others can reach; LISTEN_FAILED. */
 export async function listenForWebSockets(
   address: WebSocketAddress,
-  { maxMessageBytes, origins, accept }: WebSocketListenerOptions,
+  { clients, maxMessageBytes, origins, accept }: WebSocketListenerOptions,
 ): Promise<WebSocketListener> {
   checkLoopback(address.host);
+  const http = createServer(HANDSHAKE_OPTIONS, (_request, response) => {
+    response.writeHead(426, { Connection: "close", Upgrade: "websocket" }).end();
+  });
+  http.maxConnections = clients + MOST_HANDSHAKES;
   const server = new WebSocketServer({
-    host: address.host,
-    port: address.port,
+    server: http,
     path: address.resource,
+    ...WEB_SOCKET_OPTIONS,
     maxPayload: maxMessageBytes,
-    perMessageDeflate: false,
     clientTracking: false,
     verifyClient: ({ req }: { req: IncomingMessage }) => isAdmitted(req, origins),
   });
+  http.listen(address.port, address.host);
   try {
     await once(server, "listening");
   } catch (error) {
@@ -45,13 +55,16 @@ export async function listenForWebSockets(
   server.on("error", () => {});
   server.on("connection", accept);
   return {
-    address: { ...address, port: (server.address() as AddressInfo).port },
-    close: () => closed(server),
+    address: { ...address, port: (http.address() as AddressInfo).port },
+    close: () => closed(server, http),
   };
 }
 
 /** The address is free at once; accepted connections live on. */
-function closed(server: WebSocketServer): Promise<void> {
+function closed(server: WebSocketServer, http: Server): Promise<void> {
   server.close();
+  http.close();
+  // Those in a handshake.
+  http.closeAllConnections();
   return Promise.resolve();
 }
