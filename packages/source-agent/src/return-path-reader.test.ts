@@ -34,6 +34,7 @@ async function read(
   const log: string[] = [];
   const reader = new ReturnPathReader({
     channel,
+    asks: ALL_EXTENSIONS,
     migration: MIGRATION,
     heard: () => {},
     acknowledges: options.acknowledges ?? false,

@@ -15,6 +15,9 @@ import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
 import { withClaim } from "./with-claim.ts";
 
+/** The guest never belongs to a relay, so it has nothing to decide: both of its ends behave as those of a QEMU. */
+const EXTENSIONS = { ...ALL_EXTENSIONS, handOver: false };
+
 /** `peregrine relay`: takes the migration of a virtual machine and sends it on at the same time. */
 export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
@@ -24,8 +27,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      // Who has the guest is decided by the source and the destination, which do not ask the relay.
-      extensions: { ...ALL_EXTENSIONS, handOver: false },
+      extensions: EXTENSIONS,
       silence: options.silence,
       limits: limitsFor(maxRam),
       opened: (how) => relay.opened(how),
@@ -38,6 +40,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       incoming,
       channels,
       keep,
+      extensions: EXTENSIONS,
       silence: options.silence,
     });
     const { capabilities, parameters } = settingsOf(options.send);
