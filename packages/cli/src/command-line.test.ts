@@ -1,8 +1,11 @@
+import { writeFileSync } from "node:fs";
 import { totalmem } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { CommandHandlers } from "./command-options.ts";
+import type { CommandHandlers, RunOptions } from "./command-options.ts";
 import { execute } from "./command-line.ts";
 import type { ProgramName } from "./command-line.ts";
+import { TemporaryDirectory } from "./testing/temporary-directory.ts";
 
 const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
 const NIC = "mac=52:54:00:12:34:56,netdev=dgram:h:1";
@@ -50,7 +53,8 @@ async function parsed(args: readonly string[], program: ProgramName = "peregrine
   return calls[0]!;
 }
 
-const NO_MONITORS = { qmp: [], human: [], origins: [] };
+const NOTHING_OPEN = { exec: false, hostFromNetwork: false };
+const NO_MONITORS = { qmp: [], human: [], origins: [], token: undefined, opening: NOTHING_OPEN };
 
 const RUN_DEFAULTS = {
   name: undefined,
@@ -79,7 +83,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
   const options = ["--name", "web", "--dir", "/tmp::/data", "--dir", "/::/", "--env", "A=b=c", "--env", "E="];
   const more = [
     "--qmp",
-    "tcp:127.0.0.1:0",
+    "unix:/p",
     "--qmp",
     "unix:/q",
     "--qmp-origin",
@@ -111,9 +115,11 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         nics: [],
         environment: ["A=b=c", "E="],
         monitors: {
-          qmp: ["tcp:127.0.0.1:0", "unix:/q"],
+          qmp: ["unix:/p", "unix:/q"],
           human: ["unix:/m"],
           origins: ["https://example.org"],
+          token: undefined,
+          opening: NOTHING_OPEN,
         },
         stackMib: 8,
         migratable: false,
@@ -181,6 +187,7 @@ test("receive waits for a program unless it is told to hold a virtual machine", 
     {
       ...RECEIVE_DEFAULTS,
       machine: "wasm",
+      sourceDirectories: false,
       uri: "tcp:h:1",
       directories: [],
       drives: [],
@@ -283,7 +290,15 @@ test("checkpoint writes a new file, restore receives from it", async () => {
   });
   expect(await parsed(["restore", "x", "--name", "web", "-S"])).toMatchObject({
     command: "receive",
-    args: [{ machine: "wasm", uri: `file:${process.cwd()}/x`, name: "web", paused: true }],
+    args: [
+      {
+        machine: "wasm",
+        sourceDirectories: true,
+        uri: `file:${process.cwd()}/x`,
+        name: "web",
+        paused: true,
+      },
+    ],
   });
 });
 
@@ -307,7 +322,8 @@ test.each([
   [["info", "web", "--completed"], "info", ["web", { completed: true, json: false }]],
   [["list"], "list", [{ json: false }]],
   [["cancel", "web"], "cancel", ["web"]],
-  [["monitor", "web"], "monitor", ["web"]],
+  [["monitor", "web"], "monitor", [{ target: { kind: "guest", name: "web" }, token: undefined }]],
+  [["monitor", "unix:/m"], "monitor", [{ target: { kind: "address", uri: "unix:/m" }, token: undefined }]],
   [["stop", "web"], "stop", ["web"]],
   [["cont", "web"], "cont", ["web"]],
   [["quit", "web"], "quit", ["web"]],
@@ -330,6 +346,7 @@ test.each([
   [["run", "a.wasm", "--stack", "1.5"], "'--stack <MiB>'"],
   [["run", "a.wasm", "--qmp", "4444"], "'--qmp <address>'"],
   [["run", "a.wasm", "--qmp", "ws://0.0.0.0:4444"], "listens on this machine only"],
+  [["run", "a.wasm", "--monitor-token", "x"], "'--monitor-token'"],
   [["run", "a.wasm", "--qmp-origin", "example.org"], "'--qmp-origin <origin>'"],
   [["run", "a.wasm", "--monitor", "ws://127.0.0.1:1"], "'--monitor <address>'"],
   [["receive"], "'uri'"],
@@ -344,6 +361,7 @@ test.each([
   [["run", "a.wasm", "--nic", "mac=1,netdev=dgram:h:1"], "'1' is no MAC address"],
   [["run", "a.wasm", "--nic", "mac=52:54:00:12:34:56,netdev=tap:0"], "'tap:0' is no netdev"],
   [["receive", "tcp::1", "--machine", "image", "--dir", "/a::/b"], "'--dir <HOST::GUEST>'"],
+  [["receive", "tcp::1", "--machine", "image", "--source-dirs"], "'--source-dirs'"],
   [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],
   [["receive", "tcp::1", "--parallel", "256"], "'--parallel <channels>'"],
@@ -370,6 +388,9 @@ test.each([
   [["restore"], "'file'"],
   [["migrate", "web"], "'uri'"],
   [["migrate", "../x", "tcp:h:1"], "name"],
+  [["monitor", "../x"], "name"],
+  [["monitor", "ws://127.0.0.1:1/"], "tcp:HOST:PORT or unix:PATH"],
+  [["monitor", "file:/x"], "No monitor can be served"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "64Q"], "'--bandwidth <bytes>'"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "-1"], "'--bandwidth <bytes>'"],
   [["migrate", "web", "tcp:h:1", "--downtime", "2000001"], "'--downtime <ms>'"],
@@ -380,6 +401,52 @@ test.each([
   expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining(named) });
   expect((error as Error).message).not.toContain("\n");
   expect(calls).toEqual([]);
+});
+
+test.each([
+  [["receive", "exec:cat x"]],
+  [["receive", "exec:cat x", "--machine", "image"]],
+  [["relay", "exec:cat x", "tcp:h:1"]],
+  [["relay", "tcp::1", "exec:cat > x"]],
+  [["migrate", "web", "exec:cat > x"]],
+])("%j runs its command with --allow-exec only", async (args) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "EXEC_NOT_ALLOWED",
+    message: expect.stringMatching(/^'exec:cat [^']*' runs a command of the shell; give --allow-exec /u),
+  });
+  expect(calls).toEqual([]);
+  expect(await parsed([...args, "--allow-exec"])).toMatchObject({ command: args[0] });
+});
+
+test("a guest gets the directories that the source names where that is allowed", async () => {
+  const { args } = await parsed(["receive", "tcp::1", "--source-dirs"]);
+  expect(args[0]).toMatchObject({ sourceDirectories: true });
+});
+
+test("what clients may have opened is told to the agent", async () => {
+  const { args } = await parsed(["run", "a.wasm", "--allow-exec", "--allow-host-uris"]);
+  expect(args[0]).toMatchObject({ monitors: { opening: { exec: true, hostFromNetwork: true } } });
+});
+
+test.each([
+  [["run", "a.wasm", "--qmp", "tcp:127.0.0.1:0"]],
+  [["run", "a.wasm", "--qmp", "ws://127.0.0.1:0/"]],
+  [["receive", "tcp::1", "--monitor", "tcp:[::1]:0"]],
+  [["relay", "tcp::1", "tcp:h:1", "--qmp", "unix:/q", "--qmp", "tcp::0"]],
+])("%j wants a token", async (args) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "TOKEN_NEEDED",
+    message: expect.stringContaining("give --monitor-token-file FILE"),
+  });
+  expect(calls).toEqual([]);
+  using directory = new TemporaryDirectory();
+  const file = join(directory.path, "token");
+  writeFileSync(file, "0123456789abcdef\n", { mode: 0o600 });
+  const call = await parsed([...args, "--monitor-token-file", file]);
+  const { token } = (call.args[0] as RunOptions).monitors;
+  expect(token?.matches("0123456789abcdef")).toBe(true);
 });
 
 test.each([

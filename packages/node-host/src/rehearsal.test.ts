@@ -39,7 +39,7 @@ test("what prepares for a guest that arrives leaves nothing open, and the guest 
       preopens: [{ guestPath: "/data", hostPath: directory }],
     },
   });
-  const to = WasmMachine.incoming(quietHost(), []);
+  const to = WasmMachine.incoming(quietHost(), { given: [], othersAsAtSource: true });
   try {
     await from.start();
     await untilOpen();

@@ -1,12 +1,18 @@
 import { createInterface } from "node:readline";
+import { QmpClient } from "@peregrine/monitor";
 import { connectToGuest } from "../agent-client.ts";
+import type { AgentClient } from "../agent-client.ts";
+import type { MonitorCommandOptions } from "../command-options.ts";
 import { openRegistry } from "../open-registry.ts";
+
+/** A host that has not answered by then is not going to. Milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 const PROMPT = "(peregrine) ";
 
-/** `peregrine monitor`: the guest's monitor at this terminal, until the input or the agent ends. */
-export async function monitorCommand(name: string): Promise<number> {
-  const client = await connectToGuest(await openRegistry(), name);
+/** `peregrine monitor`: an agent's monitor at this terminal, until the input or the agent ends. */
+export async function monitorCommand(options: MonitorCommandOptions): Promise<number> {
+  const client = await connected(options);
   const lines = createInterface({
     input: process.stdin,
     output: process.stdout,
@@ -29,4 +35,12 @@ export async function monitorCommand(name: string): Promise<number> {
     lines.close();
     await client.close();
   }
+}
+
+async function connected({
+  target,
+  token,
+}: MonitorCommandOptions): Promise<Pick<AgentClient, "execute" | "close" | "closed">> {
+  if (target.kind === "guest") return connectToGuest(await openRegistry(), target.name);
+  return QmpClient.connect(target.uri, { token, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
 }

@@ -91,7 +91,10 @@ function openRoot(
 ): Root | undefined {
   const hostPath = resolvePreopen === undefined ? preopen.hostPath : resolvePreopen(preopen);
   if (hostPath === undefined) {
-    problems.push(`directory ${preopen.guestPath} (${preopen.hostPath} at the source) is not allowed here`);
+    problems.push(
+      `directory ${preopen.guestPath} (${preopen.hostPath} at the source) is not allowed here: ` +
+        `give --dir HOST::${preopen.guestPath}, or --source-dirs for all as at the source`,
+    );
     return undefined;
   }
   try {
