@@ -25,6 +25,18 @@ test.each([false, true])(
   },
 );
 
+test("peregrine monitor says which flag gives the token", async () => {
+  const agent = peregrine.start("run", "--qmp", "tcp:127.0.0.1:0", ...peregrine.tokenFlag(), ...ENDLESS);
+  const [, address] = await agent.printed("stderr", /The monitor listens on (tcp:\S+)\n/u);
+  expect(await peregrine.run("monitor", address!)).toEqual({
+    status: 1,
+    stdout: "",
+    stderr:
+      `peregrine: ACCESS_DENIED: The monitor at '${address!}' needs a token: give --monitor-token-file FILE ` +
+      "or set PEREGRINE_MONITOR_TOKEN\n",
+  });
+});
+
 test("peregrine monitor ends with the agent", async () => {
   const agent = peregrine.start("run", ...ENDLESS);
   await agent.printed("stdout", /sweep 1\n/u);

@@ -60,7 +60,7 @@ test("a token of the environment stays there, and is not passed on", async () =>
   const ended = once(agent, "exit");
   try {
     let said = "";
-    for await (const text of agent.stderr!.setEncoding("utf8")) {
+    for await (const text of agent.stderr.setEncoding("utf8")) {
       said += text as string;
       if (said.includes("The monitor listens on")) break;
     }

@@ -20,7 +20,6 @@ import type {
   HostConsole,
   HostFiles,
   HostRandom,
-  Preopen,
   ResolvePreopen,
   WasiState,
 } from "./wasi/index.ts";

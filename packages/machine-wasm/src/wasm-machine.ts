@@ -30,7 +30,6 @@ import { CONTROL } from "./rewrite/control-layout.ts";
 import { parseModule } from "./rewrite/module.ts";
 import {
   fromWasiSection,
-  type Preopen,
   toWasiSection,
   WASI_STATE,
   type WasiConfig,

@@ -147,7 +147,10 @@ describe("a QMP client and a peer that is no monitor", () => {
     const refusal = `${JSON.stringify({ error: { class: "GenericError", desc: "no" } })}\n`;
     await expect(
       connectTo((channel) => channel.write(Buffer.from(greeting + refusal))),
-    ).rejects.toMatchObject({ code: "COMMAND_FAILED", message: "no" });
+    ).rejects.toMatchObject({
+      code: "ACCESS_DENIED",
+      message: `The monitor at '${uri.slice(4)}' refused this client: no`,
+    });
   });
 
   test("that is not there", async () => {

@@ -1,5 +1,6 @@
 import { createInterface } from "node:readline";
 import { QmpClient } from "@peregrine/monitor";
+import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
 import type { AgentClient } from "../agent-client.ts";
 import type { MonitorCommandOptions } from "../command-options.ts";
@@ -42,5 +43,14 @@ async function connected({
   token,
 }: MonitorCommandOptions): Promise<Pick<AgentClient, "execute" | "close" | "closed">> {
   if (target.kind === "guest") return connectToGuest(await openRegistry(), target.name);
-  return QmpClient.connect(target.uri, { token, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+  try {
+    return await QmpClient.connect(target.uri, { token, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+  } catch (error) {
+    if (token !== undefined || !MigrationError.is(error) || error.code !== "ACCESS_DENIED") throw error;
+    throw new MigrationError(
+      "ACCESS_DENIED",
+      `The monitor at '${target.uri}' needs a token: give --monitor-token-file FILE or set PEREGRINE_MONITOR_TOKEN`,
+      { cause: error },
+    );
+  }
 }

@@ -1,13 +1,15 @@
 import { formatUri } from "@peregrine/transport";
 import * as fc from "fast-check";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeAgent } from "../../test/fake-agent.ts";
 import { monitorOf } from "../../test/monitor-of.ts";
 import { RawClient } from "../../test/raw-client.ts";
 import { LOGIN, TOKEN } from "../../test/token.ts";
+import { DEFAULT_MONITOR_LIMITS } from "../limits.ts";
 import type { MonitorLimits } from "../limits.ts";
 import { MonitorServer } from "../server.ts";
 import { AccessToken } from "./access-token.ts";
+import { Login } from "./login.ts";
 
 const NEEDED = {
   error: { class: "GenericError", desc: expect.stringMatching(/^This monitor needs a token: /u) },
@@ -48,7 +50,6 @@ describe("a client of QMP over the network", () => {
   /** The connection ends with nothing more. */
   async function isDropped(client: RawClient): Promise<void> {
     expect(await client.next().catch(() => undefined)).toBeUndefined();
-    await client.channel.closed;
   }
 
   test("gives its token with the negotiation", async () => {
@@ -100,14 +101,6 @@ describe("a client of QMP over the network", () => {
     await isDropped(client);
   });
 
-  test("has all the time once it is known", async () => {
-    await start({ loginTimeout: 20 });
-    const [known, stranger] = [await greeted(), await greeted()];
-    expect(await known.ask(LOGIN)).toEqual({ return: {} });
-    await isDropped(stranger);
-    expect(await known.ask({ execute: "query-name" })).toEqual({ return: { name: "lua" } });
-  });
-
   test("that is not known takes nobody's place who is", async () => {
     await start({ clients: 1, logins: 2 });
     const [first, second] = [await greeted(), await greeted()];
@@ -128,6 +121,22 @@ describe("a client of QMP over the network", () => {
     expect(await client.ask(LOGIN)).toEqual(NEEDED);
     expect(await client.ask(LOGIN)).toEqual({ return: {} });
   });
+});
+
+test("a client has all the time once it is known", async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const access = { kind: "token", token: new AccessToken(TOKEN) } as const;
+  const drops = [vi.fn(), vi.fn()];
+  const [known, stranger] = drops.map((drop) => {
+    const login = new Login({ access, limits: DEFAULT_MONITOR_LIMITS, hasRoom: () => true });
+    login.begin(drop);
+    return login;
+  });
+  await known!.attempt(TOKEN, "");
+  vi.advanceTimersByTime(DEFAULT_MONITOR_LIMITS.loginTimeout);
+  expect([known!.isKnown, stranger!.isKnown]).toEqual([true, false]);
+  expect(drops.map((drop) => drop.mock.calls.length)).toEqual([0, 1]);
 });
 
 test("without a token nothing is opened to the network", async () => {

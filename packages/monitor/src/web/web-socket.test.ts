@@ -175,15 +175,16 @@ describe("a monitor at a WebSocket", () => {
       expect(await handshake({ authorization })).toBe(401);
     }
     const known = new NodeWebSocket(uri, { headers: { authorization: `bearer ${TOKEN}` } });
-    await once(known, "open");
-    known.send(encodeMessage({ execute: "qmp_capabilities" }));
-    known.send(encodeMessage({ execute: "query-name", id: 1 }));
     const answers: unknown[] = [];
-    await new Promise<void>((resolve) => {
+    const answered = new Promise<void>((resolve) => {
       known.on("message", (data: Buffer) => {
         if (answers.push(decodeMessage(data)) === 3) resolve();
       });
     });
+    await once(known, "open");
+    known.send(encodeMessage({ execute: "qmp_capabilities" }));
+    known.send(encodeMessage({ execute: "query-name", id: 1 }));
+    await answered;
     expect(answers.slice(1)).toEqual([{ return: {} }, { return: { name: "lua" }, id: 1 }]);
     known.terminate();
   });
