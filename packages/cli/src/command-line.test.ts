@@ -1,57 +1,11 @@
-import { writeFileSync } from "node:fs";
 import { totalmem } from "node:os";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { CommandHandlers, RunOptions } from "./command-options.ts";
 import { execute } from "./command-line.ts";
-import type { ProgramName } from "./command-line.ts";
-import { TemporaryDirectory } from "./testing/temporary-directory.ts";
+import { parsed, recorder } from "./testing/recorded-command.ts";
 
 const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
 const NIC = "mac=52:54:00:12:34:56,netdev=dgram:h:1";
 const UUID_BYTES = new Uint8Array(Buffer.from("550e8400e29b41d4a716446655440000", "hex"));
-
-interface Call {
-  readonly command: string;
-  readonly args: readonly unknown[];
-}
-
-/** Carries out nothing, and remembers what it was asked for. */
-function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandlers } {
-  const calls: Call[] = [];
-  const record =
-    (command: string) =>
-    (...args: readonly unknown[]): Promise<number> => {
-      calls.push({ command, args });
-      return Promise.resolve(7);
-    };
-  const names = [
-    "run",
-    "receive",
-    "relay",
-    "migrate",
-    "checkpoint",
-    "inspect",
-    "cancel",
-    "info",
-    "list",
-    "monitor",
-    "stop",
-    "cont",
-    "quit",
-  ] as const;
-  const handlers = Object.fromEntries(
-    names.map((name) => [name, record(name)]),
-  ) as unknown as CommandHandlers;
-  return { calls, handlers };
-}
-
-async function parsed(args: readonly string[], program: ProgramName = "peregrine"): Promise<Call> {
-  const { calls, handlers } = recorder();
-  expect(await execute(program, args, handlers)).toBe(7);
-  expect(calls).toHaveLength(1);
-  return calls[0]!;
-}
 
 const NOTHING_OPEN = { exec: false, hostFromNetwork: false };
 const NO_MONITORS = { qmp: [], human: [], origins: [], token: undefined, opening: NOTHING_OPEN };
@@ -401,52 +355,6 @@ test.each([
   expect(error).toMatchObject({ code: "USAGE", message: expect.stringContaining(named) });
   expect((error as Error).message).not.toContain("\n");
   expect(calls).toEqual([]);
-});
-
-test.each([
-  [["receive", "exec:cat x"]],
-  [["receive", "exec:cat x", "--machine", "image"]],
-  [["relay", "exec:cat x", "tcp:h:1"]],
-  [["relay", "tcp::1", "exec:cat > x"]],
-  [["migrate", "web", "exec:cat > x"]],
-])("%j runs its command with --allow-exec only", async (args) => {
-  const { calls, handlers } = recorder();
-  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
-    code: "EXEC_NOT_ALLOWED",
-    message: expect.stringMatching(/^'exec:cat [^']*' runs a command of the shell; give --allow-exec /u),
-  });
-  expect(calls).toEqual([]);
-  expect(await parsed([...args, "--allow-exec"])).toMatchObject({ command: args[0] });
-});
-
-test("a guest gets the directories that the source names where that is allowed", async () => {
-  const { args } = await parsed(["receive", "tcp::1", "--source-dirs"]);
-  expect(args[0]).toMatchObject({ sourceDirectories: true });
-});
-
-test("what clients may have opened is told to the agent", async () => {
-  const { args } = await parsed(["run", "a.wasm", "--allow-exec", "--allow-host-uris"]);
-  expect(args[0]).toMatchObject({ monitors: { opening: { exec: true, hostFromNetwork: true } } });
-});
-
-test.each([
-  [["run", "a.wasm", "--qmp", "tcp:127.0.0.1:0"]],
-  [["run", "a.wasm", "--qmp", "ws://127.0.0.1:0/"]],
-  [["receive", "tcp::1", "--monitor", "tcp:[::1]:0"]],
-  [["relay", "tcp::1", "tcp:h:1", "--qmp", "unix:/q", "--qmp", "tcp::0"]],
-])("%j wants a token", async (args) => {
-  const { calls, handlers } = recorder();
-  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
-    code: "TOKEN_NEEDED",
-    message: expect.stringContaining("give --monitor-token-file FILE"),
-  });
-  expect(calls).toEqual([]);
-  using directory = new TemporaryDirectory();
-  const file = join(directory.path, "token");
-  writeFileSync(file, "0123456789abcdef\n", { mode: 0o600 });
-  const call = await parsed([...args, "--monitor-token-file", file]);
-  const { token } = (call.args[0] as RunOptions).monitors;
-  expect(token?.matches("0123456789abcdef")).toBe(true);
 });
 
 test.each([
