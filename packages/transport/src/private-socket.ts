@@ -17,21 +17,25 @@ const DESCRIPTORS = process.platform === "linux" ? "/proc/self/fd" : undefined;
  * that is there is replaced.
  *
  * Errors: LISTEN_FAILED, with EADDRINUSE as its cause's code where something has the path.
- * @returns removes the socket's file, if it is still the same one.
+ * @returns what is to be done once the server is closed: removes the socket's file, if it is still the same one.
  */
 export async function bindPrivately(server: net.Server, path: string): Promise<() => void> {
   try {
-    using folder = new PrivateFolder(dirname(path));
-    await bind(server, { path: folder.socket }, path);
-    // Node removes the file that it has bound, by this name, and the descriptor may be another folder's by then.
-    folder.keepUntilClosed(server);
+    const folder = new PrivateFolder(dirname(path));
     try {
+      await bind(server, { path: folder.socket }, path);
       fs.chmodSync(folder.socket, OWNER_ONLY);
       const { dev, ino } = fs.lstatSync(folder.socket);
       fs.linkSync(folder.socket, path);
-      return () => removeIfSame(path, { dev, ino });
+      folder.remove();
+      return () => {
+        folder.close();
+        removeIfSame(path, { dev, ino });
+      };
     } catch (error) {
       server.close();
+      folder.remove();
+      folder.close();
       throw error;
     }
   } catch (error) {
@@ -39,29 +43,37 @@ export async function bindPrivately(server: net.Server, path: string): Promise<(
   }
 }
 
-/** A folder beside a path, for this user alone. Disposing it leaves nothing there. */
-class PrivateFolder implements Disposable {
+/** A folder beside a path, for this user alone. */
+class PrivateFolder {
+  /** Where a socket is made in it. */
   readonly socket: string;
   readonly #path: string;
   readonly #descriptor: number;
-  #kept = false;
 
   /** @param parent has to be on the file system of the path: a link cannot leave it. */
   constructor(parent: string) {
     this.#path = fs.mkdtempSync(join(parent, ".peregrine-"));
-    this.#descriptor = fs.openSync(this.#path, fs.constants.O_RDONLY);
-    this.socket = join(DESCRIPTORS === undefined ? this.#path : `${DESCRIPTORS}/${this.#descriptor}`, SOCKET);
+    try {
+      this.#descriptor = fs.openSync(this.#path, fs.constants.O_RDONLY);
+    } catch (error) {
+      fs.rmdirSync(this.#path);
+      throw error;
+    }
+    const name = DESCRIPTORS === undefined ? this.#path : `${DESCRIPTORS}/${this.#descriptor}`;
+    this.socket = join(name, SOCKET);
   }
 
-  keepUntilClosed(server: net.Server): void {
-    this.#kept = true;
-    server.once("close", () => fs.closeSync(this.#descriptor));
-  }
-
-  [Symbol.dispose](): void {
+  remove(): void {
     fs.rmSync(this.socket, { force: true });
     fs.rmdirSync(this.#path);
-    if (!this.#kept) fs.closeSync(this.#descriptor);
+  }
+
+  /**
+   * Not before the server is closed. Node removes by its name then what it has bound, and with the descriptor in other
+   * hands that would be a file in somebody else's folder.
+   */
+  close(): void {
+    fs.closeSync(this.#descriptor);
   }
 }
 

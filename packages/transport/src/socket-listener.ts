@@ -12,7 +12,7 @@ export interface SocketListenerOptions {
   readonly channelOptions: ChannelOptions;
   boundAddress(bound: net.AddressInfo | string | null): Address;
   peerName(socket: net.Socket): string;
-  /** Binds in another way than to the target. Returns what is to be done when nobody listens any more. */
+  /** Binds in another way than to the target. Returns what is to be done when the server is closed. */
   readonly bind?: (server: net.Server) => Promise<() => void>;
   /** Puts something in front of an accepted socket, which nothing was read from. */
   readonly wrap?: ((socket: net.Socket) => ByteSocket) | undefined;
@@ -32,9 +32,9 @@ export async function listenOnSocket(
     address: options.boundAddress(server.address()),
     channelOptions,
     stop: () => {
-      unbind?.();
       // Node's own callback would wait for every accepted connection.
       server.close();
+      unbind?.();
     },
   });
   server.on("connection", (socket) => queue.add(wrap(socket), options.peerName(socket)));
