@@ -4,6 +4,7 @@ import { createCommands } from "@peregrine/monitor";
 import { FakeAgent } from "../../packages/monitor/test/fake-agent.ts";
 import { MemoryChannel } from "../../packages/monitor/test/memory-channel.ts";
 import { VERSION } from "../../packages/monitor/test/version.ts";
+import { Login } from "../../packages/monitor/src/access/login.ts";
 import { JsonConnection } from "../../packages/monitor/src/json-connection.ts";
 import { DEFAULT_MONITOR_LIMITS, MAX_MESSAGE_DEPTH } from "../../packages/monitor/src/limits.ts";
 import { LineDecoder } from "../../packages/monitor/src/lines.ts";
@@ -98,6 +99,7 @@ export function qmpProperty(allocations: Allocations): fc.IAsyncPropertyWithHook
         commands: createCommands(new FakeAgent(), VERSION),
         version: VERSION,
         limits: LIMITS,
+        login: new Login({ access: { kind: "owner" }, limits: LIMITS, hasRoom: () => true }),
       });
       await session.run();
       require(allocations.largest <= MOST_BYTES + 2 * bytes.length, `${allocations.largest} bytes at once`);
@@ -170,6 +172,7 @@ export function humanProperty(): fc.IAsyncPropertyWithHooks<unknown> {
           printed += shown.length;
         },
         waits: false,
+        client: {},
         gone: new AbortController().signal,
       };
       for (const chunk of chunked(bytes, sizes)) {

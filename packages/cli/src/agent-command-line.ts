@@ -1,4 +1,5 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import { AccessToken, monitorAccess, parseMonitorAddress } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
@@ -14,8 +15,10 @@ import type {
   ReceiveOptions,
 } from "./command-options.ts";
 import { DEFAULT_STACK_MIB } from "./command-options.ts";
+import { requireExecAllowed } from "./exec-allowed.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
+import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 
 /** MiB of stack that a guest can have at most. */
@@ -24,11 +27,17 @@ const MOST_STACK_MIB = 1024;
 /** Seconds. */
 const LONGEST_SILENCE = 3600;
 
+export const TOKEN_FILE_HELP =
+  "what clients of monitors over TCP and WebSocket have to know; without it, PEREGRINE_MONITOR_TOKEN";
+
 interface AgentFlags {
   readonly name?: string;
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
+  readonly monitorTokenFile?: string;
+  readonly allowExec?: boolean;
+  readonly allowHostUris?: boolean;
   readonly keep?: boolean;
   readonly state?: string;
   readonly keepalive: number;
@@ -55,6 +64,7 @@ interface RunFlags extends AgentFlags, GuestFlags {
 interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
   readonly machine: ReceiveOptions["machine"];
   readonly exitOnError: boolean;
+  readonly sourceDirs?: boolean;
   readonly store?: string;
   readonly uuid?: Uint8Array;
 }
@@ -81,7 +91,7 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
     .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
     .action(async (program: string, args: string[], given: RunFlags) => {
       const { env: environment = [], stack: stackMib, migrate: migratable } = given;
-      const options = { ...agentOf(given), ...guestOf(given), program, args, environment };
+      const options = { ...(await agentOf(given)), ...guestOf(given), program, args, environment };
       finish(await handlers.run({ ...options, stackMib, migratable }));
     });
 }
@@ -96,6 +106,10 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
         "wss://HOST:PORT/?cert=FILE&key=FILE; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
         "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
+    .option(
+      "--source-dirs",
+      "give the guest every directory that it had at the source, at the source's path: only for a source that is trusted",
+    )
     .option("--no-exit-on-error", "stay for the monitor's clients when the guest could not be loaded")
     .addOption(
       new Option("--machine <kind>", "a WebAssembly program, or a virtual machine of QEMU that is held")
@@ -105,7 +119,8 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
     .option("--store <directory>", "keep the virtual machine on disk, too; it is taken from there next time")
     .addOption(uuidOption())
     .action(async (uri: string, given: ReceiveFlags) => {
-      finish(await handlers.receive(receiveOf(command, uri, given)));
+      requireExecAllowed([uri], given.allowExec ?? false);
+      finish(await handlers.receive(await receiveOf(command, uri, given)));
     });
 }
 
@@ -117,8 +132,8 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
     .addOption(maxRamOption())
     .action(async (file: string, given: RestoreFlags) => {
       const uri = formatUri({ kind: "file", path: resolve(file), offset: 0 });
-      const flags: ReceiveFlags = { ...given, machine: "wasm", exitOnError: true };
-      finish(await handlers.receive(receiveOf(command, uri, flags)));
+      const flags: ReceiveFlags = { ...given, machine: "wasm", sourceDirs: true, exitOnError: true };
+      finish(await handlers.receive(await receiveOf(command, uri, flags)));
     });
 }
 
@@ -132,8 +147,10 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {
       const { maxRam, intakeParallel, uuid, json = false } = given;
+      requireExecAllowed([from, to], given.allowExec ?? false);
+      const agent = await agentOf(given);
       const intake = { channels: intakeParallel ?? 0, maxRam };
-      const options = { ...agentOf(given), ...intake, from, to, uuid, json };
+      const options = { ...agent, ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
@@ -155,6 +172,12 @@ function agentOptions(command: Command): Command {
       "--monitor <address>",
       "also serve the monitor for people there: tcp:HOST:PORT or unix:PATH; may be repeated",
       value.each(value.monitorAddress("human")),
+    )
+    .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
+    .option("--allow-exec", "let exec: run commands, for every client of the monitor")
+    .option(
+      "--allow-host-uris",
+      "let clients over TCP and WebSocket send the guest to files, unix sockets and descriptors of this host, or take it from there",
     )
     .option("--keep", "stay after the guest has moved away")
     .option("--state <directory>", "keep there who has the guest, for an agent that is started again")
@@ -208,28 +231,29 @@ function uuidOption(): Option {
   ).argParser(value.uuid);
 }
 
-function agentOf({
-  name,
-  qmp = [],
-  qmpOrigin: origins = [],
-  monitor: human = [],
-  keep = false,
-  state,
-  keepalive,
-}: AgentFlags): AgentCommandOptions {
-  return { name, monitors: { qmp, human, origins }, keep, state, silence: keepalive * 1000 };
+/** Errors: TOKEN_NEEDED, before anything is made or opened. */
+async function agentOf(flags: AgentFlags): Promise<AgentCommandOptions> {
+  const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false, state } = flags;
+  const text = await takeMonitorToken(flags.monitorTokenFile, process.env);
+  const token = text === undefined ? undefined : new AccessToken(text);
+  for (const uri of qmp) monitorAccess(parseMonitorAddress(uri, "qmp"), uri, token);
+  for (const uri of human) monitorAccess(parseMonitorAddress(uri, "human"), uri, token);
+  const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
+  const monitors = { qmp, human, origins, token, opening };
+  return { name, monitors, keep, state, silence: flags.keepalive * 1000 };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
   return { directories: dir, drives: drive, nics: nic, paused };
 }
 
-function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
+async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
   const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError };
-  const common = { ...agentOf(given), ...arrival };
+  const common = { ...(await agentOf(given)), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
+    if (given.sourceDirs === true) command.error("error: option '--source-dirs' is for --machine wasm");
     if (given.drive !== undefined)
       command.error("error: option '--drive <id=ID,file=PATH>' is for --machine wasm");
     if (given.nic !== undefined)
@@ -239,5 +263,5 @@ function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveO
   }
   if (store !== undefined) command.error("error: option '--store <directory>' is for --machine image");
   if (uuid !== undefined) command.error("error: option '--uuid <uuid>' is for --machine image");
-  return { ...common, ...guestOf(given), machine };
+  return { ...common, ...guestOf(given), machine, sourceDirectories: given.sourceDirs ?? false };
 }

@@ -1,4 +1,5 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import type { AccessToken, OpeningPolicy } from "@peregrine/monitor";
 import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
@@ -15,6 +16,10 @@ export interface MonitorOptions {
   readonly human: readonly string[];
   /** Origins of pages of other machines that may connect by WebSocket. */
   readonly origins: readonly string[];
+  /** What clients have to give that come over the network. */
+  readonly token: AccessToken | undefined;
+  /** What clients may have the agent open. */
+  readonly opening: OpeningPolicy;
 }
 
 /** What every command that becomes an agent has. */
@@ -95,6 +100,8 @@ export interface RunOptions extends AgentCommandOptions, GuestOptions {
 
 export interface ReceiveGuestOptions extends AgentCommandOptions, GuestOptions, ArrivalOptions {
   readonly machine: "wasm";
+  /** Whether the guest may have directories that were not given, at the paths that the source names. */
+  readonly sourceDirectories: boolean;
 }
 
 /** For a virtual machine that is kept here and does not run. */
@@ -154,6 +161,17 @@ export interface ResolveOptions {
   readonly force: boolean;
 }
 
+/** The guest's own monitor by the guest's name, or one at an address. */
+export type MonitorTarget =
+  | { readonly kind: "guest"; readonly name: string }
+  | { readonly kind: "address"; readonly uri: string };
+
+export interface MonitorCommandOptions {
+  readonly target: MonitorTarget;
+  /** For a monitor that wants one. */
+  readonly token: string | undefined;
+}
+
 export interface InfoOptions {
   /** Shows the last migration that ended, on whichever side. */
   readonly completed: boolean;
@@ -172,7 +190,7 @@ export interface CommandHandlers {
   resolve(name: string, options: ResolveOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
-  monitor(name: string): Promise<number>;
+  monitor(options: MonitorCommandOptions): Promise<number>;
   stop(name: string): Promise<number>;
   cont(name: string): Promise<number>;
   quit(name: string): Promise<number>;

@@ -2,6 +2,7 @@ import type { MigrateRequest } from "@peregrine/shared-state";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { CommandHandlers, Finish, SendOptions, TimeLimit } from "./command-options.ts";
+import { requireExecAllowed } from "./exec-allowed.ts";
 import * as value from "./option-values.ts";
 
 const MOST_DOWNTIME_MS = 2_000_000;
@@ -22,6 +23,7 @@ interface MigrateFlags extends SendFlags {
   readonly timeout?: number;
   readonly onTimeout?: TimeLimit["action"];
   readonly mappedRam?: boolean;
+  readonly allowExec?: boolean;
   readonly json?: boolean;
 }
 
@@ -57,9 +59,11 @@ export function defineMigrate(command: Command, handlers: CommandHandlers, finis
       ).choices(["cancel", "force", "throttle"]),
     )
     .option("--mapped-ram", "to a file: each page at its own place, as QEMU 9.0 and later can load it")
+    .option("--allow-exec", "let exec: run a command; the guest's agent has to be started with it, too")
     .option("--json", "print one JSON object per line")
     .action(async (name: string, uri: string, flags: MigrateFlags) => {
-      const { autoConverge = false, mappedRam = false, json = false } = flags;
+      const { autoConverge = false, mappedRam = false, allowExec = false, json = false } = flags;
+      requireExecAllowed([uri], allowExec);
       const send = { ...sendOf(command, flags), autoConverge, mappedRam };
       const timeLimit = timeLimitOf(command, flags);
       finish(await handlers.migrate({ name, uri, send, request: requestOf(flags), timeLimit, json }));

@@ -7,6 +7,7 @@ import {
   type Machine,
   type RamAccess,
 } from "@peregrine/shared-state";
+import { type ArrivalDirectories, NO_DIRECTORIES, resolverOf } from "./arrival-directories.ts";
 import { ArrivedPages } from "./arrived-pages.ts";
 import { NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
@@ -28,7 +29,6 @@ import { writeSegments } from "./guest-program.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import {
   fromWasiSection,
-  type Preopen,
   toWasiSection,
   WASI_STATE,
   type WasiConfig,
@@ -73,8 +73,8 @@ export class WasmMachine implements Machine {
   readonly drives?: GuestDrives;
   readonly exited: Promise<GuestExit>;
   readonly #host: WasmMachineHost;
-  /** Where directories are on this host; others are where they were at the source. */
-  readonly #preopens: readonly Preopen[];
+  /** Of a guest that is to arrive. */
+  readonly #directories: ArrivalDirectories;
   /** Bytes of memory that a guest from elsewhere may have. */
   readonly #acceptedBytes: number;
   readonly #resolveExit: (exit: GuestExit) => void;
@@ -92,10 +92,10 @@ export class WasmMachine implements Machine {
   #attachment: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
-  private constructor(host: WasmMachineHost, preopens: readonly Preopen[], acceptedBytes = Infinity) {
+  private constructor(host: WasmMachineHost, directories: ArrivalDirectories, acceptedBytes = Infinity) {
     this.#host = host;
     this.#acceptedBytes = acceptedBytes;
-    this.#preopens = preopens;
+    this.#directories = directories;
     if (host.drives !== undefined) this.drives = host.drives;
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
     this.exited = promise;
@@ -108,7 +108,7 @@ export class WasmMachine implements Machine {
    * Errors: NOT_WASM, UNSUPPORTED_FEATURE, NO_SUCH_FILE for a directory, BAD_PARAMETER for an argument.
    */
   static async create(host: WasmMachineHost, fresh: FreshGuest): Promise<WasmMachine> {
-    const machine = new WasmMachine(host, fresh.wasi.preopens);
+    const machine = new WasmMachine(host, NO_DIRECTORIES);
     try {
       const guest = await machine.#adopt(fresh);
       const { handle, program } = await guest.thread;
@@ -122,13 +122,17 @@ export class WasmMachine implements Machine {
   }
 
   /**
-   * Makes a machine that waits for a guest to arrive.
+   * Makes a machine that waits for a guest to arrive. One with other directories is refused when it comes: DEVICE_STATE.
    * @param acceptedBytes of memory that it may have, then and later: it cannot grow beyond them. Default: any number.
    * Errors: BAD_PARAMETER for a directory in the place of its drives.
    */
-  static incoming(host: WasmMachineHost, preopens: readonly Preopen[], acceptedBytes?: number): WasmMachine {
-    requireRoomForDrives(preopens, host.drives?.drives ?? []);
-    return new WasmMachine(host, preopens, acceptedBytes);
+  static incoming(
+    host: WasmMachineHost,
+    directories: ArrivalDirectories = NO_DIRECTORIES,
+    acceptedBytes?: number,
+  ): WasmMachine {
+    requireRoomForDrives(directories.given, host.drives?.drives ?? []);
+    return new WasmMachine(host, directories, acceptedBytes);
   }
 
   get #driveList(): readonly Drive[] {
@@ -297,7 +301,7 @@ export class WasmMachine implements Machine {
       save: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
       load: (value) => {
         const wasi = fromWasiSection(value as WasiSection);
-        checkSetup(wasi, this.#host.files, this.#resolvePreopen);
+        checkSetup(wasi, this.#host.files, resolverOf(this.#directories));
         this.#rehearsed = this.#rehearse(wasi).catch(() => undefined);
       },
     });
@@ -320,9 +324,6 @@ export class WasmMachine implements Machine {
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }
-
-  readonly #resolvePreopen = ({ guestPath, hostPath }: Preopen): string =>
-    this.#preopens.find((preopen) => preopen.guestPath === guestPath)?.hostPath ?? hostPath;
 
   /**
    * State outside of the memories: of the stop, or for the early devices of the moment when the dirty log was switched on.
@@ -371,7 +372,7 @@ export class WasmMachine implements Machine {
   async #rehearse(wasi: WasiState): Promise<void> {
     const guest = this.#require();
     const { handle, program } = await guest.thread;
-    await handle.rehearse(wasi, this.#preopens);
+    await handle.rehearse(wasi, this.#directories);
     loadCpu({ ...guest, program }, emptyCpu({ ...guest, program }));
   }
 
@@ -383,7 +384,7 @@ export class WasmMachine implements Machine {
       globals: this.#cpu.globals,
       tables: this.#cpu.tables.map(({ entries }) => Int32Array.from(entries)),
     };
-    await handle.restore(cpu, wasi, this.#preopens);
+    await handle.restore(cpu, wasi, this.#directories);
     this.#cpu = undefined;
   }
 }

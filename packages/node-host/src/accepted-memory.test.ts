@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterEach(() => machine.dispose());
 
 async function load(acceptedBytes: number, changes: Readonly<Record<string, object>> = {}): Promise<void> {
-  machine = WasmMachine.incoming(quietHost(), [], acceptedBytes);
+  machine = WasmMachine.incoming(quietHost(), { given: [], othersAsAtSource: false }, acceptedBytes);
   for (const name of ["wasm-module", "wasi-setup", "wasm-cpu", "wasi"]) {
     const value = structuredClone({ ...sections.get(name), ...changes[name] });
     await machine.devices.load(name, 0, value as StateValue);

@@ -12,6 +12,8 @@ export interface SocketListenerOptions {
   readonly channelOptions: ChannelOptions;
   boundAddress(bound: net.AddressInfo | string | null): Address;
   peerName(socket: net.Socket): string;
+  /** Binds in another way than to the target. Returns what is to be done when the server is closed. */
+  readonly bind?: (server: net.Server) => Promise<() => void>;
   /** Puts something in front of an accepted socket, which nothing was read from. */
   readonly wrap?: ((socket: net.Socket) => ByteSocket) | undefined;
 }
@@ -23,13 +25,17 @@ export async function listenOnSocket(
 ): Promise<Listener> {
   const { name, channelOptions, wrap = (socket) => socket } = options;
   const server = net.createServer({ ...options.socketOptions, allowHalfOpen: true, pauseOnConnect: true });
-  await bind(server, target, name);
+  const unbind = options.bind === undefined ? undefined : await options.bind(server);
+  if (unbind === undefined) await bind(server, target, name);
   const queue = new AcceptQueue({
     name,
     address: options.boundAddress(server.address()),
     channelOptions,
-    // Node's own callback would wait for every accepted connection.
-    stop: () => server.close(),
+    stop: () => {
+      // Node's own callback would wait for every accepted connection.
+      server.close();
+      unbind?.();
+    },
   });
   server.on("connection", (socket) => queue.add(wrap(socket), options.peerName(socket)));
   server.on("error", (error) => queue.missed(error));

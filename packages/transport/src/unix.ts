@@ -4,10 +4,11 @@ import net from "node:net";
 import { parseUnixAddress } from "./address.ts";
 import type { ChannelOptions, Listener, Transport } from "./channel.ts";
 import { descriptorSockets } from "./descriptors/descriptor-socket.ts";
+import { bindPrivately } from "./private-socket.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
 
-/** `unix:PATH`. */
+/** `unix:PATH`. Only the user that listens can connect. */
 export const unix: Transport = {
   parse: parseUnixAddress,
 
@@ -34,6 +35,7 @@ async function listenOnPath(path: string, channelOptions: ChannelOptions): Promi
     {
       name: path,
       socketOptions: {},
+      bind: (server) => bindPrivately(server, path),
       channelOptions,
       boundAddress: () => ({ kind: "unix", path }),
       peerName: () => path,
