@@ -4,8 +4,8 @@ import { runMoved } from "./moved-run.ts";
 import { Random } from "./random.ts";
 import { runUndisturbed } from "./undisturbed.ts";
 
-/** Of each program; those that are run in several ways share them. */
-const MOMENTS = 20;
+/** Of each program; those that are run in several ways share them. CI, whose time is limited, says how many it takes. */
+const MOMENTS = Number(process.env["PEREGRINE_MOMENTS"] ?? 20);
 const MOVES_PER_RUN = 10;
 /** A guest that ends early is moved less often in that run; more runs make up for it, up to this many. */
 const MOST_RUNS = 12;
