@@ -1,5 +1,6 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { formatUri } from "@peregrine/transport";
+import type { ObjectProperties } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
@@ -18,6 +19,7 @@ import { DEFAULT_STACK_MIB } from "./command-options.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
+import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
 
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
@@ -30,6 +32,7 @@ interface AgentFlags {
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
+  readonly object?: readonly ObjectProperties[];
   readonly keep?: boolean;
   readonly state?: string;
   readonly keepalive: number;
@@ -54,6 +57,8 @@ interface RunFlags extends AgentFlags, GuestFlags {
 }
 
 interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
+  readonly tlsCreds?: string;
+  readonly tlsAuthz?: string;
   readonly machine: ReceiveOptions["machine"];
   readonly exitOnError: boolean;
   readonly store?: string;
@@ -66,6 +71,8 @@ interface RestoreFlags extends AgentFlags, GuestFlags {
 
 interface RelayFlags extends AgentFlags, SendFlags {
   readonly intakeParallel?: number;
+  readonly intakeTlsCreds?: string;
+  readonly intakeTlsAuthz?: string;
   readonly maxRam: number;
   readonly uuid?: Uint8Array;
   readonly json?: boolean;
@@ -89,12 +96,12 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
 
 /** `peregrine receive`. */
 export function defineReceive(command: Command, handlers: CommandHandlers, finish: Finish): Command {
-  return intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>")
+  return arrivalTlsOptions(intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>"), "")
     .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
     .argument(
       "<uri>",
       "where to wait: tcp:HOST:PORT, with port 0 for any, unix:PATH, ws://HOST:PORT[/PATH] or " +
-        "wss://HOST:PORT/?cert=FILE&key=FILE; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
+        "wss://HOST:PORT[/PATH]; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
         "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
     .option("--no-exit-on-error", "stay for the monitor's clients when the guest could not be loaded")
@@ -125,7 +132,8 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
 
 /** `peregrine relay`. */
 export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  sendOptions(intakeOptions(agentOptions(command), "--intake-parallel <channels>"))
+  const intake = intakeOptions(agentOptions(command), "--intake-parallel <channels>");
+  sendOptions(arrivalTlsOptions(intake, "intake-"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
     .argument("<in>", "where the source connects, as for peregrine receive")
     .argument("<out>", "where the destination waits, as for peregrine migrate")
@@ -133,13 +141,23 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {
       const { maxRam, intakeParallel, uuid, json = false } = given;
-      const options = { ...agentOf(given), channels: intakeParallel ?? 0, maxRam, from, to, uuid, json };
+      const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
+      const options = {
+        ...agentOf(given),
+        channels: intakeParallel ?? 0,
+        maxRam,
+        arrivalTls,
+        from,
+        to,
+        uuid,
+        json,
+      };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
 
 function agentOptions(command: Command): Command {
-  return command
+  return objectOption(command)
     .option("--name <name>", "name of the guest on this host", value.guestName)
     .option(
       "--qmp <address>",
@@ -205,11 +223,19 @@ function agentOf({
   qmp = [],
   qmpOrigin: origins = [],
   monitor: human = [],
+  object = [],
   keep = false,
   state,
   keepalive,
 }: AgentFlags): AgentCommandOptions {
-  return { name, monitors: { qmp, human, origins }, keep, state, silence: keepalive * 1000 };
+  return {
+    name,
+    monitors: { qmp, human, origins },
+    objects: object.map(absoluteObject),
+    keep,
+    state,
+    silence: keepalive * 1000,
+  };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
@@ -218,7 +244,8 @@ function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags)
 
 function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
-  const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError };
+  const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
+  const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
   const common = { ...agentOf(given), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");

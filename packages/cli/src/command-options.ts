@@ -2,7 +2,9 @@ import type { Preopen } from "@peregrine/machine-wasm";
 import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
+import type { ObjectProperties } from "@peregrine/transport";
 import type { InspectOptions } from "./inspect-options.ts";
+import type { ArrivalTls, SendTls } from "./tls-options.ts";
 
 /** MiB of stack that a guest has unless told otherwise. */
 export const DEFAULT_STACK_MIB = 64;
@@ -21,6 +23,8 @@ export interface MonitorOptions {
 export interface AgentCommandOptions {
   readonly name: string | undefined;
   readonly monitors: MonitorOptions;
+  /** For TLS. */
+  readonly objects: readonly ObjectProperties[];
   readonly keep: boolean;
   /** Directory in which it is kept who has the guest. */
   readonly state: string | undefined;
@@ -52,6 +56,7 @@ export interface IntakeOptions {
   readonly channels: number;
   /** Bytes of guest memory; a stream with more is refused. */
   readonly maxRam: number;
+  readonly arrivalTls: ArrivalTls;
 }
 
 /** For a guest that is awaited. */
@@ -80,6 +85,7 @@ export interface SendOptions {
   readonly returnPath: boolean;
   /** Writes each page to its own place in a file. */
   readonly mappedRam: boolean;
+  readonly tls: SendTls;
 }
 
 export interface RunOptions extends AgentCommandOptions, GuestOptions {
@@ -127,6 +133,8 @@ export interface MigrateOptions {
   readonly uri: string;
   readonly send: SendOptions;
   readonly request: MigrateRequest;
+  /** That the agent is to have; they take the place of others with the same ids. */
+  readonly objects: readonly ObjectProperties[];
   readonly timeLimit: TimeLimit | undefined;
   readonly json: boolean;
 }

@@ -28,7 +28,7 @@ export interface ConnectionsOptions {
 
 /**
  * Takes connections until it is closed, and tells by their first bytes what they are. The first one that is no
- * multifd channel has the stream; another one after it is closed.
+ * multifd channel has the stream; another one after it is closed, and so is one that ends without a byte.
  */
 export class Connections {
   readonly #options: ConnectionsOptions;
@@ -85,7 +85,9 @@ export class Connections {
     const { head, failure } = await readHead(rest);
     this.#strangers.delete(channel);
     const connection = { channel, chunks: continued(head, rest, failure), head };
-    if (this.#closed) channel.destroy();
+    // Somebody has looked whether anybody is here, and is not the source.
+    const isVisit = head.length === 0 && this.#options.listener.single !== true;
+    if (this.#closed || isVisit) channel.destroy();
     else if (isMultifd(head)) this.#options.multifd(connection);
     else if (this.#hasMain) channel.destroy();
     else {

@@ -57,6 +57,8 @@ try {
 async function serve(): Promise<void> {
   const listener = await listen(task.uri, {
     ...task.channelOptions,
+    tls: task.tls,
+    refused: (error) => main.tell({ kind: "refused", error: error.serialize() }),
     readBuffer,
   });
   const connections = new Connections({ listener, interruption, multifd: takeMultifd });

@@ -8,6 +8,7 @@ import { humanMonitorCommand } from "./commands/human.ts";
 import { incomingCommands } from "./commands/incoming.ts";
 import { migrateCommands } from "./commands/migrate.ts";
 import { networkCommands } from "./commands/network.ts";
+import { objectCommands } from "./commands/objects.ts";
 import { outgoingCommands } from "./commands/outgoing.ts";
 import { parameterCommands } from "./commands/parameters.ts";
 import { peregrineCommands } from "./commands/peregrine.ts";
@@ -25,6 +26,7 @@ const GROUPS: readonly ((agent: AgentControl) => readonly Command[])[] = [
   parameterCommands,
   capabilityCommands,
   descriptorCommands,
+  objectCommands,
   peregrineCommands,
 ];
 

@@ -20,7 +20,8 @@ import type {
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
-import { NamedDescriptors, parseUri } from "@peregrine/transport";
+import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
+import type { ClientTls } from "@peregrine/transport";
 import { randomBytes } from "node:crypto";
 import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
@@ -59,6 +60,7 @@ export class OutgoingMigration {
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
   readonly #ledger: OwnershipLedger;
   readonly #descriptors: NamedDescriptors;
+  readonly #objects: SecurityObjects;
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
   #giving: Giving | undefined;
@@ -69,8 +71,9 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts, ledger, descriptors }: OutgoingMigrationOptions) {
+  constructor({ machine, run, timeouts, ledger, descriptors, objects }: OutgoingMigrationOptions) {
     this.#descriptors = descriptors ?? new NamedDescriptors();
+    this.#objects = objects ?? new SecurityObjects();
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
@@ -129,10 +132,12 @@ export class OutgoingMigration {
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
     let target: string;
+    let tls: ClientTls | undefined;
     try {
       const address = parseUri(uri, "outgoing");
       requireFittingTransport(this.#capabilities.states, address);
       requireFittingRequest(request, address, this.#machine);
+      tls = this.#objects.client(this.#parameters.texts(), address);
       target = this.#descriptors.resolve(uri, "outgoing");
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
@@ -145,6 +150,7 @@ export class OutgoingMigration {
     const attempt = new MigrationAttempt({
       giving: this.#giving,
       uri: target,
+      tls,
       request,
       machine: this.#machine,
       run: this.#run,

@@ -1,9 +1,10 @@
 import type { MigrationError } from "@peregrine/protocol";
 import type { Address } from "./address.ts";
+import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 
 /**
  * A byte stream in both directions. One writer and one reader at a time.
- * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address.
+ * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address; TLS_FAILED and CHANNEL_CUT of TLS.
  */
 export interface Channel {
   /** The other end, as it is named in error texts: `127.0.0.1:4444` or the path of a socket. */
@@ -34,7 +35,8 @@ export interface Channel {
    * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
    * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
    * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
-   * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
+   * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell. Not so over
+   * TLS, where that fails with CHANNEL_CUT.
    */
   read(): AsyncGenerator<Uint8Array, void, void>;
   /**
@@ -111,13 +113,24 @@ export interface ChannelOptions {
 }
 
 export interface ConnectOptions extends ChannelOptions {
+  /** Has TLS on the connection. Errors: TLS_FAILED; BAD_PARAMETER for a transport that is no connection of its own. */
+  readonly tls?: ClientTls | undefined;
   /** Gives up connecting. Has no effect on a channel that is already connected. */
   readonly signal?: AbortSignal;
+}
+
+export interface ListenOptions extends ChannelOptions {
+  /** Has TLS on every connection. Errors: BAD_CREDENTIALS; BAD_PARAMETER as for connecting. */
+  readonly tls?: ServerTls | undefined;
+  /** Told of connections that were not accepted, because their TLS came to nothing. */
+  readonly refused?: (error: MigrationError) => void;
 }
 
 export interface Listener {
   /** Where it really listens: the port that was given for port 0. */
   readonly address: Address;
+  /** It has one channel, which is there already: nobody can connect. */
+  readonly single?: true;
   /** The next connection. Rejects with LISTEN_FAILED when the listener is closed or breaks. */
   accept(): Promise<Channel>;
   /** Stops listening and drops the connections nobody accepted. Accepted channels live on. */
@@ -131,5 +144,5 @@ export interface Transport {
   /** Errors: BAD_ADDRESS, CONNECT_FAILED, CANCELLED. */
   connect(rest: string, options: ConnectOptions): Promise<Channel>;
   /** Errors: BAD_ADDRESS, LISTEN_FAILED. */
-  listen(rest: string, options: ChannelOptions): Promise<Listener>;
+  listen(rest: string, options: ListenOptions): Promise<Listener>;
 }

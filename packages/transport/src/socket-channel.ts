@@ -19,6 +19,8 @@ export interface ByteSocket extends Duplex {
   /** Has the socket emit `timeout` when nothing has moved for so many milliseconds; 0: never. */
   setTimeout(ms: number): unknown;
   readonly descriptors?: ReceivedDescriptors;
+  /** After `end`: why that was not the end which the peer gives. Undefined where nobody can tell, or it was. */
+  readonly endFault?: MigrationError | undefined;
 }
 
 /** In which directions bytes can go. */
@@ -65,10 +67,7 @@ export class SocketChannel implements Channel {
     });
     if (reads === undefined) socket.on("data", this.#onChunk);
     else reads.connect(this.#onChunk);
-    socket.once("end", () => {
-      this.#peerEnded = true;
-      this.#wake();
-    });
+    socket.once("end", () => this.#onEnd());
     socket.on("error", (error) => this.#fail(error));
     socket.on("timeout", () => this.#onStall());
     // Reading starts at once, so that the death of an idle peer is noticed without a reader.
@@ -199,6 +198,18 @@ export class SocketChannel implements Channel {
     this.#socket.pause();
     this.#wake();
   };
+
+  #onEnd(): void {
+    const fault = this.#socket.endFault;
+    if (fault === undefined) {
+      this.#peerEnded = true;
+    } else {
+      // What has come before it can still be read.
+      this.#error ??= fault;
+      this.#socket.destroy();
+    }
+    this.#wake();
+  }
 
   #onClose(): void {
     if (!this.#isOver) this.#error ??= this.#failure("closed");

@@ -1,15 +1,17 @@
 import net from "node:net";
 import { AcceptQueue } from "./accept-queue.ts";
 import type { Address } from "./address.ts";
-import type { ChannelOptions, Listener } from "./channel.ts";
+import type { ListenOptions, Listener } from "./channel.ts";
 import { systemError } from "./errno.ts";
 import type { ByteSocket } from "./socket-channel.ts";
+import type { SecureServer } from "./tls/secure-server.ts";
+import type { TlsStream } from "./tls/tls-stream.ts";
 
 export interface SocketListenerOptions {
   /** The address as error texts name it. */
   readonly name: string;
   readonly socketOptions: net.ServerOpts;
-  readonly channelOptions: ChannelOptions;
+  readonly channelOptions: ListenOptions;
   boundAddress(bound: net.AddressInfo | string | null): Address;
   peerName(socket: net.Socket): string;
   /** Puts something in front of an accepted socket, which nothing was read from. */
@@ -23,17 +25,35 @@ export async function listenOnSocket(
 ): Promise<Listener> {
   const { name, channelOptions, wrap = (socket) => socket } = options;
   const server = net.createServer({ ...options.socketOptions, allowHalfOpen: true, pauseOnConnect: true });
+  const secure = await secureServer(channelOptions, (stream) => queue.add(stream, stream.peer));
   await bind(server, target, name);
   const queue = new AcceptQueue({
     name,
     address: options.boundAddress(server.address()),
     channelOptions,
-    // Node's own callback would wait for every accepted connection.
-    stop: () => server.close(),
+    stop: () => {
+      // Node's own callback would wait for every accepted connection.
+      server.close();
+      secure?.close();
+    },
   });
-  server.on("connection", (socket) => queue.add(wrap(socket), options.peerName(socket)));
+  server.on("connection", (socket) => {
+    const peer = options.peerName(socket);
+    if (secure === undefined) queue.add(wrap(socket), peer);
+    else secure.add(socket, peer);
+  });
   server.on("error", (error) => queue.missed(error));
   return queue;
+}
+
+/** What makes TLS of connections, where they are to have it. Errors: BAD_CREDENTIALS. */
+async function secureServer(
+  { tls, refused = () => undefined }: ListenOptions,
+  accept: (stream: TlsStream) => void,
+): Promise<SecureServer | undefined> {
+  if (tls === undefined) return undefined;
+  const { SecureServer: Server } = await import("./tls/secure-server.ts");
+  return new Server({ tls, accept, refused });
 }
 
 /** Resolves once the server listens. Errors: LISTEN_FAILED. @param name of the address in error texts. */

@@ -2,7 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import { parseUnixAddress } from "./address.ts";
-import type { ChannelOptions, Listener, Transport } from "./channel.ts";
+import type { ListenOptions, Listener, Transport } from "./channel.ts";
 import { descriptorSockets } from "./descriptors/descriptor-socket.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
@@ -27,7 +27,7 @@ export const unix: Transport = {
   },
 };
 
-async function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Listener> {
+async function listenOnPath(path: string, channelOptions: ListenOptions): Promise<Listener> {
   const wrap = channelOptions.descriptors === true ? await descriptorSockets() : undefined;
   return listenOnSocket(
     { path },

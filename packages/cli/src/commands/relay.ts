@@ -8,7 +8,8 @@ import type { RelayOptions } from "../command-options.ts";
 import { heldImage } from "../machines.ts";
 import { Relay } from "../relay.ts";
 import { settingsOf } from "../send-settings.ts";
-import { awaitGuest } from "./await-guest.ts";
+import { arrivalTls, openObjects } from "../tls-options.ts";
+import { awaitGuest, DEFER, sayRefusals } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
@@ -19,6 +20,8 @@ export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
   return withClaim(name, "relay", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
+    const objects = await openObjects(options.objects);
+    const tls = from === DEFER ? undefined : arrivalTls(objects, options.arrivalTls, from);
     const relay = new Relay(machine, absoluteUri(options.to), say);
     const incoming = new IncomingMigration({
       machine,
@@ -27,6 +30,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       extensions: { ...ALL_EXTENSIONS, handOver: false },
       silence: options.silence,
       limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+      refused: sayRefusals(),
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });
@@ -37,6 +41,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       incoming,
       channels,
       keep,
+      objects,
       silence: options.silence,
     });
     const { capabilities, parameters } = settingsOf(options.send);
@@ -45,7 +50,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     relay.connect(agent, incoming);
     const watch = watchMigration(agent, json);
     const begin = (): Promise<void> =>
-      awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels });
+      awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {
       const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
       reportEnd(end, agent);
