@@ -3,6 +3,7 @@ import { Command, CommanderError, Option } from "commander";
 import type { OutputConfiguration } from "commander";
 import { defineReceive, defineRelay, defineRestore, defineRun } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish } from "./command-options.ts";
+import { defineDoctor } from "./doctor-command-line.ts";
 import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import * as value from "./option-values.ts";
@@ -55,6 +56,7 @@ function commandOf(
   defineMigrate(root.command("migrate"), handlers, finish);
   defineCheckpoint(root.command("checkpoint"), handlers, finish);
   defineRestore(root.command("restore"), handlers, finish);
+  defineDoctor(root.command("doctor"), handlers, finish);
   defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineResolve(root, handlers, finish);

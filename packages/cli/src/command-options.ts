@@ -3,6 +3,7 @@ import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
 import type { ObjectProperties } from "@peregrine/transport";
+import type { DoctorOptions } from "./doctor-options.ts";
 import type { InspectOptions } from "./inspect-options.ts";
 import type { ArrivalTls, SendTls } from "./tls-options.ts";
 
@@ -176,6 +177,7 @@ export interface CommandHandlers {
   migrate(options: MigrateOptions): Promise<number>;
   checkpoint(options: CheckpointOptions): Promise<number>;
   cancel(name: string): Promise<number>;
+  doctor(options: DoctorOptions): Promise<number>;
   inspect(options: InspectOptions): Promise<number>;
   resolve(name: string, options: ResolveOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;

@@ -22,6 +22,8 @@ export interface ConnectionsOptions {
   readonly interruption: Interruption;
   /** Takes a connection that begins as a multifd channel does. */
   readonly multifd: (connection: Connection) => void;
+  /** Told of a connection that is closed because it cannot be of use here. */
+  readonly refused?: (error: MigrationError) => void;
   /** Milliseconds that a connection may keep {@link Connections.identified} waiting. Default: 500. */
   readonly strangersWait?: number;
 }
@@ -79,6 +81,13 @@ export class Connections {
     }
   }
 
+  /** Others may come that know better. */
+  #refuse(channel: Channel): void {
+    channel.destroy();
+    const text = `The source '${channel.peer}' wants TLS, and there is none here: give this side tls-creds, or take it from the source`;
+    this.#options.refused?.(new MigrationError("TLS_FAILED", text));
+  }
+
   /** Never rejects. */
   async #meet(channel: Channel): Promise<void> {
     const rest = channel.read();
@@ -88,6 +97,7 @@ export class Connections {
     // Somebody has looked whether anybody is here, and is not the source.
     const isVisit = head.length === 0 && this.#options.listener.single !== true;
     if (this.#closed || isVisit) channel.destroy();
+    else if (isTls(head) && !this.#options.listener.single) this.#refuse(channel);
     else if (isMultifd(head)) this.#options.multifd(connection);
     else if (this.#hasMain) channel.destroy();
     else {
@@ -95,6 +105,11 @@ export class Connections {
       this.#main.resolve(connection);
     }
   }
+}
+
+/** Kind and version of the record that TLS begins with, whatever the version that is agreed on. */
+function isTls(head: Uint8Array): boolean {
+  return head.length >= HEAD_BYTES && head[0] === 22 && head[1] === 3;
 }
 
 function turn(): Promise<void> {

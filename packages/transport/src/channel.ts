@@ -1,4 +1,5 @@
 import type { MigrationError } from "@peregrine/protocol";
+import type net from "node:net";
 import type { Address } from "./address.ts";
 import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 
@@ -137,12 +138,20 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+export interface SocketTarget {
+  readonly target: net.NetConnectOpts;
+  /** As error texts name the other end. */
+  readonly peer: string;
+}
+
 /** What one scheme of a URI does. `rest` is the text after `scheme:`. */
 export interface Transport {
   /** Errors: BAD_ADDRESS. */
   parse(rest: string): Address;
   /** Errors: BAD_ADDRESS, CONNECT_FAILED, CANCELLED. */
   connect(rest: string, options: ConnectOptions): Promise<Channel>;
+  /** Where it connects, of what has sockets of the system below it. Errors: BAD_ADDRESS. */
+  target?(rest: string): SocketTarget;
   /** Errors: BAD_ADDRESS, LISTEN_FAILED. */
   listen(rest: string, options: ListenOptions): Promise<Listener>;
 }

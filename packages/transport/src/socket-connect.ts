@@ -14,8 +14,8 @@ export async function connectSocket(
 ): Promise<Channel> {
   requireWanted(signal, peer);
   if (tls !== undefined) {
-    const socket = await openSocket(target, peer, signal);
     const { secureClient } = await import("./tls/secure-client.ts");
+    const socket = await openSocket(target, peer, signal);
     const stream = await secureClient(socket, { tls, peer, host: hostOf(target), signal });
     return new SocketChannel(stream, peer, options);
   }
@@ -47,7 +47,8 @@ export function openSocket(
     peer,
     signal,
     drop: () => socket.destroy(),
-    made: () => socket,
+    // Until somebody uses it. Whoever does finds it destroyed, if it has broken.
+    made: () => socket.on("error", () => undefined),
   });
 }
 

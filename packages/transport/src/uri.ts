@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Address } from "./address.ts";
-import type { Channel, ConnectOptions, Listener, ListenOptions, Transport } from "./channel.ts";
+import type { Channel, ConnectOptions, Listener, ListenOptions, SocketTarget, Transport } from "./channel.ts";
 import { exec } from "./exec.ts";
 import { fd } from "./fd.ts";
 import { file } from "./file.ts";
@@ -41,6 +41,12 @@ export async function listen(uri: string, options: ListenOptions = {}): Promise<
   const { transport, rest } = transportOf(uri, "incoming");
   if (options.tls !== undefined) requireTls(transport.parse(rest));
   return transport.listen(rest, options);
+}
+
+/** Where `uri` connects. Undefined for what has no sockets of the system below it. Errors: UNKNOWN_SCHEME, BAD_ADDRESS. */
+export function socketTarget(uri: string): SocketTarget | undefined {
+  const { transport, rest } = transportOf(uri, "outgoing");
+  return transport.target?.(rest);
 }
 
 /** Errors: BAD_PARAMETER where bytes would go out as they are although TLS was asked for. */

@@ -38,6 +38,8 @@ export async function connectWebSocket(
     socket = response.socket;
     if (secure === undefined) socket.setKeepAlive(true, KEEPALIVE_DELAY_MS);
   });
+  // It may have more to say of a connection that was given up.
+  webSocket.on("error", () => undefined);
   if (secure !== undefined) {
     webSocket.once("unexpected-response", (_request, response) => {
       void refusal(response, peer).then((error) => webSocket.emit("error", error));
@@ -62,8 +64,8 @@ async function secureStream(
   const { connectingTls, HTTP_PROTOCOL } = await import("./web-socket-tls.ts");
   const tls = await connectingTls(address, given);
   const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS };
-  const socket = await openSocket({ host, port, noDelay: true, ...keepAlive }, peer, signal);
   const { secureClient } = await import("./tls/secure-client.ts");
+  const socket = await openSocket({ host, port, noDelay: true, ...keepAlive }, peer, signal);
   return secureClient(socket, { tls, peer, host, signal, protocol: HTTP_PROTOCOL });
 }
 

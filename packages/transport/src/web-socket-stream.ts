@@ -1,4 +1,3 @@
-import { MigrationError } from "@peregrine/protocol";
 import { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { ByteSocket } from "./socket-channel.ts";
@@ -46,10 +45,8 @@ export class WebSocketStream extends Duplex implements ByteSocket {
     socket.on("timeout", () => this.emit("timeout"));
   }
 
-  get endFault(): MigrationError | undefined {
-    if (!this.#isCut) return undefined;
-    const text = "Connection failed: the WebSocket ended without the message that ends a stream";
-    return new MigrationError("CHANNEL_CUT", text);
+  get endFault(): string | undefined {
+    return this.#isCut ? "the WebSocket ended without the message that ends a stream" : undefined;
   }
 
   setTimeout(ms: number): this {

@@ -1,4 +1,4 @@
-// It wants this to be there before it.
+// oxlint-disable-next-line import/no-unassigned-import -- the library below wants this to be there before it
 import "reflect-metadata";
 import {
   AuthorityKeyIdentifierExtension,
@@ -24,7 +24,7 @@ const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface CertificateOptions {
-  /** In the order of RFC 4514. Default: `CN=` and the name. */
+  /** Default: `CN=` and the name. */
   readonly subject?: string;
   /** Names and addresses of hosts. Default: localhost and 127.0.0.1. */
   readonly names?: JsonGeneralNames;
@@ -84,15 +84,15 @@ export class TestAuthority {
     const serialNumber = serial();
     const purposes = usage.map((side) => ExtendedKeyUsage[`${side}Auth`]);
     const extensions: Extension[] = [
+      // QEMU wants both usages of a key.
       new BasicConstraintsExtension(false, undefined, true),
-      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
       new ExtendedKeyUsageExtension(purposes),
       await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
     ];
     if (names.length > 0) extensions.push(new SubjectAlternativeNameExtension(names));
     const made = await X509CertificateGenerator.create({
       serialNumber,
-      // It writes a name as it is read here, from the last attribute to the first.
       subject,
       issuer: this.#own.subject,
       notBefore: daysFromNow(from),
@@ -115,7 +115,8 @@ export class TestAuthority {
       signingAlgorithm: SIGNING,
       signingKey: this.#keys.privateKey,
     });
-    return list.toString("pem");
+    // The library has another label than everybody else.
+    return list.toString("pem").replaceAll(/(?<=-----(?:BEGIN|END) )(?:X509 )?CRL/gu, "X509 CRL");
   }
 }
 

@@ -29,7 +29,7 @@ function decide(rules: readonly AuthorizationRule[], policy: Policy, identity: s
  * comes from outside.
  */
 export function matchesGlob(pattern: string, text: string): boolean {
-  const [wanted, found] = [[...pattern], [...text]];
+  const [wanted, found] = [Array.from(pattern), Array.from(text)];
   let [at, position] = [0, 0];
   let star = -1;
   let resume = 0;

@@ -46,6 +46,7 @@ export async function secureClient(socket: net.Socket, options: SecureClientOpti
 /** The first half of {@link secureClient}. Errors: TLS_FAILED; what the signal says. */
 export async function meetServer(socket: net.Socket, options: SecureClientOptions): Promise<KnownServer> {
   const { tls: settings, peer, protocol = GREETING_PROTOCOL, signal } = options;
+  if (socket.destroyed) throw handshakeFailure(gone(), peer);
   const cipher = new CipherStream(socket, true);
   try {
     const name = expectedName(options);
@@ -85,10 +86,12 @@ function handshake(secure: tls.TLSSocket, stream: TlsStream, peer: string): Prom
   return new Promise((resolve, reject) => {
     secure.once("secureConnect", () => resolve());
     stream.once("error", (error) => reject(handshakeFailure(error, peer)));
-    stream.once("close", () =>
-      reject(handshakeFailure(Object.assign(new Error(), { code: "ECONNRESET" }), peer)),
-    );
+    stream.once("close", () => reject(handshakeFailure(gone(), peer)));
   });
+}
+
+function gone(): Error {
+  return Object.assign(new Error("the connection is gone"), { code: "ECONNRESET" });
 }
 
 async function verdict(stream: TlsStream, peer: string): Promise<void> {

@@ -62,10 +62,11 @@ export class SecureServer {
       isRefused = true;
       cipher.destroy();
     };
-    cipher.once("error", refuse);
+    socket.once("error", refuse);
     server.once("tlsClientError", refuse);
     server.once("secureConnection", (secure) => {
-      cipher.off("error", refuse);
+      socket.off("error", refuse);
+      cipher.quiet();
       // It is made now, so that no end is missed.
       const stream = new TlsStream({ secure, cipher, socket, peer });
       void this.#meet(stream, socket, key);
@@ -94,8 +95,6 @@ export class SecureServer {
   /** Never rejects. */
   async #meet(stream: TlsStream, socket: net.Socket, key: string | undefined): Promise<void> {
     const { tls: settings, accept, refused } = this.#options;
-    // It may break at any time; whoever reads it then finds that out.
-    stream.on("error", () => undefined);
     try {
       await checkClient(stream.secure, settings, key, stream.peer);
     } catch (error) {

@@ -67,5 +67,5 @@ function reasonOf(error: unknown): string {
 }
 
 function codeOf(error: unknown): string {
-  return String((error as NodeJS.ErrnoException | null)?.code ?? "");
+  return (error as NodeJS.ErrnoException | null)?.code ?? "";
 }

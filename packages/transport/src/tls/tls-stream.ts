@@ -1,4 +1,3 @@
-import { MigrationError } from "@peregrine/protocol";
 import type net from "node:net";
 import { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
@@ -36,6 +35,8 @@ export class TlsStream extends Duplex implements ByteSocket {
     this.#cipher = cipher;
     this.#socket = socket;
     this.#watchEnd();
+    // It can break while nobody uses it. Whoever does is told, too.
+    this.on("error", () => undefined);
     secure.on("error", (error) => this.destroy(tlsFailure(error, peer)));
     secure.once("close", () => {
       // After both ends it is gone before a slow reader has come to the end of what it gave.
@@ -47,12 +48,8 @@ export class TlsStream extends Duplex implements ByteSocket {
   }
 
   /** Why the bytes that have come are not all of them. Undefined before their end, and after a proper one. */
-  get endFault(): MigrationError | undefined {
-    if (!this.#isCut) return undefined;
-    return new MigrationError(
-      "CHANNEL_CUT",
-      `Connection to '${this.peer}' failed: it ended without the end that TLS has, so it was cut or the peer died`,
-    );
+  get endFault(): string | undefined {
+    return this.#isCut ? "it ended without the end that TLS has, so it was cut or the peer died" : undefined;
   }
 
   setTimeout(ms: number): this {
@@ -67,10 +64,12 @@ export class TlsStream extends Duplex implements ByteSocket {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.#cipher.speak();
     this.secure.write(chunk, done);
   }
 
   override _final(done: Done): void {
+    this.#cipher.speak();
     this.secure.end(done);
   }
 
