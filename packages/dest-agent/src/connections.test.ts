@@ -15,11 +15,13 @@ let connections: Connections;
 let uri: string;
 let multifd: Connection[];
 let channels: Channel[];
+let refused: MigrationError[];
 
 beforeEach(() => {
   interruption = new Interruption();
   multifd = [];
   channels = [];
+  refused = [];
 });
 
 afterEach(async () => {
@@ -35,6 +37,7 @@ async function open(strangersWait = LONG): Promise<void> {
     listener,
     interruption,
     multifd: (connection) => multifd.push(connection),
+    refused: (error) => refused.push(error),
     strangersWait,
   });
 }
@@ -93,6 +96,32 @@ describe("connections", () => {
     const main = await connections.main;
     expect(await read(main, MAIN.length)).toEqual(MAIN.subarray(0, 2));
     main.channel.destroy();
+  });
+
+  test("that end without a byte were only looking, and the stream still comes", async () => {
+    await open();
+    const ended = await opened();
+    await ended.end();
+    await closed(ended);
+    const broken = await opened();
+    broken.destroy();
+    await opened(MAIN);
+    const main = await connections.main;
+    expect(await read(main, MAIN.length)).toEqual(MAIN);
+    main.channel.destroy();
+  });
+
+  test("that want TLS are told of and closed, and the stream still comes", async () => {
+    await open();
+    await closed(await opened(Uint8Array.of(22, 3, 1, 2, 0, 1)));
+    expect(refused).toMatchObject([
+      {
+        code: "TLS_FAILED",
+        message: expect.stringMatching(/^The source '.+' wants TLS, and there is none here/u),
+      },
+    ]);
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
   });
 
   test("behind the one with the stream are closed", async () => {

@@ -41,9 +41,11 @@ describe("a load that fails", () => {
     expect(sender.messages).toEqual([]);
   });
 
-  test("on a connection that is closed at once", async () => {
+  test("on a connection that ends behind its first byte", async () => {
     const arrival = await listening();
-    await (await arrival.connect()).channel.end();
+    const { channel } = await arrival.connect();
+    await channel.write(stream.bytes.subarray(0, 1));
+    await channel.end();
     await expectFailed(arrival, "TRUNCATED", "The stream ended where the magic of a migration stream");
   });
 

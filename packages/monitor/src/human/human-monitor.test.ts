@@ -142,6 +142,9 @@ describe("the human monitor", () => {
         "multifd-zlib-level: 1",
         "multifd-zstd-level: 1",
         "xbzrle-cache-size: 33554432 bytes",
+        "tls-creds: ''",
+        "tls-hostname: ''",
+        "tls-authz: ''",
         "",
       ].join("\n"),
     );
