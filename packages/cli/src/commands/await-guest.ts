@@ -34,16 +34,20 @@ export function listenTls(
   return uri === DEFER ? undefined : arrivalTls(objects, tls, uri);
 }
 
-/** Least time between two lines about connections that were refused, milliseconds. */
+/** Lines about refused connections at once, and how long it takes until there may be one more, milliseconds. */
+const REFUSALS_AT_ONCE = 10;
 const REFUSAL_PERIOD_MS = 1000;
 
 /** Says that a connection was not let in. Of many in a short time some are left out: a stranger could fill a log. */
 export function sayRefusals(): (error: MigrationError) => void {
-  let said = Number.NEGATIVE_INFINITY;
+  let left = REFUSALS_AT_ONCE;
+  let last = performance.now();
   return (error) => {
     const now = performance.now();
-    if (now - said < REFUSAL_PERIOD_MS) return;
-    said = now;
+    left = Math.min(left + (now - last) / REFUSAL_PERIOD_MS, REFUSALS_AT_ONCE);
+    last = now;
+    if (left < 1) return;
+    left--;
     sayError(error);
   };
 }

@@ -21,7 +21,11 @@ export const AUTHORIZATION_LIST = {
   ),
 };
 
-const LIST_FILE = v.strictObject(AUTHORIZATION_LIST);
+// To the library a list is an object, too.
+const LIST_FILE = v.pipe(
+  v.custom<object>((value) => !Array.isArray(value)),
+  v.strictObject(AUTHORIZATION_LIST),
+);
 
 /** Errors: BAD_CREDENTIALS. */
 export async function readList(path: string): Promise<string> {

@@ -5,7 +5,7 @@ import { CipherStream } from "./cipher-stream.ts";
 import type { ServerTls } from "./credentials.ts";
 import { checkClient } from "./identity.ts";
 import { serverOptions } from "./session.ts";
-import { handshakeFailure } from "./tls-failure.ts";
+import { handshakeFailure, isGone } from "./tls-failure.ts";
 import { TlsStream } from "./tls-stream.ts";
 import { encodeVerdict, GREETING_PROTOCOL } from "./verdict.ts";
 
@@ -58,7 +58,8 @@ export class SecureServer {
     });
     let isRefused = false;
     const refuse = (error: unknown): void => {
-      if (!isRefused && !this.#closed) this.#options.refused(handshakeFailure(error, peer));
+      // Who leaves during the handshake was looking, or does not like this side and says so there.
+      if (!isRefused && !this.#closed && !isGone(error)) this.#options.refused(handshakeFailure(error, peer));
       isRefused = true;
       cipher.destroy();
     };

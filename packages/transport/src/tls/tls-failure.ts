@@ -34,16 +34,21 @@ const NO_TLS =
 /** The connection just ended or broke. */
 const GONE: ReadonlySet<unknown> = new Set(["ECONNRESET", "EPIPE", "ETIMEDOUT"]);
 
+/** Whether the other side has just gone, without a word. */
+export function isGone(error: unknown): boolean {
+  return GONE.has(codeOf(error));
+}
+
 /** What went wrong with TLS, in one sentence. What the system says of a broken connection stays as it is. */
 export function tlsFailure(error: Error, peer: string): Error {
-  if (MigrationError.is(error) || GONE.has(codeOf(error))) return error;
+  if (MigrationError.is(error) || isGone(error)) return error;
   return new MigrationError("TLS_FAILED", `TLS with '${peer}' failed: ${reasonOf(error)}`, { cause: error });
 }
 
 /** The same while TLS is being agreed on, when an end of the connection means something, too. */
 export function handshakeFailure(error: unknown, peer: string): MigrationError {
   if (MigrationError.is(error)) return error;
-  const reason = GONE.has(codeOf(error))
+  const reason = isGone(error)
     ? "the other side ended the connection before that: it has no TLS (tls-creds), or it refused this side and its log says why"
     : reasonOf(error);
   return new MigrationError("TLS_FAILED", `TLS with '${peer}' failed: ${reason}`, { cause: error });
