@@ -85,4 +85,59 @@ describe.skipIf(noQemu).concurrent("a virtual machine moves over TLS:", () => {
       await expectArrived(source, destination);
     });
   }
+
+  it("x509, 7.2 to 10.0 by a relay, which lets in only whom it knows", async ({ onTestFinished }) => {
+    const lab = await Lab.create(onTestFinished);
+    const tls = await TlsLab.create(lab, "x509");
+    const type = "pc-i440fx-7.2";
+    const [source, destination] = await Promise.all([
+      lab.start("boot", { release: qemu72, type }),
+      lab.start("held", { release: qemu100, type }),
+    ]);
+    await Promise.all([tls.prepare(source, "client"), tls.prepare(destination, "server")]);
+    const uri = await destination.listen("tcp");
+    const who = ["--object", `authz-simple,id=who,identity=${CLIENT_NAME.replaceAll(",", ",,")}`];
+    const into = { ...intake.returnPath, transport: "tcp" } as const;
+    const relay = await lab.relay(uri, into, [...tls.relays, ...who, "--intake-tls-authz", "who"]);
+    await source.untilPrinted(1);
+    expectCompleted(await send(source, relay.uri, into.source), relay.agent);
+    await expectArrived(source, destination);
+  });
+
+  it("x509, and each side refuses the other one without harm", async ({ onTestFinished }) => {
+    const lab = await Lab.create(onTestFinished);
+    const tls = await TlsLab.create(lab, "x509");
+    const type = "pc";
+    const nobody = { "qom-type": "authz-simple", id: "who", identity: "CN=nobody" };
+    const [source, destination, image] = await Promise.all([
+      lab.start("boot", { release: qemu100, type }),
+      lab.start("held", { release: qemu100, type }),
+      lab.receiveImage({ transport: "tcp" }, [
+        ...tls.receives,
+        "--object",
+        "authz-list,id=who,rules.0.match=*CN=mover,rules.0.format=glob,rules.0.policy=allow",
+        "--tls-authz",
+        "who",
+      ]),
+    ]);
+    await Promise.all([tls.prepare(source, "client"), tls.prepare(destination, "server")]);
+    await source.untilPrinted(1);
+
+    await source.configure({ parameters: { "tls-creds": "" } });
+    await source.execute("migrate", { uri: image.uri });
+    await image.agent.until("stderr", /TLS_FAILED: .+ what came is no TLS/);
+    await source.migration(({ status }) => status === "failed");
+    await source.configure({ parameters: { "tls-creds": "tls0" } });
+    expectCompleted(await send(source, image.uri), image.agent);
+    await image.agent.until("stderr", /is held here/);
+
+    await destination.execute("object-add", nobody);
+    await destination.configure({ parameters: { "tls-authz": "who" } });
+    const uri = await destination.listen("tcp");
+    await expect(lab.migrate(image.agent, uri, tls.sends)).rejects.toThrow(/CHANNEL_CUT|CHANNEL_FAILED/);
+    await destination.execute("object-del", { id: "who" });
+    await destination.execute("object-add", { ...nobody, identity: CLIENT_NAME });
+    await lab.migrate(image.agent, uri, tls.sends);
+    await expectArrived(source, destination);
+  });
 });
