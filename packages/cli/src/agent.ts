@@ -244,7 +244,8 @@ export class Agent implements AgentControl {
     }
     this.#outgoing.addBlocker(BEING_COPIED);
     try {
-      await copyImage(this.#machine, uri);
+      const tls = { objects: this.#objects, parameters: this.#outgoing.queryParameters() };
+      await copyImage(this.#machine, uri, tls);
     } finally {
       this.#outgoing.removeBlocker(BEING_COPIED);
     }
