@@ -15,7 +15,8 @@ export async function credentialChecks(
   const objects = new SecurityObjects();
   const checks: Check[] = [];
   for (const properties of all) {
-    const name = `object ${String(properties["id"] ?? "?")}`;
+    const { id } = properties;
+    const name = typeof id === "string" ? `object ${id}` : "object";
     try {
       await objects.add(properties);
       checks.push(check(name, "ok", `${String(properties["qom-type"])} can be used`));

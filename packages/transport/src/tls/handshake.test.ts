@@ -352,57 +352,6 @@ describe("a server", () => {
   });
 });
 
-describe("somebody in between", () => {
-  /** Passes bytes on, until it is told otherwise. */
-  async function between(
-    port: number,
-  ): Promise<{ readonly uri: string; readonly toServer: Promise<net.Socket> }> {
-    const toServer = Promise.withResolvers<net.Socket>();
-    const proxy = net.createServer((client) => {
-      const server = net.connect({ host: "127.0.0.1", port, allowHalfOpen: true });
-      for (const socket of [client, server]) socket.on("error", () => undefined);
-      open.push(client, server);
-      client.pipe(server, { end: false });
-      server.pipe(client);
-      toServer.resolve(server);
-    });
-    proxy.listen(0, "127.0.0.1");
-    await once(proxy, "listening");
-    listeners.push({ close: async () => void proxy.close() } as unknown as Listener);
-    return { uri: `tcp:127.0.0.1:${(proxy.address() as net.AddressInfo).port}`, toServer: toServer.promise };
-  }
-
-  async function pair(): Promise<{ client: Channel; server: Channel; wire: net.Socket }> {
-    const there = await listening(sides.server);
-    const { uri, toServer } = await between((there.listener.address as { readonly port: number }).port);
-    const [client, server] = await connected({ ...there, uri }, sides.client);
-    return { client, server, wire: await toServer };
-  }
-
-  test("cannot end what was sent", async () => {
-    const { client, server, wire } = await pair();
-    await client.write(Buffer.from("half of it"));
-    const reader = server.read();
-    expect(Buffer.from((await reader.next()).value!).toString()).toBe("half of it");
-    wire.end();
-    const error = await failure(reader.next());
-    expect(error.code).toBe("CHANNEL_CUT");
-    expect(error.message).toMatch(
-      /^Connection to '127\.0\.0\.1:\d+' failed: it ended without the end that TLS has/u,
-    );
-  });
-
-  test("cannot add to it", async () => {
-    const { server, wire } = await pair();
-    const reading = failure(readAll(server));
-    wire.write(Buffer.from([23, 3, 3, 0, 20, ...Buffer.alloc(20)]));
-    const error = await reading;
-    expect(error.code).toBe("TLS_FAILED");
-    await server.closed;
-    expect(server.error).toBe(error);
-  });
-});
-
 test.each(["exec:cat", "fd:0", "ws://127.0.0.1:0/", "file:/tmp/none"])("%s has no TLS", async (uri) => {
   expect((await failure(connect(uri, { tls: sides.client }))).code).toBe("BAD_PARAMETER");
   expect((await failure(listen(uri, { tls: sides.server }))).code).toBe("BAD_PARAMETER");
