@@ -22,6 +22,8 @@ const PARAMETERS: Readonly<Record<ParameterName, ParameterText>> = {
   "cpu-throttle-increment": { unit: "", read: count },
   "cpu-throttle-tailslow": { unit: "", read: onOrOff },
   "max-cpu-throttle": { unit: "", read: count },
+  "tls-creds": { unit: "", read: (text) => text, quoted: true },
+  "tls-hostname": { unit: "", read: (text) => text, quoted: true },
   "max-bandwidth": { unit: " bytes/second", read: mebibytes },
   "avail-switchover-bandwidth": { unit: " bytes/second", read: mebibytes },
   "downtime-limit": { unit: " ms", read: count },
@@ -30,8 +32,6 @@ const PARAMETERS: Readonly<Record<ParameterName, ParameterText>> = {
   "multifd-zlib-level": { unit: "", read: count },
   "multifd-zstd-level": { unit: "", read: count },
   "xbzrle-cache-size": { unit: " bytes", read: count },
-  "tls-creds": { unit: "", read: (text) => text, quoted: true },
-  "tls-hostname": { unit: "", read: (text) => text, quoted: true },
   "tls-authz": { unit: "", read: (text) => text, quoted: true },
 };
 
