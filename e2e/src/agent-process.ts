@@ -115,14 +115,15 @@ export class Host implements AsyncDisposable {
     return started;
   }
 
-  /** Starts a destination; resolves with its address once it listens. */
+  /** Starts a destination, which gives a program the directories that it had; resolves with its address once it listens. */
   async receive(
     transport: "unix" | "tcp",
     options: readonly string[] = [],
   ): Promise<{ readonly agent: PeregrineProcess; readonly uri: string }> {
     const name = `guest${this.#count++}`;
     const uri = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${join(this.directory, `${name}.in`)}`;
-    const agent = this.start(["receive", uri, "--name", name, ...options], name);
+    const directories = options.includes("image") ? [] : ["--source-dirs"];
+    const agent = this.start(["receive", uri, "--name", name, ...directories, ...options], name);
     const match = await agent.until("stderr", /((?:tcp|unix):\S+)/);
     return { agent, uri: match[1]! };
   }

@@ -34,7 +34,7 @@ async function moved(
   move: (host: Host, source: PeregrineProcess) => Promise<PeregrineProcess>,
 ): Promise<void> {
   await using host = await Host.create();
-  const source = await host.run(pathOf(adder.file), [], []);
+  const source = await host.run(pathOf(adder.file), ["--allow-exec"], []);
   source.child.stdin!.write(FIRST_COMMANDS);
   await source.until("stdout", WAITS_FOR_OTHERS);
   const destination = await move(host, source);
@@ -67,10 +67,10 @@ describe("a program is moved", () => {
   it("by commands, which keep it compressed in between", async () => {
     await moved(async (host, source) => {
       const file = join(host.directory, "program.gz");
-      const said = await send(host, source, `exec:gzip -1 > ${file}`);
+      const said = await send(host, source, `exec:gzip -1 > ${file}`, "--allow-exec");
       expect(said).toMatch(/nobody was asked whether it has arrived/);
       expect(await source.execute("x-peregrine-info")).toMatchObject({ owner: "undecided" });
-      const [agent] = await receive(host, `exec:gzip -dc ${file}`);
+      const [agent] = await receive(host, `exec:gzip -dc ${file}`, "--allow-exec");
       return agent;
     });
   });
@@ -130,7 +130,7 @@ describe("a command that fails", () => {
     await using host = await Host.create();
     const source = await host.run(
       pathOf("torture.wasm"),
-      [],
+      ["--allow-exec"],
       ["--mib", "4", "--rate", "16", "--sweeps", "100000"],
     );
     expect(await migrate(source, "exec:cat > /dev/null; echo the disk is full >&2; exit 28")).toMatchObject({
@@ -148,12 +148,12 @@ describe("a command that fails", () => {
     await using host = await Host.create();
     const source = await host.run(
       pathOf("torture.wasm"),
-      [],
+      ["--allow-exec"],
       ["--mib", "4", "--rate", "16", "--sweeps", "100000"],
     );
     const file = join(host.directory, "program");
     expect(await migrate(source, `exec:cat > ${file}`)).toMatchObject({ status: "completed" });
-    const agent = host.start(["receive", `exec:cat ${file}; exit 5`]);
+    const agent = host.start(["receive", `exec:cat ${file}; exit 5`, "--allow-exec"]);
     expect((await agent.ended).status).toBe(1);
     expect(agent.stderr.text).toContain(`The command 'cat ${file}; exit 5' ended with exit status 5`);
     expect(agent.stdout.text).toBe("");
@@ -163,7 +163,7 @@ describe("a command that fails", () => {
     await using host = await Host.create();
     const source = await host.run(
       pathOf("torture.wasm"),
-      [],
+      ["--allow-exec"],
       ["--mib", "4", "--rate", "16", "--sweeps", "100000"],
     );
     const read = join(host.directory, "read");

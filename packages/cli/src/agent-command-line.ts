@@ -1,10 +1,10 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import { AccessToken, monitorAccess, parseMonitorAddress } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
 import type { ObjectProperties } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
-import { totalmem } from "node:os";
 import { resolve } from "node:path";
 import type {
   AgentCommandOptions,
@@ -16,8 +16,10 @@ import type {
   ReceiveOptions,
 } from "./command-options.ts";
 import { DEFAULT_STACK_MIB } from "./command-options.ts";
+import { requireExecAllowed } from "./exec-allowed.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
+import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
 
@@ -27,12 +29,18 @@ const MOST_STACK_MIB = 1024;
 /** Seconds. */
 const LONGEST_SILENCE = 3600;
 
+export const TOKEN_FILE_HELP =
+  "what clients of monitors over TCP and WebSocket have to know; without it, PEREGRINE_MONITOR_TOKEN";
+
 interface AgentFlags {
   readonly name?: string;
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
   readonly object?: readonly ObjectProperties[];
+  readonly monitorTokenFile?: string;
+  readonly allowExec?: boolean;
+  readonly allowHostUris?: boolean;
   readonly keep?: boolean;
   readonly state?: string;
   readonly keepalive: number;
@@ -47,7 +55,7 @@ interface GuestFlags {
 
 interface IntakeFlags {
   readonly parallel?: number;
-  readonly maxRam: number;
+  readonly maxRam?: number;
 }
 
 interface RunFlags extends AgentFlags, GuestFlags {
@@ -61,19 +69,20 @@ interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
   readonly tlsAuthz?: string;
   readonly machine: ReceiveOptions["machine"];
   readonly exitOnError: boolean;
+  readonly sourceDirs?: boolean;
   readonly store?: string;
   readonly uuid?: Uint8Array;
 }
 
 interface RestoreFlags extends AgentFlags, GuestFlags {
-  readonly maxRam: number;
+  readonly maxRam?: number;
 }
 
 interface RelayFlags extends AgentFlags, SendFlags {
   readonly intakeParallel?: number;
+  readonly maxRam?: number;
   readonly intakeTlsCreds?: string;
   readonly intakeTlsAuthz?: string;
-  readonly maxRam: number;
   readonly uuid?: Uint8Array;
   readonly json?: boolean;
 }
@@ -89,7 +98,7 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
     .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
     .action(async (program: string, args: string[], given: RunFlags) => {
       const { env: environment = [], stack: stackMib, migrate: migratable } = given;
-      const options = { ...agentOf(given), ...guestOf(given), program, args, environment };
+      const options = { ...(await agentOf(given)), ...guestOf(given), program, args, environment };
       finish(await handlers.run({ ...options, stackMib, migratable }));
     });
 }
@@ -104,6 +113,10 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
         "wss://HOST:PORT[/PATH]; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
         "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
+    .option(
+      "--source-dirs",
+      "give the guest every directory that it had at the source, at the source's path: only for a source that is trusted",
+    )
     .option("--no-exit-on-error", "stay for the monitor's clients when the guest could not be loaded")
     .addOption(
       new Option("--machine <kind>", "a WebAssembly program, or a virtual machine of QEMU that is held")
@@ -113,7 +126,8 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
     .option("--store <directory>", "keep the virtual machine on disk, too; it is taken from there next time")
     .addOption(uuidOption())
     .action(async (uri: string, given: ReceiveFlags) => {
-      finish(await handlers.receive(receiveOf(command, uri, given)));
+      requireExecAllowed([uri], given.allowExec ?? false);
+      finish(await handlers.receive(await receiveOf(command, uri, given)));
     });
 }
 
@@ -122,11 +136,11 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
   guestOptions(agentOptions(command))
     .description("Takes a guest from the file of peregrine checkpoint, and runs it. The file stays.")
     .argument("<file>", "the file")
-    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem())
+    .addOption(maxRamOption())
     .action(async (file: string, given: RestoreFlags) => {
       const uri = formatUri({ kind: "file", path: resolve(file), offset: 0 });
-      const flags: ReceiveFlags = { ...given, machine: "wasm", exitOnError: true };
-      finish(await handlers.receive(receiveOf(command, uri, flags)));
+      const flags: ReceiveFlags = { ...given, machine: "wasm", sourceDirs: true, exitOnError: true };
+      finish(await handlers.receive(await receiveOf(command, uri, flags)));
     });
 }
 
@@ -141,17 +155,11 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
     .option("--json", "print one JSON object per line")
     .action(async (from: string, to: string, given: RelayFlags) => {
       const { maxRam, intakeParallel, uuid, json = false } = given;
+      requireExecAllowed([from, to], given.allowExec ?? false);
+      const agent = await agentOf(given);
       const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
-      const options = {
-        ...agentOf(given),
-        channels: intakeParallel ?? 0,
-        maxRam,
-        arrivalTls,
-        from,
-        to,
-        uuid,
-        json,
-      };
+      const intake = { channels: intakeParallel ?? 0, maxRam, arrivalTls };
+      const options = { ...agent, ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
@@ -173,6 +181,12 @@ function agentOptions(command: Command): Command {
       "--monitor <address>",
       "also serve the monitor for people there: tcp:HOST:PORT or unix:PATH; may be repeated",
       value.each(value.monitorAddress("human")),
+    )
+    .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
+    .option("--allow-exec", "let exec: run commands, for every client of the monitor")
+    .option(
+      "--allow-host-uris",
+      "let clients over TCP and WebSocket send the guest to files, unix sockets and descriptors of this host, or take it from there",
     )
     .option("--keep", "stay after the guest has moved away")
     .option("--state <directory>", "keep there who has the guest, for an agent that is started again")
@@ -208,7 +222,15 @@ function intakeOptions(command: Command, parallel: string): Command {
       "take so many more connections of the source, which sends pages on them",
       value.channels,
     )
-    .option("--max-ram <bytes>", "refuse a guest with more memory", value.memorySize, totalmem());
+    .addOption(maxRamOption());
+}
+
+function maxRamOption(): Option {
+  return new Option(
+    "--max-ram <bytes>",
+    "refuse a guest that needs more memory, such as 512M or 16G; a program cannot grow beyond it either " +
+      "(default: the memory that is free when it begins to wait)",
+  ).argParser(value.memorySize);
 }
 
 function uuidOption(): Option {
@@ -218,37 +240,31 @@ function uuidOption(): Option {
   ).argParser(value.uuid);
 }
 
-function agentOf({
-  name,
-  qmp = [],
-  qmpOrigin: origins = [],
-  monitor: human = [],
-  object = [],
-  keep = false,
-  state,
-  keepalive,
-}: AgentFlags): AgentCommandOptions {
-  return {
-    name,
-    monitors: { qmp, human, origins },
-    objects: object.map(absoluteObject),
-    keep,
-    state,
-    silence: keepalive * 1000,
-  };
+/** Errors: TOKEN_NEEDED, before anything is made or opened. */
+async function agentOf(flags: AgentFlags): Promise<AgentCommandOptions> {
+  const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false, state } = flags;
+  const text = await takeMonitorToken(flags.monitorTokenFile, process.env);
+  const token = text === undefined ? undefined : new AccessToken(text);
+  for (const uri of qmp) monitorAccess(parseMonitorAddress(uri, "qmp"), uri, token);
+  for (const uri of human) monitorAccess(parseMonitorAddress(uri, "human"), uri, token);
+  const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
+  const monitors = { qmp, human, origins, token, opening };
+  const objects = (flags.object ?? []).map(absoluteObject);
+  return { name, monitors, objects, keep, state, silence: flags.keepalive * 1000 };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
   return { directories: dir, drives: drive, nics: nic, paused };
 }
 
-function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveOptions {
+async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
   const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
   const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
-  const common = { ...agentOf(given), ...arrival };
+  const common = { ...(await agentOf(given)), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
+    if (given.sourceDirs === true) command.error("error: option '--source-dirs' is for --machine wasm");
     if (given.drive !== undefined)
       command.error("error: option '--drive <id=ID,file=PATH>' is for --machine wasm");
     if (given.nic !== undefined)
@@ -258,5 +274,5 @@ function receiveOf(command: Command, uri: string, given: ReceiveFlags): ReceiveO
   }
   if (store !== undefined) command.error("error: option '--store <directory>' is for --machine image");
   if (uuid !== undefined) command.error("error: option '--uuid <uuid>' is for --machine image");
-  return { ...common, ...guestOf(given), machine };
+  return { ...common, ...guestOf(given), machine, sourceDirectories: given.sourceDirs ?? false };
 }

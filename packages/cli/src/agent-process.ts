@@ -26,13 +26,14 @@ export interface AgentProcessOptions {
  */
 export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
   const { agent, claim, monitors, signals, begin } = options;
-  const commands = createCommands(agent, MONITOR_VERSION);
+  const commands = createCommands(agent, MONITOR_VERSION, monitors.opening);
   const monitor = new MonitorServer({
     commands,
     human: new HumanMonitor({ agent, commands, version: MONITOR_VERSION }),
     events: agentEvents(agent),
     version: MONITOR_VERSION,
     origins: monitors.origins,
+    token: monitors.token,
   });
   void signals.first.then((signal) => agent.end({ kind: "signal", signal }));
   try {

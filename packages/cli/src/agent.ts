@@ -21,6 +21,7 @@ import type {
   RunControl,
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
+import type { Extensions } from "@peregrine/protocol";
 import { isUnderWay, PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
@@ -66,6 +67,8 @@ export interface AgentOptions {
   readonly keep: boolean;
   /** Where it is kept who has the guest. Default: nowhere. */
   readonly ledger?: OwnershipLedger;
+  /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
+  readonly extensions?: Extensions;
   /** Milliseconds of silence after which a destination counts as dead; 0: never. Default: 5000. */
   readonly silence?: number | undefined;
 }
@@ -103,7 +106,7 @@ export class Agent implements AgentControl {
     const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
     this.#end = resolve;
-    const { ledger, silence } = options;
+    const { ledger, silence, extensions } = options;
     this.#objects = options.objects ?? new SecurityObjects();
     this.#outgoing = new OutgoingMigration({
       machine,
@@ -111,6 +114,7 @@ export class Agent implements AgentControl {
       descriptors: this.#descriptors,
       objects: this.#objects,
       ...(ledger === undefined ? {} : { ledger }),
+      ...(extensions === undefined ? {} : { extensions }),
       ...(silence === undefined ? {} : { timeouts: { silence } }),
     });
     this.network = new GuestNetwork({

@@ -1,57 +1,13 @@
-import { totalmem } from "node:os";
 import { expect, test } from "vitest";
-import type { CommandHandlers } from "./command-options.ts";
 import { execute } from "./command-line.ts";
-import type { ProgramName } from "./command-line.ts";
+import { parsed, recorder } from "./testing/recorded-command.ts";
 
 const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
 const NIC = "mac=52:54:00:12:34:56,netdev=dgram:h:1";
 const UUID_BYTES = new Uint8Array(Buffer.from("550e8400e29b41d4a716446655440000", "hex"));
 
-interface Call {
-  readonly command: string;
-  readonly args: readonly unknown[];
-}
-
-/** Carries out nothing, and remembers what it was asked for. */
-function recorder(): { readonly calls: Call[]; readonly handlers: CommandHandlers } {
-  const calls: Call[] = [];
-  const record =
-    (command: string) =>
-    (...args: readonly unknown[]): Promise<number> => {
-      calls.push({ command, args });
-      return Promise.resolve(7);
-    };
-  const names = [
-    "run",
-    "receive",
-    "relay",
-    "migrate",
-    "checkpoint",
-    "doctor",
-    "inspect",
-    "cancel",
-    "info",
-    "list",
-    "monitor",
-    "stop",
-    "cont",
-    "quit",
-  ] as const;
-  const handlers = Object.fromEntries(
-    names.map((name) => [name, record(name)]),
-  ) as unknown as CommandHandlers;
-  return { calls, handlers };
-}
-
-async function parsed(args: readonly string[], program: ProgramName = "peregrine"): Promise<Call> {
-  const { calls, handlers } = recorder();
-  expect(await execute(program, args, handlers)).toBe(7);
-  expect(calls).toHaveLength(1);
-  return calls[0]!;
-}
-
-const NO_MONITORS = { qmp: [], human: [], origins: [] };
+const NOTHING_OPEN = { exec: false, hostFromNetwork: false };
+const NO_MONITORS = { qmp: [], human: [], origins: [], token: undefined, opening: NOTHING_OPEN };
 
 const RUN_DEFAULTS = {
   name: undefined,
@@ -81,7 +37,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
   const options = ["--name", "web", "--dir", "/tmp::/data", "--dir", "/::/", "--env", "A=b=c", "--env", "E="];
   const more = [
     "--qmp",
-    "tcp:127.0.0.1:0",
+    "unix:/p",
     "--qmp",
     "unix:/q",
     "--qmp-origin",
@@ -113,9 +69,11 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         nics: [],
         environment: ["A=b=c", "E="],
         monitors: {
-          qmp: ["tcp:127.0.0.1:0", "unix:/q"],
+          qmp: ["unix:/p", "unix:/q"],
           human: ["unix:/m"],
           origins: ["https://example.org"],
+          token: undefined,
+          opening: NOTHING_OPEN,
         },
         objects: [],
         stackMib: 8,
@@ -176,8 +134,7 @@ const INTAKE_DEFAULTS = {
   state: undefined,
   silence: 5000,
   channels: 0,
-  maxRam: totalmem(),
-  arrivalTls: { creds: undefined, authz: undefined },
+  maxRam: undefined,
 };
 const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 
@@ -186,6 +143,7 @@ test("receive waits for a program unless it is told to hold a virtual machine", 
     {
       ...RECEIVE_DEFAULTS,
       machine: "wasm",
+      sourceDirectories: false,
       uri: "tcp:h:1",
       directories: [],
       drives: [],
@@ -292,7 +250,15 @@ test("checkpoint writes a new file, restore receives from it", async () => {
   });
   expect(await parsed(["restore", "x", "--name", "web", "-S"])).toMatchObject({
     command: "receive",
-    args: [{ machine: "wasm", uri: `file:${process.cwd()}/x`, name: "web", paused: true }],
+    args: [
+      {
+        machine: "wasm",
+        sourceDirectories: true,
+        uri: `file:${process.cwd()}/x`,
+        name: "web",
+        paused: true,
+      },
+    ],
   });
 });
 
@@ -316,7 +282,8 @@ test.each([
   [["info", "web", "--completed"], "info", ["web", { completed: true, json: false }]],
   [["list"], "list", [{ json: false }]],
   [["cancel", "web"], "cancel", ["web"]],
-  [["monitor", "web"], "monitor", ["web"]],
+  [["monitor", "web"], "monitor", [{ target: { kind: "guest", name: "web" }, token: undefined }]],
+  [["monitor", "unix:/m"], "monitor", [{ target: { kind: "address", uri: "unix:/m" }, token: undefined }]],
   [["stop", "web"], "stop", ["web"]],
   [["cont", "web"], "cont", ["web"]],
   [["quit", "web"], "quit", ["web"]],
@@ -339,6 +306,7 @@ test.each([
   [["run", "a.wasm", "--stack", "1.5"], "'--stack <MiB>'"],
   [["run", "a.wasm", "--qmp", "4444"], "'--qmp <address>'"],
   [["run", "a.wasm", "--qmp", "ws://0.0.0.0:4444"], "listens on this machine only"],
+  [["run", "a.wasm", "--monitor-token", "x"], "'--monitor-token'"],
   [["run", "a.wasm", "--qmp-origin", "example.org"], "'--qmp-origin <origin>'"],
   [["run", "a.wasm", "--monitor", "ws://127.0.0.1:1"], "'--monitor <address>'"],
   [["receive"], "'uri'"],
@@ -353,6 +321,7 @@ test.each([
   [["run", "a.wasm", "--nic", "mac=1,netdev=dgram:h:1"], "'1' is no MAC address"],
   [["run", "a.wasm", "--nic", "mac=52:54:00:12:34:56,netdev=tap:0"], "'tap:0' is no netdev"],
   [["receive", "tcp::1", "--machine", "image", "--dir", "/a::/b"], "'--dir <HOST::GUEST>'"],
+  [["receive", "tcp::1", "--machine", "image", "--source-dirs"], "'--source-dirs'"],
   [["receive", "tcp::1", "--machine", "image", "--uuid", "1234"], "'--uuid <uuid>'"],
   [["receive", "tcp::1", "--max-ram", "0"], "'--max-ram <bytes>'"],
   [["receive", "tcp::1", "--parallel", "256"], "'--parallel <channels>'"],
@@ -379,6 +348,9 @@ test.each([
   [["restore"], "'file'"],
   [["migrate", "web"], "'uri'"],
   [["migrate", "../x", "tcp:h:1"], "name"],
+  [["monitor", "../x"], "name"],
+  [["monitor", "ws://127.0.0.1:1/"], "tcp:HOST:PORT or unix:PATH"],
+  [["monitor", "file:/x"], "No monitor can be served"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "64Q"], "'--bandwidth <bytes>'"],
   [["migrate", "web", "tcp:h:1", "--bandwidth", "-1"], "'--bandwidth <bytes>'"],
   [["migrate", "web", "tcp:h:1", "--downtime", "2000001"], "'--downtime <ms>'"],

@@ -1,11 +1,18 @@
 import { MigrationError } from "@peregrine/protocol";
 import { Command, CommanderError, Option } from "commander";
 import type { OutputConfiguration } from "commander";
-import { defineReceive, defineRelay, defineRestore, defineRun } from "./agent-command-line.ts";
-import type { CommandHandlers, Finish } from "./command-options.ts";
+import {
+  defineReceive,
+  defineRelay,
+  defineRestore,
+  defineRun,
+  TOKEN_FILE_HELP,
+} from "./agent-command-line.ts";
+import type { CommandHandlers, Finish, MonitorTarget } from "./command-options.ts";
 import { defineDoctor } from "./doctor-command-line.ts";
 import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
+import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { VERSION } from "./version.ts";
 
@@ -66,6 +73,10 @@ function commandOf(
 
 interface FormatFlags {
   readonly json?: boolean;
+}
+
+interface TokenFlags {
+  readonly monitorTokenFile?: string;
 }
 
 interface InfoFlags extends FormatFlags {
@@ -130,12 +141,20 @@ function defineResolve(root: Command, handlers: CommandHandlers, finish: Finish)
 
 function defineControls(root: Command, handlers: CommandHandlers, finish: Finish): void {
   const controls = [
-    ["monitor", "Opens the monitor of a guest: a command a line; help lists them."],
     ["cancel", "Cancels the migration of a guest; the guest runs on where it is."],
     ["stop", "Pauses a guest."],
     ["cont", "Starts or continues a guest."],
     ["quit", "Ends a guest and its agent."],
   ] as const;
+  root
+    .command("monitor")
+    .description("Opens the monitor of a guest: a command a line; help lists them.")
+    .argument("<name>", "the guest, or where its monitor is: tcp:HOST:PORT or unix:PATH", value.monitorTarget)
+    .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
+    .action(async (target: MonitorTarget, { monitorTokenFile }: TokenFlags) => {
+      const token = await takeMonitorToken(monitorTokenFile, process.env);
+      finish(await handlers.monitor({ target, token }));
+    });
   for (const [name, description] of controls) {
     root
       .command(name)

@@ -1,4 +1,5 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import type { AccessToken, OpeningPolicy } from "@peregrine/monitor";
 import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
@@ -18,6 +19,10 @@ export interface MonitorOptions {
   readonly human: readonly string[];
   /** Origins of pages of other machines that may connect by WebSocket. */
   readonly origins: readonly string[];
+  /** What clients have to give that come over the network. */
+  readonly token: AccessToken | undefined;
+  /** What clients may have the agent open. */
+  readonly opening: OpeningPolicy;
 }
 
 /** What every command that becomes an agent has. */
@@ -55,8 +60,8 @@ export interface GuestOptions {
 export interface IntakeOptions {
   /** Connections beside the first one; 0: none are accepted. */
   readonly channels: number;
-  /** Bytes of guest memory; a stream with more is refused. */
-  readonly maxRam: number;
+  /** Bytes of guest memory; a guest that needs more is refused. Undefined: what is free. */
+  readonly maxRam: number | undefined;
   readonly arrivalTls: ArrivalTls;
 }
 
@@ -102,6 +107,8 @@ export interface RunOptions extends AgentCommandOptions, GuestOptions {
 
 export interface ReceiveGuestOptions extends AgentCommandOptions, GuestOptions, ArrivalOptions {
   readonly machine: "wasm";
+  /** Whether the guest may have directories that were not given, at the paths that the source names. */
+  readonly sourceDirectories: boolean;
 }
 
 /** For a virtual machine that is kept here and does not run. */
@@ -163,6 +170,17 @@ export interface ResolveOptions {
   readonly force: boolean;
 }
 
+/** The guest's own monitor by the guest's name, or one at an address. */
+export type MonitorTarget =
+  | { readonly kind: "guest"; readonly name: string }
+  | { readonly kind: "address"; readonly uri: string };
+
+export interface MonitorCommandOptions {
+  readonly target: MonitorTarget;
+  /** For a monitor that wants one. */
+  readonly token: string | undefined;
+}
+
 export interface InfoOptions {
   /** Shows the last migration that ended, on whichever side. */
   readonly completed: boolean;
@@ -182,7 +200,7 @@ export interface CommandHandlers {
   resolve(name: string, options: ResolveOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
-  monitor(name: string): Promise<number>;
+  monitor(options: MonitorCommandOptions): Promise<number>;
   stop(name: string): Promise<number>;
   cont(name: string): Promise<number>;
   quit(name: string): Promise<number>;

@@ -17,12 +17,18 @@ async function asked(...args: readonly string[]): Promise<InspectOptions> {
 }
 
 test("a stream and its channels are shown", async () => {
-  expect(await asked("a")).toEqual({ paths: ["a"], json: false, task: { kind: "report" } });
+  const maxRam = 2 ** 40;
+  expect(await asked("a")).toEqual({ paths: ["a"], maxRam, json: false, task: { kind: "report" } });
   expect(await asked("-", "c1", "c2", "--json")).toEqual({
     paths: ["-", "c1", "c2"],
+    maxRam,
     json: true,
     task: { kind: "report" },
   });
+});
+
+test("more guest memory can be allowed, or less", async () => {
+  expect(await asked("a", "--max-ram", "2T")).toMatchObject({ maxRam: 2 ** 41 });
 });
 
 test.each([

@@ -1,3 +1,4 @@
+import { Option } from "commander";
 import type { Command } from "commander";
 import type { CommandHandlers, Finish } from "./command-options.ts";
 import type { InspectTask } from "./inspect-options.ts";
@@ -12,7 +13,11 @@ interface InspectFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly salvage?: boolean;
+  readonly maxRam: number;
 }
+
+/** Bytes of guest memory: what is kept of each page is 32 MiB for so much, and 2 GiB for a comparison. */
+const MOST_RAM = 2 ** 40;
 
 /** The flags that say what is to be done; one of them at most. */
 const TASKS = ["verify", "device", "diff", "ram"] as const;
@@ -31,9 +36,15 @@ export function defineInspect(command: Command, handlers: CommandHandlers, finis
     .option("--salvage", "keep what could be read when the stream is damaged or cut off")
     .option("--diff <file>", "compare with another stream; repeat it for its channels", value.each(String))
     .option("--verify", "check everything; one line, and status 1 for the first fault")
+    .addOption(
+      new Option("--max-ram <bytes>", "refuse a stream with more guest memory; a bit is kept for each page")
+        .argParser(value.memorySize)
+        .default(MOST_RAM, "1024G"),
+    )
     .action(async (stream: string, channels: string[], flags: InspectFlags) => {
-      const { json = false } = flags;
-      finish(await handlers.inspect({ paths: [stream, ...channels], json, task: taskOf(command, flags) }));
+      const { json = false, maxRam } = flags;
+      const paths = [stream, ...channels];
+      finish(await handlers.inspect({ paths, maxRam, json, task: taskOf(command, flags) }));
     });
 }
 

@@ -1,7 +1,13 @@
-/** What `peregrine inspect` is to do. */
-export interface InspectOptions {
+/** A stream to read. */
+export interface StreamSource {
   /** The main stream and its multifd channels; `-` is the standard input. */
   readonly paths: readonly string[];
+  /** Bytes of guest memory; a stream with more is refused. */
+  readonly maxRam: number;
+}
+
+/** What `peregrine inspect` is to do. */
+export interface InspectOptions extends StreamSource {
   readonly json: boolean;
   readonly task: InspectTask;
 }

@@ -192,14 +192,17 @@ test("a stream of our own is walked with nothing but its vmdescription", async (
     stdout: expect.stringMatching(/^valid: wasm-1, /u),
   });
   const store = new DeviceStore(DEFAULT_LIMITS);
-  await inspectInputs([path], {
-    listener: {
-      device: (header, payload, cutBy) => store.add(header, payload, cutBy),
-      described: (description) => {
-        store.description = description;
+  await inspectInputs(
+    { paths: [path], maxRam: 2 ** 40 },
+    {
+      listener: {
+        device: (header, payload, cutBy) => store.add(header, payload, cutBy),
+        described: (description) => {
+          store.description = description;
+        },
       },
     },
-  });
+  );
   const described = store.devices.map(({ header, payload }) => {
     const fields = fieldTree(store.describedAs(header)!, payload);
     return [header.name, Object.keys(fields).length > 0];

@@ -6,9 +6,10 @@ import { MigrationError } from "@peregrine/protocol";
 import { globalStateDevice, RunControl } from "@peregrine/shared-state";
 import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
+import { acceptedMemory } from "./accepted-memory.ts";
 import type { GuestMachine } from "./agent.ts";
 import { DEFAULT_STACK_MIB } from "./command-options.ts";
-import type { GuestOptions, RunOptions } from "./command-options.ts";
+import type { ReceiveGuestOptions, RunOptions } from "./command-options.ts";
 
 /** A machine with its run state, ready to be given to an agent. */
 export interface ControlledMachine {
@@ -37,13 +38,16 @@ export async function freshMachine(options: RunOptions): Promise<ControlledMachi
 }
 
 /**
- * A machine that waits for a guest with `drives`. `directories`: those that are elsewhere than at the source.
+ * A machine that waits for a guest with `drives`, which may have `directories` of this host. The guest never has more
+ * memory than `maxRam`; how large its RAM block is, is decided by its program.
  * Errors: NO_SUCH_FILE, BAD_PARAMETER, BAD_DRIVE, NO_DRIVE_LOCKS.
  */
-export async function incomingMachine(options: GuestOptions): Promise<ControlledMachine> {
-  const { directories, paused } = options;
+export async function incomingMachine(options: ReceiveGuestOptions): Promise<ControlledMachine> {
+  const { directories, sourceDirectories, paused, maxRam } = options;
   const drives = options.drives.length === 0 ? undefined : await NodeDrives.awaited(options.drives);
-  const machine = WasmMachine.incoming(wasmHost(drives, DEFAULT_STACK_MIB), directories);
+  const host = wasmHost(drives, DEFAULT_STACK_MIB);
+  const arrival = { given: directories, othersAsAtSource: sourceDirectories };
+  const machine = WasmMachine.incoming(host, arrival, acceptedMemory(maxRam));
   const run = new RunControl(machine, { initial: "inmigrate", autostart: !paused });
   machine.devices.register(globalStateDevice(run));
   return { machine, run };

@@ -3,6 +3,7 @@ import type { ObjectProperties } from "@peregrine/transport";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { CommandHandlers, Finish, SendOptions, TimeLimit } from "./command-options.ts";
+import { requireExecAllowed } from "./exec-allowed.ts";
 import * as value from "./option-values.ts";
 import { absoluteObject, objectOption, sendTlsOf, sendTlsOptions } from "./tls-options.ts";
 import type { SendTlsFlags } from "./tls-options.ts";
@@ -25,6 +26,7 @@ interface MigrateFlags extends SendFlags {
   readonly timeout?: number;
   readonly onTimeout?: TimeLimit["action"];
   readonly mappedRam?: boolean;
+  readonly allowExec?: boolean;
   readonly object?: readonly ObjectProperties[];
   readonly json?: boolean;
 }
@@ -61,9 +63,11 @@ export function defineMigrate(command: Command, handlers: CommandHandlers, finis
       ).choices(["cancel", "force", "throttle"]),
     )
     .option("--mapped-ram", "to a file: each page at its own place, as QEMU 9.0 and later can load it")
+    .option("--allow-exec", "let exec: run a command; the guest's agent has to be started with it, too")
     .option("--json", "print one JSON object per line")
     .action(async (name: string, uri: string, flags: MigrateFlags) => {
-      const { autoConverge = false, mappedRam = false, json = false } = flags;
+      const { autoConverge = false, mappedRam = false, allowExec = false, json = false } = flags;
+      requireExecAllowed([uri], allowExec);
       const send = { ...sendOf(command, flags), autoConverge, mappedRam };
       const timeLimit = timeLimitOf(command, flags);
       const objects = (flags.object ?? []).map(absoluteObject);

@@ -10,7 +10,7 @@ import { parseNetdev, parseObject } from "@peregrine/transport";
 import type { ObjectProperties } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
-import type { NicOptions } from "./command-options.ts";
+import type { MonitorTarget, NicOptions } from "./command-options.ts";
 import { checkGuestName } from "./guest-name.ts";
 
 /** Connections beside the first one: what the wire can number. */
@@ -94,6 +94,17 @@ export function environmentEntry(text: string): string {
 
 export function guestName(text: string): string {
   return translating(() => checkGuestName(text));
+}
+
+/** A guest's name, which has no colon, or where a monitor of QMP listens. */
+export function monitorTarget(text: string): MonitorTarget {
+  if (!text.includes(":")) return { kind: "guest", name: guestName(text) };
+  translating(() => {
+    const { kind } = parseMonitorAddress(text, "qmp");
+    if (kind !== "tcp" && kind !== "unix")
+      throw new InvalidArgumentError("It has to be tcp:HOST:PORT or unix:PATH.");
+  });
+  return { kind: "address", uri: text };
 }
 
 /** Where a monitor listens. */

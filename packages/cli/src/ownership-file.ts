@@ -1,9 +1,10 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { checkGuestName } from "./guest-name.ts";
+import { openPrivateDirectory } from "./private-directory.ts";
 
 const SUFFIX = ".owner.json";
 
@@ -44,13 +45,13 @@ export class OwnershipFile implements OwnershipLedger {
   /** Makes the directory if it does not exist. Errors: BAD_PARAMETER, STORE_FAILED. */
   static async open(directory: string, name: string): Promise<OwnershipFile> {
     checkGuestName(name);
-    const path = join(resolve(directory), name + SUFFIX);
-    try {
-      await mkdir(resolve(directory), { recursive: true, mode: 0o700 });
-    } catch (cause) {
-      throw failed(path, "its directory cannot be made", cause);
-    }
-    return new OwnershipFile(resolve(directory), path, await readDecisions(path));
+    const place = await openPrivateDirectory(resolve(directory), {
+      userId: process.getuid!(),
+      what: "The directory of records",
+      instead: "give --state a directory of your own",
+    });
+    const path = join(place, name + SUFFIX);
+    return new OwnershipFile(place, path, await readDecisions(path));
   }
 
   /** What is in force; undefined when nothing was ever decided. */

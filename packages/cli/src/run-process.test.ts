@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { QmpClient } from "@peregrine/monitor";
 import { expect, test } from "vitest";
-import { guest, usePeregrine } from "./testing/peregrine-process.ts";
+import { guest, TOKEN, usePeregrine } from "./testing/peregrine-process.ts";
 
 const peregrine = usePeregrine();
 
@@ -99,12 +99,18 @@ test.each([
 });
 
 test("more monitors listen where they are told to", async () => {
-  const process = peregrine.start("run", ...ENDLESS.slice(0, 3), "--qmp", "tcp:127.0.0.1:0");
+  const process = peregrine.start(
+    "run",
+    ...ENDLESS.slice(0, 3),
+    "--qmp",
+    "tcp:127.0.0.1:0",
+    ...peregrine.tokenFlag(),
+  );
   const [, address] = await process.printed(
     "stderr",
     /^peregrine: The monitor listens on (tcp:127\.0\.0\.1:\d+)\n/u,
   );
-  const client = await QmpClient.connect(address!);
+  const client = await QmpClient.connect(address!, { token: TOKEN });
   expect(await client.execute("query-status")).toMatchObject({ status: expect.any(String) });
   await client.close();
 });

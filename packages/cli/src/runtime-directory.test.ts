@@ -23,12 +23,38 @@ test("it is made for this user alone", async () => {
   expect(await openRuntimeDirectory(path, USER)).toBe(path);
 });
 
-test("one that others can write to is refused", async () => {
+test.each([0o770, 0o755, 0o710, 0o701])("one that is open to others is refused: mode %o", async (mode) => {
   using parent = new TemporaryDirectory();
   const path = join(parent.path, "open");
   mkdirSync(path);
-  chmodSync(path, 0o770);
-  await expect(openRuntimeDirectory(path, USER)).rejects.toEqual(refused);
+  chmodSync(path, mode);
+  await expect(openRuntimeDirectory(path, USER)).rejects.toMatchObject({
+    code: "BAD_PARAMETER",
+    message: expect.stringContaining(
+      `is open to other users; run chmod 700 ${path}, or set PEREGRINE_RUNTIME_DIR`,
+    ),
+  });
+});
+
+test("one whose place others can take is refused", async () => {
+  using parent = new TemporaryDirectory();
+  const path = join(parent.path, "common", "own");
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(join(parent.path, "common"), 0o777);
+  await expect(openRuntimeDirectory(path, USER)).rejects.toMatchObject({
+    code: "BAD_PARAMETER",
+    message: expect.stringContaining(`lies in ${join(parent.path, "common")}, which any user can write to`),
+  });
+  chmodSync(join(parent.path, "common"), 0o1777);
+  expect(await openRuntimeDirectory(path, USER)).toBe(path);
+});
+
+test("the way to it may be a link", async () => {
+  using parent = new TemporaryDirectory();
+  const path = join(parent.path, "link", "own");
+  mkdirSync(join(parent.path, "place"));
+  symlinkSync("place", join(parent.path, "link"));
+  expect(await openRuntimeDirectory(path, USER)).toBe(path);
 });
 
 test("one that belongs to somebody else is refused", async () => {

@@ -192,7 +192,7 @@ const OWN: readonly Row[] = [
     () => stream.with("ram-start", ramStart([{ name: "pc.ram", length: 2 ** 45 }], { id: RAM_ID })),
     {
       code: "LIMIT_EXCEEDED",
-      text: `${2 ** 45} bytes of RAM are more than the limit of ${2 ** 44}`,
+      text: "The guest needs 32768 GiB of memory and no more than 16384 GiB are accepted here: allow more with --max-ram, which is the free memory of the host unless it is given",
       section: "ram",
     },
   ],

@@ -1,9 +1,11 @@
 import { MigrationError } from "@peregrine/protocol";
 import { connect, formatUri, listen } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
+import { once } from "node:events";
+import net from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Connections } from "./connections.ts";
-import type { Connection } from "./connections.ts";
+import type { Connection, ConnectionsOptions } from "./connections.ts";
 import { Interruption } from "./interruption.ts";
 
 const MAIN = Uint8Array.of(0x51, 0x45, 0x56, 0x4d, 0, 0, 0, 3);
@@ -14,14 +16,14 @@ let interruption: Interruption;
 let connections: Connections;
 let uri: string;
 let multifd: Connection[];
+let fromSource: boolean[];
 let channels: Channel[];
-let refused: MigrationError[];
 
 beforeEach(() => {
   interruption = new Interruption();
   multifd = [];
+  fromSource = [];
   channels = [];
-  refused = [];
 });
 
 afterEach(async () => {
@@ -30,15 +32,19 @@ afterEach(async () => {
   await connections.close();
 });
 
-async function open(strangersWait = LONG): Promise<void> {
+async function open(waits: Partial<ConnectionsOptions> = {}): Promise<void> {
   const listener = await listen("tcp:127.0.0.1:0");
   uri = formatUri(listener.address);
   connections = new Connections({
     listener,
     interruption,
-    multifd: (connection) => multifd.push(connection),
-    refused: (error) => refused.push(error),
-    strangersWait,
+    multifd: (connection, isFromSource) => {
+      multifd.push(connection);
+      fromSource.push(isFromSource);
+    },
+    strangersWait: LONG,
+    identifyWait: LONG,
+    ...waits,
   });
 }
 
@@ -57,6 +63,10 @@ async function read({ chunks }: Connection, length: number): Promise<Uint8Array>
     bytes = Buffer.concat([bytes, value]);
   }
   return Uint8Array.from(bytes);
+}
+
+function portOf(text: string): number {
+  return Number(text.split(":").at(-1));
 }
 
 /** Resolves when the other end has closed it. */
@@ -90,38 +100,12 @@ describe("connections", () => {
     main.channel.destroy();
   });
 
-  test("that end at once do so as well", async () => {
+  test("that end in their first word do so as well", async () => {
     await open();
     await (await opened(MAIN.subarray(0, 2))).end();
     const main = await connections.main;
     expect(await read(main, MAIN.length)).toEqual(MAIN.subarray(0, 2));
     main.channel.destroy();
-  });
-
-  test("that end without a byte were only looking, and the stream still comes", async () => {
-    await open();
-    const ended = await opened();
-    await ended.end();
-    await closed(ended);
-    const broken = await opened();
-    broken.destroy();
-    await opened(MAIN);
-    const main = await connections.main;
-    expect(await read(main, MAIN.length)).toEqual(MAIN);
-    main.channel.destroy();
-  });
-
-  test("that want TLS are told of and closed, and the stream still comes", async () => {
-    await open();
-    await closed(await opened(Uint8Array.of(22, 3, 1, 2, 0, 1)));
-    expect(refused).toMatchObject([
-      {
-        code: "TLS_FAILED",
-        message: expect.stringMatching(/^The source '.+' wants TLS, and there is none here/u),
-      },
-    ]);
-    await opened(MAIN);
-    (await connections.main).channel.destroy();
   });
 
   test("behind the one with the stream are closed", async () => {
@@ -130,6 +114,121 @@ describe("connections", () => {
     const main = await connections.main;
     await closed(await opened(MAIN));
     expect(main.channel.error).toBeUndefined();
+    main.channel.destroy();
+  });
+
+  test("that have nothing to say do not keep the stream from coming, and a stream is none the worse for them", async () => {
+    await open();
+    const silent = await opened();
+    // Half of it, and that is all; a probe that goes at once; something else.
+    const halved = await opened(MAIN.subarray(0, 3));
+    await (await opened()).end();
+    const other = await opened(new TextEncoder().encode("GET / HTTP/1.1\r\n\r\n"));
+    await closed(other);
+    const source = await opened(MAIN);
+    const main = await connections.main;
+    expect(await read(main, MAIN.length)).toEqual(MAIN);
+    // Whoever comes while it is loaded is turned away, whatever he says.
+    await closed(await opened(MAIN));
+    await closed(await opened(new TextEncoder().encode("junk")));
+    await halved.write(MAIN.subarray(3));
+    await closed(halved);
+    await source.write(Uint8Array.of(7));
+    expect(await read(main, 1)).toEqual(Uint8Array.of(7));
+    expect(main.channel.error).toBeUndefined();
+    main.channel.destroy();
+    await connections.close();
+    await closed(silent);
+  });
+
+  test("that go without a word are no stream", async () => {
+    await open();
+    await (await opened()).end();
+    (await opened()).destroy();
+    const source = await opened(MAIN);
+    const main = await connections.main;
+    expect(await read(main, MAIN.length)).toEqual(MAIN);
+    source.destroy();
+    main.channel.destroy();
+  });
+
+  test("that do not say in time what they are are closed", async () => {
+    await open({ identifyWait: 50 });
+    const silent = await opened();
+    const halved = await opened(MAIN.subarray(0, 2));
+    await Promise.all([closed(silent), closed(halved)]);
+    await opened(MAIN);
+    const main = await connections.main;
+    expect(await read(main, MAIN.length)).toEqual(MAIN);
+    main.channel.destroy();
+  });
+
+  test("that are many and silent make room for a source, the oldest first", async () => {
+    await open();
+    const first = await opened();
+    const dropped = closed(first);
+    for (let more = 0; more < 255; more++) await opened();
+    await opened();
+    await dropped;
+    await opened(MAIN);
+    const main = await connections.main;
+    expect(await read(main, MAIN.length)).toEqual(MAIN);
+    main.channel.destroy();
+  });
+
+  test("of channels wait for their stream", async () => {
+    await open();
+    await opened(MULTIFD);
+    await opened(MULTIFD);
+    // What it says has been read when the next one was told.
+    await closed(await opened(new TextEncoder().encode("junk")));
+    expect(multifd).toEqual([]);
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
+    expect(multifd).toHaveLength(2);
+    expect(fromSource).toEqual([true, true]);
+  });
+
+  test("of channels from elsewhere are told apart from the source's", async () => {
+    await open();
+    const elsewhere = net.connect({ host: "127.0.0.1", port: portOf(uri), localAddress: "127.0.0.2" });
+    await once(elsewhere, "connect");
+    elsewhere.on("error", () => {});
+    elsewhere.write(MULTIFD);
+    await opened(MULTIFD);
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
+    await connections.identified();
+    expect(multifd).toHaveLength(2);
+    expect(fromSource).toEqual([true, false]);
+    elsewhere.destroy();
+  });
+
+  test("that cannot be taken are no concern of a stream that is here", async () => {
+    const listener = await listen("tcp:127.0.0.1:0");
+    uri = formatUri(listener.address);
+    let failures = 0;
+    connections = new Connections({
+      listener: {
+        address: listener.address,
+        accept: async () => {
+          const channel = await listener.accept();
+          if (failures++ === 0) return channel;
+          channel.destroy();
+          throw new MigrationError("LISTEN_FAILED", "no more descriptors");
+        },
+        close: () => listener.close(),
+      },
+      interruption,
+      multifd: () => {},
+    });
+    const source = await opened(MAIN);
+    const main = await connections.main;
+    await closed(await opened());
+    await closed(await opened());
+    expect(failures).toBe(3);
+    await source.write(MAIN);
+    expect(await interruption.wait(read(main, 2 * MAIN.length))).toHaveLength(2 * MAIN.length);
     main.channel.destroy();
   });
 
@@ -145,11 +244,25 @@ describe("connections", () => {
   });
 
   test("that say nothing are not waited for any longer", async () => {
-    await open(1);
+    await open({ strangersWait: 1 });
     const stranger = await opened();
     await connections.identified();
     await connections.close();
     await closed(stranger);
+  });
+
+  test("that have had their moment do not keep a stream waiting that is complete", async () => {
+    await open({ strangersWait: 200 });
+    const stranger = await opened();
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
+    const begun = performance.now();
+    await connections.identified();
+    const waited = performance.now() - begun;
+    const again = performance.now();
+    await connections.identified();
+    expect(performance.now() - again).toBeLessThan(waited);
+    stranger.destroy();
   });
 
   test("that cannot be taken end the load", async () => {

@@ -1,4 +1,5 @@
-import { deflateSync, zstdCompressSync } from "node:zlib";
+import { once } from "node:events";
+import { constants, createZstdCompress, deflateSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { openCompressor } from "../../protocol/test/compressors.ts";
 import { inflatePage, openDecompressor } from "./decompressors.ts";
@@ -35,6 +36,22 @@ describe.each(["zlib", "zstd"] as const)("a channel of %s", (compression) => {
     await expect(decompressor.decompress(pattern(100, 7), 4096)).rejects.toThrow();
     await expect(decompressor.decompress(compressed(new Uint8Array(4096)), 4096)).rejects.toThrow();
   });
+});
+
+test("zstd takes no more memory for what its data refers to than the highest level of a sender makes use of", async () => {
+  const data = pattern(4096, 3);
+  // The kind of frame that a stream without an end has: it says how far back it refers, and not how long it is.
+  const frame = async (log: number): Promise<Uint8Array> => {
+    const stream = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: log } });
+    const first = once(stream, "data");
+    stream.write(data);
+    stream.flush();
+    const [bytes] = (await first) as [Buffer];
+    stream.destroy();
+    return bytes;
+  };
+  expect(Buffer.compare(await openDecompressor("zstd").decompress(await frame(25), 4096), data)).toBe(0);
+  await expect(openDecompressor("zstd").decompress(await frame(27), 4096)).rejects.toThrow();
 });
 
 test("a page is never larger than it may be", () => {

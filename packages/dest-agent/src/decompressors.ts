@@ -1,12 +1,18 @@
 import type { MultifdChannelOptions, StreamDecompressor } from "@peregrine/protocol";
 import type { Transform } from "node:stream";
-import { createInflate, createZstdDecompress, inflateSync } from "node:zlib";
+import { constants, createInflate, createZstdDecompress, inflateSync } from "node:zlib";
 
 /**
  * Bytes that are decompressed at once: each time is a way to another thread and back. A packet has half of it at most, and
  * data that is more than it says makes no more than this.
  */
 const CHUNK_BYTES = 1024 * 1024;
+
+/**
+ * log2 of how far back zstd's data may refer, which is kept in memory for each channel: 32 MiB, as much as the highest level
+ * that a sender can choose makes use of. A stream says itself how much it wants.
+ */
+const ZSTD_WINDOW_LOG = 25;
 
 /** One compressed stream, from the first packet of a channel to its last. */
 class ChannelDecompressor implements StreamDecompressor {
@@ -61,7 +67,9 @@ class ChannelDecompressor implements StreamDecompressor {
 export const openDecompressor: NonNullable<MultifdChannelOptions["openDecompressor"]> = (compression) => {
   const options = { chunkSize: CHUNK_BYTES, readableHighWaterMark: CHUNK_BYTES };
   return new ChannelDecompressor(
-    compression === "zlib" ? createInflate(options) : createZstdDecompress(options),
+    compression === "zlib"
+      ? createInflate(options)
+      : createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG } }),
   );
 };
 

@@ -1,5 +1,11 @@
-import { BLOCK_SECTION, BlockDecoder, machineTypeMismatch, MigrationError } from "@peregrine/protocol";
-import type { Configuration, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
+import {
+  BLOCK_SECTION,
+  BlockDecoder,
+  limitExceeded,
+  machineTypeMismatch,
+  MigrationError,
+} from "@peregrine/protocol";
+import type { ByteReader, Configuration, Limits, PayloadDecoder, SectionHeader } from "@peregrine/protocol";
 import { decoderFor } from "@peregrine/shared-state";
 import type { DeviceListing, StateDecoder } from "@peregrine/shared-state";
 import { BlockLoader } from "./block-loader.ts";
@@ -17,6 +23,7 @@ export interface DescribedLoaderOptions {
   readonly devices: readonly DeviceListing[];
   /** Whether the machine has drives: without them nobody knows the section `block`. */
   readonly hasDrives: boolean;
+  readonly limits: Limits;
   readonly target: DescribedTarget;
   readonly statistics: IncomingStatistics;
   readonly interruption: Interruption;
@@ -40,6 +47,8 @@ export class DescribedLoader implements MachineLoader {
   #blocks: KnownBlocks | undefined;
   #drives: BlockLoader | undefined;
   #openDevice: OpenDevice | undefined;
+  /** Of all devices. */
+  #deviceBytes = 0;
   #prepared: Promise<void> | undefined;
   readonly #late: DeviceState[] = [];
 
@@ -68,7 +77,7 @@ export class DescribedLoader implements MachineLoader {
     const device = deviceOf(devices, header);
     this.#order.startDevice(device, kind);
     this.#openDevice = { device, decoder };
-    return decoder;
+    return this.#bounded(decoder);
   }
 
   closeDevice(header: SectionHeader): Step | undefined {
@@ -109,6 +118,24 @@ export class DescribedLoader implements MachineLoader {
 
   async close(): Promise<void> {
     await this.#drives?.close();
+  }
+
+  /** What a description allows for each of them is far more in all than any machine has. */
+  #bounded(decoder: StateDecoder): PayloadDecoder {
+    const limit = this.#options.limits.maxDeviceBytes;
+    return {
+      get awaiting() {
+        return decoder.awaiting;
+      },
+      decode: (input: ByteReader) => {
+        const from = input.offset;
+        const isComplete = decoder.decode(input);
+        this.#deviceBytes += input.offset - from;
+        if (this.#deviceBytes > limit)
+          throw limitExceeded("bytes of device sections", this.#deviceBytes, limit);
+        return isComplete;
+      },
+    };
   }
 
   #openBlock(header: SectionHeader, suspendFor: (step: Step) => void): BlockDecoder {

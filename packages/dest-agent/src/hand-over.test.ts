@@ -58,7 +58,8 @@ async function offered(options: Preparation = {}): Promise<Offered> {
   const sender = await arrival.connect();
   await sender.channel.write(offering());
   const alive = setInterval(() => void sender.channel.write(bytesOf({ kind: "alive" })), 20);
-  while (sender.messages.at(-1)?.kind !== "loaded") await sender.received(sender.messages.length + 1);
+  while (!sender.messages.some(({ kind }) => kind === "loaded"))
+    await sender.received(sender.messages.length + 1);
   clearInterval(alive);
   return { ...arrival, sender, ledger, doubt: doubt.promise };
 }

@@ -193,7 +193,7 @@ describe("listening", () => {
   test("is not tried again when a load has failed", async () => {
     const { incoming, connect } = await listening();
     const { channel } = await connect();
-    await channel.write(Uint8Array.of(0));
+    await channel.write(stream.bytes.subarray(0, 4));
     await channel.end();
     expect(await incoming.done).toMatchObject({ kind: "failed" });
     expect((await refusal(incoming.listen({ uri: TCP }))).code).toBe("IN_PROGRESS");

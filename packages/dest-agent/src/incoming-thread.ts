@@ -85,13 +85,13 @@ function readBuffer(): Uint8Array {
   return kernel.bytes.subarray(at, at + READ_BYTES);
 }
 
-function takeMultifd(connection: Connection): void {
+function takeMultifd(connection: Connection, fromSource: boolean): void {
   if (multifd !== undefined) {
-    multifd.add(connection);
+    multifd.add(connection, fromSource);
     return;
   }
   connection.channel.destroy();
-  interruption.interrupt(multifdIsOff());
+  if (fromSource) interruption.interrupt(multifdIsOff());
 }
 
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
@@ -164,6 +164,7 @@ async function machineLoader(): Promise<MachineLoader> {
       machineType,
       devices,
       hasDrives,
+      limits,
       target: main,
       statistics,
       interruption,

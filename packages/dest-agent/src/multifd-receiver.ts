@@ -57,15 +57,18 @@ export class MultifdReceiver {
     this.#memory = memory;
   }
 
-  /** Loads a channel to its end. Returns at once, never throws. */
-  add(connection: MultifdConnection): void {
+  /**
+   * Loads a channel to its end. Returns at once, never throws.
+   * @param fromSource whether it is known to be the source's: one too many ends the load then, because pages would be missing.
+   */
+  add(connection: MultifdConnection, fromSource = true): void {
     const thread = this.#threads[this.#opened++];
     if (thread !== undefined) {
       void thread.load(connection);
       return;
     }
     connection.channel?.destroy();
-    this.#options.interruption.interrupt(this.#tooMany());
+    if (fromSource) this.#options.interruption.interrupt(this.#tooMany());
   }
 
   /**

@@ -1,4 +1,4 @@
-import { encodeFooter } from "@peregrine/protocol";
+import { DEFAULT_LIMITS, encodeFooter } from "@peregrine/protocol";
 import { beforeAll, describe, expect, test } from "vitest";
 import { feed, keptOpen } from "../test/in-process.ts";
 import { SMALL, stoppedSource } from "../test/machines.ts";
@@ -28,6 +28,17 @@ const BLOCKS = [
   { name: "test.ram", length: 8 * 4096 },
   { name: "test.rom", length: 4096 },
 ];
+
+test("device sections are bounded in all, whatever is allowed for each", async () => {
+  const devices = ["test-layout", "test-guest", "globalstate"].map((name) => stream.bytesOf(name).length);
+  const least = Math.max(...devices);
+  const limits = { ...DEFAULT_LIMITS, maxDeviceBytes: least };
+  const { error } = await feed({ chunks: [stream.bytes], limits });
+  expect(error?.code).toBe("LIMIT_EXCEEDED");
+  expect(error?.message).toMatch(
+    new RegExp(`bytes of device sections are more than the limit of ${least}`, "u"),
+  );
+});
 
 describe("the envelope", () => {
   test.each<[string, () => TestStream, Refusal]>([

@@ -85,7 +85,8 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
   const loading = await load({ ...options, target }, (statistics, interruption) => {
     const machineType = machine.type;
     const hasDrives = machine.drives !== undefined;
-    return new DescribedLoader({ machineType, devices, hasDrives, target, statistics, interruption });
+    const limits = options.limits ?? DEFAULT_LIMITS;
+    return new DescribedLoader({ machineType, devices, hasDrives, limits, target, statistics, interruption });
   });
   return { ...loading, loaded, guest };
 }

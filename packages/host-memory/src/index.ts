@@ -1,1 +1,2 @@
+export { freeMemory } from "./free-memory.ts";
 export { adviseHugePages, giveMemory } from "./memory-advice.ts";

@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError, tooMuchRam } from "@peregrine/protocol";
 import { ControlBlock } from "./control-block.ts";
 import { linkFrames } from "./frames.ts";
 import type { CompiledProgram, CpuState } from "./guest-messages.ts";
@@ -14,6 +14,8 @@ export interface CpuParts {
   readonly control: WebAssembly.Memory;
   /** Most that the memory can have, in bytes. */
   readonly maximumBytes: number;
+  /** Most that it can have on this host, in bytes. */
+  readonly mostBytes: number;
   readonly program: CompiledProgram;
 }
 
@@ -53,8 +55,11 @@ export function emptyCpu({ memory, program }: CpuParts): WasmCpuState {
   };
 }
 
-/** Places what is in the memories; globals and tables are for the guest thread. Errors: DEVICE_STATE. */
-export function loadCpu({ memory, control, maximumBytes, program }: CpuParts, state: WasmCpuState): void {
+/** Places what is in the memories; globals and tables are for the guest thread. Errors: DEVICE_STATE, LIMIT_EXCEEDED. */
+export function loadCpu(
+  { memory, control, maximumBytes, mostBytes, program }: CpuParts,
+  state: WasmCpuState,
+): void {
   const bytes = state.memory_pages * WASM_PAGE;
   if (bytes > maximumBytes || bytes < memory.buffer.byteLength) {
     throw new MigrationError(
@@ -62,6 +67,7 @@ export function loadCpu({ memory, control, maximumBytes, program }: CpuParts, st
       `The guest's memory cannot have ${bytes} bytes: ${memory.buffer.byteLength} were received, the program allows ${maximumBytes}`,
     );
   }
+  if (bytes > mostBytes) throw tooMuchRam(bytes, mostBytes);
   growMemory(memory, bytes);
   if (state.dropped.length !== program.info.droppable)
     throw new MigrationError(

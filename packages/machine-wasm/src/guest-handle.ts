@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
+import type { ArrivalDirectories } from "./arrival-directories.ts";
 import { ControlBlock, REQUEST } from "./control-block.ts";
 import {
   type CpuState,
@@ -12,7 +13,7 @@ import {
   type Variant,
 } from "./guest-messages.ts";
 import { THROTTLE_SLICE_MS } from "./throttle.ts";
-import type { Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
+import type { WasiConfig, WasiState } from "./wasi/index.ts";
 
 type Phase =
   /** The thread exists, its guest does not yet. */
@@ -73,17 +74,17 @@ export class GuestHandle {
     });
   }
 
-  restore(cpu: CpuState, wasi: WasiState, preopens: readonly Preopen[]): Promise<void> {
+  restore(cpu: CpuState, wasi: WasiState, directories: ArrivalDirectories): Promise<void> {
     return this.#queue(async () => {
-      expect("ready")(await this.#ask({ kind: "restore", cpu, wasi, preopens }));
+      expect("ready")(await this.#ask({ kind: "restore", cpu, wasi, directories }));
       this.#become({ kind: "stopped" });
     });
   }
 
   /** Restores a guest in vain, before there is one. That it cannot be restored is found when it counts. */
-  rehearse(wasi: WasiState, preopens: readonly Preopen[]): Promise<void> {
+  rehearse(wasi: WasiState, directories: ArrivalDirectories): Promise<void> {
     return this.#queue(async () => {
-      if (this.#phase.kind === "empty") await this.#ask({ kind: "rehearse", wasi, preopens });
+      if (this.#phase.kind === "empty") await this.#ask({ kind: "rehearse", wasi, directories });
     });
   }
 

@@ -1,7 +1,8 @@
 import type { SerializedError } from "@peregrine/protocol";
 import type { GuestExit } from "@peregrine/shared-state";
+import type { ArrivalDirectories } from "./arrival-directories.ts";
 import type { RewrittenInfo } from "./rewrite/rewritten.ts";
-import type { HeldFiles, Preopen, WasiConfig, WasiState } from "./wasi/index.ts";
+import type { HeldFiles, WasiConfig, WasiState } from "./wasi/index.ts";
 
 /** A rewritten module, compiled. Survives structured clone between threads. */
 export interface CompiledProgram {
@@ -55,14 +56,13 @@ export type GuestCommand =
       readonly kind: "restore";
       readonly cpu: CpuState;
       readonly wasi: WasiState;
-      /** Where directories are on this host, if elsewhere than at the source. */
-      readonly preopens: readonly Preopen[];
+      readonly directories: ArrivalDirectories;
     }
   /**
    * Restores a guest that is still to arrive as it was a while ago, and forgets it again: what is done while it stands still
    * is then not done for the first time. Answered by ready or failed.
    */
-  | { readonly kind: "rehearse"; readonly wasi: WasiState; readonly preopens: readonly Preopen[] }
+  | { readonly kind: "rehearse"; readonly wasi: WasiState; readonly directories: ArrivalDirectories }
   /** Goes on with the guest of another thread of this process. Answered by ready or failed. */
   | { readonly kind: "take-over"; readonly state: ThreadState }
   /** Runs, from the beginning or where it was stopped. */

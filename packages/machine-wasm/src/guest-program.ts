@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol/errors";
 import type { GuestExit } from "@peregrine/shared-state";
+import { type ArrivalDirectories, resolverOf } from "./arrival-directories.ts";
 import { ControlBlock, REQUEST } from "./control-block.ts";
 import { type Departure, GuestInstance } from "./guest-instance.ts";
 import type {
@@ -19,7 +20,6 @@ import type {
   HostConsole,
   HostFiles,
   HostRandom,
-  Preopen,
   ResolvePreopen,
   WasiState,
 } from "./wasi/index.ts";
@@ -215,10 +215,8 @@ interface ArrivedWasi {
   readonly resolvePreopen: ResolvePreopen;
 }
 
-/** @param preopens where directories are on this host, if elsewhere than at the source. */
-function arrived({ wasi, preopens }: { wasi: WasiState; preopens: readonly Preopen[] }): ArrivedWasi {
-  const here = new Map(preopens.map(({ guestPath, hostPath }) => [guestPath, hostPath]));
-  return { restored: wasi, resolvePreopen: ({ guestPath, hostPath }) => here.get(guestPath) ?? hostPath };
+function arrived({ wasi, directories }: { wasi: WasiState; directories: ArrivalDirectories }): ArrivedWasi {
+  return { restored: wasi, resolvePreopen: resolverOf(directories) };
 }
 
 /** Writes the active data segments, once in a guest's life. Errors: GUEST_TRAP when one does not fit, as the engine would. */

@@ -11,6 +11,8 @@ export type {
 } from "./guest-messages.ts";
 export { GuestProgram } from "./guest-program.ts";
 export type { GuestHost } from "./guest-program.ts";
+export { NO_DIRECTORIES } from "./arrival-directories.ts";
+export type { ArrivalDirectories } from "./arrival-directories.ts";
 export { checkSetup } from "./setup-check.ts";
 export { WasmMachine } from "./wasm-machine.ts";
 export type { FreshGuest } from "./wasm-machine.ts";

@@ -7,6 +7,7 @@ import {
   type Machine,
   type RamAccess,
 } from "@peregrine/shared-state";
+import { type ArrivalDirectories, NO_DIRECTORIES, resolverOf } from "./arrival-directories.ts";
 import { ArrivedPages } from "./arrived-pages.ts";
 import { NO_INPUT, withUnread } from "./console-source.ts";
 import { ControlBlock } from "./control-block.ts";
@@ -23,13 +24,11 @@ import {
 } from "./guest-drives.ts";
 import { GuestHandle } from "./guest-handle.ts";
 import type { CompiledProgram, GuestSnapshot, GuestThread } from "./guest-messages.ts";
+import { type GuestMemories, makeMemories } from "./guest-memories.ts";
 import { writeSegments } from "./guest-program.ts";
-import { maximumPages } from "./rewrite/assemble.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
-import { parseModule } from "./rewrite/module.ts";
 import {
   fromWasiSection,
-  type Preopen,
   toWasiSection,
   WASI_STATE,
   type WasiConfig,
@@ -47,16 +46,13 @@ import {
   type WasmModuleState,
 } from "./wasm-devices.ts";
 import type { WasmMachineHost } from "./wasm-machine-host.ts";
-import { allocateMemory, newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
+import { newWasmRamShared, type WasmRamData } from "./wasm-ram.ts";
 
 const WASM_PAGE = 65536;
 
 /** A running or arriving program with everything that belongs to it. */
-interface Guest {
+interface Guest extends GuestMemories {
   readonly identity: ProgramIdentity;
-  readonly memory: WebAssembly.Memory;
-  readonly control: WebAssembly.Memory;
-  readonly maximumBytes: number;
   /** Of a guest that arrives: its {@link ArrivedPages}. */
   readonly arrived: SharedArrayBuffer | undefined;
   /** Resolves when the program is compiled and its thread is up. */
@@ -77,8 +73,10 @@ export class WasmMachine implements Machine {
   readonly drives?: GuestDrives;
   readonly exited: Promise<GuestExit>;
   readonly #host: WasmMachineHost;
-  /** Where directories are on this host; others are where they were at the source. */
-  readonly #preopens: readonly Preopen[];
+  /** Of a guest that is to arrive. */
+  readonly #directories: ArrivalDirectories;
+  /** Bytes of memory that a guest from elsewhere may have. */
+  readonly #acceptedBytes: number;
   readonly #resolveExit: (exit: GuestExit) => void;
   #guest: Guest | undefined;
   #handle: GuestHandle | undefined;
@@ -94,9 +92,10 @@ export class WasmMachine implements Machine {
   #attachment: ReturnType<typeof setTimeout> | undefined;
   #disposed = false;
 
-  private constructor(host: WasmMachineHost, preopens: readonly Preopen[]) {
+  private constructor(host: WasmMachineHost, directories: ArrivalDirectories, acceptedBytes = Infinity) {
     this.#host = host;
-    this.#preopens = preopens;
+    this.#acceptedBytes = acceptedBytes;
+    this.#directories = directories;
     if (host.drives !== undefined) this.drives = host.drives;
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
     this.exited = promise;
@@ -109,7 +108,7 @@ export class WasmMachine implements Machine {
    * Errors: NOT_WASM, UNSUPPORTED_FEATURE, NO_SUCH_FILE for a directory, BAD_PARAMETER for an argument.
    */
   static async create(host: WasmMachineHost, fresh: FreshGuest): Promise<WasmMachine> {
-    const machine = new WasmMachine(host, fresh.wasi.preopens);
+    const machine = new WasmMachine(host, NO_DIRECTORIES);
     try {
       const guest = await machine.#adopt(fresh);
       const { handle, program } = await guest.thread;
@@ -122,10 +121,18 @@ export class WasmMachine implements Machine {
     return machine;
   }
 
-  /** Makes a machine that waits for a guest to arrive. Errors: BAD_PARAMETER for a directory in the place of its drives. */
-  static incoming(host: WasmMachineHost, preopens: readonly Preopen[]): WasmMachine {
-    requireRoomForDrives(preopens, host.drives?.drives ?? []);
-    return new WasmMachine(host, preopens);
+  /**
+   * Makes a machine that waits for a guest to arrive. One with other directories is refused when it comes: DEVICE_STATE.
+   * @param acceptedBytes of memory that it may have, then and later: it cannot grow beyond them. Default: any number.
+   * Errors: BAD_PARAMETER for a directory in the place of its drives.
+   */
+  static incoming(
+    host: WasmMachineHost,
+    directories: ArrivalDirectories = NO_DIRECTORIES,
+    acceptedBytes?: number,
+  ): WasmMachine {
+    requireRoomForDrives(directories.given, host.drives?.drives ?? []);
+    return new WasmMachine(host, directories, acceptedBytes);
   }
 
   get #driveList(): readonly Drive[] {
@@ -144,32 +151,24 @@ export class WasmMachine implements Machine {
 
   /**
    * Makes the memories at once and prepares the rest meanwhile.
-   * @param memoryPages of a guest that arrives: what its memory has already. It costs nothing before it is written to.
-   * Errors: DEVICE_STATE when the program does not allow so many.
+   * @param memoryPages of a guest that arrives: what its memory has already.
+   * Errors: those of {@link makeMemories}.
    */
   async #adopt(identity: ProgramIdentity, memoryPages?: number): Promise<Guest> {
     if (this.#guest !== undefined)
       throw new MigrationError("WRONG_STATE", "The guest's program has arrived already");
     await this.#host.validate(identity.module);
     this.#checkAlive();
-    const module = parseModule(identity.module);
-    const maximum = maximumPages(module);
-    if (memoryPages !== undefined && memoryPages > maximum)
-      throw new MigrationError(
-        "DEVICE_STATE",
-        `The guest's memory cannot have ${memoryPages} pages: the program allows ${maximum}`,
-      );
-    const memory = allocateMemory(Math.max(module.memory.minimum, memoryPages ?? 0), maximum);
-    const control = allocateMemory(CONTROL.initialPages, CONTROL.maximumPages);
-    await this.#host.adviseMemory?.(memory, maximum * WASM_PAGE);
+    const memories = makeMemories(identity.module, memoryPages, this.#acceptedBytes);
+    const { memory, control, maximumBytes } = memories;
+    await this.#host.adviseMemory?.(memory, memories.mostBytes);
     this.#checkAlive();
     new ControlBlock(control).framesEnd = CONTROL.frames;
     const thread = this.#prepare(identity, memory, control);
     // Whoever needs the thread awaits it; until then a failure is no unhandled one.
     thread.catch(() => undefined);
-    const maximumBytes = maximum * WASM_PAGE;
     const arrived = memoryPages === undefined ? undefined : ArrivedPages.allocate(maximumBytes);
-    const guest = { identity, memory, control, maximumBytes, arrived, thread };
+    const guest = { identity, ...memories, arrived, thread };
     this.#guest = guest;
     return guest;
   }
@@ -203,8 +202,9 @@ export class WasmMachine implements Machine {
   }
 
   ram(): RamAccess {
-    const { memory, control, maximumBytes, arrived } = this.#require();
-    const data: WasmRamData = { memory, control, maximumBytes, ...newWasmRamShared(maximumBytes), arrived };
+    const { memory, control, maximumBytes, mostBytes, arrived } = this.#require();
+    const shared = newWasmRamShared(maximumBytes);
+    const data: WasmRamData = { memory, control, maximumBytes, mostBytes, ...shared, arrived };
     return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
   }
 
@@ -301,7 +301,7 @@ export class WasmMachine implements Machine {
       save: async () => toWasiSection({ ...(await this.#movableWasi("early")), ...NO_INPUT }),
       load: (value) => {
         const wasi = fromWasiSection(value as WasiSection);
-        checkSetup(wasi, this.#host.files, this.#resolvePreopen);
+        checkSetup(wasi, this.#host.files, resolverOf(this.#directories));
         this.#rehearsed = this.#rehearse(wasi).catch(() => undefined);
       },
     });
@@ -324,9 +324,6 @@ export class WasmMachine implements Machine {
       load: (value) => this.#restore(fromWasiSection(value as WasiSection)),
     });
   }
-
-  readonly #resolvePreopen = ({ guestPath, hostPath }: Preopen): string =>
-    this.#preopens.find((preopen) => preopen.guestPath === guestPath)?.hostPath ?? hostPath;
 
   /**
    * State outside of the memories: of the stop, or for the early devices of the moment when the dirty log was switched on.
@@ -375,7 +372,7 @@ export class WasmMachine implements Machine {
   async #rehearse(wasi: WasiState): Promise<void> {
     const guest = this.#require();
     const { handle, program } = await guest.thread;
-    await handle.rehearse(wasi, this.#preopens);
+    await handle.rehearse(wasi, this.#directories);
     loadCpu({ ...guest, program }, emptyCpu({ ...guest, program }));
   }
 
@@ -387,7 +384,7 @@ export class WasmMachine implements Machine {
       globals: this.#cpu.globals,
       tables: this.#cpu.tables.map(({ entries }) => Int32Array.from(entries)),
     };
-    await handle.restore(cpu, wasi, this.#preopens);
+    await handle.restore(cpu, wasi, this.#directories);
     this.#cpu = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError, tooMuchRam } from "@peregrine/protocol";
 import { type DirtyBitmap, type GuestRam, PAGE_SIZE, type RamBlock } from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
 import { type DirtyLog, type LoggedMemory, newShadows } from "./dirty-log.ts";
@@ -8,8 +8,10 @@ const WASM_PAGE = 65536;
 
 /** What `openRam` needs: survives structured clone between threads of a process. */
 export interface WasmRamData extends LoggedMemory, WasmRamShared {
-  /** Most that the memory can grow to, in bytes. */
+  /** Most that the memory can grow to by the program, in bytes. */
   readonly maximumBytes: number;
+  /** Most that it can have on this host, in bytes. Default: the same. */
+  readonly mostBytes?: number;
   /** Of the {@link ArrivedPages}, if nothing but this has written to the memory. */
   readonly arrived?: SharedArrayBuffer | undefined;
 }
@@ -38,6 +40,7 @@ export class WasmRam implements GuestRam {
   readonly #log: DirtyLog;
   readonly #arrived: ArrivedPages | undefined;
   readonly #growing: Int32Array;
+  readonly #mostBytes: number;
   #view: Uint8Array;
   /** Pages that the last harvest knew of. */
   #harvested: number;
@@ -46,6 +49,7 @@ export class WasmRam implements GuestRam {
   constructor(data: WasmRamData, openLog: (memories: LoggedMemory) => DirtyLog = openDirtyLog) {
     this.blocks = [{ name: RAM_BLOCK_NAME, length: data.maximumBytes }];
     this.#memory = data.memory;
+    this.#mostBytes = data.mostBytes ?? data.maximumBytes;
     this.#log = openLog(data);
     this.#growing = new Int32Array(data.growing);
     if (data.arrived !== undefined) this.#arrived = new ArrivedPages(data.arrived);
@@ -111,7 +115,10 @@ export class WasmRam implements GuestRam {
         "BAD_RAM_PAGE",
         `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
       );
-    if (end > this.#bytes().length) this.#grow(end);
+    if (end > this.#bytes().length) {
+      if (end > this.#mostBytes) throw tooMuchRam(end, this.#mostBytes);
+      this.#grow(end);
+    }
     return this.#bytes();
   }
 

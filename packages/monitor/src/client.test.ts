@@ -3,6 +3,7 @@ import type { Channel, Listener } from "@peregrine/transport";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeAgent } from "../test/fake-agent.ts";
 import { monitorOf } from "../test/monitor-of.ts";
+import { TOKEN } from "../test/token.ts";
 import { VERSION } from "../test/version.ts";
 import { QmpClient } from "./client.ts";
 import type { ReceivedEvent } from "./client.ts";
@@ -18,10 +19,10 @@ describe("a QMP client", () => {
     agent = new FakeAgent();
     server = new MonitorServer({
       ...monitorOf(agent),
-      limits: { closeTimeout: 20 },
+      limits: { closeTimeout: 20, loginDelay: 1 },
     });
     uri = formatUri(await server.listen("tcp:127.0.0.1:0"));
-    client = await QmpClient.connect(uri);
+    client = await QmpClient.connect(uri, { token: TOKEN });
   });
 
   afterEach(async () => {
@@ -35,8 +36,8 @@ describe("a QMP client", () => {
       { name: "lua" },
       { status: "running", running: true },
     ]);
-    await client.execute("migrate", { uri: "unix:/x" });
-    expect(agent.calls).toEqual([["migrate", "unix:/x"]]);
+    await client.execute("migrate", { uri: "tcp::1" });
+    expect(agent.calls).toEqual([["migrate", "tcp::1"]]);
   });
 
   test("rejects with the monitor's words", async () => {
@@ -48,6 +49,18 @@ describe("a QMP client", () => {
       code: "COMMAND_FAILED",
       message: "need either 'uri' or 'channels' argument",
     });
+  });
+
+  test.each([
+    [undefined, /needs a token: begin with \{"execute": "qmp_capabilities"/u],
+    ["wrong", /The token is wrong/u],
+  ])("says why it was not let in with the token %s", async (token, reason) => {
+    const refused = QmpClient.connect(uri, { token });
+    await expect(refused).rejects.toMatchObject({
+      code: "ACCESS_DENIED",
+      message: expect.stringMatching(/^The monitor at '127\.0\.0\.1:\d+' refused this client: /u),
+    });
+    await expect(refused).rejects.toThrow(reason);
   });
 
   test("hears events until it no longer wants to", async () => {
@@ -134,7 +147,10 @@ describe("a QMP client and a peer that is no monitor", () => {
     const refusal = `${JSON.stringify({ error: { class: "GenericError", desc: "no" } })}\n`;
     await expect(
       connectTo((channel) => channel.write(Buffer.from(greeting + refusal))),
-    ).rejects.toMatchObject({ code: "COMMAND_FAILED", message: "no" });
+    ).rejects.toMatchObject({
+      code: "ACCESS_DENIED",
+      message: `The monitor at '${uri.slice(4)}' refused this client: no`,
+    });
   });
 
   test("that is not there", async () => {

@@ -35,6 +35,12 @@ interface PendingCall {
   readonly reject: (error: MigrationError) => void;
 }
 
+export interface QmpConnectOptions {
+  readonly signal?: AbortSignal;
+  /** For a monitor that wants one. Default: none. */
+  readonly token?: string | undefined;
+}
+
 /** A client of a QMP monitor, this one's or QEMU's. */
 export class QmpClient {
   readonly version: MonitorVersion;
@@ -47,24 +53,34 @@ export class QmpClient {
   #lastId = 0;
 
   /**
-   * Connects and negotiates. The signal gives up both.
-   * Errors: those of the transport's `connect`; CONNECT_FAILED when no monitor answers there.
+   * Connects, negotiates, and logs in where the monitor wants a token. The signal gives up all of it.
+   * Errors: those of the transport's `connect`; CONNECT_FAILED when no monitor answers there; ACCESS_DENIED.
    */
-  static async connect(uri: string, options: { readonly signal?: AbortSignal } = {}): Promise<QmpClient> {
-    const channel = await connect(uri, options);
-    const { signal } = options;
+  static async connect(uri: string, { signal, token }: QmpConnectOptions = {}): Promise<QmpClient> {
+    const channel = await connect(uri, signal === undefined ? {} : { signal });
     const onAbort = (): void => channel.destroy(abortError(signal, channel.peer));
     signal?.addEventListener("abort", onAbort);
     try {
       const messages = readMessages(channel);
       const client = new QmpClient(channel, await readGreeting(channel, messages), messages);
-      await client.execute(NEGOTIATION_COMMAND);
+      await client.#negotiate(token);
       return client;
     } catch (error) {
       channel.destroy();
       throw error;
     } finally {
       signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #negotiate(token: string | undefined): Promise<void> {
+    try {
+      // A monitor without tokens, such as QEMU's, has no such argument.
+      await this.execute(NEGOTIATION_COMMAND, token === undefined ? undefined : { token });
+    } catch (error) {
+      if (!MigrationError.is(error) || error.code !== "COMMAND_FAILED") throw error;
+      const text = `The monitor at '${this.#channel.peer}' refused this client: ${error.message}`;
+      throw new MigrationError("ACCESS_DENIED", text, { cause: error });
     }
   }
 

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { ReceivedDescriptors } from "@peregrine/transport";
+import type { Direction, ReceivedDescriptors } from "@peregrine/transport";
 import * as v from "valibot";
 
 const INT64_LIMIT = 2 ** 63;
@@ -21,7 +21,12 @@ export interface Command {
 export interface CommandClient {
   /** Those that came with the command. Undefined where none can come. */
   readonly descriptors?: ReceivedDescriptors | undefined;
+  /** Whether it came by a unix socket, so that it is the agent's own user on its own host. Default: false. */
+  readonly isOwner?: boolean;
 }
+
+/** Refuses a URI that the agent is not to open for this client. Errors: EXEC_NOT_ALLOWED, NOT_FROM_NETWORK. */
+export type CheckOpening = (uri: string, direction: Direction, client: CommandClient) => void;
 
 export type CommandTable = ReadonlyMap<string, Command>;
 

@@ -12,9 +12,9 @@ beforeEach(() => {
 });
 
 async function run(name: string, args: Record<string, unknown> = {}): Promise<unknown> {
-  const command = createCommands(agent, VERSION).get(name);
+  const command = createCommands(agent, VERSION, { exec: true, hostFromNetwork: false }).get(name);
   if (command === undefined) throw new Error(`no command ${name}`);
-  return (await command.run(args)) ?? {};
+  return (await command.run(args, { isOwner: true })) ?? {};
 }
 
 describe("the commands about the guest", () => {

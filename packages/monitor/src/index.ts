@@ -1,4 +1,8 @@
 export type * from "./agent-control.ts";
+export { AccessToken } from "./access/access-token.ts";
+export { monitorAccess } from "./access/monitor-access.ts";
+export { checkOpening, NOTHING_OPEN } from "./access/opened-by-uri.ts";
+export type { OpeningPolicy } from "./access/opened-by-uri.ts";
 export { QmpClient } from "./client.ts";
 export type { ReceivedEvent } from "./client.ts";
 export { createCommands } from "./commands.ts";

@@ -13,11 +13,13 @@ describe("JSON from outside", () => {
   });
 
   test("is refused when it could not be echoed", () => {
-    const depth = 30_000;
-    const text = "[".repeat(depth) + "]".repeat(depth);
-    expect(() => parseLine({ kind: "line", text })).toThrow(
-      expect.objectContaining({ code: "BAD_COMMAND", message: "JSON parse error, too deeply nested" }),
-    );
+    const nested = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
+    expect(JSON.stringify(parseLine({ kind: "line", text: nested(1024) }))).toBe(nested(1024));
+    for (const depth of [1025, 30_000]) {
+      expect(() => parseLine({ kind: "line", text: nested(depth) })).toThrow(
+        expect.objectContaining({ code: "BAD_COMMAND", message: "JSON parse error, too deeply nested" }),
+      );
+    }
   });
 
   test("is refused when it was no line", () => {

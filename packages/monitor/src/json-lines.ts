@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { MAX_MESSAGE_DEPTH } from "./limits.ts";
 import type { Line } from "./lines.ts";
 
 /** One JSON object as a line. */
@@ -14,13 +15,22 @@ export function parseLine(line: Line): unknown {
 }
 
 function parseJson(text: string): unknown {
+  let value: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    // What is nested too deeply to be written again cannot be echoed.
-    JSON.stringify(value);
-    return value;
+    value = JSON.parse(text);
   } catch (error) {
-    const reason = error instanceof SyntaxError ? error.message : "too deeply nested";
+    const reason = error instanceof SyntaxError ? error.message : "it cannot be read";
     throw new MigrationError("BAD_COMMAND", `JSON parse error, ${reason}`, { cause: error });
   }
+  if (isDeeperThan(value, MAX_MESSAGE_DEPTH)) {
+    // What is nested too deeply to be written again cannot be echoed.
+    throw new MigrationError("BAD_COMMAND", "JSON parse error, too deeply nested");
+  }
+  return value;
+}
+
+/** Goes no deeper itself. */
+function isDeeperThan(value: unknown, depth: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return depth === 0 || Object.values(value).some((member) => isDeeperThan(member, depth - 1));
 }

@@ -50,6 +50,18 @@ describe("a line decoder", () => {
     }
   });
 
+  test("keeps nothing of the chunks that a line came in", () => {
+    const decoder = new LineDecoder(1000);
+    const found: string[] = [];
+    for (const byte of Buffer.from("a line that comes byte by byte\n")) {
+      const chunk = Uint8Array.of(byte);
+      for (const line of decoder.push(chunk)) found.push(line.kind === "line" ? line.text : "");
+      // One array for each byte would be a hundred times as much as the line.
+      chunk.fill(0);
+    }
+    expect(found).toEqual(["a line that comes byte by byte"]);
+  });
+
   test("refuses what is not UTF-8 and goes on with the next line", () => {
     expect(decode([Uint8Array.of(0xc3, 0x28, 0x0a, 0x61, 0x0a)])).toEqual(["a line is not UTF-8", "a"]);
   });

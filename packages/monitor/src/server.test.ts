@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeAgent } from "../test/fake-agent.ts";
 import { RawClient } from "../test/raw-client.ts";
 import { monitorOf } from "../test/monitor-of.ts";
+import { LOGIN } from "../test/token.ts";
 import { VERSION } from "../test/version.ts";
 import type { MonitorLimits } from "./limits.ts";
 import { MonitorServer } from "./server.ts";
@@ -58,10 +59,16 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
     clients.push(client);
     expect(await client.next()).toEqual({ QMP: { version: VERSION, capabilities: [] } });
     expect(await client.ask({ execute: "query-status", id: 1 })).toEqual({
-      error: { class: "CommandNotFound", desc: "Expecting capabilities negotiation with 'qmp_capabilities'" },
+      error:
+        kind === "unix"
+          ? { class: "CommandNotFound", desc: "Expecting capabilities negotiation with 'qmp_capabilities'" }
+          : {
+              class: "GenericError",
+              desc: expect.stringMatching(/^This monitor needs a token: begin with /u),
+            },
       id: 1,
     });
-    expect(await client.ask({ execute: "qmp_capabilities", id: 2 })).toEqual({ return: {}, id: 2 });
+    expect(await client.ask({ ...LOGIN, id: 2 })).toEqual({ return: {}, id: 2 });
     expect(await client.ask({ execute: "query-version", id: 3 })).toEqual({ return: VERSION, id: 3 });
     expect(await client.ask({ execute: "frobnicate" })).toEqual({
       error: { class: "CommandNotFound", desc: "The command frobnicate has not been found" },
@@ -133,7 +140,7 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
         timestamp: TIMESTAMP,
       });
     }
-    expect(await silent.ask({ execute: "qmp_capabilities" })).toEqual({ return: {} });
+    expect(await silent.ask(LOGIN)).toEqual({ return: {} });
   });
 
   test("sends events of the migration only while they are wanted", async () => {
@@ -156,7 +163,7 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
   test("drops a client that does not read, and nobody else", async () => {
     await restart({ outputBytes: 100_000 });
     const lazy = await connect(uri);
-    await lazy.write(Buffer.from('{"execute":"qmp_capabilities"}\n'));
+    await lazy.write(Buffer.from(`${JSON.stringify(LOGIN)}\n`));
     const eager = await open();
     agent.setCapabilities([{ capability: "events", state: true }]);
     const padding = "x".repeat(20_000);
@@ -173,15 +180,19 @@ describe.each(["tcp", "unix"])("a QMP server on a %s socket", (kind) => {
   test("turns away more clients than it has room for", async () => {
     await restart({ clients: 2 });
     const [first] = [await open(), await open()];
-    const third = await RawClient.connect(uri);
-    clients.push(third);
-    expect(await third.next().catch(() => undefined)).toBeUndefined();
+    const attempt = async (): Promise<unknown> => {
+      const client = await RawClient.connect(uri);
+      clients.push(client);
+      await client.next().catch(() => undefined);
+      return client.ask(LOGIN).catch(() => undefined);
+    };
+    const refused = await attempt();
+    if (kind === "unix") expect(refused).toBeUndefined();
+    else expect(refused).toMatchObject({ error: { desc: "The monitor has as many clients as it may have" } });
     first.channel.destroy();
     // The place is free as soon as the server has noticed that its client is gone.
-    for (let greeting: unknown; greeting === undefined;) {
-      const next = await RawClient.connect(uri);
-      clients.push(next);
-      greeting = await next.next().catch(() => undefined);
+    for (let answer: unknown; (answer as { return?: unknown } | undefined)?.return === undefined;) {
+      answer = await attempt();
     }
   });
 

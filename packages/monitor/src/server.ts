@@ -1,5 +1,9 @@
 import { listen } from "@peregrine/transport";
 import type { Address, Listener, WebSocketAddress } from "@peregrine/transport";
+import type { AccessToken } from "./access/access-token.ts";
+import { Login } from "./access/login.ts";
+import { monitorAccess } from "./access/monitor-access.ts";
+import type { MonitorAccess } from "./access/monitor-access.ts";
 import type { CommandTable } from "./command.ts";
 import type { MonitorConnection } from "./connection.ts";
 import { toTimestamp } from "./events.ts";
@@ -22,6 +26,8 @@ export interface MonitorServerOptions {
   readonly events: EventSource;
   readonly version: MonitorVersion;
   readonly limits?: Partial<MonitorLimits>;
+  /** What clients have to give that do not come by a unix socket. Without it there are none. */
+  readonly token?: AccessToken | undefined;
   /** Origins of pages of other machines whose scripts may connect by WebSocket. Default: none. */
   readonly origins?: readonly string[];
   /** Milliseconds since 1970, for the time of events. */
@@ -39,15 +45,17 @@ export class MonitorServer {
   readonly #limits: MonitorLimits;
   readonly #now: () => number;
   readonly #origins: readonly string[];
+  readonly #token: AccessToken | undefined;
   readonly #listeners = new Set<Pick<Listener, "close">>();
   readonly #clients = new Set<Client>();
   readonly #unsubscribe: () => void;
   #closed = false;
 
-  constructor({ commands, human, events, version, limits, origins = [], now }: MonitorServerOptions) {
+  constructor({ commands, human, events, version, limits, token, origins = [], now }: MonitorServerOptions) {
     this.#commands = commands;
     this.#human = human;
     this.#origins = origins;
+    this.#token = token;
     this.#version = version;
     this.#limits = { ...DEFAULT_MONITOR_LIMITS, ...limits };
     this.#now = now ?? (() => performance.timeOrigin + performance.now());
@@ -56,11 +64,15 @@ export class MonitorServer {
 
   /**
    * Serves clients at `uri` from now on. At `ws:` QMP's messages are MessagePack, one in each binary message.
-   * Returns the real address. Errors: as `parseMonitorAddress`; LISTEN_FAILED.
+   * Returns the real address. Errors: as `parseMonitorAddress`; TOKEN_NEEDED; LISTEN_FAILED.
    */
   async listen(uri: string, kind: MonitorKind = "qmp"): Promise<Address> {
     const address = parseMonitorAddress(uri, kind);
-    const listener = address.kind === "ws" ? await this.#webSockets(address) : await this.#sockets(uri, kind);
+    const access = monitorAccess(address, uri, this.#token);
+    const listener =
+      address.kind === "ws"
+        ? await this.#webSockets(address, access)
+        : await this.#sockets(uri, kind, access);
     this.#listeners.add(listener);
     if (this.#closed) await listener.close();
     return listener.address;
@@ -74,47 +86,64 @@ export class MonitorServer {
     await Promise.all([...this.#clients].map((client) => client.close()));
   }
 
-  async #accept(listener: Listener, kind: MonitorKind): Promise<void> {
+  async #accept(listener: Listener, kind: MonitorKind, access: MonitorAccess): Promise<void> {
     while (!this.#closed) {
       // A connection that could not be accepted is its client's loss; the end of the listener ends the loop.
       const channel = await listener.accept().catch(() => undefined);
       if (channel === undefined) continue;
-      this.#admit(channel, () => {
-        if (kind === "human") return new HumanSession(channel, this.#human, this.#limits);
-        return this.#session(new JsonConnection(channel, this.#limits.objectBytes));
+      this.#admit(channel, this.#login(access), (login) => {
+        if (kind === "human") return new HumanSession(channel, this.#human, this.#limits, login);
+        return this.#session(new JsonConnection(channel, this.#limits.objectBytes), login);
       });
     }
   }
 
-  async #sockets(uri: string, kind: MonitorKind): Promise<Listener> {
+  async #sockets(uri: string, kind: MonitorKind, access: MonitorAccess): Promise<Listener> {
     const listener = await listen(uri, { descriptors: kind === "qmp" });
-    void this.#accept(listener, kind);
+    void this.#accept(listener, kind, access);
     return listener;
   }
 
   /** HTTP and MessagePack take megabytes, so only one who is asked for them loads them. */
-  async #webSockets(address: WebSocketAddress): Promise<WebSocketListener> {
+  async #webSockets(address: WebSocketAddress, access: MonitorAccess): Promise<WebSocketListener> {
     const { MessagePackConnection } = await import("./web/message-pack-connection.ts");
     const { listenForWebSockets } = await import("./web/web-socket-listener.ts");
     return listenForWebSockets(address, {
       maxMessageBytes: this.#limits.objectBytes,
       origins: this.#origins,
-      accept: (webSocket) => {
+      access,
+      limits: this.#limits,
+      accept: (webSocket, known) => {
         const connection = new MessagePackConnection(webSocket);
-        this.#admit(connection, () => this.#session(connection));
+        this.#admit(connection, this.#login(access, known), (login) => this.#session(connection, login));
       },
     });
   }
 
-  /** Serves one more client, if there may be one more. */
-  #admit(connection: Pick<MonitorConnection, "destroy">, client: () => Client): void {
-    if (this.#closed || this.#clients.size >= this.#limits.clients) connection.destroy();
-    else void this.#serve(client());
+  #login(access: MonitorAccess, known = false): Login {
+    return new Login({ access, known, limits: this.#limits, hasRoom: () => this.#hasRoom(true) });
   }
 
-  #session(connection: MonitorConnection): Session {
+  /** Serves one more client, if there may be one more. */
+  #admit(
+    connection: Pick<MonitorConnection, "destroy">,
+    login: Login,
+    client: (login: Login) => Client,
+  ): void {
+    if (this.#closed || !this.#hasRoom(login.isKnown)) connection.destroy();
+    else void this.#serve(client(login));
+  }
+
+  /** Those that have not logged in take nobody's place who has. */
+  #hasRoom(known: boolean): boolean {
+    const present = [...this.#clients].filter(({ login }) => login.isKnown === known).length;
+    return present < (known ? this.#limits.clients : this.#limits.logins);
+  }
+
+  #session(connection: MonitorConnection, login: Login): Session {
     return new Session({
       connection,
+      login,
       commands: this.#commands,
       version: this.#version,
       limits: this.#limits,

@@ -6,6 +6,7 @@ import { createCommands } from "./commands.ts";
 import { JsonConnection } from "./json-connection.ts";
 import { DEFAULT_MONITOR_LIMITS } from "./limits.ts";
 import { Session } from "./session.ts";
+import { ownerLogin } from "../test/owner-login.ts";
 import { VERSION } from "../test/version.ts";
 
 /** What the monitor answers when its input comes in these chunks. */
@@ -14,7 +15,7 @@ async function answers(chunks: readonly Uint8Array[]): Promise<unknown[]> {
   const limits = { ...DEFAULT_MONITOR_LIMITS, objectBytes: 200 };
   const connection = new JsonConnection(channel, limits.objectBytes);
   const commands = createCommands(new FakeAgent(), VERSION);
-  await new Session({ connection, commands, version: VERSION, limits }).run();
+  await new Session({ connection, login: ownerLogin(), commands, version: VERSION, limits }).run();
   const lines = channel.written.split("\r\n");
   expect(lines.pop()).toBe("");
   return lines.map((line) => JSON.parse(line) as unknown);
@@ -64,7 +65,7 @@ test("a client that takes nothing is dropped before more than the limit waits fo
   const limits = { ...DEFAULT_MONITOR_LIMITS, outputBytes: 1000 };
   const connection = new JsonConnection(channel, limits.objectBytes);
   const commands = createCommands(new FakeAgent(), VERSION);
-  const session = new Session({ connection, commands, version: VERSION, limits });
+  const session = new Session({ connection, login: ownerLogin(), commands, version: VERSION, limits });
   const taken = Promise.withResolvers<void>();
   channel.taken = taken.promise;
   await session.run();

@@ -49,6 +49,7 @@ async function spoken(monitor: HumanMonitor): Promise<string> {
   let text = "";
   const terminal = {
     print: (more: string) => (text += more),
+    client: {},
     waits: false,
     gone: new AbortController().signal,
   };

@@ -1,8 +1,10 @@
+import { AccessToken } from "../src/access/access-token.ts";
 import { createCommands } from "../src/commands.ts";
 import { agentEvents } from "../src/events.ts";
 import { HumanMonitor } from "../src/human/human-monitor.ts";
 import type { MonitorServerOptions } from "../src/server.ts";
 import type { FakeAgent } from "./fake-agent.ts";
+import { TOKEN } from "./token.ts";
 import { VERSION } from "./version.ts";
 
 /** Everything that a server needs to serve an agent. */
@@ -13,5 +15,6 @@ export function monitorOf(agent: FakeAgent): MonitorServerOptions {
     human: new HumanMonitor({ agent, commands, version: VERSION }),
     events: agentEvents(agent),
     version: VERSION,
+    token: new AccessToken(TOKEN),
   };
 }

@@ -1,5 +1,6 @@
 import { connect } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
+import { LOGIN } from "./token.ts";
 
 type Message = Record<string, unknown>;
 
@@ -21,7 +22,7 @@ export class RawClient {
   static async negotiated(uri: string): Promise<RawClient> {
     const client = await RawClient.connect(uri);
     await client.next();
-    await client.ask({ execute: "qmp_capabilities" });
+    await client.ask(LOGIN);
     return client;
   }
 

@@ -1,6 +1,7 @@
 import { pack } from "msgpackr/pack";
 import { unpack } from "msgpackr/unpack";
 import { once } from "node:events";
+import { LOGIN } from "./token.ts";
 
 type Message = Record<string, unknown>;
 
@@ -35,7 +36,7 @@ export class WebClient {
   static async negotiated(uri: string): Promise<WebClient> {
     const client = await WebClient.connect(uri);
     await client.next();
-    await client.ask({ execute: "qmp_capabilities" });
+    await client.ask(LOGIN);
     return client;
   }
 

@@ -66,7 +66,7 @@ describe("a call stack that does not fit when it is resumed", () => {
     await atBottom(path);
     await source.stop();
     const there = recordingHost(join(directory, "arrived"), stacks);
-    const destination = WasmMachine.incoming(there.host, []);
+    const destination = WasmMachine.incoming(there.host);
     for (const phase of ["early", "late"] as const) {
       for (const saved of await source.devices.saveAll(phase)) {
         await destination.devices.load(saved.name, saved.instance, fieldsOf(source, saved));

@@ -1,5 +1,4 @@
 import fs from "node:fs";
-import { join } from "node:path";
 import { errnoName, HostError } from "@peregrine/machine-wasm/guest";
 import type {
   HostDirectoryEntry,
@@ -25,21 +24,20 @@ const nameDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const DESCRIPTOR_DIRECTORY = "/proc/self/fd";
 
 /**
- * Files of this host. On Linux every name is looked up from the open directory itself. Where
- * `/proc` is missing a directory is known by its path instead, and a process that swaps one of its
- * parents for a link between two calls can mislead it.
+ * Files of this host. Every name is one component that is looked up from an open directory, and is not followed when it
+ * is a link, so a walk stays where it is whatever other processes rename meanwhile. openat2(2) would say the same of a
+ * whole path in one call, but Node has no such call, and the paths that the walk finds are needed for a move.
+ *
+ * That takes Linux with `/proc`. Elsewhere a directory could only be known by its path, and whoever swaps a parent for a
+ * link between two calls leads it away; so no directory is opened there.
  */
 export class NodeFiles implements HostFiles {
-  /** Paths of open handles, kept only where descriptors cannot be named. */
-  readonly #paths: Map<HostHandle, string> | undefined;
-
-  /** @param byDescriptor false forces the fallback of systems without `/proc/self/fd`. */
-  constructor(byDescriptor: boolean = fs.existsSync(DESCRIPTOR_DIRECTORY) && process.platform === "linux") {
-    this.#paths = byDescriptor ? undefined : new Map();
-  }
-
+  /** Errors: besides those of the system, ENOTSUP where nobody can be confined to a directory. */
   openRoot(hostPath: string): HostHandle {
-    return this.#open(hostPath, constants.O_RDONLY | flag(constants.O_DIRECTORY));
+    const handle = this.#open(hostPath, constants.O_RDONLY | flag(constants.O_DIRECTORY));
+    if (this.#isNamedByDescriptor(handle)) return handle;
+    this.close(handle);
+    throw new HostError("ENOTSUP");
   }
 
   openDirectory(directory: HostHandle, name: string): HostHandle {
@@ -62,9 +60,8 @@ export class NodeFiles implements HostFiles {
   }
 
   reopen(handle: HostHandle, options: HostOpenOptions): HostHandle {
-    const path = this.#paths === undefined ? `${DESCRIPTOR_DIRECTORY}/${handle}` : this.#pathOf(handle);
     const flags = openFlags({ ...options, create: false, exclusive: false, truncate: false });
-    const again = this.#open(path, flags | flag(constants.O_NONBLOCK));
+    const again = this.#open(`${DESCRIPTOR_DIRECTORY}/${handle}`, flags | flag(constants.O_NONBLOCK));
     const [before, after] = [this.stat(handle), this.stat(again)];
     if (before.device === after.device && before.inode === after.inode) return again;
     this.close(again);
@@ -72,7 +69,6 @@ export class NodeFiles implements HostFiles {
   }
 
   close(handle: HostHandle): void {
-    this.#paths?.delete(handle);
     attempt(() => fs.closeSync(handle));
   }
 
@@ -163,21 +159,23 @@ export class NodeFiles implements HostFiles {
   }
 
   #open(path: string, flags: number): HostHandle {
-    const handle = attempt(() => fs.openSync(path, flags, 0o666));
-    this.#paths?.set(handle, path);
-    return handle;
+    return attempt(() => fs.openSync(path, flags, 0o666));
   }
 
   #at(directory: HostHandle, name: string): string {
     if (name.includes("/") || name === ".." || name === "") throw new HostError("EINVAL");
-    if (this.#paths !== undefined) return join(this.#pathOf(directory), name);
     return `${DESCRIPTOR_DIRECTORY}/${directory}/${name}`;
   }
 
-  #pathOf(handle: HostHandle): string {
-    const path = this.#paths?.get(handle);
-    if (path === undefined) throw new HostError("EBADF");
-    return path;
+  /** What is at the place of `/proc` may be something else. */
+  #isNamedByDescriptor(directory: HostHandle): boolean {
+    try {
+      const [held, named] = [this.stat(directory), this.statAt(directory, ".")];
+      return held.device === named.device && held.inode === named.inode;
+    } catch (error) {
+      if (error instanceof HostError) return false;
+      throw error;
+    }
   }
 }
 

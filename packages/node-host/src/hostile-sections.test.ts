@@ -39,7 +39,7 @@ const ORDER = ["wasm-module", "wasi-setup", "wasm-cpu", "wasi"];
 
 /** Loads the sections up to `name`, of which these fields are others. */
 async function load(name: string, changes: Fields, order: readonly string[] = ORDER): Promise<void> {
-  machine = WasmMachine.incoming(quietHost(), []);
+  machine = WasmMachine.incoming(quietHost());
   for (const section of order) {
     const fields = sections.get(section)!;
     const value = structuredClone(section === name ? { ...fields, ...changes } : fields);
@@ -60,16 +60,13 @@ describe("sections of a hostile peer", () => {
   it("are loaded when nothing is wrong with them, and the guest has the source's stack", async () => {
     const stacks: number[] = [];
     const host = quietHost();
-    machine = WasmMachine.incoming(
-      {
-        ...host,
-        startThread: (data, stackMib) => {
-          stacks.push(stackMib);
-          return host.startThread(data, stackMib);
-        },
+    machine = WasmMachine.incoming({
+      ...host,
+      startThread: (data, stackMib) => {
+        stacks.push(stackMib);
+        return host.startThread(data, stackMib);
       },
-      [],
-    );
+    });
     for (const name of ORDER)
       await machine.devices.load(name, 0, structuredClone(sections.get(name)!) as StateValue);
     await machine.start();

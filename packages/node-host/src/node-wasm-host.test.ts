@@ -67,7 +67,7 @@ machineCompliance(
   "a WebAssembly program",
   {
     source: torture,
-    destination: () => WasmMachine.incoming(awaitingHost(STACK_MIB), []),
+    destination: () => WasmMachine.incoming(awaitingHost(STACK_MIB)),
     progress,
     timed: ["wasi", "wasi-setup"],
   },

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { setInterval } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { CompiledProgram, Rewritten } from "@peregrine/machine-wasm";
 import { MigrationError, type SerializedError } from "@peregrine/protocol";
@@ -65,13 +66,98 @@ export async function compileProgram(module: Uint8Array): Promise<WebAssembly.Mo
   }
 }
 
-async function rewriteInWorker(task: RewriteTask): Promise<Rewritten> {
-  const worker = new Worker(new URL("rewrite-worker.ts", import.meta.url), { workerData: task });
+const MIB = 2 ** 20;
+
+/** What rewriting may take. */
+export interface RewriteLimits {
+  /** Of a processor, not of the clock. */
+  readonly seconds: number;
+  /** For objects, and as many for the arrays outside of them. */
+  readonly mebibytes: number;
+}
+
+/**
+ * Several times as much as programs that compilers make need for each of their bytes: some that are valid would take all of
+ * a host for the smallest ones.
+ */
+function rewriteLimits(moduleBytes: number): RewriteLimits {
+  const mebibytes = Math.ceil(moduleBytes / MIB);
+  return { seconds: 30 + 10 * mebibytes, mebibytes: 256 + 64 * mebibytes };
+}
+
+/**
+ * Rewrites in a thread of its own, which is ended when it takes too much. Errors: UNSUPPORTED_FEATURE; LIMIT_EXCEEDED.
+ * @param limits Default: by the length of the module.
+ */
+export async function rewriteInWorker(
+  task: RewriteTask,
+  limits: RewriteLimits = rewriteLimits(task.module.length),
+): Promise<Rewritten> {
+  const worker = new Worker(new URL("rewrite-worker.ts", import.meta.url), {
+    workerData: task,
+    resourceLimits: { maxOldGenerationSizeMb: limits.mebibytes },
+  });
+  const watch = new AbortController();
   try {
-    const [answer] = (await once(worker, "message")) as [RewriteAnswer];
+    const answer = await Promise.race([
+      answerOf(worker, limits),
+      requireWithin(worker, limits, watch.signal),
+    ]);
     if (answer.kind === "failed") throw MigrationError.deserialize(answer.error);
     return answer.rewritten;
   } finally {
+    watch.abort();
     await worker.terminate();
   }
+}
+
+async function answerOf(worker: Worker, { mebibytes }: RewriteLimits): Promise<RewriteAnswer> {
+  try {
+    const [answer] = (await once(worker, "message")) as [RewriteAnswer];
+    return answer;
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === "ERR_WORKER_OUT_OF_MEMORY")
+      throw takesTooMuch(`${mebibytes} MiB of memory`);
+    throw cause;
+  }
+}
+
+/** How often it is looked. Milliseconds. */
+const WATCH_MS = 100;
+
+/** Never resolves. Errors: LIMIT_EXCEEDED. */
+async function requireWithin(
+  worker: Worker,
+  { seconds, mebibytes }: RewriteLimits,
+  signal: AbortSignal,
+): Promise<never> {
+  const ticks = setInterval(WATCH_MS, undefined, { signal });
+  while (
+    await ticks.next().then(
+      () => true,
+      () => false,
+    )
+  ) {
+    const use = await useOf(worker);
+    if (use.externalBytes > mebibytes * MIB) throw takesTooMuch(`${mebibytes} MiB of memory`);
+    if (use.seconds > seconds) throw takesTooMuch(`${seconds} s`);
+  }
+  return new Promise<never>(() => {});
+}
+
+/** What a thread takes; nothing while it is not there yet, or no longer. */
+async function useOf(worker: Worker): Promise<{ externalBytes: number; seconds: number }> {
+  try {
+    const [heap, { user, system }] = await Promise.all([worker.getHeapStatistics(), worker.cpuUsage()]);
+    return { externalBytes: heap.external_memory, seconds: (user + system) / 1e6 };
+  } catch {
+    return { externalBytes: 0, seconds: 0 };
+  }
+}
+
+function takesTooMuch(what: string): MigrationError {
+  return new MigrationError(
+    "LIMIT_EXCEEDED",
+    `The program cannot be migrated: to rewrite it takes more than ${what}, far more than programs of its size need`,
+  );
 }

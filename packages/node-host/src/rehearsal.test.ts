@@ -28,8 +28,8 @@ async function untilOpen(): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-test("what prepares for a guest that arrives leaves nothing open, and the guest can go on there", async () => {
-  const from = await WasmMachine.create(quietHost(), {
+function counter(): Promise<WasmMachine> {
+  return WasmMachine.create(quietHost(), {
     name: "counter",
     module: guestModule("counter"),
     stackMib: 16,
@@ -39,7 +39,34 @@ test("what prepares for a guest that arrives leaves nothing open, and the guest 
       preopens: [{ guestPath: "/data", hostPath: directory }],
     },
   });
-  const to = WasmMachine.incoming(quietHost(), []);
+}
+
+test("a guest is refused before it is copied where its directory was not given", async () => {
+  const from = await counter();
+  const to = WasmMachine.incoming(quietHost());
+  try {
+    await from.start();
+    await from.startDirtyLog();
+    const sections = await from.devices.saveAll("early");
+    const load = async (): Promise<void> => {
+      for (const section of sections)
+        await to.devices.load(section.name, section.instance, fieldsOf(from, section));
+    };
+    await expect(load()).rejects.toMatchObject({
+      code: "DEVICE_STATE",
+      message: expect.stringContaining(
+        `directory /data (${directory} at the source) is not allowed here: give --dir HOST::/data, or --source-dirs`,
+      ),
+    });
+  } finally {
+    await from.dispose();
+    await to.dispose();
+  }
+});
+
+test("what prepares for a guest that arrives leaves nothing open, and the guest can go on there", async () => {
+  const from = await counter();
+  const to = WasmMachine.incoming(quietHost(), { given: [], othersAsAtSource: true });
   try {
     await from.start();
     await untilOpen();

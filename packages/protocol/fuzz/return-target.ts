@@ -16,6 +16,9 @@ const REST = written((w) => {
   encodeReturnMessage(w, { kind: "recv-bitmap", block: "pc.ram", bitmap: new Uint8Array(1024).fill(7) });
   encodeReturnMessage(w, { kind: "resume-ack", value: 1 });
   encodeReturnMessage(w, { kind: "switchover-ack" });
+  encodeReturnMessage(w, { kind: "loaded", migration: "00112233445566778899aabbccddeeff" });
+  encodeReturnMessage(w, { kind: "alive" });
+  encodeReturnMessage(w, { kind: "reason", text: "There is no room, é" });
 });
 
 function runReturnPath(bytes: Uint8Array, sizes: readonly number[]): Outcome {

@@ -1,11 +1,15 @@
 import { setInterval } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
+import type { ScriptCoverage } from "./coverage-recorder.ts";
+import type { MemoryUse } from "./held-memory.ts";
 import { TARGETS } from "./targets.ts";
 import type { Target } from "./targets.ts";
 import type { FuzzEnd, FuzzJob } from "./worker.ts";
 
 /** Seconds of processor time, not of the clock: a run takes milliseconds, and a busy machine is no hang. */
 const HANG_SECONDS = 10;
+/** Seconds of the clock after which a run waits for something that never comes. */
+const WAIT_SECONDS = 60;
 /** For objects: far more than the limits allow, and the recordings besides. */
 const HEAP_MIB = 256;
 const WATCH_MS = 200;
@@ -22,13 +26,15 @@ export interface FuzzOptions {
   readonly hangSeconds?: number;
   /** Default: 256. */
   readonly heapMib?: number;
+  /** Part of the URLs of the scripts whose coverage is told. Default: of none. */
+  readonly covered?: string;
   /** Default: the decoders of this package. */
   readonly targets?: { readonly url: string; readonly list: readonly Target[] };
 }
 
 /** An input that broke a rule. Seed and path make it again. */
 interface Finding {
-  readonly kind: "failure" | "hang" | "memory";
+  readonly kind: "failure" | "crash" | "hang" | "memory";
   readonly path: string;
   readonly text: string;
 }
@@ -37,6 +43,14 @@ export interface FuzzResult {
   readonly target: string;
   readonly runs: number;
   readonly finding: Finding | undefined;
+  /** Undefined behind what ends the thread. */
+  readonly memory: MemoryUse | undefined;
+  readonly coverage: readonly ScriptCoverage[];
+}
+
+interface Work {
+  readonly finding: Finding | undefined;
+  readonly end?: FuzzEnd;
 }
 
 /** Fuzzes one target after the other, each in a thread that is ended when it hangs or takes too much memory. */
@@ -55,30 +69,46 @@ export async function* fuzz(options: FuzzOptions): AsyncGenerator<FuzzResult> {
       seconds: (options.seconds * share) / shares,
       seed: options.seed,
       path: options.path,
+      covered: options.covered,
       runs,
     };
-    const finding = await work(job, options.hangSeconds ?? HANG_SECONDS, options.heapMib ?? HEAP_MIB);
-    yield { target: name, runs: Atomics.load(runs, 0), finding };
+    const { finding, end } = await work(
+      job,
+      options.hangSeconds ?? HANG_SECONDS,
+      options.heapMib ?? HEAP_MIB,
+    );
+    const { memory, coverage = [] } = end ?? {};
+    yield { target: name, runs: Atomics.load(runs, 0), finding, memory, coverage };
   }
 }
 
-async function work(job: FuzzJob, hangSeconds: number, heapMib: number): Promise<Finding | undefined> {
+async function work(job: FuzzJob, hangSeconds: number, heapMib: number): Promise<Work> {
   const worker = new Worker(new URL("./worker.ts", import.meta.url), {
     workerData: job,
     resourceLimits: { maxOldGenerationSizeMb: heapMib },
   });
-  const ended = new Promise<Finding | undefined>((resolve, reject) => {
-    worker.once("message", ({ failure }: FuzzEnd) => {
-      resolve(failure && { kind: "failure", path: failure.path, text: `${failure.error}\n${failure.input}` });
+  const ended = new Promise<Work>((resolve) => {
+    worker.once("message", (end: FuzzEnd) => {
+      const { failure } = end;
+      const text = `${failure?.error}\n${failure?.input}`;
+      resolve({ finding: failure && { kind: "failure", path: failure.path, text }, end });
     });
     worker.once("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "ERR_WORKER_OUT_OF_MEMORY") reject(error);
-      else resolve({ kind: "memory", path: presentRun(job), text: `more than ${heapMib} MiB of objects` });
+      const path = presentRun(job);
+      if (error.code !== "ERR_WORKER_OUT_OF_MEMORY") {
+        // Outside of a run's own calls: nobody has caught it.
+        resolve({ finding: { kind: "crash", path, text: error.stack ?? error.message } });
+        return;
+      }
+      resolve({ finding: { kind: "memory", path, text: `more than ${heapMib} MiB of objects` } });
     });
   });
   const watch = new AbortController();
   // The watch ends with an error when there is nothing more to be watched.
-  const hang = watchRuns(worker, job, hangSeconds, watch.signal).catch(() => ended);
+  const hang = watchRuns(worker, job, hangSeconds, watch.signal).then(
+    (finding) => ({ finding }),
+    () => ended,
+  );
   try {
     return await Promise.race([ended, hang]);
   } finally {
@@ -87,7 +117,7 @@ async function work(job: FuzzJob, hangSeconds: number, heapMib: number): Promise
   }
 }
 
-/** Returns when one run has taken that much of a processor. */
+/** Returns when one run has taken that much of a processor, or waits. */
 async function watchRuns(
   worker: Worker,
   job: FuzzJob,
@@ -96,6 +126,7 @@ async function watchRuns(
 ): Promise<Finding | undefined> {
   let run = 0;
   let begun = 0;
+  let begunAt = performance.now();
   for await (const _ of setInterval(WATCH_MS, undefined, { signal })) {
     const { user, system } = await worker.cpuUsage();
     const used = (user + system) / 1e6;
@@ -103,6 +134,9 @@ async function watchRuns(
     if (present !== run) {
       run = present;
       begun = used;
+      begunAt = performance.now();
+    } else if (run > 0 && performance.now() - begunAt > WAIT_SECONDS * 1000) {
+      return { kind: "hang", path: presentRun(job), text: `one run waited for ${WAIT_SECONDS} s` };
     } else if (run > 0 && used - begun > seconds) {
       return { kind: "hang", path: presentRun(job), text: `one run took ${seconds} s of a processor` };
     }

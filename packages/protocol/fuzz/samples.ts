@@ -38,6 +38,7 @@ export function smallStreams(): Record<string, Uint8Array> {
     "devices without footers": describedStream({ footers: false }),
     "devices without a description": describedStream({ description: undefined }),
     "a package": written(writePackage),
+    "a hand-over": written(writeHandOver),
     "every record": written(writeEveryRecord),
     "long block list": written(writeLongBlockList),
     "a mapped-ram file": written(writeMapped),
@@ -60,6 +61,17 @@ function writePackage(w: ByteWriter): void {
   encodeCommand(w, { kind: "packaged", length: content.length });
   w.bytes(content);
   encodeCommand(w, { kind: "recv-bitmap", block: "memory" });
+  writeRamSection(w, new RamPageEncoder(), "end");
+  encodeEndMark(w);
+}
+
+function writeHandOver(w: ByteWriter): void {
+  const migration = "00112233445566778899aabbccddeeff";
+  writeHead(w);
+  encodeCommand(w, { kind: "hand-over", step: "offer", migration });
+  encodeCommand(w, { kind: "alive" });
+  writeRamStart(w, new RamPageEncoder(), SMALL_BLOCKS);
+  encodeCommand(w, { kind: "hand-over", step: "keep", migration });
   writeRamSection(w, new RamPageEncoder(), "end");
   encodeEndMark(w);
 }

@@ -50,6 +50,7 @@ export const LIMITS: Limits = {
   maxCommandBytes: 512,
   maxPackageBytes: 65_536,
   maxDeviceTailBytes: 163_840,
+  maxDeviceBytes: 163_840,
   maxVmDescriptionBytes: 131_072,
   maxRamBlocks: 16,
   maxRamBytes: 64 * 1024 * 1024,

@@ -12,12 +12,16 @@ export interface Target {
   readonly name: string;
   /** Its part of the time, compared with those of the others. */
   readonly share: number;
+  /** Bytes of memory that it may hold between two runs. Default: 64 MiB. */
+  readonly mostHeld?: number;
   property(
     allocations: Allocations,
   ):
     | fc.IPropertyWithHooks<unknown>
     | fc.IAsyncPropertyWithHooks<unknown>
-    | Promise<fc.IAsyncPropertyWithHooks<unknown>>;
+    | Promise<fc.IPropertyWithHooks<unknown> | fc.IAsyncPropertyWithHooks<unknown>>;
+  /** Ends what the property has begun. */
+  end?(): Promise<void>;
 }
 
 export const TARGETS: readonly Target[] = [

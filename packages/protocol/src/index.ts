@@ -110,6 +110,7 @@ export {
   unknownRamBlock,
   unknownSection,
   unsupportedSectionVersion,
+  tooMuchRam,
 } from "./refusals.ts";
 export { encodeReturnMessage } from "./return-encode.ts";
 export { ReturnPathDecoder } from "./return-path.ts";

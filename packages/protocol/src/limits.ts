@@ -17,6 +17,8 @@ export interface Limits {
   readonly maxPackageBytes: number;
   /** Bytes of device sections held until something tells their lengths. */
   readonly maxDeviceTailBytes: number;
+  /** Bytes of all device sections of a machine that is known. */
+  readonly maxDeviceBytes: number;
   /** Bytes of the JSON after the end mark. */
   readonly maxVmDescriptionBytes: number;
   /** Entries in the list of RAM blocks. */
@@ -38,6 +40,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxCommandBytes: 65_535,
   maxPackageBytes: 64 * 1024 * 1024,
   maxDeviceTailBytes: 128 * 1024 * 1024,
+  maxDeviceBytes: 640 * 1024 * 1024,
   maxVmDescriptionBytes: 16 * 1024 * 1024,
   maxRamBlocks: 1024,
   maxRamBytes: 16 * 1024 ** 4,

@@ -6,7 +6,7 @@ import type { MappedPageSink } from "./mapped-ram-reader.ts";
 import { decodeMappedRamHeader, isMapped, MAPPED_RAM_HEADER_BYTES } from "./mapped-ram.ts";
 import type { MappedRamHeader } from "./mapped-ram.ts";
 import type { RamBlockEntry } from "./messages.ts";
-import { limitExceeded } from "./refusals.ts";
+import { limitExceeded, tooMuchRam } from "./refusals.ts";
 import { RAM_SECTION, WIRE_PAGE_SIZE } from "./wire.ts";
 
 /** An entry of the RAM block list with what the longer forms add. */
@@ -83,7 +83,7 @@ export class RamBlockListDecoder {
       throw new MigrationError("BAD_RAM_BLOCK", "The RAM block list came twice", this.#place());
     }
     const { maxRamBytes } = this.#options.limits;
-    if (total > maxRamBytes) throw limitExceeded("bytes of RAM", total, maxRamBytes, this.#place());
+    if (total > maxRamBytes) throw tooMuchRam(total, maxRamBytes, this.#place());
     this.#started = true;
     this.#unlisted = total;
   }

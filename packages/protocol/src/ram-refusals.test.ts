@@ -97,7 +97,7 @@ const CASES: Record<string, Refusal> = {
       w.be64(0x11_0000_0000 + 4);
     }),
     code: "LIMIT_EXCEEDED",
-    text: "73014444032 bytes of RAM are more than the limit of 68719476736",
+    text: "The guest needs 68 GiB of memory and no more than 64 GiB are accepted here: allow more with --max-ram, which is the free memory of the host unless it is given",
     section: "ram",
     lastGood: "configuration",
     limits: { maxRamBytes: 64 * 1024 ** 3 },

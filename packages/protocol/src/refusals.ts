@@ -130,6 +130,25 @@ export function limitExceeded(what: string, value: number, limit: number, detail
   return new MigrationError("LIMIT_EXCEEDED", `${value} ${what} are more than the limit of ${limit}`, detail);
 }
 
+/** @param needed bytes of the guest's memory. @param accepted the most that it may have here. */
+export function tooMuchRam(needed: number, accepted: number, detail?: Detail): MigrationError {
+  return new MigrationError(
+    "LIMIT_EXCEEDED",
+    `The guest needs ${inUnits(needed)} of memory and no more than ${inUnits(accepted)} are accepted here: allow more ` +
+      "with --max-ram, which is the free memory of the host unless it is given",
+    detail,
+  );
+}
+
+/** Exactly, in the largest unit that allows that. */
+function inUnits(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB"];
+  let value = bytes;
+  let unit = 0;
+  for (; value > 0 && value % 1024 === 0 && unit < units.length - 1; unit++) value /= 1024;
+  return `${value} ${units[unit]}`;
+}
+
 /** What a handler threw, with the place that it does not know. */
 export function placeError(error: unknown, place: MigrationErrorDetail): unknown {
   if (!MigrationError.is(error) || error.offset !== undefined) return error;

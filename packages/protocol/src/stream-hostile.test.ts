@@ -15,6 +15,7 @@ const LIMITS: Limits = {
   maxCommandBytes: 256,
   maxPackageBytes: 8192,
   maxDeviceTailBytes: 8192,
+  maxDeviceBytes: 8192,
   maxVmDescriptionBytes: 1024,
   maxRamBlocks: 4,
   maxRamBytes: 1024 * 1024,

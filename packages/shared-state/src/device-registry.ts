@@ -97,7 +97,7 @@ export class DeviceRegistry {
     });
   }
 
-  /** Errors: UNKNOWN_SECTION; BAD_DRIVE; DEVICE_STATE for everything else that the device throws. */
+  /** Errors: UNKNOWN_SECTION; BAD_DRIVE; LIMIT_EXCEEDED; DEVICE_STATE for everything else that the device throws. */
   async load(name: string, instance: number, value: StateValue): Promise<void> {
     const device = this.find(name, instance);
     if (device === undefined) throw unknownSection(name, instance);
@@ -155,9 +155,11 @@ function encodeDevice({ description, instance }: Device, value: StateValue, writ
   return { name, instance, version, payload, description: describeState(description, value, instance) };
 }
 
+const AS_THEY_ARE: ReadonlySet<string> = new Set(["BAD_DRIVE", "LIMIT_EXCEEDED"]);
+
 function deviceError(device: Device, verb: "save" | "load", cause: unknown): MigrationError {
-  // Whoever started the destination named the drives, and can name others.
-  if (MigrationError.is(cause) && cause.code === "BAD_DRIVE") return cause;
+  // Whoever started the destination named the drives and how much it takes, and can do so otherwise.
+  if (MigrationError.is(cause) && AS_THEY_ARE.has(cause.code)) return cause;
   const { name } = device.description;
   const reason = MigrationError.from(cause).message;
   const message = `The device '${name}' ${device.instance} could not ${verb} its state: ${reason}`;

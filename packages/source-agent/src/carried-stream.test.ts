@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { CarriedParts } from "./testing/carried-machine.ts";
 import { CarriedSource } from "./testing/carried-source.ts";
 import { expectSameMachine, sendCarried } from "./testing/send-carried.ts";
-import { PING } from "./return-path-reader.ts";
+import { ALL_EXTENSIONS, askFor } from "@peregrine/protocol";
 
 const section = (name: string, instance: number, ...payload: number[]): OpaqueSection => ({
   name,
@@ -75,7 +75,13 @@ describe("the stream of a machine that is passed on as it came", () => {
     const machine = parts({ early: [section("early", 7, 5, 6)] }, { late, ending });
     const { received, commands } = await sendCarried(machine, { returnPath: true });
     expectSameMachine(received, machine);
-    expect(commands).toEqual(["open-return-path", "ping 1", `ping ${PING.extensions}`, "ping 2", "ping 3"]);
+    expect(commands).toEqual([
+      "open-return-path",
+      "ping 1",
+      `ping ${askFor(ALL_EXTENSIONS)}`,
+      "ping 2",
+      "ping 3",
+    ]);
   });
 
   test("numbers its sections from 1 on", async () => {

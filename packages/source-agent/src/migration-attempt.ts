@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { Extensions } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   GuestExit,
@@ -38,6 +39,7 @@ export interface AttemptOptions {
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
   readonly timeouts: MigrationTimeouts;
+  readonly extensions: Extensions;
   readonly giving: Giving;
   /** The channel is there and nothing was sent. What it throws fails the attempt. */
   readonly connected: () => void;
@@ -89,6 +91,7 @@ export class MigrationAttempt {
       statistics: options.statistics.buffer,
       gate: this.#gate.buffer,
       timeouts: options.timeouts,
+      extensions: options.extensions,
       migration: options.giving.migration.migration,
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {

@@ -1,4 +1,4 @@
-import { MigrationError } from "@peregrine/protocol";
+import { askFor, MigrationError } from "@peregrine/protocol";
 import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 import type {
   CarriedOpening,
@@ -192,6 +192,7 @@ export class MigrationRun {
     const destination = answers
       ? new ReturnPathReader({
           channel,
+          asks: this.#data.extensions,
           migration: this.#data.migration,
           acknowledges: this.#data.capabilities["switchover-ack"],
           failed,
@@ -217,7 +218,7 @@ export class MigrationRun {
     if (answers) {
       await writer.command({ kind: "open-return-path" });
       await writer.command({ kind: "ping", value: PING.hello });
-      await writer.command({ kind: "ping", value: PING.extensions });
+      await writer.command({ kind: "ping", value: askFor(this.#data.extensions) });
     }
     await writer.sections(early);
     if (answers) await writer.command({ kind: "ping", value: PING.prepare });

@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import type { OutgoingMigrationEvent } from "./outgoing-options.ts";
 import { Source } from "./testing/source.ts";
-import { PING } from "./return-path-reader.ts";
+import { ALL_EXTENSIONS, askFor } from "@peregrine/protocol";
 
 const MiB = 1 << 20;
 
@@ -28,7 +28,7 @@ describe("a migration", () => {
       "configuration test-1",
       "open-return-path",
       "ping 1",
-      `ping ${PING.extensions}`,
+      `ping ${askFor(ALL_EXTENSIONS)}`,
       "test-layout full",
       "ping 2",
       "ram start",

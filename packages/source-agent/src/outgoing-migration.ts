@@ -1,5 +1,5 @@
-import { MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
-import type { MigrationId } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
+import type { Extensions, MigrationId } from "@peregrine/protocol";
 import {
   MigrationCapabilities,
   MIGRATION_TRANSITIONS,
@@ -59,6 +59,7 @@ export class OutgoingMigration {
   readonly #notifiers = new Set<MigrationNotifier>();
   readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
   readonly #ledger: OwnershipLedger;
+  readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
   readonly #objects: SecurityObjects;
   #attempt: MigrationAttempt | undefined;
@@ -71,9 +72,11 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts, ledger, descriptors, objects }: OutgoingMigrationOptions) {
+  constructor(options: OutgoingMigrationOptions) {
+    const { machine, run, timeouts, ledger, extensions, descriptors, objects } = options;
     this.#descriptors = descriptors ?? new NamedDescriptors();
     this.#objects = objects ?? new SecurityObjects();
+    this.#extensions = extensions ?? ALL_EXTENSIONS;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
@@ -148,6 +151,7 @@ export class OutgoingMigration {
       peer: uri,
     });
     const attempt = new MigrationAttempt({
+      extensions: this.#extensions,
       giving: this.#giving,
       uri: target,
       tls,

@@ -1,3 +1,4 @@
+import type { Extensions } from "@peregrine/protocol";
 import type {
   Machine,
   MigrationState,
@@ -26,6 +27,8 @@ export interface OutgoingMigrationOptions {
   readonly timeouts?: Partial<MigrationTimeouts>;
   /** Where it is kept who has the guest. Default: nowhere. */
   readonly ledger?: OwnershipLedger;
+  /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
+  readonly extensions?: Extensions;
   /** What the names in `fd:NAME` stand for. Default: none is known. */
   readonly descriptors?: NamedDescriptors;
   /** What the parameters for TLS name. Default: nothing is known. */

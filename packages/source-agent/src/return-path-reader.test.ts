@@ -34,6 +34,7 @@ async function read(
   const log: string[] = [];
   const reader = new ReturnPathReader({
     channel,
+    asks: ALL_EXTENSIONS,
     migration: MIGRATION,
     heard: () => {},
     acknowledges: options.acknowledges ?? false,
@@ -94,6 +95,17 @@ describe("the return path", () => {
       log: ["prepared", "confirmed"],
       prepared: true,
     });
+  });
+
+  test("a bitmap, which nobody has asked for, is refused before it has come", async () => {
+    const bitmap = bytes({ kind: "recv-bitmap", block: "pc.ram", bitmap: new Uint8Array(8) });
+    const { errors } = await read([bitmap.subarray(0, bitmap.length - 16)]);
+    expect(errors).toMatchObject([
+      {
+        code: "LIMIT_EXCEEDED",
+        message: expect.stringContaining("8 bytes of bitmap are more than the limit of 0"),
+      },
+    ]);
   });
 
   test.each([

@@ -1,6 +1,5 @@
 import {
   agreedTo,
-  ALL_EXTENSIONS,
   askFor,
   DEFAULT_LIMITS,
   MigrationError,
@@ -14,8 +13,6 @@ import { brokenOff } from "./broken-off.ts";
 export const PING = {
   /** Opens the return path. */
   hello: 1,
-  /** Asks what the destination can do beyond QEMU's protocol. */
-  extensions: askFor(ALL_EXTENSIONS),
   /** Answered when the destination has prepared everything from the early devices. */
   prepare: 2,
   /** Answered when the destination has loaded everything in front of it. One at a time. */
@@ -24,6 +21,8 @@ export const PING = {
 
 export interface ReturnPathOptions {
   readonly channel: Channel;
+  /** What the destination is asked for beyond QEMU's protocol, in a ping after the first. */
+  readonly asks: Extensions;
   /** Names this attempt. */
   readonly migration: MigrationId;
   /** Whether the destination is to acknowledge that it can take over. */
@@ -123,7 +122,8 @@ export class ReturnPathReader {
 
   async #read(): Promise<void> {
     const decoder = new ReturnPathDecoder({
-      limits: DEFAULT_LIMITS,
+      // Nobody asks for bitmaps here.
+      limits: { ...DEFAULT_LIMITS, maxReceivedBitmapBytes: 0 },
       message: (message) => this.#onMessage(message),
     });
     try {
@@ -173,7 +173,7 @@ export class ReturnPathReader {
     } else if (value === PING.catchUp && this.#caughtUp !== undefined) {
       this.#caughtUp();
       this.#caughtUp = undefined;
-    } else if (value !== PING.hello && value !== PING.extensions) {
+    } else if (value !== PING.hello && value !== askFor(this.#options.asks)) {
       const agreed = agreedTo(value);
       if (agreed !== undefined) {
         this.#extensions = agreed;

@@ -1,4 +1,4 @@
-import type { MigrationId, SerializedError } from "@peregrine/protocol";
+import type { Extensions, MigrationId, SerializedError } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   CarriedClosing,
@@ -22,6 +22,8 @@ export interface ThreadData {
   /** Of the HandoverGate. */
   readonly gate: SharedArrayBuffer;
   readonly timeouts: MigrationTimeouts;
+  /** What the destination is asked for beyond QEMU's protocol. */
+  readonly extensions: Extensions;
   /** Names this attempt to the destination. */
   readonly migration: MigrationId;
 }

@@ -2,8 +2,8 @@ import { WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { ListedRamBlock } from "@peregrine/protocol";
 import type { MemoryTarget } from "./memory-target.ts";
 
-/** log2 of the pages whose digests lie together. */
-const PIECE_BITS = 15;
+/** log2 of the pages whose digests lie together: 4 KiB, which one page of a stream is enough to have taken. */
+const PIECE_BITS = 9;
 const PIECE_PAGES = 2 ** PIECE_BITS;
 
 /** A digest of a page. Its first 8 bytes are used; they are all zero for no page. */

@@ -89,7 +89,7 @@ export class AcceptQueue implements Listener {
   #channel({ socket, peer }: Connection): Channel {
     const { channelOptions } = this.#options;
     if (channelOptions.readBuffer !== undefined && socket instanceof net.Socket) {
-      const reads = new ReadBuffer(channelOptions.readBuffer());
+      const reads = new ReadBuffer(channelOptions.readBuffer);
       const taken = withReadBuffer(socket, reads);
       if (taken !== undefined) return new SocketChannel(taken, peer, channelOptions, "both", reads);
     }

@@ -8,7 +8,7 @@ import { SocketChannel } from "./socket-channel.ts";
  * caller's to use, and not read again.
  */
 export function adopt({ descriptor, peer }: ReleasedConnection, options: ChannelOptions = {}): Channel {
-  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
   const socket = new net.Socket({
     fd: descriptor,
     readable: true,

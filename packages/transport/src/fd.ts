@@ -99,7 +99,7 @@ function openDescriptor(
 }
 
 function socketChannel(descriptor: number, direction: SocketDirection, options: ChannelOptions): Channel {
-  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
   const socket = new net.Socket({
     fd: descriptor,
     readable: direction !== "out",

@@ -64,6 +64,13 @@ transportCompliance("file", { medium: "file", listens: false, gone: /./u }, asyn
 });
 
 describe("a channel into a file", () => {
+  test("makes one that nobody else can read", async () => {
+    const writer = await output(`file:${path}`);
+    await writer.write(Buffer.from("secret"));
+    await writer.end();
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+  });
+
   test("keeps the bytes intact and in order, however they are cut", async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -59,9 +59,12 @@ async function openOutput(path: string, offset: number): Promise<Channel> {
   }
 }
 
+/** It holds the guest's memory. */
+const OWNER_ONLY = 0o600;
+
 async function openForWriting(path: string): Promise<{ handle: FileHandle; before: FileBefore }> {
   try {
-    return { handle: await open(path, "wx"), before: { kind: "missing" } };
+    return { handle: await open(path, "wx", OWNER_ONLY), before: { kind: "missing" } };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }

@@ -24,3 +24,4 @@ export { SecurityObjects } from "./tls/security-objects.ts";
 export type { TlsParameters } from "./tls/security-objects.ts";
 export { connect, listen, parseUri, requireTls } from "./uri.ts";
 export type { Direction } from "./uri.ts";
+export { answerPings, HANDSHAKE_OPTIONS, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";

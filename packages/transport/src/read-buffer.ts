@@ -6,22 +6,41 @@ import net from "node:net";
  */
 const FIRST_READ_BYTES = 16 * 1024;
 
-/** Where the bytes go that a socket reads: one buffer for as long as it lives, instead of a new one for each read. */
+/** Who has sent less has not said what it is. */
+const TELLING_BYTES = 4;
+
+/**
+ * Where the bytes go that a socket reads: one buffer for as long as it lives, instead of a new one for each read. It is a
+ * small one until somebody wants more than what tells the peer's kind: who connects and says nothing, or nothing of
+ * sense, is not to cost more.
+ */
 export class ReadBuffer {
   /** Of a socket's constructor and of `net.connect`. */
   readonly onread: net.OnReadOpts;
+  readonly #make: () => Uint8Array;
+  #buffer: Uint8Array = new Uint8Array(FIRST_READ_BYTES);
   #isFirst = true;
+  #count = 0;
   #take: ((bytes: Uint8Array) => void) | undefined;
 
-  constructor(buffer: Uint8Array) {
+  /** @param make gives the buffer, once. */
+  constructor(make: () => Uint8Array) {
+    this.#make = make;
     this.onread = {
-      buffer: () => (this.#isFirst ? buffer.subarray(0, FIRST_READ_BYTES) : buffer),
+      buffer: () => this.#buffer,
       callback: (count, read) => {
-        this.#isFirst = false;
+        this.#count += count;
         this.#take?.(read.subarray(0, count));
         return true;
       },
     };
+  }
+
+  /** Somebody waits for more. */
+  wanted(): void {
+    if (!this.#isFirst || this.#count < TELLING_BYTES) return;
+    this.#isFirst = false;
+    this.#buffer = this.#make();
   }
 
   /** @param take gets what was read, and pauses the socket for as long as it needs the bytes. */

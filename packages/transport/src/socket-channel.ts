@@ -37,6 +37,7 @@ export class SocketChannel implements Channel {
   readonly #socket: ByteSocket;
   readonly #direction: SocketDirection;
   readonly #stallTimeout: number;
+  readonly #reads: ReadBuffer | undefined;
   #error: MigrationError | undefined;
   #bytesWritten = 0;
   #bytesRead = 0;
@@ -58,6 +59,7 @@ export class SocketChannel implements Channel {
   ) {
     this.#socket = socket;
     this.#direction = direction;
+    this.#reads = reads;
     this.medium = direction === "both" ? "connection" : "pipe";
     this.peer = peer;
     this.#stallTimeout = options.stallTimeout ?? DEFAULT_STALL_TIMEOUT_MS;
@@ -164,6 +166,7 @@ export class SocketChannel implements Channel {
       } else if (this.#peerEnded || this.#direction === "out") {
         return;
       } else {
+        this.#reads?.wanted();
         await this.#nextEvent();
       }
     }

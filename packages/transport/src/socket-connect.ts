@@ -19,7 +19,7 @@ export async function connectSocket(
     const stream = await secureClient(socket, { tls, peer, host: hostOf(target), signal });
     return new SocketChannel(stream, peer, options);
   }
-  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer());
+  const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
   const socket = net.connect({
     ...target,
     allowHalfOpen: true,

@@ -14,6 +14,8 @@ export interface SocketListenerOptions {
   readonly channelOptions: ListenOptions;
   boundAddress(bound: net.AddressInfo | string | null): Address;
   peerName(socket: net.Socket): string;
+  /** Binds in another way than to the target. Returns what is to be done when the server is closed. */
+  readonly bind?: (server: net.Server) => Promise<() => void>;
   /** Puts something in front of an accepted socket, which nothing was read from. */
   readonly wrap?: ((socket: net.Socket) => ByteSocket) | undefined;
 }
@@ -26,7 +28,8 @@ export async function listenOnSocket(
   const { name, channelOptions, wrap = (socket) => socket } = options;
   const server = net.createServer({ ...options.socketOptions, allowHalfOpen: true, pauseOnConnect: true });
   const secure = await secureServer(channelOptions, (stream) => queue.add(stream, stream.peer));
-  await bind(server, target, name);
+  const unbind = options.bind === undefined ? undefined : await options.bind(server);
+  if (unbind === undefined) await bind(server, target, name);
   const queue = new AcceptQueue({
     name,
     address: options.boundAddress(server.address()),
@@ -34,6 +37,7 @@ export async function listenOnSocket(
     stop: () => {
       // Node's own callback would wait for every accepted connection.
       server.close();
+      unbind?.();
       secure?.close();
     },
   });

@@ -33,14 +33,29 @@ transportCompliance(
     }),
 );
 
-test("what is read lies in the read buffer", async () => {
+test("what is read lies in the read buffer, from the moment that somebody wants more than what tells the peer's kind", async () => {
   const buffer = new Uint8Array(1000);
-  const listener = await listen("tcp:127.0.0.1:0", { readBuffer: () => buffer });
+  let asked = 0;
+  const take = (): Uint8Array => {
+    asked++;
+    return buffer;
+  };
+  const listener = await listen("tcp:127.0.0.1:0", { readBuffer: take });
   const [client, server] = await Promise.all([connect(formatUri(listener.address)), listener.accept()]);
-  await client.write(Buffer.from("here"));
-  const { value } = await server.read().next();
-  expect(Buffer.from(value!).toString()).toBe("here");
-  expect(value!.buffer).toBe(buffer.buffer);
+  const chunks = server.read();
+  const next = async (bytes: string): Promise<Uint8Array> => {
+    const [{ value }] = await Promise.all([chunks.next(), client.write(Buffer.from(bytes))]);
+    return value!;
+  };
+  // Byte by byte, as somebody may who wants to have it without being a source.
+  for (const byte of "QEV") expect(Buffer.from(await next(byte)).toString()).toBe(byte);
+  await next("M");
+  expect(asked).toBe(0);
+  await next("more");
+  const last = await next("and more");
+  expect(asked).toBe(1);
+  expect(last.buffer).toBe(buffer.buffer);
+  expect(Buffer.from(last).toString()).toBe("and more");
   client.destroy();
   server.destroy();
   await listener.close();

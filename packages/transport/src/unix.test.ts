@@ -1,8 +1,10 @@
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { readdirSync, readlinkSync } from "node:fs";
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Worker } from "node:worker_threads";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { listeningFixture, transportCompliance } from "./testing/index.ts";
 import { connect, listen } from "./uri.ts";
 
@@ -41,6 +43,19 @@ transportCompliance(
   },
 );
 
+/** Looks at what is in a folder, again and again, until it is told to end. Tells every kind and mode that it has seen. */
+const OBSERVER = `
+  const { parentPort, workerData: { folder, end } } = require("node:worker_threads");
+  const fs = require("node:fs");
+  const seen = new Set();
+  const look = (path) => {
+    const found = fs.lstatSync(path, { throwIfNoEntry: false });
+    if (found !== undefined) seen.add((found.isSocket() ? "socket " : "other ") + (found.mode & 0o777).toString(8));
+  };
+  while (Atomics.load(end, 0) === 0) for (const name of fs.readdirSync(folder)) look(folder + "/" + name);
+  parentPort.postMessage([...seen].sort());
+`;
+
 describe("the file of a unix socket", () => {
   let folder: string;
   let path: string;
@@ -57,6 +72,69 @@ describe("the file of a unix socket", () => {
     expect((await stat(path)).isSocket()).toBe(true);
     await listener.close();
     await expect(stat(path)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+
+  test("is its user's alone, at every moment", async () => {
+    const end = new Int32Array(new SharedArrayBuffer(4));
+    const observer = new Worker(OBSERVER, { eval: true, workerData: { folder, end } });
+    const told = new Promise((resolve) => observer.once("message", resolve));
+    await new Promise((resolve) => observer.once("online", resolve));
+    for (let round = 0; round < 150; round++) await (await listen(`unix:${path}`)).close();
+    const listener = await listen(`unix:${path}`);
+    Atomics.store(end, 0, 1);
+    const seen = (await told) as string[];
+    await listener.close();
+    expect(seen).toContain("socket 600");
+    // The other one is the folder that the socket is made in.
+    expect(["other 700", "socket 600"]).toEqual(expect.arrayContaining(seen));
+  });
+
+  test("is the only thing that is left there, and no descriptor of this process", async () => {
+    const held = (): number =>
+      readdirSync("/proc/self/fd").filter((descriptor) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith(folder);
+        } catch {
+          return false;
+        }
+      }).length;
+    const listeners = [await listen(`unix:${path}`), await listen(`unix:${path}-2`)];
+    expect((await readdir(folder)).sort()).toEqual(["socket", "socket-2"]);
+    await expect(listen(`unix:${path}`)).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    expect((await readdir(folder)).sort()).toEqual(["socket", "socket-2"]);
+    await vi.waitFor(() => expect(held()).toBe(2));
+    for (const listener of listeners) await listener.close();
+    expect(await readdir(folder)).toEqual([]);
+    await vi.waitFor(() => expect(held()).toBe(0));
+  });
+
+  test("may have a path as long as the system knows", async () => {
+    const long = `${folder}/${"x".repeat(107 - folder.length - 1)}`;
+    const listener = await listen(`unix:${long}`);
+    const [client, server] = await Promise.all([connect(`unix:${long}`), listener.accept()]);
+    client.destroy();
+    server.destroy();
+    await listener.close();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("is not taken away when another one has its place", async () => {
+    const listener = await listen(`unix:${path}`);
+    await rm(path);
+    const other = await listen(`unix:${path}`);
+    await listener.close();
+    const client = await connect(`unix:${path}`);
+    client.destroy();
+    await other.close();
+  });
+
+  test("does not replace a link, nor is made where it points", async () => {
+    await symlink(join(folder, "elsewhere"), path);
+    await expect(listen(`unix:${path}`)).rejects.toMatchObject({
+      code: "LISTEN_FAILED",
+      message: `Failed to listen on '${path}': Address already in use`,
+    });
+    expect(await readdir(folder)).toEqual(["socket"]);
   });
 
   test("is replaced when its process died", async () => {

@@ -4,10 +4,11 @@ import net from "node:net";
 import { parseUnixAddress } from "./address.ts";
 import type { ListenOptions, Listener, SocketTarget, Transport } from "./channel.ts";
 import { descriptorSockets } from "./descriptors/descriptor-socket.ts";
+import { bindPrivately } from "./private-socket.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
 
-/** `unix:PATH`. */
+/** `unix:PATH`. Only the user that listens can connect. */
 export const unix: Transport = {
   parse: parseUnixAddress,
 
@@ -41,6 +42,7 @@ async function listenOnPath(path: string, channelOptions: ListenOptions): Promis
     {
       name: path,
       socketOptions: {},
+      bind: (server) => bindPrivately(server, path),
       channelOptions,
       boundAddress: () => ({ kind: "unix", path }),
       peerName: () => path,

@@ -9,7 +9,12 @@ import { connected, openSocket, requireWanted } from "./socket-connect.ts";
 import { SocketChannel } from "./socket-channel.ts";
 import type { ClientTls } from "./tls/credentials.ts";
 import type { TlsStream } from "./tls/tls-stream.ts";
-import { KEEPALIVE_DELAY_MS, MAX_MESSAGE_BYTES, SUBPROTOCOL } from "./web-socket-limits.ts";
+import {
+  KEEPALIVE_DELAY_MS,
+  MAX_MESSAGE_BYTES,
+  SUBPROTOCOL,
+  WEB_SOCKET_OPTIONS,
+} from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
 
 /** Characters of the reason that a destination gives for refusing. */
@@ -28,7 +33,7 @@ export async function connectWebSocket(
   // What is below has TLS already.
   const url = formatUri({ ...address, kind: "ws", tls: {} });
   const webSocket = new WebSocket(url, SUBPROTOCOL, {
-    perMessageDeflate: false,
+    ...WEB_SOCKET_OPTIONS,
     maxPayload: MAX_MESSAGE_BYTES,
     // What HTTP needs of a socket, any stream has.
     ...(secure === undefined ? {} : { createConnection: () => secure as unknown as net.Socket }),

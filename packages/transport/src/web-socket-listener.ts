@@ -11,15 +11,22 @@ import { bind } from "./socket-listener.ts";
 import { SecureServer } from "./tls/secure-server.ts";
 import { TlsStream } from "./tls/tls-stream.ts";
 import {
+  HANDSHAKE_OPTIONS,
   HANDSHAKE_TIMEOUT_MS,
   KEEPALIVE_DELAY_MS,
+  MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
   SUBPROTOCOL,
+  WEB_SOCKET_OPTIONS,
 } from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
 import { HTTP_PROTOCOL, listeningTls } from "./web-socket-tls.ts";
 
-const SERVER_OPTIONS = { keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS } as const;
+const SERVER_OPTIONS = {
+  ...HANDSHAKE_OPTIONS,
+  keepAlive: true,
+  keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
+} as const;
 
 /** Listens for WebSockets on the path of the address. Errors: BAD_ADDRESS, BAD_CREDENTIALS, LISTEN_FAILED. */
 export async function listenForWebSockets(
@@ -28,9 +35,9 @@ export async function listenForWebSockets(
 ): Promise<Listener> {
   const name = describeAddress(address);
   const server = http.createServer(SERVER_OPTIONS);
-  server.headersTimeout = HANDSHAKE_TIMEOUT_MS;
   const secure = address.kind === "wss" ? await secureServer(address, server, options) : undefined;
   const door = secure === undefined ? server : doorOf(secure);
+  door.maxConnections = MAX_CONNECTIONS;
   await bind(door, { host: address.host, port: address.port }, name);
   const queue = new AcceptQueue({
     name,
@@ -81,7 +88,7 @@ function serve(server: Server, resource: string, queue: AcceptQueue): void {
   const webSockets = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    perMessageDeflate: false,
+    ...WEB_SOCKET_OPTIONS,
     maxPayload: MAX_MESSAGE_BYTES,
     handleProtocols: () => SUBPROTOCOL,
   });
@@ -91,7 +98,8 @@ function serve(server: Server, resource: string, queue: AcceptQueue): void {
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const refusal = refusalOf(request, resource);
     if (refusal !== undefined) {
-      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\n\r\n`);
+      // Whoever does not close it for its part would keep it.
+      socket.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\n\r\n`, () => socket.destroy());
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {

@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { ByteSocket } from "./socket-channel.ts";
-import { CLOSE_TIMEOUT_MS } from "./web-socket-limits.ts";
+import { answerPings, CLOSE_TIMEOUT_MS } from "./web-socket-limits.ts";
 
 /** Bytes of a message that is sent. A quarter of what is accepted. */
 const MESSAGE_BYTES = 256 * 1024;
@@ -40,6 +40,7 @@ export class WebSocketStream extends Duplex implements ByteSocket {
     this.#socket = socket;
     webSocket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
     webSocket.on("error", (error) => this.destroy(error));
+    answerPings(webSocket);
     webSocket.once("close", () => this.#onClose());
     socket.once("error", (error) => this.destroy(error));
     socket.on("timeout", () => this.emit("timeout"));

@@ -62,13 +62,21 @@ function infoText(report: ReceivedReport): string {
     ["machine", report.machine],
     ["state", report.status],
     ["role", report.role],
-    ["held by", OWNERS[report.owner]],
+    [
+      "held by",
+      isInDoubt(report) ? `nobody knows here: see peregrine resolve ${report.name}` : OWNERS[report.owner],
+    ],
     ["memory", formatSize(report.memory)],
     ...(report.image === null ? [] : [["image", imageText(report.image)] as const]),
     ...report.interfaces.map((one) => ["network", interfaceText(one)] as const),
     ["migration", migrationText(report)],
   ];
   return rows.map(([label, text]) => `${label.padEnd(10)} ${text}\n`).join("");
+}
+
+/** The connection broke while the guest was being handed over, and an operator has to say who has it. */
+function isInDoubt({ owner, handOvers }: ReceivedReport): boolean {
+  return owner === "undecided" && handOvers.some(({ knows }) => knows === "given" || knows === "loaded");
 }
 
 function interfaceText({ id, mac, netdev, sent, lost }: InterfaceReport): string {

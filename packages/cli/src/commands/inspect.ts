@@ -15,17 +15,18 @@ export async function inspectCommand(options: InspectOptions): Promise<number> {
 }
 
 /** Each task loads what it needs. */
-async function carryOut({ paths, task }: InspectOptions, output: Output): Promise<number> {
+async function carryOut(options: InspectOptions, output: Output): Promise<number> {
+  const { task } = options;
   switch (task.kind) {
     case "report":
-      return (await import("../inspect/report.ts")).report(paths, output);
+      return (await import("../inspect/report.ts")).report(options, output);
     case "verify":
-      return (await import("../inspect/verify.ts")).verify(paths, output);
+      return (await import("../inspect/verify.ts")).verify(options, output);
     case "device":
-      return (await import("../inspect/device.ts")).showDevice(paths, task.device, output);
+      return (await import("../inspect/device.ts")).showDevice(options, task.device, output);
     case "diff":
-      return (await import("../inspect/compare.ts")).compare(paths, task.paths, output);
+      return (await import("../inspect/compare.ts")).compare(options, task.paths, output);
     default:
-      return (await import("../inspect/extract-ram.ts")).extractRam(paths, task, output);
+      return (await import("../inspect/extract-ram.ts")).extractRam(options, task, output);
   }
 }

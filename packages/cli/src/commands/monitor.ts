@@ -1,12 +1,19 @@
 import { createInterface } from "node:readline";
+import { QmpClient } from "@peregrine/monitor";
+import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
+import type { AgentClient } from "../agent-client.ts";
+import type { MonitorCommandOptions } from "../command-options.ts";
 import { openRegistry } from "../open-registry.ts";
+
+/** A host that has not answered by then is not going to. Milliseconds. */
+const CONNECT_TIMEOUT_MS = 10_000;
 
 const PROMPT = "(peregrine) ";
 
-/** `peregrine monitor`: the guest's monitor at this terminal, until the input or the agent ends. */
-export async function monitorCommand(name: string): Promise<number> {
-  const client = await connectToGuest(await openRegistry(), name);
+/** `peregrine monitor`: an agent's monitor at this terminal, until the input or the agent ends. */
+export async function monitorCommand(options: MonitorCommandOptions): Promise<number> {
+  const client = await connected(options);
   const lines = createInterface({
     input: process.stdin,
     output: process.stdout,
@@ -28,5 +35,22 @@ export async function monitorCommand(name: string): Promise<number> {
   } finally {
     lines.close();
     await client.close();
+  }
+}
+
+async function connected({
+  target,
+  token,
+}: MonitorCommandOptions): Promise<Pick<AgentClient, "execute" | "close" | "closed">> {
+  if (target.kind === "guest") return connectToGuest(await openRegistry(), target.name);
+  try {
+    return await QmpClient.connect(target.uri, { token, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+  } catch (error) {
+    if (token !== undefined || !MigrationError.is(error) || error.code !== "ACCESS_DENIED") throw error;
+    throw new MigrationError(
+      "ACCESS_DENIED",
+      `The monitor at '${target.uri}' needs a token: give --monitor-token-file FILE or set PEREGRINE_MONITOR_TOKEN`,
+      { cause: error },
+    );
   }
 }

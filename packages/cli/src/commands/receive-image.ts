@@ -1,6 +1,6 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { DEFAULT_LIMITS } from "@peregrine/protocol";
 import { formatUri } from "@peregrine/transport";
+import { limitsFor } from "../accepted-memory.ts";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
@@ -33,7 +33,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       ledger,
       silence,
       undecided: sayError,
-      limits: { ...DEFAULT_LIMITS, maxRamBytes: options.maxRam },
+      limits: limitsFor(options.maxRam),
       refused: sayRefusals(),
       ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
     });

@@ -1,5 +1,4 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { DEFAULT_LIMITS } from "@peregrine/protocol";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
@@ -20,7 +19,7 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 }
 
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
-  const { name, uri, keep, monitors, channels, maxRam, exitOnError, silence } = options;
+  const { name, uri, keep, monitors, channels, exitOnError, silence } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
     const interfaces = openInterfaces(options.nics, say);
     const objects = await openObjects(options.objects);
@@ -32,7 +31,6 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       ledger,
       silence,
       undecided: sayError,
-      limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
       announce: () => agent.network.arrived(),
       drivesProgress: drivesProgress(),
       refused: sayRefusals(),

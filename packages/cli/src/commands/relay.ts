@@ -1,6 +1,7 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { ALL_EXTENSIONS, DEFAULT_LIMITS } from "@peregrine/protocol";
+import { ALL_EXTENSIONS } from "@peregrine/protocol";
 import { absoluteUri } from "../absolute-uri.ts";
+import { limitsFor } from "../accepted-memory.ts";
 import { Agent } from "../agent.ts";
 import { exitStatus } from "../agent-end.ts";
 import { serveAgent } from "../agent-process.ts";
@@ -15,6 +16,9 @@ import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
 import { withClaim } from "./with-claim.ts";
 
+/** The guest never belongs to a relay, so it has nothing to decide: both of its ends behave as those of a QEMU. */
+const EXTENSIONS = { ...ALL_EXTENSIONS, handOver: false };
+
 /** `peregrine relay`: takes the migration of a virtual machine and sends it on at the same time. */
 export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
@@ -26,10 +30,9 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      // Who has the guest is decided by the source and the destination, which do not ask the relay.
-      extensions: { ...ALL_EXTENSIONS, handOver: false },
+      extensions: EXTENSIONS,
       silence: options.silence,
-      limits: { ...DEFAULT_LIMITS, maxRamBytes: maxRam },
+      limits: limitsFor(maxRam),
       refused: sayRefusals(),
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
@@ -41,6 +44,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       incoming,
       channels,
       keep,
+      extensions: EXTENSIONS,
       objects,
       silence: options.silence,
     });

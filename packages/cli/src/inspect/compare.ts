@@ -1,5 +1,6 @@
 import { differences, readStreamContents } from "@peregrine/stream-inspector";
 import type { StreamDifference, Values } from "@peregrine/stream-inspector";
+import type { StreamSource } from "../inspect-options.ts";
 import { formatSize } from "../size.ts";
 import { SHOWN_DIGITS, valueText } from "./field-text.ts";
 import { CODECS } from "./inspect-input.ts";
@@ -9,12 +10,12 @@ import { counted } from "./table.ts";
 
 /** What differs between two streams. @returns 0: nothing does; 1. Errors: the first fault of either. */
 export async function compare(
-  paths: readonly string[],
+  { paths, maxRam }: StreamSource,
   others: readonly string[],
   output: Output,
 ): Promise<number> {
-  const one = await readStreamContents(() => openInputs(paths), CODECS);
-  const other = await readStreamContents(() => openInputs(others), CODECS);
+  const one = await readStreamContents(() => openInputs(paths), CODECS, maxRam);
+  const other = await readStreamContents(() => openInputs(others), CODECS, maxRam);
   let status = 0;
   for (const difference of differences(one, other)) {
     status = 1;

@@ -1,9 +1,10 @@
-import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol";
 import type { SectionHeader } from "@peregrine/protocol";
 import { DeviceStore, fieldTree, hexOf, namedFields, sectionName } from "@peregrine/stream-inspector";
 import type { InspectListener, StoredDevice } from "@peregrine/stream-inspector";
+import type { StreamSource } from "../inspect-options.ts";
 import { valueText } from "./field-text.ts";
-import { inspectInputs } from "./inspect-input.ts";
+import { inspectInputs, inspectLimits } from "./inspect-input.ts";
 import type { Output } from "./output.ts";
 import { counted } from "./table.ts";
 
@@ -12,11 +13,11 @@ const MOST_NAMES = 1000;
 const DUMP_BYTES = 32;
 
 /** The fields of one device. @returns the exit status. Errors: BAD_PARAMETER; the first fault of the stream. */
-export async function showDevice(paths: readonly string[], device: string, output: Output): Promise<number> {
+export async function showDevice(source: StreamSource, device: string, output: Output): Promise<number> {
   const wanted = ({ name, instance }: SectionHeader): boolean =>
     name === device || `${name}/${instance}` === device;
   const names: string[] = [];
-  const store = new DeviceStore(DEFAULT_LIMITS, wanted);
+  const store = new DeviceStore(inspectLimits(source), wanted);
   const listener: InspectListener = {
     device: (header, payload, cutBy) => {
       if (names.length < MOST_NAMES) names.push(sectionName(header));
@@ -26,7 +27,7 @@ export async function showDevice(paths: readonly string[], device: string, outpu
       store.description = description;
     },
   };
-  const { fault } = await inspectInputs(paths, { listener });
+  const { fault } = await inspectInputs(source, { listener });
   for (const stored of store.devices) {
     if (output.json) output.object(deviceObject(store, stored));
     else for (const line of deviceLines(store, stored)) output.line(line);

@@ -2,7 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { RamFile } from "@peregrine/stream-inspector";
 import type { Inspection } from "@peregrine/stream-inspector";
 import { HostSignals, signalStatus } from "../host-signals.ts";
-import type { RamTask } from "../inspect-options.ts";
+import type { RamTask, StreamSource } from "../inspect-options.ts";
 import { formatSize } from "../size.ts";
 import { inspectInputs } from "./inspect-input.ts";
 import type { Output } from "./output.ts";
@@ -12,12 +12,12 @@ import { counted } from "./table.ts";
  * Writes the contents of a RAM block into a file, which is there only when all of it is.
  * @returns the exit status. Errors: WRITE_FAILED, BAD_PARAMETER; the first fault of the stream.
  */
-export async function extractRam(paths: readonly string[], task: RamTask, output: Output): Promise<number> {
+export async function extractRam(source: StreamSource, task: RamTask, output: Output): Promise<number> {
   const { block, output: path, force, salvage } = task;
   const signals = new HostSignals();
   const file = new RamFile({ block, path, force });
   try {
-    const ended = await Promise.race([inspectInputs(paths, { memory: file }), signals.first]);
+    const ended = await Promise.race([inspectInputs(source, { memory: file }), signals.first]);
     if (typeof ended === "string") return signalStatus(ended);
     const fault = ended.fault ?? incomplete(ended, block);
     if (fault !== undefined && !salvage) throw fault;

@@ -1,13 +1,14 @@
+import type { StreamSource } from "../inspect-options.ts";
 import { inspectInputs } from "./inspect-input.ts";
 import type { Output } from "./output.ts";
 import { SECTION_TITLES, SectionLines } from "./section-lines.ts";
 import { fileLines, summaryLines } from "./summary-lines.ts";
 
 /** Everything that is in a stream, as it is read. @returns the exit status. Errors: the first fault. */
-export async function report(paths: readonly string[], output: Output): Promise<number> {
+export async function report(source: StreamSource, output: Output): Promise<number> {
   const sections = new SectionLines((line) => output.line(line));
   const { summary, fault } = await inspectInputs(
-    paths,
+    source,
     {
       listener: {
         event: (event) => (output.json ? output.object(event) : sections.add(event)),

@@ -1,14 +1,15 @@
-import { DEFAULT_LIMITS, MigrationError } from "@peregrine/protocol";
+import { MigrationError } from "@peregrine/protocol";
 import { StrictCheck } from "@peregrine/stream-inspector";
 import type { StreamSummary } from "@peregrine/stream-inspector";
-import { inspectInputs } from "./inspect-input.ts";
+import type { StreamSource } from "../inspect-options.ts";
+import { inspectInputs, inspectLimits } from "./inspect-input.ts";
 import type { Output } from "./output.ts";
 import { counted } from "./table.ts";
 
 /** Checks everything. @returns the exit status. Errors: the first fault. */
-export async function verify(paths: readonly string[], output: Output): Promise<number> {
-  const listener = new StrictCheck(DEFAULT_LIMITS);
-  const { summary, fault } = await inspectInputs(paths, { listener }, ({ main }) => {
+export async function verify(source: StreamSource, output: Output): Promise<number> {
+  const listener = new StrictCheck(inspectLimits(source));
+  const { summary, fault } = await inspectInputs(source, { listener }, ({ main }) => {
     if (main.libvirt?.complete === false) {
       throw new MigrationError("TRUNCATED", "libvirt had not finished this save image");
     }

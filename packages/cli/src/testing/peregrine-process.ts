@@ -1,4 +1,6 @@
 import { spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
@@ -8,6 +10,9 @@ import { TemporaryDirectory } from "./temporary-directory.ts";
 
 /** Longest that anything in these tests may take. Milliseconds. */
 const PATIENCE_MS = 15_000;
+
+/** Of the monitors that are started with {@link Peregrine.tokenFlag}. */
+export const TOKEN = "correct-horse-battery-staple";
 
 const BIN = fileURLToPath(new URL("../bin/peregrine.mjs", import.meta.url));
 
@@ -94,6 +99,8 @@ export interface Peregrine {
   /** The runtime directory. */
   readonly directory: string;
   start(...args: readonly string[]): TestProcess;
+  /** Writes a token for monitors. @returns the flag that names its file, and the file. */
+  tokenFlag(): [string, string];
   /** Starts a command and waits for its end; its input is empty. */
   run(...args: readonly string[]): Promise<Finished>;
   /** Starts a process that waits for a guest. @returns it, and the URI where it waits. */
@@ -134,6 +141,11 @@ export function usePeregrine(command: readonly string[] = [process.execPath, BIN
       return directory.path;
     },
     start,
+    tokenFlag() {
+      const file = join(directory.path, "token");
+      writeFileSync(file, TOKEN, { mode: 0o600 });
+      return ["--monitor-token-file", file];
+    },
     run(...args) {
       const started = start(...args);
       started.endInput();

@@ -20,6 +20,13 @@ export interface GlobalDefinition {
   readonly init: Uint8Array;
 }
 
+export interface TableDefinition {
+  readonly type: number;
+  /** Entries at the start. */
+  readonly minimum: number;
+  readonly bytes: Uint8Array;
+}
+
 export interface DataSegment {
   /** Where an active segment goes; undefined for a passive one. */
   readonly address: number | undefined;
@@ -39,7 +46,7 @@ export interface WasmModule {
   readonly imports: readonly ImportedFunction[];
   /** Type index of each defined function. */
   readonly functions: number[];
-  readonly tables: readonly { readonly type: number; readonly bytes: Uint8Array }[];
+  readonly tables: readonly TableDefinition[];
   readonly memory: { readonly minimum: number; readonly maximum: number | undefined };
   readonly globals: readonly GlobalDefinition[];
   /** Functions that the initial values of globals refer to. */
@@ -58,6 +65,9 @@ export interface WasmModule {
   /** The name section, which keeps its meaning because function indexes do not change. */
   readonly names: Uint8Array | undefined;
 }
+
+/** Entries that all tables may have at the start: the engine makes them, of a few bytes of the module. */
+const MOST_TABLE_ENTRIES = 1024 * 1024;
 
 const SECTION = {
   custom: 0,
@@ -116,6 +126,9 @@ export function parseModule(bytes: Uint8Array): WasmModule {
   const imports = vector(SECTION.import, readImport);
   const functions = vector(SECTION.function, (from) => from.u32());
   const tables = vector(SECTION.table, readTable);
+  const entries = tables.reduce((sum, { minimum }) => sum + minimum, 0);
+  if (entries > MOST_TABLE_ENTRIES)
+    throw refuse(`tables of ${entries} entries`, `${MOST_TABLE_ENTRIES} are possible in all`);
   const memories = vector(SECTION.memory, readMemory);
   if (memories.length === 0) {
     throw new MigrationError(
@@ -137,7 +150,8 @@ export function parseModule(bytes: Uint8Array): WasmModule {
     kind: from.u8(),
     index: from.u32(),
   }));
-  const data = vector(SECTION.data, (from) => readData(from, globals));
+  const constants = constantGlobals(globals);
+  const data = vector(SECTION.data, (from) => readData(from, constants));
   const bodies = vector(SECTION.code, (from): FunctionBody => {
     const size = from.u32();
     const start = from.position;
@@ -194,13 +208,13 @@ function readLimits(from: BinaryReader): { flags: number; minimum: number; maxim
   return { flags, minimum, maximum: (flags & 1) === 1 ? from.u32() : undefined };
 }
 
-function readTable(from: BinaryReader): { type: number; bytes: Uint8Array } {
+function readTable(from: BinaryReader): TableDefinition {
   const start = from.position;
   if (from.bytes[start] === 0x40) throw refuse("tables with an initial value", at(start));
   const type = readValueType(from);
-  const { flags } = readLimits(from);
+  const { flags, minimum } = readLimits(from);
   if (flags > 1) throw refuse("64-bit or shared tables", at(start));
-  return { type, bytes: from.bytes.subarray(start, from.position) };
+  return { type, minimum, bytes: from.bytes.subarray(start, from.position) };
 }
 
 function readMemory(from: BinaryReader): { minimum: number; maximum: number | undefined } {
@@ -228,24 +242,47 @@ function skipConstant(from: BinaryReader, functions: Set<number>): void {
   }
 }
 
-/** Value of an i32 constant expression: constants, immutable globals, and the extended arithmetic. */
-function evaluateAddress(from: BinaryReader, globals: readonly GlobalDefinition[]): number {
+/**
+ * Values of the globals that an address may use, in their order: one may refer to those before it, twice, and they to
+ * others, so each is worked out once. Undefined for what is no i32 that stays as it is.
+ */
+function constantGlobals(globals: readonly GlobalDefinition[]): (number | undefined)[] {
+  const values: (number | undefined)[] = [];
+  for (const { type, mutable, init } of globals) {
+    values.push(type === I32 && !mutable ? evaluate(new BinaryReader(init), values) : undefined);
+  }
+  return values;
+}
+
+/** Value of an i32 constant expression: constants, immutable globals, and the extended arithmetic. Undefined for others. */
+function evaluate(from: BinaryReader, globals: readonly (number | undefined)[]): number | undefined {
   const stack: number[] = [];
   for (;;) {
-    const position = from.position;
     const code = from.u8();
     if (code === 0x0b) return stack.pop()! >>> 0;
     if (code === 0x41) stack.push(from.s32());
-    else if (code === 0x23) stack.push(evaluateAddress(new BinaryReader(globals[from.u32()]!.init), globals));
-    else if (code === 0x6a || code === 0x6b || code === 0x6c) {
+    else if (code === 0x23) {
+      const value = globals[from.u32()];
+      if (value === undefined) return undefined;
+      stack.push(value);
+    } else if (code === 0x6a || code === 0x6b || code === 0x6c) {
       const right = stack.pop()!;
       const left = stack.pop()!;
-      stack.push(code === 0x6a ? left + right : code === 0x6b ? left - right : Math.imul(left, right));
-    } else throw refuse("an unusual data segment address", at(position));
+      stack.push(
+        code === 0x6a ? (left + right) | 0 : code === 0x6b ? (left - right) | 0 : Math.imul(left, right),
+      );
+    } else return undefined;
   }
 }
 
-function readData(from: BinaryReader, globals: readonly GlobalDefinition[]): DataSegment {
+function evaluateAddress(from: BinaryReader, globals: readonly (number | undefined)[]): number {
+  const { position } = from;
+  const address = evaluate(from, globals);
+  if (address === undefined) throw refuse("an unusual data segment address", at(position));
+  return address;
+}
+
+function readData(from: BinaryReader, globals: readonly (number | undefined)[]): DataSegment {
   const flags = from.u32();
   if (flags === 2) from.u32();
   const address = flags === 1 ? undefined : evaluateAddress(from, globals);

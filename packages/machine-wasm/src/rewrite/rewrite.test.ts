@@ -327,6 +327,10 @@ describe("what cannot be migrated is refused before it starts", () => {
       (func (export "_start") (table.set 0 (i32.const 0) (global.get $g))))`,
     /pointer to the host call fd_read/,
   ];
+  refused["tables that an engine would need gigabytes for"] = [
+    `(module (memory (export "memory") 1) (table 600000 funcref) (table 600000 funcref) (func (export "_start")))`,
+    /tables of 1200000 entries/,
+  ];
   for (const [name, [text, message]] of Object.entries(refused)) {
     it(name, () => {
       expect(() => rewriteForTest(wat(text))).toThrow(

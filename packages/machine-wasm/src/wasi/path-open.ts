@@ -1,7 +1,7 @@
 import { ALL_FD_FLAGS, ALL_OPEN_FLAGS, OpenFlag } from "./abi.ts";
 import type { OpenDescriptor, OpenDirectory } from "./descriptors.ts";
 import { HostError } from "./errno.ts";
-import type { HostFiles } from "./host.ts";
+import type { HostFiles, HostFileType } from "./host.ts";
 import { openOptions } from "./open-files.ts";
 import { statIfThere } from "./path.ts";
 import type { ResolvedPath } from "./path.ts";
@@ -54,6 +54,7 @@ export function openAt(
   if (stat === undefined && wantsDirectory) throw new HostError("EISDIR");
   if (wantsDirectory) throw new HostError("ENOTDIR");
   if (stat?.type === "symlink") throw new HostError("ELOOP");
+  if (stat !== undefined) refuseSpecial(stat.type);
 
   const read = (request.rights & Right.fdRead) !== 0;
   const write = (request.rights & WRITE_ACCESS) !== 0;
@@ -76,6 +77,14 @@ export function openAt(
     inheritingRights: request.inheritingRights & FILE_RIGHTS,
     flags: request.flags,
   };
+}
+
+/**
+ * Of a device or pipe already the opening does something: it starts a watchdog, rewinds a tape, ends somebody's wait. One
+ * that takes the name's place afterwards is found when it is open.
+ */
+export function refuseSpecial(type: HostFileType): void {
+  if (type !== "regular" && type !== "directory" && type !== "symlink") throw new HostError("ENOTSUP");
 }
 
 function openDirectoryAt(

@@ -5,6 +5,7 @@ import type { Root } from "./context.ts";
 import { HostError } from "./errno.ts";
 import type { HostFiles, HostHandle, HostOpenOptions } from "./host.ts";
 import { closeDescriptor, openOptions } from "./open-files.ts";
+import { refuseSpecial } from "./path-open.ts";
 import { joinPath, resolvePath } from "./path.ts";
 import type {
   DescriptorState,
@@ -91,7 +92,10 @@ function openRoot(
 ): Root | undefined {
   const hostPath = resolvePreopen === undefined ? preopen.hostPath : resolvePreopen(preopen);
   if (hostPath === undefined) {
-    problems.push(`directory ${preopen.guestPath} (${preopen.hostPath} at the source) is not allowed here`);
+    problems.push(
+      `directory ${preopen.guestPath} (${preopen.hostPath} at the source) is not allowed here: ` +
+        `give --dir HOST::${preopen.guestPath}, or --source-dirs for all as at the source`,
+    );
     return undefined;
   }
   try {
@@ -172,6 +176,7 @@ function reopenFile(
 ): OpenDescriptor | undefined {
   const { gone: _gone, size, ...common } = state;
   using place = resolvePath(files, { handle: root.handle, path: "" }, state.path, "name");
+  refuseSpecial(files.statAt(place.directory, place.name).type);
   const handle = files.openFile(place.directory, place.name, openOptions(state, state.flags));
   const present = files.stat(handle).size;
   if (present < size) {
@@ -224,6 +229,8 @@ const REASONS: Readonly<Partial<Record<string, string>>> = {
   EACCES: "may not be opened (permission denied)",
   EROFS: "cannot be written (read-only file system)",
   EMFILE: "cannot be opened (too many open files)",
+  ENOTSUP:
+    "is a device, pipe or socket, or this host cannot keep a guest in a directory: that takes Linux with /proc",
 };
 
 /** The rest of a sentence whose subject is a file. Anything but a HostError is thrown on. */

@@ -10,13 +10,14 @@ export function humanMonitorCommand(human: HumanMonitor): Command {
   return defineCommand(
     "human-monitor-command",
     { "command-line": v.string(), "cpu-index": v.optional(integer()) },
-    async ({ "command-line": line, "cpu-index": cpu = 0 }) => {
+    async ({ "command-line": line, "cpu-index": cpu = 0 }, client) => {
       if (cpu !== 0) {
         throw new MigrationError("BAD_PARAMETER", "Parameter 'cpu-index' expects a CPU number");
       }
       let text = "";
       await human.run(line, {
         print: (more) => (text += more),
+        client,
         waits: false,
         gone: new AbortController().signal,
       });

@@ -1,16 +1,20 @@
 import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
-import type { Command } from "../command.ts";
+import type { CheckOpening, Command } from "../command.ts";
 import { DESTINATION, uriOf } from "./destination.ts";
 
 /** Begins to wait for a guest. */
-export function incomingCommands(agent: AgentControl): readonly Command[] {
+export function incomingCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
   return [
     defineCommand(
       "migrate-incoming",
       { ...DESTINATION, "exit-on-error": v.optional(v.boolean()) },
-      ({ "exit-on-error": exitOnError, ...address }) => agent.migrateIncoming(uriOf(address), exitOnError),
+      ({ "exit-on-error": exitOnError, ...address }, client) => {
+        const uri = uriOf(address);
+        check(uri, "incoming", client);
+        return agent.migrateIncoming(uri, exitOnError);
+      },
     ),
   ];
 }

@@ -3,11 +3,11 @@ import type { MigrateRequest } from "@peregrine/shared-state";
 import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
-import type { Command } from "../command.ts";
+import type { CheckOpening, Command } from "../command.ts";
 import { DESTINATION, uriOf } from "./destination.ts";
 
 /** Starts an outgoing migration. */
-export function migrateCommands(agent: AgentControl): readonly Command[] {
+export function migrateCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
   return [
     defineCommand(
       "migrate",
@@ -19,8 +19,9 @@ export function migrateCommands(agent: AgentControl): readonly Command[] {
         detach: v.optional(v.boolean()),
         resume: v.optional(v.boolean()),
       },
-      ({ blk, inc, resume, ...destination }) => {
+      ({ blk, inc, resume, ...destination }, client) => {
         const uri = uriOf(destination);
+        check(uri, "outgoing", client);
         if (resume === true) {
           throw new MigrationError("WRONG_STATE", "Cannot resume if there is no paused migration");
         }

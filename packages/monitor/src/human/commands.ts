@@ -51,12 +51,13 @@ function migrationCommands(agent: AgentControl, execute: Execute): readonly Huma
         "\t\t\t -i for migration without shared storage with incremental copy of disk\n" +
         "\t\t\t -r to resume a paused migration",
       run: async ({ flags, values: { uri } }, terminal) => {
-        await execute("migrate", {
+        const request = {
           uri,
           ...(flags.has("b") ? { blk: true } : {}),
           ...(flags.has("i") ? { inc: true } : {}),
           ...(flags.has("r") ? { resume: true } : {}),
-        });
+        };
+        await execute("migrate", request, terminal.client);
         if (flags.has("d")) return;
         if (terminal.waits) await waitForMigration(agent, terminal);
         else terminal.print(NOT_SYNCHRONOUS);
@@ -77,7 +78,9 @@ function migrationCommands(agent: AgentControl, execute: Execute): readonly Huma
       names: ["migrate_incoming"],
       parameters: ["uri"],
       help: "Continue an incoming migration that was deferred",
-      run: done(({ values: { uri } }) => execute("migrate-incoming", { uri })),
+      run: async ({ values: { uri } }, { client }) => {
+        await execute("migrate-incoming", { uri }, client);
+      },
     },
   ];
 }

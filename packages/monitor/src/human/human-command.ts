@@ -1,9 +1,12 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { CommandClient } from "../command.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 
 /** Where the text of a command goes. */
 export interface Terminal {
+  /** Who gives the commands. */
+  readonly client: CommandClient;
   /** Lines end with a line feed alone. */
   readonly print: (text: string) => void;
   /** Whether a command may take as long as a migration: nobody else waits for this terminal. */
@@ -12,8 +15,12 @@ export interface Terminal {
   readonly gone: AbortSignal;
 }
 
-/** Carries out a command of QMP. Errors: those of the command. */
-export type Execute = (name: string, args?: Readonly<Record<string, unknown>>) => MaybePromise<unknown>;
+/** Carries out a command of QMP for a client; without one, for somebody who may open nothing. Errors: those of the command. */
+export type Execute = (
+  name: string,
+  args?: Readonly<Record<string, unknown>>,
+  client?: CommandClient,
+) => MaybePromise<unknown>;
 
 /** The words that were given behind a command's name. */
 export interface GivenArguments {

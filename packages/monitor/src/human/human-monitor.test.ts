@@ -15,7 +15,7 @@ beforeEach(() => {
 /** What is printed, with a line feed at each line's end. */
 async function answer(line: string): Promise<string> {
   const command = createCommands(agent, VERSION).get("human-monitor-command")!;
-  const text = (await command.run({ "command-line": line })) as string;
+  const text = (await command.run({ "command-line": line }, { isOwner: true })) as string;
   expect(text.replaceAll("\r\n", "")).not.toContain("\n");
   return text.replaceAll("\r\n", "\n");
 }

@@ -24,10 +24,10 @@ export class HumanMonitor {
 
   constructor({ agent, commands, version }: HumanMonitorOptions) {
     this.greeting = `${version.package} monitor - type 'help' for more information`;
-    const execute: Execute = (name, args = {}) => {
+    const execute: Execute = (name, args = {}, client = {}) => {
       const command = commands.get(name);
       if (command === undefined) throw new MigrationError("INTERNAL", `QMP has no command '${name}'`);
-      return command.run(args);
+      return command.run(args, client);
     };
     this.#infos = infoCommands(agent, version);
     this.#commands = [...humanCommands(agent, execute), this.#helpCommand(), this.#infoCommand()].sort(

@@ -1,9 +1,13 @@
 import { connect, formatUri } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { FakeAgent } from "../../test/fake-agent.ts";
 import { RAM_INFO } from "../../test/migration-figures.ts";
 import { monitorOf } from "../../test/monitor-of.ts";
+import { TOKEN } from "../../test/token.ts";
 import type { MonitorLimits } from "../limits.ts";
 import { MonitorServer } from "../server.ts";
 
@@ -53,15 +57,22 @@ describe("a person at the human monitor", () => {
   let agent: FakeAgent;
   let server: MonitorServer;
   let person: Person;
+  let folder: string;
 
-  beforeEach(() => start());
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "peregrine-"));
+    await start();
+  });
 
-  afterEach(() => server.close());
+  afterEach(async () => {
+    await server.close();
+    await rm(folder, { recursive: true });
+  });
 
   async function start(limits: Partial<MonitorLimits> = {}): Promise<void> {
     agent = new FakeAgent();
     server = new MonitorServer({ ...monitorOf(agent), limits });
-    const address = await server.listen("tcp:127.0.0.1:0", "human");
+    const address = await server.listen(`unix:${join(folder, "human")}`, "human");
     person = new Person(await connect(formatUri(address)));
     expect(await person.readTo("(peregrine) ")).toBe(GREETING);
   }
@@ -122,5 +133,50 @@ describe("a person at the human monitor", () => {
     expect(await person.readTo("lua")).toMatch(
       /^Error: a line is longer than 20 bytes\r\n\(peregrine\) lua$/u,
     );
+  });
+});
+
+describe("a person who comes over the network", () => {
+  let agent: FakeAgent;
+  let server: MonitorServer;
+  let person: Person;
+
+  beforeEach(async () => {
+    agent = new FakeAgent();
+    server = new MonitorServer({ ...monitorOf(agent), limits: { loginDelay: 1 } });
+    person = new Person(await connect(formatUri(await server.listen("tcp:127.0.0.1:0", "human"))));
+    expect(await person.readTo(": ")).toBe("Token: ");
+  });
+
+  afterEach(() => server.close());
+
+  test("is greeted after the token", async () => {
+    await person.type(`quit\n${TOKEN}\ninfo name\n`);
+    expect(await person.readTo("(peregrine) ")).toBe(`The token is wrong\r\nToken: ${GREETING}`);
+    expect(await person.readTo("(peregrine) ")).toBe("lua\r\n(peregrine) ");
+    expect(agent.calls).toEqual([]);
+  });
+
+  test("has three tries", async () => {
+    await person.type(`1\n2\n3\n${TOKEN}\n`);
+    const wrong = "The token is wrong\r\n";
+    expect(await person.readAll()).toBe(`${wrong}Token: ${wrong}Token: ${wrong}`);
+  });
+
+  test("may not name files of the agent's host, or commands", async () => {
+    await person.type(`${TOKEN}\n`);
+    await person.readTo("(peregrine) ");
+    await person.type(
+      "migrate -d file:/x\nmigrate_incoming unix:/x\nmigrate -d exec:id\nmigrate -d tcp::1\n",
+    );
+    expect(await person.readTo("(peregrine) ")).toMatch(
+      /^Error: A client that comes over the network may name /u,
+    );
+    expect(await person.readTo("(peregrine) ")).toMatch(
+      /^Error: A client that comes over the network may name /u,
+    );
+    expect(await person.readTo("(peregrine) ")).toMatch(/^Error: This agent runs no commands: /u);
+    expect(await person.readTo("(peregrine) ")).toBe("(peregrine) ");
+    expect(agent.calls).toEqual([["migrate", "tcp::1"]]);
   });
 });

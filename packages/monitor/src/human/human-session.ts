@@ -1,4 +1,6 @@
+import { MigrationError } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
+import type { Login } from "../access/login.ts";
 import { ClientOutput } from "../client-output.ts";
 import { Conversation } from "../conversation.ts";
 import { readLines } from "../lines.ts";
@@ -7,6 +9,7 @@ import type { MonitorLimits } from "../limits.ts";
 import type { HumanMonitor } from "./human-monitor.ts";
 
 const PROMPT = "(peregrine) ";
+const TOKEN_PROMPT = "Token: ";
 
 /** One person at the human monitor: plain lines, and a prompt before each. */
 export class HumanSession {
@@ -14,9 +17,13 @@ export class HumanSession {
   readonly #output: ClientOutput;
   readonly #conversation: Conversation<Line>;
   readonly #gone = new AbortController();
+  readonly #channel: Channel;
+  readonly login: Login;
 
-  constructor(channel: Channel, monitor: HumanMonitor, limits: MonitorLimits) {
+  constructor(channel: Channel, monitor: HumanMonitor, limits: MonitorLimits, login: Login) {
     this.#monitor = monitor;
+    this.#channel = channel;
+    this.login = login;
     this.#output = new ClientOutput(channel, limits.outputBytes);
     this.#conversation = new Conversation({
       connection: channel,
@@ -28,9 +35,12 @@ export class HumanSession {
   }
 
   /** Serves the client until it goes away. */
-  run(): Promise<void> {
-    this.#print(`${this.#monitor.greeting}\n${PROMPT}`);
-    return this.#conversation.run();
+  async run(): Promise<void> {
+    this.login.begin(() => this.#channel.destroy());
+    if (this.login.isKnown) this.#greet();
+    else this.#print(TOKEN_PROMPT);
+    await this.#conversation.run();
+    this.login.end();
   }
 
   /** Lets the command that is running answer, and drops the client. */
@@ -38,11 +48,31 @@ export class HumanSession {
     return this.#conversation.close();
   }
 
+  #greet(): void {
+    this.#print(`${this.#monitor.greeting}\n${PROMPT}`);
+  }
+
+  async #logIn(line: Line): Promise<void> {
+    try {
+      await this.login.attempt(line.kind === "line" ? line.text.trim() : undefined, "one line");
+      this.#greet();
+    } catch (error) {
+      this.#print(`${MigrationError.from(error).message}\n`);
+      if (this.login.isOver) void this.close();
+      else this.#print(TOKEN_PROMPT);
+    }
+  }
+
   async #answer(line: Line): Promise<void> {
+    if (!this.login.isKnown) {
+      await this.#logIn(line);
+      return;
+    }
     if (line.kind === "bad") this.#print(`Error: ${line.error.message}\n`);
     else {
       await this.#monitor.run(line.text, {
         print: (text) => this.#print(text),
+        client: { isOwner: this.login.isOwner },
         waits: true,
         gone: this.#gone.signal,
       });

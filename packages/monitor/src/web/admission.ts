@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { MonitorAccess } from "../access/monitor-access.ts";
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
 
@@ -14,14 +15,33 @@ function isLoopback(host: string): boolean {
   return family !== 0 && LOOPBACK.check(address, family === 4 ? "ipv4" : "ipv6");
 }
 
-/** Nobody has to say who he is, so nobody from elsewhere is let in. Errors: BAD_ADDRESS. */
+/** Nothing is encrypted, the token neither, so nobody from elsewhere is let in. Errors: BAD_ADDRESS. */
 export function checkLoopback(host: string): void {
   if (isLoopback(host)) return;
   throw new MigrationError(
     "BAD_ADDRESS",
-    `A monitor over WebSocket asks nobody for a password and so listens on this machine only: ` +
+    `A monitor over WebSocket has no encryption and so listens on this machine only: ` +
       `give 127.0.0.1, [::1] or localhost instead of '${host}'`,
   );
+}
+
+/** What a handshake comes to. A client that is let in and not known has to log in by its first message. */
+export type Admission = "refused" | "wrong token" | "unknown" | "known";
+
+const BEARER = /^Bearer +(?<token>[^ ]+) *$/iu;
+
+/** A program gives its token in the header; the scripts of a page cannot. */
+export function admission(
+  request: IncomingMessage,
+  origins: readonly string[],
+  access: MonitorAccess,
+): Admission {
+  if (!isAdmitted(request, origins)) return "refused";
+  const { authorization } = request.headers;
+  if (access.kind === "owner") return "known";
+  if (authorization === undefined) return "unknown";
+  const token = BEARER.exec(authorization)?.groups?.["token"];
+  return token !== undefined && access.token.matches(token) ? "known" : "wrong token";
 }
 
 /**
@@ -29,7 +49,7 @@ export function checkLoopback(host: string): void {
  * web may be: it has to be one of this machine, or one of `origins`. Nor may the client have found this machine
  * by another name, as it has when that name was made to point here.
  */
-export function isAdmitted({ headers }: IncomingMessage, origins: readonly string[]): boolean {
+function isAdmitted({ headers }: IncomingMessage, origins: readonly string[]): boolean {
   const host = URL.parse(`http://${headers.host ?? ""}`)?.hostname;
   if (host === undefined || !isLoopback(host)) return false;
   const { origin } = headers;

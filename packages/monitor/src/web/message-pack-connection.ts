@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { answerPings } from "@peregrine/transport";
 import type { RawData, WebSocket } from "ws";
 import type { MonitorConnection, Received } from "../connection.ts";
 import { decodeMessage, encodeMessage } from "./message-pack.ts";
@@ -18,6 +19,7 @@ export class MessagePackConnection implements MonitorConnection {
 
   constructor(webSocket: WebSocket) {
     this.#webSocket = webSocket;
+    answerPings(webSocket);
     webSocket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
     webSocket.on("error", (error) => {
       this.#error ??= new MigrationError("CHANNEL_FAILED", `A WebSocket failed: ${error.message}`, {

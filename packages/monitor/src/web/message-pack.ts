@@ -1,9 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { Packr } from "msgpackr/pack";
 import { Unpackr } from "msgpackr/unpack";
-
-/** How deep a message's maps and arrays may be nested. */
-const MAX_DEPTH = 100;
+import { MAX_MESSAGE_DEPTH } from "../limits.ts";
 
 // Plain MessagePack in both directions, without the library's own extensions.
 const packr = new Packr({ useRecords: false, variableMapSize: true });
@@ -25,7 +23,7 @@ export function decodeMessage(bytes: Uint8Array): unknown {
   } catch (error) {
     throw refusal(error instanceof Error ? error.message : "it cannot be read", error);
   }
-  if (!isPlain(value, MAX_DEPTH)) {
+  if (!isPlain(value, MAX_MESSAGE_DEPTH)) {
     throw refusal(
       "it is nested too deeply, or has more than maps, arrays, strings, numbers, booleans and nil",
     );

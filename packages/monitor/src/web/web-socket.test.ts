@@ -5,10 +5,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { WebSocket as NodeWebSocket } from "ws";
 import { FakeAgent } from "../../test/fake-agent.ts";
 import { monitorOf } from "../../test/monitor-of.ts";
+import { LOGIN, TOKEN } from "../../test/token.ts";
 import { VERSION } from "../../test/version.ts";
 import { WebClient } from "../../test/web-client.ts";
 import type { MonitorServerOptions } from "../server.ts";
 import { MonitorServer } from "../server.ts";
+import { decodeMessage, encodeMessage } from "./message-pack.ts";
 
 const TIME = 1_700_000_000_123.456;
 const TIMESTAMP = { seconds: 1_700_000_000, microseconds: 123_456 };
@@ -50,10 +52,13 @@ describe("a monitor at a WebSocket", () => {
     const client = await WebClient.connect(uri);
     expect(await client.next()).toEqual({ QMP: { version: VERSION, capabilities: [] } });
     expect(await client.ask({ execute: "query-status", id: 1 })).toEqual({
-      error: { class: "CommandNotFound", desc: "Expecting capabilities negotiation with 'qmp_capabilities'" },
+      error: {
+        class: "GenericError",
+        desc: expect.stringMatching(/^This monitor needs a token: begin with /u),
+      },
       id: 1,
     });
-    expect(await client.ask({ execute: "qmp_capabilities", id: null })).toEqual({ return: {}, id: null });
+    expect(await client.ask({ ...LOGIN, id: null })).toEqual({ return: {}, id: null });
     const id = [{ deep: [1.5, "é", false] }];
     expect(await client.ask({ execute: "query-version", id })).toEqual({ return: VERSION, id });
     expect(await client.ask({ execute: "migrate", arguments: { uri: 1 } })).toEqual({
@@ -93,7 +98,12 @@ describe("a monitor at a WebSocket", () => {
     await restart({ limits: { clients: 2 } });
     const clients = [await WebClient.negotiated(uri), await WebClient.negotiated(uri)];
     const third = await WebClient.connect(uri);
-    expect(await third.closed()).toBe(1006);
+    await third.next();
+    const closed = third.closed();
+    expect(await third.ask(LOGIN)).toMatchObject({
+      error: { desc: "The monitor has as many clients as it may have" },
+    });
+    expect(await closed).toBe(1000);
     for (const client of clients) {
       expect(await client.ask({ execute: "query-name" })).toEqual({ return: { name: "lua" } });
     }
@@ -158,12 +168,42 @@ describe("a monitor at a WebSocket", () => {
     expect(response.status).toBe(426);
   });
 
+  test("takes the token in the handshake, too", async () => {
+    expect(await handshake({ authorization: `Bearer ${TOKEN}` })).toBe(101);
+    await restart({ limits: { loginDelay: 1 } });
+    for (const authorization of ["Bearer wrong", "Bearer", `Basic ${TOKEN}`, TOKEN]) {
+      expect(await handshake({ authorization })).toBe(401);
+    }
+    const known = new NodeWebSocket(uri, { headers: { authorization: `bearer ${TOKEN}` } });
+    const answers: unknown[] = [];
+    const answered = new Promise<void>((resolve) => {
+      known.on("message", (data: Buffer) => {
+        if (answers.push(decodeMessage(data)) === 3) resolve();
+      });
+    });
+    await once(known, "open");
+    known.send(encodeMessage({ execute: "qmp_capabilities" }));
+    known.send(encodeMessage({ execute: "query-name", id: 1 }));
+    await answered;
+    expect(answers.slice(1)).toEqual([{ return: {} }, { return: { name: "lua" }, id: 1 }]);
+    known.terminate();
+  });
+
+  test("ends the connection of who makes no handshake", async () => {
+    await restart({ limits: { loginTimeout: 20 } });
+    const idle = await connect(uri.replace(/^ws:\/\/(.*)\/qmp$/u, "tcp:$1"));
+    let text = "";
+    for await (const chunk of idle.read()) text += Buffer.from(chunk).toString();
+    expect(text).toMatch(/^(HTTP\/1\.1 408 |$)/u);
+    idle.destroy();
+  });
+
   test("is not served to other machines", async () => {
     for (const host of ["0.0.0.0", "[::]", "192.0.2.1", "example.org"]) {
       await expect(server.listen(`ws://${host}:0/`)).rejects.toMatchObject({
         code: "BAD_ADDRESS",
         message:
-          "A monitor over WebSocket asks nobody for a password and so listens on this machine only: " +
+          "A monitor over WebSocket has no encryption and so listens on this machine only: " +
           `give 127.0.0.1, [::1] or localhost instead of '${host.replaceAll(/[[\]]/gu, "")}'`,
       });
     }

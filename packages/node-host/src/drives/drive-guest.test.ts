@@ -35,7 +35,7 @@ async function databaseGuest(
 
 async function awaiting(...options: readonly DriveOptions[]): Promise<WasmMachine> {
   const drives = options.length === 0 ? undefined : await NodeDrives.awaited(options);
-  const machine = WasmMachine.incoming(quietHost({ drives }), []);
+  const machine = WasmMachine.incoming(quietHost({ drives }));
   onTestFinished(() => machine.dispose());
   return machine;
 }
@@ -166,7 +166,9 @@ it("no directory can be where the drives are", async () => {
   // The failure has given the drives up.
   await expect(create()).rejects.toMatchObject({ code: "BAD_PARAMETER" });
   const drives = await NodeDrives.awaited([options]);
-  expect(() => WasmMachine.incoming(quietHost({ drives }), preopens)).toThrow(/find/);
+  expect(() =>
+    WasmMachine.incoming(quietHost({ drives }), { given: preopens, othersAsAtSource: false }),
+  ).toThrow(/find/);
 });
 
 it("a guest without drives sends the sections that it always sent", async () => {

@@ -1,0 +1,53 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { RunOptions } from "./command-options.ts";
+import { execute } from "./command-line.ts";
+import { parsed, recorder } from "./testing/recorded-command.ts";
+import { TemporaryDirectory } from "./testing/temporary-directory.ts";
+
+test.each([
+  [["receive", "exec:cat x"]],
+  [["receive", "exec:cat x", "--machine", "image"]],
+  [["relay", "exec:cat x", "tcp:h:1"]],
+  [["relay", "tcp::1", "exec:cat > x"]],
+  [["migrate", "web", "exec:cat > x"]],
+])("%j runs its command with --allow-exec only", async (args) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "EXEC_NOT_ALLOWED",
+    message: expect.stringMatching(/^'exec:cat [^']*' runs a command of the shell; give --allow-exec /u),
+  });
+  expect(calls).toEqual([]);
+  expect(await parsed([...args, "--allow-exec"])).toMatchObject({ command: args[0] });
+});
+
+test("a guest gets the directories that the source names where that is allowed", async () => {
+  const { args } = await parsed(["receive", "tcp::1", "--source-dirs"]);
+  expect(args[0]).toMatchObject({ sourceDirectories: true });
+});
+
+test("what clients may have opened is told to the agent", async () => {
+  const { args } = await parsed(["run", "a.wasm", "--allow-exec", "--allow-host-uris"]);
+  expect(args[0]).toMatchObject({ monitors: { opening: { exec: true, hostFromNetwork: true } } });
+});
+
+test.each([
+  [["run", "a.wasm", "--qmp", "tcp:127.0.0.1:0"]],
+  [["run", "a.wasm", "--qmp", "ws://127.0.0.1:0/"]],
+  [["receive", "tcp::1", "--monitor", "tcp:[::1]:0"]],
+  [["relay", "tcp::1", "tcp:h:1", "--qmp", "unix:/q", "--qmp", "tcp::0"]],
+])("%j wants a token", async (args) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "TOKEN_NEEDED",
+    message: expect.stringContaining("give --monitor-token-file FILE"),
+  });
+  expect(calls).toEqual([]);
+  using directory = new TemporaryDirectory();
+  const file = join(directory.path, "token");
+  writeFileSync(file, "0123456789abcdef\n", { mode: 0o600 });
+  const call = await parsed([...args, "--monitor-token-file", file]);
+  const { token } = (call.args[0] as RunOptions).monitors;
+  expect(token?.matches("0123456789abcdef")).toBe(true);
+});
