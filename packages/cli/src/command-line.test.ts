@@ -135,6 +135,7 @@ const INTAKE_DEFAULTS = {
   silence: 5000,
   channels: 0,
   maxRam: undefined,
+  arrivalTls: { creds: undefined, authz: undefined },
 };
 const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 

@@ -130,8 +130,6 @@ export interface ListenOptions extends ChannelOptions {
 export interface Listener {
   /** Where it really listens: the port that was given for port 0. */
   readonly address: Address;
-  /** It has one channel, which is there already: nobody can connect. */
-  readonly single?: true;
   /** The next connection. Rejects with LISTEN_FAILED when the listener is closed or breaks. */
   accept(): Promise<Channel>;
   /** Stops listening and drops the connections nobody accepted. Accepted channels live on. */

@@ -6,7 +6,6 @@ import type { Channel, Listener } from "./channel.ts";
 /** Hands out the one channel that is there, for what nobody has to connect to. */
 export class SingleListener implements Listener {
   readonly address: Address;
-  readonly single = true;
   #channel: Channel | undefined;
   #closed = false;
   readonly #closing = Promise.withResolvers<never>();
