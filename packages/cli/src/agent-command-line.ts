@@ -146,8 +146,8 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
 
 /** `peregrine relay`. */
 export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  const intake = intakeOptions(agentOptions(command), "--intake-parallel <channels>");
-  sendOptions(arrivalTlsOptions(intake, "intake-"))
+  const taking = intakeOptions(agentOptions(command), "--intake-parallel <channels>");
+  sendOptions(arrivalTlsOptions(taking, "intake-"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
     .argument("<in>", "where the source connects, as for peregrine receive")
     .argument("<out>", "where the destination waits, as for peregrine migrate")

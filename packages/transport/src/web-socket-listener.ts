@@ -12,7 +12,6 @@ import { SecureServer } from "./tls/secure-server.ts";
 import { TlsStream } from "./tls/tls-stream.ts";
 import {
   HANDSHAKE_OPTIONS,
-  HANDSHAKE_TIMEOUT_MS,
   KEEPALIVE_DELAY_MS,
   MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
