@@ -1,6 +1,7 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { AccessToken, monitorAccess, parseMonitorAddress } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
+import type { ObjectProperties } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
@@ -20,6 +21,7 @@ import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
+import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
 
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
@@ -35,6 +37,7 @@ interface AgentFlags {
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
+  readonly object?: readonly ObjectProperties[];
   readonly monitorTokenFile?: string;
   readonly allowExec?: boolean;
   readonly allowHostUris?: boolean;
@@ -62,6 +65,8 @@ interface RunFlags extends AgentFlags, GuestFlags {
 }
 
 interface ReceiveFlags extends AgentFlags, GuestFlags, IntakeFlags {
+  readonly tlsCreds?: string;
+  readonly tlsAuthz?: string;
   readonly machine: ReceiveOptions["machine"];
   readonly exitOnError: boolean;
   readonly sourceDirs?: boolean;
@@ -76,6 +81,8 @@ interface RestoreFlags extends AgentFlags, GuestFlags {
 interface RelayFlags extends AgentFlags, SendFlags {
   readonly intakeParallel?: number;
   readonly maxRam?: number;
+  readonly intakeTlsCreds?: string;
+  readonly intakeTlsAuthz?: string;
   readonly uuid?: Uint8Array;
   readonly json?: boolean;
 }
@@ -98,12 +105,12 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
 
 /** `peregrine receive`. */
 export function defineReceive(command: Command, handlers: CommandHandlers, finish: Finish): Command {
-  return intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>")
+  return arrivalTlsOptions(intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>"), "")
     .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
     .argument(
       "<uri>",
       "where to wait: tcp:HOST:PORT, with port 0 for any, unix:PATH, ws://HOST:PORT[/PATH] or " +
-        "wss://HOST:PORT/?cert=FILE&key=FILE; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
+        "wss://HOST:PORT[/PATH]; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
         "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
     .option(
@@ -139,7 +146,8 @@ export function defineRestore(command: Command, handlers: CommandHandlers, finis
 
 /** `peregrine relay`. */
 export function defineRelay(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  sendOptions(intakeOptions(agentOptions(command), "--intake-parallel <channels>"))
+  const taking = intakeOptions(agentOptions(command), "--intake-parallel <channels>");
+  sendOptions(arrivalTlsOptions(taking, "intake-"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
     .argument("<in>", "where the source connects, as for peregrine receive")
     .argument("<out>", "where the destination waits, as for peregrine migrate")
@@ -149,14 +157,15 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
       const { maxRam, intakeParallel, uuid, json = false } = given;
       requireExecAllowed([from, to], given.allowExec ?? false);
       const agent = await agentOf(given);
-      const intake = { channels: intakeParallel ?? 0, maxRam };
+      const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
+      const intake = { channels: intakeParallel ?? 0, maxRam, arrivalTls };
       const options = { ...agent, ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
     });
 }
 
 function agentOptions(command: Command): Command {
-  return command
+  return objectOption(command)
     .option("--name <name>", "name of the guest on this host", value.guestName)
     .option(
       "--qmp <address>",
@@ -240,7 +249,8 @@ async function agentOf(flags: AgentFlags): Promise<AgentCommandOptions> {
   for (const uri of human) monitorAccess(parseMonitorAddress(uri, "human"), uri, token);
   const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
   const monitors = { qmp, human, origins, token, opening };
-  return { name, monitors, keep, state, silence: flags.keepalive * 1000 };
+  const objects = (flags.object ?? []).map(absoluteObject);
+  return { name, monitors, objects, keep, state, silence: flags.keepalive * 1000 };
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
@@ -249,7 +259,8 @@ function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags)
 
 async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
-  const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError };
+  const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
+  const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
   const common = { ...(await agentOf(given)), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");

@@ -25,7 +25,7 @@ import type { Extensions } from "@peregrine/protocol";
 import { isUnderWay, PAGE_SIZE } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
-import { NamedDescriptors, parseUri } from "@peregrine/transport";
+import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
@@ -61,6 +61,8 @@ export interface AgentOptions {
   readonly exitOnError?: boolean;
   /** Network interfaces that the guest is known by. Default: none. */
   readonly interfaces?: readonly NetworkInterface[];
+  /** For TLS. Default: none. */
+  readonly objects?: SecurityObjects;
   /** Stays after the guest has moved away. */
   readonly keep: boolean;
   /** Where it is kept who has the guest. Default: nowhere. */
@@ -85,6 +87,7 @@ export class Agent implements AgentControl {
   readonly #keep: boolean;
   readonly #outgoing: OutgoingMigration;
   readonly #descriptors = new NamedDescriptors();
+  readonly #objects: SecurityObjects;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
   readonly #end: (end: AgentEnd) => void;
   /** Of the last migration. */
@@ -104,10 +107,12 @@ export class Agent implements AgentControl {
     this.ended = promise;
     this.#end = resolve;
     const { ledger, silence, extensions } = options;
+    this.#objects = options.objects ?? new SecurityObjects();
     this.#outgoing = new OutgoingMigration({
       machine,
       run,
       descriptors: this.#descriptors,
+      objects: this.#objects,
       ...(ledger === undefined ? {} : { ledger }),
       ...(extensions === undefined ? {} : { extensions }),
       ...(silence === undefined ? {} : { timeouts: { silence } }),
@@ -205,7 +210,8 @@ export class Agent implements AgentControl {
     }
     const { multifd } = this.#outgoing.queryCapabilities();
     const multifdChannels = multifd ? this.#outgoing.queryParameters()["multifd-channels"] : this.#channels;
-    await this.#incoming.listen({ uri, multifdChannels, descriptors: this.#descriptors });
+    const tls = this.#objects.server(this.#outgoing.queryParameters(), parseUri(uri, "incoming"));
+    await this.#incoming.listen({ uri, multifdChannels, descriptors: this.#descriptors, tls });
     this.#exitOnError = exitOnError;
   }
 
@@ -215,6 +221,14 @@ export class Agent implements AgentControl {
 
   removeDescriptor(name: string): void {
     this.#descriptors.remove(name);
+  }
+
+  addObject(properties: Readonly<Record<string, unknown>>): Promise<void> {
+    return this.#objects.add(properties);
+  }
+
+  removeObject(id: string): void {
+    this.#objects.remove(id);
   }
 
   announceSelf(request: AnnounceRequest): void {
@@ -234,7 +248,8 @@ export class Agent implements AgentControl {
     }
     this.#outgoing.addBlocker(BEING_COPIED);
     try {
-      await copyImage(this.#machine, uri);
+      const tls = { objects: this.#objects, parameters: this.#outgoing.queryParameters() };
+      await copyImage(this.#machine, uri, tls);
     } finally {
       this.#outgoing.removeBlocker(BEING_COPIED);
     }

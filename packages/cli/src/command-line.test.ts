@@ -15,6 +15,7 @@ const RUN_DEFAULTS = {
   drives: [],
   nics: [],
   monitors: NO_MONITORS,
+  objects: [],
   keep: false,
   state: undefined,
   silence: 5000,
@@ -74,6 +75,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
           token: undefined,
           opening: NOTHING_OPEN,
         },
+        objects: [],
         stackMib: 8,
         migratable: false,
         keep: true,
@@ -127,11 +129,13 @@ test("the daemons take the same options without a command", async () => {
 const INTAKE_DEFAULTS = {
   name: undefined,
   monitors: NO_MONITORS,
+  objects: [],
   keep: false,
   state: undefined,
   silence: 5000,
   channels: 0,
   maxRam: undefined,
+  arrivalTls: { creds: undefined, authz: undefined },
 };
 const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
 
@@ -183,10 +187,11 @@ const SEND_DEFAULTS = {
   compression: "none",
   returnPath: true,
   mappedRam: false,
+  tls: { creds: undefined, hostname: undefined },
 };
 
 test("migrate is unlimited and leaves the downtime alone unless told otherwise", async () => {
-  const guest = { name: "web", uri: "tcp:h:1" };
+  const guest = { name: "web", uri: "tcp:h:1", objects: [] };
   expect((await parsed(["migrate", "web", "tcp:h:1"])).args).toEqual([
     { ...guest, send: SEND_DEFAULTS, request: { paused: false }, timeLimit: undefined, json: false },
   ]);
@@ -210,6 +215,9 @@ test.each([
   [["--parallel", "3,zstd"], { channels: 3, compression: "zstd" }],
   [["--no-return-path"], { returnPath: false }],
   [["--mapped-ram"], { mappedRam: true }],
+  [["--tls-creds", "a"], { tls: { creds: "a", hostname: undefined } }],
+  [["--tls-creds", "a", "--tls-hostname", "b"], { tls: { creds: "a", hostname: "b" } }],
+  [["--no-tls"], { tls: { creds: "", hostname: undefined } }],
 ])("migrate %j", async (options, send) => {
   const { args } = await parsed(["migrate", "web", "tcp:h:1", ...options]);
   expect(args[0]).toMatchObject({ send: { ...SEND_DEFAULTS, ...send } });

@@ -9,6 +9,7 @@ import {
   TOKEN_FILE_HELP,
 } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish, MonitorTarget } from "./command-options.ts";
+import { defineDoctor } from "./doctor-command-line.ts";
 import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
@@ -62,6 +63,7 @@ function commandOf(
   defineMigrate(root.command("migrate"), handlers, finish);
   defineCheckpoint(root.command("checkpoint"), handlers, finish);
   defineRestore(root.command("restore"), handlers, finish);
+  defineDoctor(root.command("doctor"), handlers, finish);
   defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineResolve(root, handlers, finish);

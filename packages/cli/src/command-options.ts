@@ -3,7 +3,10 @@ import type { AccessToken, OpeningPolicy } from "@peregrine/monitor";
 import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
+import type { ObjectProperties } from "@peregrine/transport";
+import type { DoctorOptions } from "./doctor-options.ts";
 import type { InspectOptions } from "./inspect-options.ts";
+import type { ArrivalTls, SendTls } from "./tls-options.ts";
 
 /** MiB of stack that a guest has unless told otherwise. */
 export const DEFAULT_STACK_MIB = 64;
@@ -26,6 +29,8 @@ export interface MonitorOptions {
 export interface AgentCommandOptions {
   readonly name: string | undefined;
   readonly monitors: MonitorOptions;
+  /** For TLS. */
+  readonly objects: readonly ObjectProperties[];
   readonly keep: boolean;
   /** Directory in which it is kept who has the guest. */
   readonly state: string | undefined;
@@ -57,6 +62,7 @@ export interface IntakeOptions {
   readonly channels: number;
   /** Bytes of guest memory; a guest that needs more is refused. Undefined: what is free. */
   readonly maxRam: number | undefined;
+  readonly arrivalTls: ArrivalTls;
 }
 
 /** For a guest that is awaited. */
@@ -85,6 +91,7 @@ export interface SendOptions {
   readonly returnPath: boolean;
   /** Writes each page to its own place in a file. */
   readonly mappedRam: boolean;
+  readonly tls: SendTls;
 }
 
 export interface RunOptions extends AgentCommandOptions, GuestOptions {
@@ -134,6 +141,8 @@ export interface MigrateOptions {
   readonly uri: string;
   readonly send: SendOptions;
   readonly request: MigrateRequest;
+  /** That the agent is to have; they take the place of others with the same ids. */
+  readonly objects: readonly ObjectProperties[];
   readonly timeLimit: TimeLimit | undefined;
   readonly json: boolean;
 }
@@ -186,6 +195,7 @@ export interface CommandHandlers {
   migrate(options: MigrateOptions): Promise<number>;
   checkpoint(options: CheckpointOptions): Promise<number>;
   cancel(name: string): Promise<number>;
+  doctor(options: DoctorOptions): Promise<number>;
   inspect(options: InspectOptions): Promise<number>;
   resolve(name: string, options: ResolveOptions): Promise<number>;
   info(name: string, options: InfoOptions): Promise<number>;

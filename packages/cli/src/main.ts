@@ -15,6 +15,7 @@ const HANDLERS: CommandHandlers = {
   migrate: async (options) => (await import("./commands/migrate.ts")).migrateCommand(options),
   checkpoint: async (options) => (await import("./commands/checkpoint.ts")).checkpointCommand(options),
   resolve: async (name, options) => (await import("./commands/resolve.ts")).resolveCommand(name, options),
+  doctor: async (options) => (await import("./commands/doctor.ts")).doctorCommand(options),
   info: async (name, options) => (await import("./commands/info.ts")).infoCommand(name, options),
   inspect: async (options) => (await import("./commands/inspect.ts")).inspectCommand(options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),

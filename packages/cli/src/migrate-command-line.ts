@@ -1,14 +1,17 @@
 import type { MigrateRequest } from "@peregrine/shared-state";
+import type { ObjectProperties } from "@peregrine/transport";
 import { Option } from "commander";
 import type { Command } from "commander";
 import type { CommandHandlers, Finish, SendOptions, TimeLimit } from "./command-options.ts";
 import { requireExecAllowed } from "./exec-allowed.ts";
 import * as value from "./option-values.ts";
+import { absoluteObject, objectOption, sendTlsOf, sendTlsOptions } from "./tls-options.ts";
+import type { SendTlsFlags } from "./tls-options.ts";
 
 const MOST_DOWNTIME_MS = 2_000_000;
 const MOST_SECONDS = 7 * 24 * 3600;
 
-export interface SendFlags {
+export interface SendFlags extends SendTlsFlags {
   readonly bandwidth: number;
   readonly downtime?: number;
   readonly xbzrle?: value.CacheSize;
@@ -24,6 +27,7 @@ interface MigrateFlags extends SendFlags {
   readonly onTimeout?: TimeLimit["action"];
   readonly mappedRam?: boolean;
   readonly allowExec?: boolean;
+  readonly object?: readonly ObjectProperties[];
   readonly json?: boolean;
 }
 
@@ -35,12 +39,12 @@ interface CheckpointFlags {
 
 /** `peregrine migrate`. */
 export function defineMigrate(command: Command, handlers: CommandHandlers, finish: Finish): void {
-  sendOptions(command)
+  objectOption(sendOptions(command))
     .description("Moves a guest, and shows how it goes. Ends with status 0 when the guest has moved.")
     .argument("<name>", "the guest", value.guestName)
     .argument(
       "<uri>",
-      "where it is received: tcp:HOST:PORT, unix:PATH, ws://HOST:PORT[/PATH] or wss://HOST:PORT[/PATH][?ca=FILE]; " +
+      "where it is received: tcp:HOST:PORT, unix:PATH, ws://HOST:PORT[/PATH] or wss://HOST:PORT[/PATH]; " +
         "file:PATH[,offset=N] writes a file; exec:COMMAND feeds a command, which the guest's agent runs in its own " +
         "directory; fd:NUMBER is a descriptor of that agent's process, fd:NAME one that was handed to its monitor",
     )
@@ -66,7 +70,10 @@ export function defineMigrate(command: Command, handlers: CommandHandlers, finis
       requireExecAllowed([uri], allowExec);
       const send = { ...sendOf(command, flags), autoConverge, mappedRam };
       const timeLimit = timeLimitOf(command, flags);
-      finish(await handlers.migrate({ name, uri, send, request: requestOf(flags), timeLimit, json }));
+      const objects = (flags.object ?? []).map(absoluteObject);
+      finish(
+        await handlers.migrate({ name, uri, send, request: requestOf(flags), objects, timeLimit, json }),
+      );
     });
 }
 
@@ -87,7 +94,7 @@ export function defineCheckpoint(command: Command, handlers: CommandHandlers, fi
 
 /** How a guest is sent, for every command that sends one. */
 export function sendOptions(command: Command): Command {
-  return command
+  return sendTlsOptions(command)
     .option("--bandwidth <bytes>", "bytes per second, such as 64M; 0 is unlimited", value.bandwidth, 0)
     .option("--downtime <ms>", "how long the guest may stand still", value.wholeNumber(0, MOST_DOWNTIME_MS))
     .option(
@@ -119,6 +126,7 @@ export function sendOf(command: Command, flags: SendFlags): SendOptions {
     compression: parallel?.compression ?? "none",
     returnPath,
     mappedRam: false,
+    tls: sendTlsOf(command, flags),
   };
 }
 

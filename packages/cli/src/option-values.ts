@@ -6,7 +6,8 @@ import type { MonitorKind } from "@peregrine/monitor";
 import { MigrationError, parseMac } from "@peregrine/protocol";
 import type { MultifdCompression } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import { parseNetdev } from "@peregrine/transport";
+import { parseNetdev, parseObject } from "@peregrine/transport";
+import type { ObjectProperties } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
 import type { MonitorTarget, NicOptions } from "./command-options.ts";
@@ -78,6 +79,11 @@ export function nic(text: string): NicOptions {
     parseNetdev(netdev);
     return { mac, netdev, id };
   });
+}
+
+/** `TYPE,id=ID,KEY=VALUE` or JSON. A comma in a value is doubled. */
+export function object(text: string): ObjectProperties {
+  return translating(() => parseObject(text));
 }
 
 /** `KEY=VALUE`. */

@@ -1,5 +1,6 @@
 import type { CapabilityName, ParameterName } from "@peregrine/shared-state";
 import type { SendOptions } from "./command-options.ts";
+import { tlsParameters } from "./tls-options.ts";
 
 /** What a migration has to be set to. */
 export interface SendSettings {
@@ -24,6 +25,7 @@ export function settingsOf(options: SendOptions): SendSettings {
       ...(downtime === undefined ? {} : { "downtime-limit": downtime }),
       ...(xbzrleCache === undefined ? {} : { "xbzrle-cache-size": xbzrleCache }),
       ...(channels === 0 ? {} : { "multifd-channels": channels, "multifd-compression": compression }),
+      ...tlsParameters(options.tls),
     },
   };
 }

@@ -87,7 +87,7 @@ export class ChannelThread {
       for await (const chunk of chunks) await this.#pass(chunk);
       this.#post({ kind: "end" });
     } catch (error) {
-      if (!this.#closed) this.#events.failed(MigrationError.from(error));
+      this.#broken(MigrationError.from(error));
     }
   }
 
@@ -103,6 +103,17 @@ export class ChannelThread {
     this.#closed = true;
     this.#channel?.destroy();
     this.#wake();
+  }
+
+  /**
+   * Releases of QEMU before 10.0 end channels with TLS by cutting them, behind the last packet and maybe before the main
+   * stream is there. So the thread is told of an end, and it fails if it is in a packet; so does whoever still needs the
+   * channel.
+   */
+  #broken(error: MigrationError): void {
+    if (this.#closed) return;
+    if (error.code === "CHANNEL_CUT") this.#post({ kind: "end" });
+    else this.#events.failed(error);
   }
 
   #post(message: MessageToChannel, transfer: readonly ArrayBuffer[] = []): void {

@@ -16,12 +16,14 @@ let interruption: Interruption;
 let connections: Connections;
 let uri: string;
 let multifd: Connection[];
+let refused: MigrationError[];
 let fromSource: boolean[];
 let channels: Channel[];
 
 beforeEach(() => {
   interruption = new Interruption();
   multifd = [];
+  refused = [];
   fromSource = [];
   channels = [];
 });
@@ -38,6 +40,7 @@ async function open(waits: Partial<ConnectionsOptions> = {}): Promise<void> {
   connections = new Connections({
     listener,
     interruption,
+    refused: (error) => refused.push(error),
     multifd: (connection, isFromSource) => {
       multifd.push(connection);
       fromSource.push(isFromSource);
@@ -78,6 +81,19 @@ async function closed(channel: Channel): Promise<void> {
 }
 
 describe("connections", () => {
+  test("that want TLS are told of and closed, and the stream still comes", async () => {
+    await open();
+    await closed(await opened(Uint8Array.of(22, 3, 1, 2, 0, 1)));
+    expect(refused).toMatchObject([
+      {
+        code: "TLS_FAILED",
+        message: expect.stringMatching(/^The source '.+' wants TLS, and there is none here/u),
+      },
+    ]);
+    await opened(MAIN);
+    (await connections.main).channel.destroy();
+  });
+
   test("are told apart by their first bytes, and lose none of them", async () => {
     await open();
     await opened(MULTIFD);

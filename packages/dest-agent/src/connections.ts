@@ -30,6 +30,8 @@ export interface ConnectionsOptions {
    * `fromSource`: it comes from the host that the stream comes from.
    */
   readonly multifd: (connection: Connection, fromSource: boolean) => void;
+  /** Told of a connection that is closed because it cannot be of use here. */
+  readonly refused?: (error: MigrationError) => void;
   /** Milliseconds. Default: 30 000. */
   readonly identifyWait?: number;
   /** Milliseconds from its beginning that a connection may keep {@link Connections.identified} waiting. Default: 500. */
@@ -115,6 +117,13 @@ export class Connections {
     }
   }
 
+  /** Others may come that know better. */
+  #refuse(channel: Channel): void {
+    channel.destroy();
+    const text = `The source '${channel.peer}' wants TLS, and there is none here: give this side tls-creds, or take it from the source`;
+    this.#options.refused?.(new MigrationError("TLS_FAILED", text));
+  }
+
   #take(channel: Channel): void {
     if (this.#closed) {
       channel.destroy();
@@ -146,7 +155,8 @@ export class Connections {
   #identify(connection: Connection): void {
     const { channel, head } = connection;
     const many = CONNECTED.has(this.#options.listener.address.kind);
-    if (many && beginsWith(head, MULTIFD_MAGIC)) this.#addChannel(connection);
+    if (many && isTls(head)) this.#refuse(channel);
+    else if (many && beginsWith(head, MULTIFD_MAGIC)) this.#addChannel(connection);
     else if (this.#mainHost === undefined && (!many || this.#mayBeStream(head))) this.#begin(connection);
     else channel.destroy();
   }
@@ -185,6 +195,11 @@ function hostOf({ channel }: Connection): string {
   const port = channel.peer.lastIndexOf(":");
   const host = channel.peer.slice(0, Math.max(port, 0)).replaceAll(/[[\]]/gu, "");
   return host.replace(/^::ffff:(?=\d+\.)/u, "");
+}
+
+/** Kind and version of the record that TLS begins with, whatever the version that is agreed on. */
+function isTls(head: Uint8Array): boolean {
+  return head.length >= HEAD_BYTES && head[0] === 22 && head[1] === 3;
 }
 
 function turn(): Promise<void> {

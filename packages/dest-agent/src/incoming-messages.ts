@@ -6,13 +6,15 @@ import type {
   DriveAccess,
   RamAccess,
 } from "@peregrine/shared-state";
-import type { Address, ChannelOptions } from "@peregrine/transport";
+import type { Address, ChannelOptions, ServerTls } from "@peregrine/transport";
 import type { DeviceState } from "./load-target.ts";
 
 /** What the incoming thread is started with. */
 export interface IncomingTask {
   readonly uri: string;
   readonly channelOptions: ChannelOptions;
+  /** On every connection. Undefined: none has TLS. */
+  readonly tls: ServerTls | undefined;
   readonly machine: AwaitedMachine;
   /** Multifd channels that the source opens; 0: it has none. */
   readonly multifdChannels: number;
@@ -70,6 +72,8 @@ export type ThreadQuestion =
 export type ThreadMessage =
   | ThreadQuestion
   | { readonly kind: "listening"; readonly address: Address }
+  /** Somebody has come who is not let in. */
+  | { readonly kind: "refused"; readonly error: SerializedError }
   | { readonly kind: "connected"; readonly peer: string }
   /** How much of the first pass over the drives has come. */
   | { readonly kind: "drives-progress"; readonly percent: number }

@@ -70,7 +70,7 @@ export class IncomingMigration {
    * Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED; BAD_PARAMETER for the number of channels; IN_PROGRESS when
    * it was begun before; CANCELLED when it was closed meanwhile.
    */
-  async listen({ uri, multifdChannels = 0, descriptors }: ListenOptions): Promise<Address> {
+  async listen({ uri, multifdChannels = 0, descriptors, tls }: ListenOptions): Promise<Address> {
     if (this.#phase.kind !== "setup") {
       throw new MigrationError("IN_PROGRESS", "The incoming migration has already been started");
     }
@@ -83,6 +83,7 @@ export class IncomingMigration {
     this.#startThread({
       uri: source,
       channelOptions,
+      tls,
       machine: awaited(this.#machine),
       multifdChannels,
       switchoverAck: this.#switchoverAck.buffer,
@@ -170,6 +171,9 @@ export class IncomingMigration {
         if (this.#phase.kind !== "opening") return;
         this.#phase = message;
         this.#listening?.resolve(message.address);
+        return;
+      case "refused":
+        this.#options.refused?.(MigrationError.deserialize(message.error));
         return;
       case "connected":
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };

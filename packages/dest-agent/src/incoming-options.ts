@@ -46,6 +46,8 @@ export interface IncomingMigrationOptions {
   readonly announce?: () => void;
   /** Told how much of the first pass over the machine's drives has come, in percent. */
   readonly drivesProgress?: (percent: number) => void;
+  /** Told of connections that were not let in. Others can still come. */
+  readonly refused?: (error: MigrationError) => void;
 }
 
 /** What of the options is never left out. */

@@ -57,9 +57,11 @@ try {
 async function serve(): Promise<void> {
   const listener = await listen(task.uri, {
     ...task.channelOptions,
+    tls: task.tls,
+    refused,
     readBuffer,
   });
-  const connections = new Connections({ listener, interruption, multifd: takeMultifd });
+  const connections = new Connections({ listener, interruption, multifd: takeMultifd, refused });
   try {
     main.tell({ kind: "listening", address: listener.address });
     // What was compiled is kept for the next start, also if this process does not end in order.
@@ -69,6 +71,10 @@ async function serve(): Promise<void> {
   } finally {
     await connections.close();
   }
+}
+
+function refused(error: MigrationError): void {
+  main.tell({ kind: "refused", error: error.serialize() });
 }
 
 /** Connections read into the kernel's work memory, where runs of records can be decoded at once. */

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { NamedDescriptors } from "@peregrine/transport";
+import type { NamedDescriptors, ServerTls } from "@peregrine/transport";
 
 const MAX_MULTIFD_CHANNELS = 255;
 
@@ -11,6 +11,8 @@ export interface ListenOptions {
   readonly multifdChannels?: number;
   /** What the names in `fd:NAME` stand for. Default: none is known. */
   readonly descriptors?: NamedDescriptors;
+  /** What every connection has to have. Default: none has TLS. */
+  readonly tls?: ServerTls | undefined;
 }
 
 /** Errors: BAD_PARAMETER. */

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { MigrationId } from "@peregrine/protocol";
+import type { ErrorCode, MigrationId } from "@peregrine/protocol";
 import type { ChunkReader } from "./chunk-reader.ts";
 import { HandOver } from "./hand-over.ts";
 import { processClock } from "./incoming-statistics.ts";
@@ -21,6 +21,9 @@ const UNDIVIDED_WAIT = 2000;
  * all that time, and the source waits for an answer for as long as it gets none.
  */
 const STALL_LIMIT = 30_000;
+
+/** How a connection ends that nobody ends in order. A QEMU does so over TLS. */
+const BROKEN: ReadonlySet<ErrorCode> = new Set(["CHANNEL_FAILED", "CHANNEL_CUT"]);
 
 /** Milliseconds. */
 export interface Patience {
@@ -187,7 +190,7 @@ async function watchSource(
     await streamEnded(loader, handOver, options);
   } catch (cause) {
     const error = MigrationError.from(cause);
-    if (error.code === "CHANNEL_FAILED" && sourceIsDone(loader, options)) return;
+    if (BROKEN.has(error.code) && sourceIsDone(loader, options)) return;
     interruption.interrupt(error);
   }
 }

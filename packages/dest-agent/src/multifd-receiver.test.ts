@@ -188,6 +188,18 @@ describe("a load over channels fails", () => {
     expect(error?.message).toBe("Multifd channel 1 ended before the end of section 'ram'");
   });
 
+  test("when one is cut while it is still needed, and not when it has done its work", async () => {
+    const other = await channelPieces(SYNCS);
+    async function* cut(items: readonly ChannelItem[]): AsyncGenerator<Uint8Array, void, void> {
+      yield* await channelPieces(items, { channel: 1 });
+      throw new MigrationError("CHANNEL_CUT", "it was cut");
+    }
+    const early = await load([], { multifd: [keptOpen(...other), cut(["sync"])] });
+    expect(early.error?.message).toBe("Multifd channel 1 ended before the end of section 'ram'");
+    const late = await load([], { multifd: [keptOpen(...other), cut(SYNCS)] });
+    expect(late.error).toBeUndefined();
+  });
+
   test("when there are too few", async () => {
     const { error } = await load([await channelPieces(SYNCS)], { multifdChannels: 3, channelsWait: 50 });
     expect(error).toMatchObject({

@@ -91,6 +91,10 @@ export interface AgentControl {
   addDescriptor(name: string, descriptor: number): MaybePromise<void>;
   /** Closes one that was kept. */
   removeDescriptor(name: string): MaybePromise<void>;
+  /** Makes an object for TLS, and reads its files. */
+  addObject(properties: Readonly<Record<string, unknown>>): MaybePromise<void>;
+  /** Forgets an object. What is under way with it goes on. */
+  removeObject(id: string): MaybePromise<void>;
   /** Tells the networks of the guest that it is here. Does not wait for the later rounds. */
   announceSelf(request: AnnounceRequest): MaybePromise<void>;
   /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */

@@ -319,7 +319,10 @@ describe("wrong arguments", () => {
     ["migrate-set-parameters", { "max-bandwidth": 2 ** 65 }, bandwidth],
     ["migrate-set-parameters", { "downtime-limit": 2_000_001 }, downtime],
     ["migrate-set-parameters", { "downtime-limit": -1 }, downtime],
-    ["migrate-set-parameters", { "tls-creds": "tls0" }, "Parameter 'tls-creds' is unexpected"],
+    ["migrate-set-parameters", { "tls-cert": "tls0" }, "Parameter 'tls-cert' is unexpected"],
+    ["object-add", { "qom-type": "tls-creds-x509" }, "Parameter 'id' is missing"],
+    ["object-add", { "qom-type": "secret", id: "a", data: "b" }, "Parameter 'data' is unexpected"],
+    ["object-del", {}, "Parameter 'id' is missing"],
     ["migrate-set-cache-size", { value: 1.5 }, "Invalid parameter type for 'value', expected: integer"],
     ["migrate-set-capabilities", {}, "Parameter 'capabilities' is missing"],
     [

@@ -10,6 +10,7 @@ import { humanMonitorCommand } from "./commands/human.ts";
 import { incomingCommands } from "./commands/incoming.ts";
 import { migrateCommands } from "./commands/migrate.ts";
 import { networkCommands } from "./commands/network.ts";
+import { objectCommands } from "./commands/objects.ts";
 import { outgoingCommands } from "./commands/outgoing.ts";
 import { parameterCommands } from "./commands/parameters.ts";
 import { peregrineCommands } from "./commands/peregrine.ts";
@@ -27,6 +28,7 @@ const GROUPS: readonly ((agent: AgentControl, check: CheckOpening) => readonly C
   parameterCommands,
   capabilityCommands,
   descriptorCommands,
+  objectCommands,
   peregrineCommands,
 ];
 

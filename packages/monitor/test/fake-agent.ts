@@ -81,6 +81,15 @@ export class FakeAgent implements AgentControl {
     if (this.refusal !== undefined) throw this.refusal;
   }
 
+  addObject(properties: Readonly<Record<string, unknown>>): void {
+    if (this.refusal !== undefined) throw this.refusal;
+    this.calls.push(["add-object", properties]);
+  }
+
+  removeObject(id: string): void {
+    this.calls.push(["remove-object", id]);
+  }
+
   announceSelf(request: AnnounceRequest): void {
     this.calls.push(["announceSelf", request]);
     if (this.refusal !== undefined) throw this.refusal;

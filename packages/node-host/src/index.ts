@@ -7,4 +7,5 @@ export { NodeFiles } from "./host-files.ts";
 export { NodeRandom } from "./host-random.ts";
 export { nodeWasmHost } from "./node-wasm-host.ts";
 export type { NodeWasmHostOptions } from "./node-wasm-host.ts";
+export { isRewritten, validateProgram } from "./prepare-program.ts";
 export { defaultCacheDirectory } from "./program-cache.ts";

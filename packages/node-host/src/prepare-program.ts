@@ -3,7 +3,7 @@ import { setInterval } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import type { CompiledProgram, Rewritten } from "@peregrine/machine-wasm";
 import { MigrationError, type SerializedError } from "@peregrine/protocol";
-import type { ProgramCache } from "./program-cache.ts";
+import { defaultCacheDirectory, ProgramCache } from "./program-cache.ts";
 
 export interface RewriteTask {
   readonly module: Uint8Array;
@@ -17,6 +17,16 @@ export type RewriteAnswer =
 /** These processors let a later store be seen before an earlier one, so a mark must be a release store. */
 const REORDERS_STORES = process.arch !== "x64" && process.arch !== "ia32";
 
+const VARIANT = REORDERS_STORES ? "release" : "plain";
+
+/** Whether a module is in the cache, so that it starts at once. */
+export async function isRewritten(
+  module: Uint8Array,
+  cache = new ProgramCache(defaultCacheDirectory()),
+): Promise<boolean> {
+  return (await cache.get(module, VARIANT)) !== undefined;
+}
+
 /**
  * Validates, rewrites and compiles a module.
  * Errors: NOT_WASM when the engine refuses the bytes, UNSUPPORTED_FEATURE.
@@ -25,12 +35,11 @@ export async function prepareProgram(
   module: Uint8Array,
   cache: ProgramCache | undefined,
 ): Promise<CompiledProgram> {
-  const variant = REORDERS_STORES ? "release" : "plain";
-  let rewritten = await cache?.get(module, variant);
+  let rewritten = await cache?.get(module, VARIANT);
   if (rewritten === undefined) {
     await validateProgram(module);
     rewritten = await rewriteInWorker({ module, releaseMarks: REORDERS_STORES });
-    await cache?.put(module, variant, rewritten);
+    await cache?.put(module, VARIANT, rewritten);
   }
   const [plain, tracked] = await Promise.all([
     WebAssembly.compile(rewritten.plain),

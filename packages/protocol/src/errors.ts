@@ -27,6 +27,9 @@ export const ERROR_CODES = {
   CONNECT_FAILED: "no connection could be made",
   LISTEN_FAILED: "the address could not be listened on",
   CHANNEL_FAILED: "the connection broke",
+  CHANNEL_CUT: "a connection with TLS ended without the end that TLS has: somebody cut it, or the peer died",
+  TLS_FAILED: "TLS was not agreed on, or one side does not accept who the other one is",
+  BAD_CREDENTIALS: "TLS credentials are missing, cannot be read, are open to others or do not fit together",
   // The migration
   IN_PROGRESS: "a migration is already in progress",
   BLOCKED: "the guest cannot be migrated now; the reason is in the message",

@@ -30,6 +30,9 @@ const DEFAULTS = {
   "multifd-compression": "none",
   "multifd-zlib-level": 1,
   "multifd-zstd-level": 1,
+  "tls-creds": "",
+  "tls-hostname": "",
+  "tls-authz": "",
 };
 
 const refusal = (message: string): unknown => expect.objectContaining({ code: "BAD_PARAMETER", message });
@@ -39,6 +42,21 @@ describe("the parameters", () => {
     const parameters = new MigrationParameters();
     expect(parameters.values()).toStrictEqual(DEFAULTS);
     expect(parameters.downtimeLimitNs).toBe(30_000_000);
+  });
+
+  it("that are texts are set with the others or not at all, and reset by null", () => {
+    const parameters = new MigrationParameters();
+    parameters.set({ "tls-creds": "tls0", "tls-hostname": "a.example", "multifd-channels": 3 });
+    expect(parameters.texts()).toEqual({ "tls-creds": "tls0", "tls-hostname": "a.example", "tls-authz": "" });
+    const type = "Invalid parameter type for 'tls-authz', expected: string";
+    expect(() => parameters.set({ "tls-creds": "tls1", "tls-authz": 1 })).toThrow(refusal(type));
+    expect(() => parameters.set({ "tls-creds": "x".repeat(1025) })).toThrow(
+      refusal("Parameter 'tls-creds' expects a text of at most 1024 characters"),
+    );
+    expect(() => parameters.set({ "tls-creds": "tls1", "multifd-channels": 0 })).toThrow();
+    expect(parameters.values()).toMatchObject({ "tls-creds": "tls0", "multifd-channels": 3 });
+    parameters.set({ "tls-creds": null, "tls-hostname": "" });
+    expect(parameters.texts()).toEqual({ "tls-creds": "", "tls-hostname": "", "tls-authz": "" });
   });
 
   it("take values up to their limits, in every thread at once", () => {

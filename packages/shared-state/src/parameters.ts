@@ -1,6 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MultifdCompression } from "@peregrine/protocol";
 import { PAGE_SIZE } from "./machine.ts";
+import { checkText, isTextParameter, TEXT_PARAMETERS } from "./text-parameters.ts";
+import type { TextParameterName, TextParameterValues } from "./text-parameters.ts";
 
 interface ParameterRule {
   /** As it is held in shared memory: a choice is held as its index. */
@@ -93,26 +95,30 @@ const RULES = {
   }),
 } satisfies Record<string, ParameterRule>;
 
-export type ParameterName = keyof typeof RULES;
+type NumberName = keyof typeof RULES;
 
-const NAMES = Object.keys(RULES) as ParameterName[];
+export type ParameterName = NumberName | TextParameterName;
+
+const NAMES = Object.keys(RULES) as NumberName[];
 
 /** The answer of `query-migrate-parameters`. */
 export type ParameterValues = {
-  readonly [N in Exclude<ParameterName, "multifd-compression" | "cpu-throttle-tailslow">]: number;
+  readonly [N in Exclude<NumberName, "multifd-compression" | "cpu-throttle-tailslow">]: number;
 } & {
   readonly "multifd-compression": MultifdCompression;
   readonly "cpu-throttle-tailslow": boolean;
-};
+} & TextParameterValues;
 
 /**
  * The parameters of all migrations of a process, in shared memory: a change takes effect at once, also
- * in the migration thread. Those of multifd take effect with the next migration.
+ * in the migration thread. Those of multifd take effect with the next migration. So do texts, which only the object has
+ * that they were set on: threads are started with what the texts stand for.
  */
 export class MigrationParameters {
   /** For opening the same parameters in another thread. */
   readonly buffer: SharedArrayBuffer;
   readonly #values: Float64Array;
+  readonly #texts: Record<TextParameterName, string> = { ...TEXT_PARAMETERS };
 
   /** @param buffer of another thread's MigrationParameters; new ones have their defaults. */
   constructor(buffer?: SharedArrayBuffer) {
@@ -205,19 +211,31 @@ export class MigrationParameters {
       "multifd-zlib-level": this.multifdZlibLevel,
       "multifd-zstd-level": this.multifdZstdLevel,
       "max-cpu-throttle": this.maxCpuThrottle,
+      ...this.texts(),
     };
+  }
+
+  /** Those that are texts. Empty: not set. */
+  texts(): TextParameterValues {
+    return { ...this.#texts };
   }
 
   /** Sets all of `changes`, or none of them. Errors: BAD_PARAMETER. */
   set(changes: Readonly<Record<string, unknown>>): void {
-    const checked = Object.entries(changes).map(([name, value]) => checkParameter(name, value));
-    const wanted = (name: ParameterName): number =>
+    const checked: { readonly name: NumberName; readonly value: number }[] = [];
+    const texts: { readonly name: TextParameterName; readonly value: string }[] = [];
+    for (const [name, value] of Object.entries(changes)) {
+      if (isTextParameter(name)) texts.push({ name, value: checkText(name, value) });
+      else checked.push(checkParameter(name, value));
+    }
+    const wanted = (name: NumberName): number =>
       checked.find((change) => change.name === name)?.value ?? this.#read(name);
     const mostThrottle = wanted("max-cpu-throttle");
     if (wanted("cpu-throttle-initial") > mostThrottle) {
       throw badParameter(RULES["max-cpu-throttle"].refusal(mostThrottle));
     }
     for (const { name, value } of checked) this.#write(name, value);
+    for (const { name, value } of texts) this.#texts[name] = value;
   }
 
   /** As `migrate_set_speed`: bytes per second; a negative value becomes 0. Errors: BAD_PARAMETER. */
@@ -248,11 +266,11 @@ export class MigrationParameters {
     this.#write("xbzrle-cache-size", floor > bytes ? floor / 2 : floor);
   }
 
-  #read(name: ParameterName): number {
+  #read(name: NumberName): number {
     return this.#values[NAMES.indexOf(name)]!;
   }
 
-  #write(name: ParameterName, value: number): void {
+  #write(name: NumberName, value: number): void {
     this.#values[NAMES.indexOf(name)] = value;
   }
 }
@@ -306,7 +324,7 @@ function isCacheSize(value: unknown): value is number {
   );
 }
 
-function checkParameter(name: string, value: unknown): { name: ParameterName; value: number } {
+function checkParameter(name: string, value: unknown): { name: NumberName; value: number } {
   if (!isParameter(name)) throw badParameter(`Parameter '${name}' is unexpected`);
   const { hold, refusal }: ParameterRule = RULES[name];
   const held = hold(value);
@@ -314,7 +332,7 @@ function checkParameter(name: string, value: unknown): { name: ParameterName; va
   return { name, value: held };
 }
 
-function isParameter(name: string): name is ParameterName {
+function isParameter(name: string): name is NumberName {
   return Object.hasOwn(RULES, name);
 }
 

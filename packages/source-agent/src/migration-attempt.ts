@@ -9,6 +9,7 @@ import type {
   MigrationStatistics,
   RunControl,
 } from "@peregrine/shared-state";
+import type { ClientTls } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
 import type { Giving } from "./giving.ts";
@@ -30,6 +31,7 @@ const GIVE_UP_MS = 1000;
 
 export interface AttemptOptions {
   readonly uri: string;
+  readonly tls: ClientTls | undefined;
   readonly request: MigrateRequest;
   readonly machine: Machine;
   readonly run: RunControl;
@@ -83,6 +85,7 @@ export class MigrationAttempt {
     this.#frame = new StreamFrame(options.machine);
     const workerData: ThreadData = {
       uri: options.uri,
+      tls: options.tls,
       capabilities: options.capabilities,
       parameters: options.parameters.buffer,
       statistics: options.statistics.buffer,

@@ -90,7 +90,7 @@ export class MigrationRun {
 
   async #connect(): Promise<Channel> {
     const signal = AbortSignal.any([this.#link.signal, AbortSignal.timeout(this.#data.timeouts.connect)]);
-    const channel = await connect(this.#data.uri, { signal });
+    const channel = await connect(this.#data.uri, { signal, tls: this.#data.tls });
     if (this.#link.signal.aborted) channel.destroy();
     this.#link.check();
     return channel;
@@ -237,6 +237,7 @@ export class MigrationRun {
       parameters: this.#parameters,
       statistics: this.#statistics,
       uri: this.#data.uri,
+      tls: this.#data.tls,
       connectTimeout: this.#data.timeouts.connect,
       signal: this.#link.signal,
       now,

@@ -6,6 +6,9 @@ import type { Channel } from "@peregrine/transport";
 import { BATCHES_IN_FLIGHT } from "./multifd-messages.ts";
 import type { MessageFromMultifd, MessageToMultifd } from "./multifd-messages.ts";
 
+/** How long the end of a connection may take, milliseconds. */
+const END_MS = 1000;
+
 const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
 const NOTHING = new Uint8Array(0);
 const NO_PAGES = { block: "", offsets: [], zeroOffsets: [] } as const;
@@ -93,6 +96,26 @@ export class MultifdChannel {
   destroy(): void {
     this.#over = true;
     this.#channel.destroy();
+  }
+
+  /**
+   * Drops the connection; where nothing is under way, with the end that its transport has. A destination takes any other
+   * one over TLS for a connection that was cut.
+   */
+  close(): void {
+    if (this.#over || this.#spare.length < BATCHES_IN_FLIGHT) {
+      this.destroy();
+      return;
+    }
+    this.#over = true;
+    const timer = setTimeout(() => this.#channel.destroy(), END_MS);
+    void this.#channel
+      .end()
+      .catch(() => undefined)
+      .finally(() => {
+        clearTimeout(timer);
+        this.#channel.destroy();
+      });
   }
 
   /** The connection may break while nothing is under way. */

@@ -1,9 +1,11 @@
 import type { MultifdCompression, SerializedError } from "@peregrine/protocol";
 import type { RamAccess } from "@peregrine/shared-state";
+import type { ClientTls } from "@peregrine/transport";
 
 /** What the thread of a multifd connection is started with. All of it survives structured clone. */
 export interface MultifdThreadData {
   readonly uri: string;
+  readonly tls: ClientTls | undefined;
   /** How long the connection may take, milliseconds. */
   readonly connectTimeout: number;
   /** Which of the connections it is, from 0 on. */

@@ -118,13 +118,14 @@ export class MultifdSender implements PageSender {
   };
 
   #connect(
-    { uri, connectTimeout, ramAccess, opening, stream, statistics }: PageSenderOptions,
+    { uri, tls, connectTimeout, ramAccess, opening, stream, statistics }: PageSenderOptions,
     settings: ParameterValues,
   ): void {
     const compression = settings["multifd-compression"];
     const channels = settings["multifd-channels"];
     const shared: Omit<MultifdThreadData, "channel"> = {
       uri,
+      tls,
       connectTimeout,
       uuid: opening.uuid ?? new Uint8Array(UUID_BYTES),
       ram: ramAccess,

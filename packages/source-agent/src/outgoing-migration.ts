@@ -20,7 +20,8 @@ import type {
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
-import { NamedDescriptors, parseUri } from "@peregrine/transport";
+import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
+import type { ClientTls } from "@peregrine/transport";
 import { randomBytes } from "node:crypto";
 import { now } from "./clock.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
@@ -60,6 +61,7 @@ export class OutgoingMigration {
   readonly #ledger: OwnershipLedger;
   readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
+  readonly #objects: SecurityObjects;
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
   #giving: Giving | undefined;
@@ -70,8 +72,10 @@ export class OutgoingMigration {
   #continued = Promise.withResolvers<void>();
   #disposed = false;
 
-  constructor({ machine, run, timeouts, ledger, extensions, descriptors }: OutgoingMigrationOptions) {
+  constructor(options: OutgoingMigrationOptions) {
+    const { machine, run, timeouts, ledger, extensions, descriptors, objects } = options;
     this.#descriptors = descriptors ?? new NamedDescriptors();
+    this.#objects = objects ?? new SecurityObjects();
     this.#extensions = extensions ?? ALL_EXTENSIONS;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
@@ -131,10 +135,12 @@ export class OutgoingMigration {
     this.#statistics.reset(Math.round(now()));
     this.#state.set(this.#state.get(), "setup");
     let target: string;
+    let tls: ClientTls | undefined;
     try {
       const address = parseUri(uri, "outgoing");
       requireFittingTransport(this.#capabilities.states, address);
       requireFittingRequest(request, address, this.#machine);
+      tls = this.#objects.client(this.#parameters.texts(), address);
       target = this.#descriptors.resolve(uri, "outgoing");
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
@@ -148,6 +154,7 @@ export class OutgoingMigration {
       extensions: this.#extensions,
       giving: this.#giving,
       uri: target,
+      tls,
       request,
       machine: this.#machine,
       run: this.#run,

@@ -6,7 +6,7 @@ import type {
   OwnershipLedger,
   RunControl,
 } from "@peregrine/shared-state";
-import type { NamedDescriptors } from "@peregrine/transport";
+import type { NamedDescriptors, SecurityObjects } from "@peregrine/transport";
 import type { MigrationTimeouts } from "./thread-messages.ts";
 
 export const DEFAULT_TIMEOUTS: MigrationTimeouts = {
@@ -31,6 +31,8 @@ export interface OutgoingMigrationOptions {
   readonly extensions?: Extensions;
   /** What the names in `fd:NAME` stand for. Default: none is known. */
   readonly descriptors?: NamedDescriptors;
+  /** What the parameters for TLS name. Default: nothing is known. */
+  readonly objects?: SecurityObjects;
 }
 
 /** What the monitor is told. */

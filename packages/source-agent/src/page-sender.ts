@@ -6,7 +6,7 @@ import type {
   MigrationStatistics,
   RamAccess,
 } from "@peregrine/shared-state";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, ClientTls } from "@peregrine/transport";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 
 /**
@@ -68,6 +68,8 @@ export interface PageSenderOptions {
   readonly ramAccess: RamAccess;
   /** Where more connections to the destination can be made. */
   readonly uri: string;
+  /** That they have. Undefined: none. */
+  readonly tls?: ClientTls | undefined;
   /** How long each of them may take, milliseconds. */
   readonly connectTimeout: number;
   /** Aborted when the attempt is given up. */

@@ -6,11 +6,14 @@ import type {
   DriveAccess,
   RamAccess,
 } from "@peregrine/shared-state";
+import type { ClientTls } from "@peregrine/transport";
 import type { DowntimeBreakdown } from "./downtime.ts";
 
 /** What the migration thread is started with. All of it survives structured clone. */
 export interface ThreadData {
   readonly uri: string;
+  /** On every connection. Undefined: none has TLS. */
+  readonly tls: ClientTls | undefined;
   readonly capabilities: CapabilityStates;
   /** Of the MigrationParameters. */
   readonly parameters: SharedArrayBuffer;

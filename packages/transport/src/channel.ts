@@ -1,9 +1,11 @@
 import type { MigrationError } from "@peregrine/protocol";
+import type net from "node:net";
 import type { Address } from "./address.ts";
+import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 
 /**
  * A byte stream in both directions. One writer and one reader at a time.
- * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address.
+ * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address; TLS_FAILED and CHANNEL_CUT of TLS.
  */
 export interface Channel {
   /** The other end, as it is named in error texts: `127.0.0.1:4444` or the path of a socket. */
@@ -34,7 +36,8 @@ export interface Channel {
    * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
    * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
    * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
-   * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell.
+   * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell. Not so over
+   * TLS, where that fails with CHANNEL_CUT.
    */
   read(): AsyncGenerator<Uint8Array, void, void>;
   /**
@@ -111,8 +114,17 @@ export interface ChannelOptions {
 }
 
 export interface ConnectOptions extends ChannelOptions {
+  /** Has TLS on the connection. Errors: TLS_FAILED; BAD_PARAMETER for a transport that is no connection of its own. */
+  readonly tls?: ClientTls | undefined;
   /** Gives up connecting. Has no effect on a channel that is already connected. */
   readonly signal?: AbortSignal;
+}
+
+export interface ListenOptions extends ChannelOptions {
+  /** Has TLS on every connection. Errors: BAD_CREDENTIALS; BAD_PARAMETER as for connecting. */
+  readonly tls?: ServerTls | undefined;
+  /** Told of connections that were not accepted, because their TLS came to nothing. */
+  readonly refused?: (error: MigrationError) => void;
 }
 
 export interface Listener {
@@ -124,12 +136,20 @@ export interface Listener {
   close(): Promise<void>;
 }
 
+export interface SocketTarget {
+  readonly target: net.NetConnectOpts;
+  /** As error texts name the other end. */
+  readonly peer: string;
+}
+
 /** What one scheme of a URI does. `rest` is the text after `scheme:`. */
 export interface Transport {
   /** Errors: BAD_ADDRESS. */
   parse(rest: string): Address;
   /** Errors: BAD_ADDRESS, CONNECT_FAILED, CANCELLED. */
   connect(rest: string, options: ConnectOptions): Promise<Channel>;
+  /** Where it connects, of what has sockets of the system below it. Errors: BAD_ADDRESS. */
+  target?(rest: string): SocketTarget;
   /** Errors: BAD_ADDRESS, LISTEN_FAILED. */
-  listen(rest: string, options: ChannelOptions): Promise<Listener>;
+  listen(rest: string, options: ListenOptions): Promise<Listener>;
 }

@@ -6,6 +6,7 @@ export type {
   ChannelOptions,
   ConnectOptions,
   Listener,
+  ListenOptions,
   ReceivedDescriptors,
   ReleasedConnection,
   SeekableOutput,
@@ -16,6 +17,11 @@ export { openNetdev, parseNetdev } from "./netdev/netdev.ts";
 export type { Netdev } from "./netdev/netdev.ts";
 export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
 export { abortError } from "./socket-connect.ts";
-export { connect, listen, parseUri } from "./uri.ts";
+export type { ClientTls, ServerTls } from "./tls/credentials.ts";
+export { parseObject } from "./tls/object-properties.ts";
+export type { ObjectProperties } from "./tls/object-properties.ts";
+export { SecurityObjects } from "./tls/security-objects.ts";
+export type { TlsParameters } from "./tls/security-objects.ts";
+export { connect, listen, parseUri, requireTls } from "./uri.ts";
 export type { Direction } from "./uri.ts";
 export { answerPings, HANDSHAKE_OPTIONS, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";

@@ -19,6 +19,8 @@ export interface ByteSocket extends Duplex {
   /** Has the socket emit `timeout` when nothing has moved for so many milliseconds; 0: never. */
   setTimeout(ms: number): unknown;
   readonly descriptors?: ReceivedDescriptors;
+  /** After `end`: why that was not the end which the peer gives. Undefined where nobody can tell, or it was. */
+  readonly endFault?: string | undefined;
 }
 
 /** In which directions bytes can go. */
@@ -44,6 +46,8 @@ export class SocketChannel implements Channel {
   #ending: Promise<void> | undefined;
   #chunk: Uint8Array | undefined;
   #peerEnded = false;
+  /** What fails whoever comes to the end of the bytes. They themselves are all right, and may be all that is wanted. */
+  #endFault: MigrationError | undefined;
   #wakeReader: (() => void) | undefined;
 
   constructor(
@@ -67,10 +71,7 @@ export class SocketChannel implements Channel {
     });
     if (reads === undefined) socket.on("data", this.#onChunk);
     else reads.connect(this.#onChunk);
-    socket.once("end", () => {
-      this.#peerEnded = true;
-      this.#wake();
-    });
+    socket.once("end", () => this.#onEnd());
     socket.on("error", (error) => this.#fail(error));
     socket.on("timeout", () => this.#onStall());
     // Reading starts at once, so that the death of an idle peer is noticed without a reader.
@@ -131,7 +132,7 @@ export class SocketChannel implements Channel {
   }
 
   destroy(error?: MigrationError): void {
-    if (this.#socket.destroyed) return;
+    if (this.#socket.destroyed && this.#endFault === undefined) return;
     this.#error ??= error ?? this.#failure("closed at this end");
     this.#chunk = undefined;
     this.#socket.destroy();
@@ -160,6 +161,8 @@ export class SocketChannel implements Channel {
         yield chunk;
       } else if (this.#error !== undefined) {
         throw this.#error;
+      } else if (this.#endFault !== undefined) {
+        this.destroy(this.#endFault);
       } else if (this.#peerEnded || this.#direction === "out") {
         return;
       } else {
@@ -203,14 +206,23 @@ export class SocketChannel implements Channel {
     this.#wake();
   };
 
+  #onEnd(): void {
+    this.#peerEnded = true;
+    const fault = this.#socket.endFault;
+    if (fault !== undefined) {
+      this.#endFault = new MigrationError("CHANNEL_CUT", `Connection to '${this.peer}' failed: ${fault}`);
+    }
+    this.#wake();
+  }
+
   #onClose(): void {
-    if (!this.#isOver) this.#error ??= this.#failure("closed");
+    if (!this.#isOver) this.#error ??= this.#endFault ?? this.#failure("closed");
     this.#wake();
   }
 
   /** Every direction has ended in order. */
   get #isOver(): boolean {
-    const received = this.#direction === "out" || this.#peerEnded;
+    const received = this.#direction === "out" || (this.#peerEnded && this.#endFault === undefined);
     const sent = this.#direction === "in" || this.#socket.writableFinished;
     return received && sent;
   }

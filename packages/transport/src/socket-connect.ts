@@ -6,13 +6,19 @@ import { systemError } from "./errno.ts";
 import { ReadBuffer } from "./read-buffer.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
-/** Opens a socket and makes a channel of it. Errors: CONNECT_FAILED; CANCELLED by the signal. */
+/** Opens a socket and makes a channel of it. Errors: CONNECT_FAILED, TLS_FAILED; CANCELLED by the signal. */
 export async function connectSocket(
   target: net.NetConnectOpts,
   peer: string,
-  { signal, ...options }: ConnectOptions,
+  { signal, tls, ...options }: ConnectOptions,
 ): Promise<Channel> {
   requireWanted(signal, peer);
+  if (tls !== undefined) {
+    const { secureClient } = await import("./tls/secure-client.ts");
+    const socket = await openSocket(target, peer, signal);
+    const stream = await secureClient(socket, { tls, peer, host: hostOf(target), signal });
+    return new SocketChannel(stream, peer, options);
+  }
   const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
   const socket = net.connect({
     ...target,
@@ -26,6 +32,29 @@ export async function connectSocket(
     drop: () => socket.destroy(),
     made: () => new SocketChannel(socket, peer, options, "both", reads),
   });
+}
+
+/** A connected socket that nothing was read from. Errors: CONNECT_FAILED; CANCELLED by the signal. */
+export function openSocket(
+  target: net.NetConnectOpts,
+  peer: string,
+  signal: AbortSignal | undefined,
+): Promise<net.Socket> {
+  requireWanted(signal, peer);
+  const socket = net.connect({ ...target, allowHalfOpen: true });
+  return connected(socket, {
+    event: "connect",
+    peer,
+    signal,
+    drop: () => socket.destroy(),
+    // Until somebody uses it. Whoever does finds it destroyed, if it has broken.
+    made: () => socket.on("error", () => undefined),
+  });
+}
+
+/** Undefined for the socket of a path. */
+export function hostOf(target: net.NetConnectOpts): string | undefined {
+  return "path" in target ? undefined : (target.host ?? "localhost");
 }
 
 export interface ConnectingOptions<T> {

@@ -1,7 +1,7 @@
 import type net from "node:net";
 import { describeAddress, parseTcpAddress } from "./address.ts";
 import type { TcpAddress } from "./address.ts";
-import type { Transport } from "./channel.ts";
+import type { SocketTarget, Transport } from "./channel.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
 
@@ -17,14 +17,11 @@ const ATTEMPT_TIMEOUT_MS = 2000;
 export const tcp: Transport = {
   parse: parseTcpAddress,
 
+  target: targetOf,
+
   async connect(rest, options) {
-    const address = parseTcpAddress(rest);
-    const target = {
-      ...withoutEmptyHost(address),
-      ...SOCKET_OPTIONS,
-      autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
-    };
-    return connectSocket(target, describeAddress(address), options);
+    const { target, peer } = targetOf(rest);
+    return connectSocket(target, peer, options);
   },
 
   async listen(rest, options) {
@@ -43,6 +40,16 @@ export const tcp: Transport = {
     });
   },
 };
+
+function targetOf(rest: string): SocketTarget {
+  const address = parseTcpAddress(rest);
+  const target = {
+    ...withoutEmptyHost(address),
+    ...SOCKET_OPTIONS,
+    autoSelectFamilyAttemptTimeout: ATTEMPT_TIMEOUT_MS,
+  };
+  return { target, peer: describeAddress(address) };
+}
 
 function withoutEmptyHost({ host, port }: TcpAddress): { host?: string; port: number } {
   return host === "" ? { port } : { host, port };

@@ -2,7 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
 import { parseUnixAddress } from "./address.ts";
-import type { ChannelOptions, Listener, Transport } from "./channel.ts";
+import type { ListenOptions, Listener, SocketTarget, Transport } from "./channel.ts";
 import { descriptorSockets } from "./descriptors/descriptor-socket.ts";
 import { bindPrivately } from "./private-socket.ts";
 import { connectSocket } from "./socket-connect.ts";
@@ -12,9 +12,11 @@ import { listenOnSocket } from "./socket-listener.ts";
 export const unix: Transport = {
   parse: parseUnixAddress,
 
+  target: targetOf,
+
   async connect(rest, options) {
-    const { path } = parseUnixAddress(rest);
-    return connectSocket({ path }, path, options);
+    const { target, peer } = targetOf(rest);
+    return connectSocket(target, peer, options);
   },
 
   async listen(rest, options) {
@@ -28,7 +30,12 @@ export const unix: Transport = {
   },
 };
 
-async function listenOnPath(path: string, channelOptions: ChannelOptions): Promise<Listener> {
+function targetOf(rest: string): SocketTarget {
+  const { path } = parseUnixAddress(rest);
+  return { target: { path }, peer: path };
+}
+
+async function listenOnPath(path: string, channelOptions: ListenOptions): Promise<Listener> {
   const wrap = channelOptions.descriptors === true ? await descriptorSockets() : undefined;
   return listenOnSocket(
     { path },

@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Address } from "./address.ts";
-import type { Channel, ChannelOptions, ConnectOptions, Listener, Transport } from "./channel.ts";
+import type { Channel, ConnectOptions, Listener, ListenOptions, SocketTarget, Transport } from "./channel.ts";
 import { exec } from "./exec.ts";
 import { fd } from "./fd.ts";
 import { file } from "./file.ts";
@@ -21,6 +21,8 @@ const TRANSPORTS: ReadonlyMap<string, Transport> = new Map([
   ["wss", wss],
 ]);
 
+const WITH_TLS: ReadonlySet<Address["kind"]> = new Set(["tcp", "unix", "wss"]);
+
 /** Understands `SCHEME:REST`. Errors: UNKNOWN_SCHEME, worded for the direction; BAD_ADDRESS. */
 export function parseUri(uri: string, direction: Direction = "outgoing"): Address {
   const { transport, rest } = transportOf(uri, direction);
@@ -30,13 +32,31 @@ export function parseUri(uri: string, direction: Direction = "outgoing"): Addres
 /** Opens a channel to `uri`. Errors: UNKNOWN_SCHEME, BAD_ADDRESS, CONNECT_FAILED; CANCELLED by the signal. */
 export async function connect(uri: string, options: ConnectOptions = {}): Promise<Channel> {
   const { transport, rest } = transportOf(uri, "outgoing");
+  if (options.tls !== undefined) requireTls(transport.parse(rest));
   return transport.connect(rest, options);
 }
 
 /** Listens on `uri`; the options are those of the channels. Errors: UNKNOWN_SCHEME, BAD_ADDRESS, LISTEN_FAILED. */
-export async function listen(uri: string, options: ChannelOptions = {}): Promise<Listener> {
+export async function listen(uri: string, options: ListenOptions = {}): Promise<Listener> {
   const { transport, rest } = transportOf(uri, "incoming");
+  if (options.tls !== undefined) requireTls(transport.parse(rest));
   return transport.listen(rest, options);
+}
+
+/** Where `uri` connects. Undefined for what has no sockets of the system below it. Errors: UNKNOWN_SCHEME, BAD_ADDRESS. */
+export function socketTarget(uri: string): SocketTarget | undefined {
+  const { transport, rest } = transportOf(uri, "outgoing");
+  return transport.target?.(rest);
+}
+
+/** Errors: BAD_PARAMETER where bytes would go out as they are although TLS was asked for. */
+export function requireTls({ kind }: Address): void {
+  if (WITH_TLS.has(kind)) return;
+  const instead = kind === "ws" ? "wss:// has it" : "tcp:, unix: and wss:// have it";
+  throw new MigrationError(
+    "BAD_PARAMETER",
+    `There is no TLS over '${kind}:', and tls-creds is set: ${instead}`,
+  );
 }
 
 function transportOf(uri: string, direction: Direction): { transport: Transport; rest: string } {

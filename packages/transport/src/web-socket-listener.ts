@@ -1,20 +1,17 @@
-import { MigrationError } from "@peregrine/protocol";
-import { readFile } from "node:fs/promises";
 import http from "node:http";
 import type { IncomingMessage, Server } from "node:http";
-import https from "node:https";
-import type net from "node:net";
+import net from "node:net";
 import type { Duplex } from "node:stream";
 import { WebSocketServer } from "ws";
 import { AcceptQueue } from "./accept-queue.ts";
 import { describeAddress } from "./address.ts";
 import type { WebSocketAddress } from "./address.ts";
-import type { ChannelOptions, Listener } from "./channel.ts";
-import { systemError } from "./errno.ts";
+import type { ListenOptions, Listener } from "./channel.ts";
 import { bind } from "./socket-listener.ts";
+import { SecureServer } from "./tls/secure-server.ts";
+import { TlsStream } from "./tls/tls-stream.ts";
 import {
   HANDSHAKE_OPTIONS,
-  HANDSHAKE_TIMEOUT_MS,
   KEEPALIVE_DELAY_MS,
   MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
@@ -22,6 +19,7 @@ import {
   WEB_SOCKET_OPTIONS,
 } from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
+import { HTTP_PROTOCOL, listeningTls } from "./web-socket-tls.ts";
 
 const SERVER_OPTIONS = {
   ...HANDSHAKE_OPTIONS,
@@ -29,50 +27,60 @@ const SERVER_OPTIONS = {
   keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
 } as const;
 
-/** Listens for WebSockets on the path of the address. Errors: BAD_ADDRESS, LISTEN_FAILED. */
+/** Listens for WebSockets on the path of the address. Errors: BAD_ADDRESS, BAD_CREDENTIALS, LISTEN_FAILED. */
 export async function listenForWebSockets(
   address: WebSocketAddress,
-  channelOptions: ChannelOptions,
+  options: ListenOptions,
 ): Promise<Listener> {
   const name = describeAddress(address);
-  const server = address.kind === "wss" ? await tlsServer(address) : http.createServer(SERVER_OPTIONS);
-  server.maxConnections = MAX_CONNECTIONS;
-  await bind(server, { host: address.host, port: address.port }, name);
+  const server = http.createServer(SERVER_OPTIONS);
+  const secure = address.kind === "wss" ? await secureServer(address, server, options) : undefined;
+  const door = secure === undefined ? server : doorOf(secure);
+  door.maxConnections = MAX_CONNECTIONS;
+  await bind(door, { host: address.host, port: address.port }, name);
   const queue = new AcceptQueue({
     name,
-    address: { ...address, port: (server.address() as net.AddressInfo).port, tls: {} },
-    channelOptions,
+    address: { ...address, port: (door.address() as net.AddressInfo).port, tls: {} },
+    channelOptions: options,
     stop: () => {
-      server.close();
+      door.close();
+      secure?.close();
       server.closeAllConnections();
     },
   });
+  door.on("error", (error) => queue.missed(error));
   serve(server, address.resource, queue);
   return queue;
 }
 
-async function tlsServer(address: WebSocketAddress): Promise<https.Server> {
-  const { cert, key, ca } = address.tls;
-  if (cert === undefined || key === undefined || ca !== undefined) {
-    throw new MigrationError(
-      "BAD_ADDRESS",
-      "To listen on wss:// needs a certificate and its key: wss://HOST:PORT/?cert=FILE&key=FILE",
-    );
-  }
-  const credentials = { cert: await credential(cert), key: await credential(key) };
-  try {
-    return https.createServer({ ...SERVER_OPTIONS, ...credentials, handshakeTimeout: HANDSHAKE_TIMEOUT_MS });
-  } catch (error) {
-    throw systemError("LISTEN_FAILED", `'${cert}' and '${key}' are no certificate and its key`, error);
-  }
+/** TLS in front of an HTTP server. */
+async function secureServer(
+  address: WebSocketAddress,
+  server: Server,
+  { tls, refused = () => undefined }: ListenOptions,
+): Promise<SecureServer> {
+  return new SecureServer({
+    tls: await listeningTls(address, tls),
+    protocol: HTTP_PROTOCOL,
+    accept: (stream) => server.emit("connection", stream),
+    refuse: (stream, reason) => {
+      const length = Buffer.byteLength(reason);
+      const head = `HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${length}`;
+      stream.end(`${head}\r\n\r\n${reason}`);
+    },
+    refused,
+  });
 }
 
-async function credential(path: string): Promise<Buffer> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    throw systemError("LISTEN_FAILED", `Could not open '${path}'`, error);
-  }
+function doorOf(secure: SecureServer): net.Server {
+  const door = net.createServer({
+    ...SERVER_OPTIONS,
+    noDelay: true,
+    allowHalfOpen: true,
+    pauseOnConnect: true,
+  });
+  door.on("connection", (socket) => secure.add(socket, peerName(socket)));
+  return door;
 }
 
 function serve(server: Server, resource: string, queue: AcceptQueue): void {
@@ -94,10 +102,11 @@ function serve(server: Server, resource: string, queue: AcceptQueue): void {
       return;
     }
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      queue.add(new WebSocketStream(webSocket, request.socket), peerName(request.socket));
+      const { socket: below } = request;
+      const isSecure = (below as Duplex) instanceof TlsStream;
+      queue.add(new WebSocketStream(webSocket, below, isSecure), peerName(below));
     });
   });
-  server.on("error", (error) => queue.missed(error));
 }
 
 /** Undefined for a request that is welcome. */
@@ -109,6 +118,8 @@ function refusalOf({ url = "/", headers }: IncomingMessage, resource: string): s
   return offered.includes(SUBPROTOCOL) ? undefined : "400 Bad Request";
 }
 
-function peerName({ remoteAddress = "", remotePort = 0 }: net.Socket): string {
+function peerName(socket: net.Socket): string {
+  if ((socket as Duplex) instanceof TlsStream) return (socket as unknown as TlsStream).peer;
+  const { remoteAddress = "", remotePort = 0 } = socket;
   return describeAddress({ kind: "tcp", host: remoteAddress, port: remotePort });
 }

@@ -1,4 +1,3 @@
-import type net from "node:net";
 import { Duplex } from "node:stream";
 import type { RawData, WebSocket } from "ws";
 import type { ByteSocket } from "./socket-channel.ts";
@@ -23,13 +22,20 @@ const END = new Uint8Array(0);
  */
 export class WebSocketStream extends Duplex implements ByteSocket {
   readonly #webSocket: WebSocket;
-  readonly #socket: net.Socket;
+  readonly #socket: ByteSocket;
+  /** Whether an end without an end message is a cut: somebody who cannot forge messages can still close. */
+  readonly #strict: boolean;
+  #isCut = false;
   #peerEnded = false;
   #closed = false;
 
-  /** @param socket the one below the WebSocket, which knows why a connection broke. */
-  constructor(webSocket: WebSocket, socket: net.Socket) {
+  /**
+   * @param socket the one below the WebSocket, which knows why a connection broke.
+   * @param strict the peer has to say that it has ended, as over TLS.
+   */
+  constructor(webSocket: WebSocket, socket: ByteSocket, strict: boolean) {
     super({ allowHalfOpen: true });
+    this.#strict = strict;
     this.#webSocket = webSocket;
     this.#socket = socket;
     webSocket.on("message", (data, isBinary) => this.#onMessage(data, isBinary));
@@ -38,6 +44,10 @@ export class WebSocketStream extends Duplex implements ByteSocket {
     webSocket.once("close", () => this.#onClose());
     socket.once("error", (error) => this.destroy(error));
     socket.on("timeout", () => this.emit("timeout"));
+  }
+
+  get endFault(): string | undefined {
+    return this.#isCut ? "the WebSocket ended without the message that ends a stream" : undefined;
   }
 
   setTimeout(ms: number): this {
@@ -106,11 +116,12 @@ export class WebSocketStream extends Duplex implements ByteSocket {
     this.destroy(new Error(reason));
   }
 
-  /** A peer that dies in order of its kernel looks the same as one that has ended. */
+  /** Without TLS a peer that dies in order of its kernel looks the same as one that has ended. */
   #onClose(): void {
     this.#closed = true;
     if (this.#peerEnded) return;
     this.#peerEnded = true;
+    this.#isCut = this.#strict;
     this.push(null);
   }
 }

@@ -1,3 +1,4 @@
+import { describeAddress } from "./address.ts";
 import type { Transport } from "./channel.ts";
 import { parseWebSocketAddress } from "./web-socket-address.ts";
 
@@ -11,6 +12,10 @@ export const wss: Transport = webSockets("wss");
 function webSockets(kind: "ws" | "wss"): Transport {
   return {
     parse: (rest) => parseWebSocketAddress(kind, rest),
+    target(rest) {
+      const address = parseWebSocketAddress(kind, rest);
+      return { target: { host: address.host, port: address.port }, peer: describeAddress(address) };
+    },
     async connect(rest, options) {
       const address = parseWebSocketAddress(kind, rest);
       const { connectWebSocket } = await import("./web-socket-connect.ts");

@@ -1,6 +1,7 @@
 import { formatUri } from "@peregrine/transport";
 import { resolve } from "node:path";
 import type { CheckpointOptions, SendOptions } from "../command-options.ts";
+import { NO_SEND_TLS } from "../tls-options.ts";
 import { followMigration } from "./follow-migration.ts";
 
 /** All at once, on the one connection that a file is. */
@@ -14,6 +15,7 @@ const INTO_A_FILE: SendOptions = {
   compression: "none",
   returnPath: true,
   mappedRam: false,
+  tls: NO_SEND_TLS,
 };
 
 /** `peregrine checkpoint`: a migration into a new file. */
@@ -24,6 +26,7 @@ export function checkpointCommand(options: CheckpointOptions): Promise<number> {
     uri: formatUri({ kind: "file", path: resolve(file), offset: 0 }),
     send: INTO_A_FILE,
     request: { ...(storage === undefined ? {} : { storage }), copy: leaveRunning },
+    objects: [],
     timeLimit: undefined,
     json,
   });

@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
+import type { ObjectProperties } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import { connectToGuest } from "../agent-client.ts";
 import type { AgentClient } from "../agent-client.ts";
@@ -24,6 +25,7 @@ export interface FollowedMigration {
   readonly uri: string;
   readonly send: SendOptions;
   readonly request: MigrateRequest;
+  readonly objects: readonly ObjectProperties[];
   readonly timeLimit: TimeLimit | undefined;
   readonly json: boolean;
 }
@@ -54,18 +56,31 @@ export async function followMigration(migration: FollowedMigration): Promise<num
   }
 }
 
-async function begin(client: AgentClient, { uri, send, request }: FollowedMigration): Promise<void> {
+async function begin(client: AgentClient, { uri, send, request, objects }: FollowedMigration): Promise<void> {
   const { migration } = await client.report();
   // The agent refuses it, too, but the parameters of the other migration would have been changed by then.
   if (UNDER_WAY.has(migration.status)) {
     throw new MigrationError("IN_PROGRESS", `'${client.name}' is being migrated already`);
   }
+  for (const properties of objects) await replaceObject(client, properties);
   const { capabilities, parameters } = settingsOf(send);
   await client.execute("migrate-set-capabilities", {
     capabilities: Object.entries(capabilities).map(([capability, state]) => ({ capability, state })),
   });
   await client.execute("migrate-set-parameters", parameters);
   await client.execute("x-peregrine-migrate", { uri, ...request });
+}
+
+/** So a command can be given again, and finds certificates that were renewed. */
+async function replaceObject(client: AgentClient, properties: ObjectProperties): Promise<void> {
+  const { id } = properties;
+  if (typeof id === "string") {
+    await client.execute("object-del", { id }).catch((error: unknown) => {
+      // There was none.
+      if (!MigrationError.is(error) || error.code !== "COMMAND_FAILED") throw error;
+    });
+  }
+  await client.execute("object-add", properties);
 }
 
 interface Following {

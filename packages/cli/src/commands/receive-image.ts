@@ -9,7 +9,8 @@ import type { ReceiveImageOptions } from "../command-options.ts";
 import { ImageStore } from "../image-store.ts";
 import { StoredImage } from "../stored-image.ts";
 import { heldImage } from "../machines.ts";
-import { awaitGuest, sayWhatFailed } from "./await-guest.ts";
+import { openObjects } from "../tls-options.ts";
+import { awaitGuest, listenTls, sayRefusals, sayWhatFailed } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say, sayError } from "./say.ts";
 import { withClaim } from "./with-claim.ts";
@@ -19,6 +20,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
   const { name, uri, channels, keep, monitors, uuid, exitOnError, silence } = options;
   return withClaim(name, "image", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
+    const objects = await openObjects(options.objects);
     const stored =
       options.store === undefined
         ? undefined
@@ -32,6 +34,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       silence,
       undecided: sayError,
       limits: limitsFor(options.maxRam),
+      refused: sayRefusals(),
       ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
     });
     const agent = new Agent({
@@ -39,18 +42,20 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       machine,
       run,
       keep,
+      objects,
       incoming,
       channels,
       exitOnError,
       ledger,
       silence,
     });
+    const tls = listenTls(agent, objects, options);
     stored?.follow(agent);
     void sayWhatFailed(incoming, agent);
     const loaded = followLoad(claim.name, incoming, stored);
     const begin = async (): Promise<void> => {
       if (file === undefined) {
-        await awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
+        await awaitGuest(claim.name, incoming, { uri, multifdChannels: channels, tls });
         return;
       }
       say(`Guest '${claim.name}' is taken from ${formatUri(await incoming.listen({ uri: `file:${file}` }))}`);

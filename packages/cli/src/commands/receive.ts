@@ -5,8 +5,9 @@ import { serveAgent } from "../agent-process.ts";
 import { recordsOfArrival } from "../agent-state.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
+import { openObjects } from "../tls-options.ts";
 import { openInterfaces } from "../open-interfaces.ts";
-import { awaitGuest, drivesProgress, sayWhatFailed } from "./await-guest.ts";
+import { awaitGuest, drivesProgress, listenTls, sayRefusals, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
 import { reportEnd } from "./report-end.ts";
 import { say, sayError } from "./say.ts";
@@ -21,6 +22,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
   const { name, uri, keep, monitors, channels, exitOnError, silence } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
     const interfaces = openInterfaces(options.nics, say);
+    const objects = await openObjects(options.objects);
     const { machine, run } = await incomingMachine(options);
     const ledger = await recordsOfArrival(options.state, claim.name);
     const incoming = new IncomingMigration({
@@ -31,6 +33,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       undecided: sayError,
       announce: () => agent.network.arrived(),
       drivesProgress: drivesProgress(),
+      refused: sayRefusals(),
     });
     const arrival = { incoming, channels, exitOnError };
     const agent = new Agent({
@@ -38,13 +41,16 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       machine,
       run,
       keep,
+      objects,
       interfaces,
       ledger,
       silence,
       ...arrival,
     });
+    const tls = listenTls(agent, objects, options);
     void sayWhatFailed(incoming, agent);
-    const begin = (): Promise<void> => awaitGuest(claim.name, incoming, { uri, multifdChannels: channels });
+    const begin = (): Promise<void> =>
+      awaitGuest(claim.name, incoming, { uri, multifdChannels: channels, tls });
     const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);

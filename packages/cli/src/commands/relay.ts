@@ -9,7 +9,8 @@ import type { RelayOptions } from "../command-options.ts";
 import { heldImage } from "../machines.ts";
 import { Relay } from "../relay.ts";
 import { settingsOf } from "../send-settings.ts";
-import { awaitGuest } from "./await-guest.ts";
+import { arrivalTls, openObjects } from "../tls-options.ts";
+import { awaitGuest, DEFER, sayRefusals } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
@@ -23,6 +24,8 @@ export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
   return withClaim(name, "relay", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
+    const objects = await openObjects(options.objects);
+    const tls = from === DEFER ? undefined : arrivalTls(objects, options.arrivalTls, from);
     const relay = new Relay(machine, absoluteUri(options.to), say);
     const incoming = new IncomingMigration({
       machine,
@@ -30,6 +33,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       extensions: EXTENSIONS,
       silence: options.silence,
       limits: limitsFor(maxRam),
+      refused: sayRefusals(),
       opened: (how) => relay.opened(how),
       accept: (how) => relay.accept(how),
     });
@@ -41,6 +45,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       channels,
       keep,
       extensions: EXTENSIONS,
+      objects,
       silence: options.silence,
     });
     const { capabilities, parameters } = settingsOf(options.send);
@@ -49,7 +54,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     relay.connect(agent, incoming);
     const watch = watchMigration(agent, json);
     const begin = (): Promise<void> =>
-      awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels });
+      awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {
       const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
       reportEnd(end, agent);

@@ -6,6 +6,7 @@ import type { RunOptions } from "../command-options.ts";
 import { nameFromProgram } from "../guest-name.ts";
 import { signalStatus } from "../host-signals.ts";
 import { freshMachine } from "../machines.ts";
+import { openObjects } from "../tls-options.ts";
 import { openInterfaces } from "../open-interfaces.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
@@ -16,6 +17,7 @@ export function runCommand(options: RunOptions): Promise<number> {
   const { name, program, keep, monitors, paused } = options;
   return withClaim(name, nameFromProgram(program), async ({ claim, signals }) => {
     const interfaces = openInterfaces(options.nics, say);
+    const objects = await openObjects(options.objects);
     // Preparing a large program takes seconds, which the user need not wait for.
     const made = await Promise.race([freshMachine(options), signals.first]);
     if (typeof made === "string") return signalStatus(made);
@@ -26,6 +28,7 @@ export function runCommand(options: RunOptions): Promise<number> {
       machine,
       run,
       keep,
+      objects,
       interfaces,
       ledger,
       silence: options.silence,

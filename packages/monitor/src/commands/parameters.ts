@@ -22,6 +22,9 @@ const PARAMETERS = {
   "multifd-compression": v.exactOptional(v.unknown()),
   "multifd-zlib-level": v.exactOptional(v.unknown()),
   "multifd-zstd-level": v.exactOptional(v.unknown()),
+  "tls-creds": v.exactOptional(v.unknown()),
+  "tls-hostname": v.exactOptional(v.unknown()),
+  "tls-authz": v.exactOptional(v.unknown()),
 } satisfies Record<ParameterName, unknown>;
 
 /** The parameters of migrations, also by the older commands that set one each. */

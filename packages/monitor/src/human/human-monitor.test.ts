@@ -134,6 +134,8 @@ describe("the human monitor", () => {
         "cpu-throttle-increment: 10",
         "cpu-throttle-tailslow: on",
         "max-cpu-throttle: 99",
+        "tls-creds: ''",
+        "tls-hostname: ''",
         "max-bandwidth: 33554432 bytes/second",
         "avail-switchover-bandwidth: 0 bytes/second",
         "downtime-limit: 1024 ms",
@@ -142,6 +144,7 @@ describe("the human monitor", () => {
         "multifd-zlib-level: 1",
         "multifd-zstd-level: 1",
         "xbzrle-cache-size: 33554432 bytes",
+        "tls-authz: ''",
         "",
       ].join("\n"),
     );

@@ -5,6 +5,8 @@ import { parseSize } from "../size.ts";
 interface ParameterText {
   /** Behind the value when it is shown. */
   readonly unit: string;
+  /** A text that may be empty. Default: false. */
+  readonly quoted?: true;
   /** The value that QMP takes. Errors: BAD_PARAMETER. */
   readonly read: (text: string, name: string) => unknown;
 }
@@ -20,6 +22,8 @@ const PARAMETERS: Readonly<Record<ParameterName, ParameterText>> = {
   "cpu-throttle-increment": { unit: "", read: count },
   "cpu-throttle-tailslow": { unit: "", read: onOrOff },
   "max-cpu-throttle": { unit: "", read: count },
+  "tls-creds": { unit: "", read: (text) => text, quoted: true },
+  "tls-hostname": { unit: "", read: (text) => text, quoted: true },
   "max-bandwidth": { unit: " bytes/second", read: mebibytes },
   "avail-switchover-bandwidth": { unit: " bytes/second", read: mebibytes },
   "downtime-limit": { unit: " ms", read: count },
@@ -28,13 +32,18 @@ const PARAMETERS: Readonly<Record<ParameterName, ParameterText>> = {
   "multifd-zlib-level": { unit: "", read: count },
   "multifd-zstd-level": { unit: "", read: count },
   "xbzrle-cache-size": { unit: " bytes", read: count },
+  "tls-authz": { unit: "", read: (text) => text, quoted: true },
 };
 
 const NAMES = Object.keys(PARAMETERS) as readonly ParameterName[];
 
 /** One line for each parameter. */
 export function parameterLines(values: ParameterValues): string {
-  return NAMES.map((name) => `${name}: ${shown(values[name])}${PARAMETERS[name].unit}\n`).join("");
+  return NAMES.map((name) => {
+    const { unit, quoted } = PARAMETERS[name];
+    const text = shown(values[name]);
+    return `${name}: ${quoted === true ? `'${text}'` : text}${unit}\n`;
+  }).join("");
 }
 
 /** A parameter and its value, as QMP takes it. Errors: BAD_PARAMETER. */

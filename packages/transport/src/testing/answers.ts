@@ -57,11 +57,29 @@ export function channelsThatAnswer(traits: TransportTraits, factory: () => Promi
       expect(first.message).toMatch(traits.gone);
     });
 
-    test("a peer that goes away ends the reader", async () => {
+    test.skipIf(traits.tellsCuts)("a peer that goes away ends the reader", async () => {
       const [client, server] = await opened.pair();
       await client.write(Buffer.from("last words"));
       client.destroy();
       expect((await readAll(server)).toString()).toBe("last words");
     });
+
+    test.runIf(traits.tellsCuts)(
+      "a peer that goes away fails the reader, behind its last words",
+      async () => {
+        const [client, server] = await opened.pair();
+        await client.write(Buffer.from("last words"));
+        client.destroy();
+        const heard: Uint8Array[] = [];
+        const reading = (async () => {
+          for await (const chunk of server.read()) heard.push(chunk.slice());
+        })();
+        const error = await failure(reading);
+        expect(Buffer.concat(heard).toString()).toBe("last words");
+        expect(error.code).toBe("CHANNEL_CUT");
+        await server.closed;
+        expect(server.error).toBe(error);
+      },
+    );
   });
 }

@@ -1,4 +1,5 @@
 import type { Channel, ChannelOptions, Listener, Medium } from "../channel.ts";
+import type { ClientTls, ServerTls } from "../tls/credentials.ts";
 
 /** What kind of transport it is. That decides which parts of the suite it has to pass. */
 export interface TransportTraits {
@@ -7,6 +8,8 @@ export interface TransportTraits {
   readonly listens: boolean;
   /** What a writer is told whose peer has gone. Of no meaning for a file. */
   readonly gone: RegExp;
+  /** An end that the peer has not given is told from one that it has. Default: they look the same. */
+  readonly tellsCuts?: true;
 }
 
 /** The two ends of a channel. */
@@ -28,4 +31,7 @@ export interface Endpoint {
   /** To connect there, and to listen there once it is closed. */
   readonly connectUri: string;
   readonly listenUri: string;
+  /** Of TLS: what the two sides have. */
+  readonly clientTls?: ClientTls | undefined;
+  readonly serverTls?: ServerTls | undefined;
 }

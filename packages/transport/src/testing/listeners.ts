@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { describe, expect, test } from "vitest";
 import { formatUri } from "../address.ts";
-import type { Channel } from "../channel.ts";
+import type { Channel, ConnectOptions } from "../channel.ts";
 import { connect, listen } from "../uri.ts";
 import type { Endpoint, TransportFixture } from "./fixture.ts";
 import { failure, Opened } from "./opened.ts";
@@ -20,27 +20,25 @@ export function listeners(factory: () => Promise<TransportFixture>): void {
       if (found === undefined) throw new Error("the fixture of a transport that listens has no listener");
       return found;
     };
-    const dial = async (): Promise<Channel> => opened.keep(await connect(endpoint().connectUri));
+    const dialing = (options: ConnectOptions = {}): Promise<Channel> =>
+      connect(endpoint().connectUri, { ...options, tls: endpoint().clientTls });
+    const dial = async (): Promise<Channel> => opened.keep(await dialing());
     const accept = async (): Promise<Channel> => opened.keep(await endpoint().listener.accept());
 
     test("connecting can be given up, before and after it began", async () => {
-      const { connectUri } = endpoint();
-      const early = await failure(connect(connectUri, { signal: AbortSignal.abort() }));
+      const early = await failure(dialing({ signal: AbortSignal.abort() }));
       expect(early.code).toBe("CANCELLED");
       const abort = new AbortController();
-      const connecting = failure(connect(connectUri, { signal: abort.signal }));
+      const connecting = failure(dialing({ signal: abort.signal }));
       abort.abort();
       expect((await connecting).code).toBe("CANCELLED");
       const reason = new MigrationError("BLOCKED", "not now");
-      expect(await failure(connect(connectUri, { signal: AbortSignal.abort(reason) }))).toBe(reason);
+      expect(await failure(dialing({ signal: AbortSignal.abort(reason) }))).toBe(reason);
     });
 
     test("giving up has no effect on a connected channel", async () => {
       const abort = new AbortController();
-      const [client, server] = await Promise.all([
-        connect(endpoint().connectUri, { signal: abort.signal }),
-        accept(),
-      ]);
+      const [client, server] = await Promise.all([dialing({ signal: abort.signal }), accept()]);
       opened.keep(client);
       abort.abort();
       await client.write(Buffer.from("still here"));
@@ -72,7 +70,7 @@ export function listeners(factory: () => Promise<TransportFixture>): void {
       await client.write(Buffer.from("alive"));
       await client.end();
       expect((await readAll(server)).toString()).toBe("alive");
-      expect((await failure(connect(endpoint().connectUri))).code).toBe("CONNECT_FAILED");
+      expect((await failure(dialing())).code).toBe("CONNECT_FAILED");
     });
 
     test("closing a listener rejects who waits for a connection", async () => {
@@ -84,16 +82,16 @@ export function listeners(factory: () => Promise<TransportFixture>): void {
     });
 
     test("an address that is in use cannot be listened on, and is free after the close", async () => {
-      const { listener, listenUri, connectUri } = endpoint();
-      const error = await failure(listen(listenUri));
+      const { listener, listenUri, serverTls } = endpoint();
+      const error = await failure(listen(listenUri, { tls: serverTls }));
       expect(error.code).toBe("LISTEN_FAILED");
       expect(error.message).toMatch(/^Failed to listen on '.+': Address already in use$/u);
       const [client] = await Promise.all([dial(), accept()]);
       await listener.close();
-      const again = await listen(listenUri);
+      const again = await listen(listenUri, { tls: serverTls });
       expect(formatUri(again.address)).toBe(formatUri(listener.address));
       expect(client.error).toBeUndefined();
-      const [late, server] = await Promise.all([connect(connectUri), again.accept()]);
+      const [late, server] = await Promise.all([dialing(), again.accept()]);
       opened.keep(late);
       opened.keep(server);
       await again.close();
@@ -101,7 +99,7 @@ export function listeners(factory: () => Promise<TransportFixture>): void {
 
     test("it works in a worker thread", async () => {
       const worker = new Worker(new URL("./echo-worker.ts", import.meta.url), {
-        workerData: endpoint().connectUri,
+        workerData: { uri: endpoint().connectUri, tls: endpoint().clientTls },
       });
       const answer = once(worker, "message");
       const server = await accept();

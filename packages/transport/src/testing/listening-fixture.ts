@@ -1,12 +1,12 @@
 import { formatUri } from "../address.ts";
-import type { ChannelOptions } from "../channel.ts";
+import type { ConnectOptions, ListenOptions } from "../channel.ts";
 import { connect, listen } from "../uri.ts";
 import type { TransportFixture } from "./fixture.ts";
 
 export interface ListeningFixtureOptions {
   readonly uri: string;
-  readonly listenOptions?: ChannelOptions;
-  readonly connectOptions?: ChannelOptions;
+  readonly listenOptions?: ListenOptions;
+  readonly connectOptions?: ConnectOptions;
   /** What has to be added to the address to connect to it, or to listen on it again. */
   readonly connectQuery?: string;
   readonly listenQuery?: string;
@@ -20,7 +20,13 @@ export async function listeningFixture(options: ListeningFixtureOptions): Promis
   const address = formatUri(listener.address);
   const connectUri = `${address}${connectQuery}`;
   return {
-    endpoint: { listener, connectUri, listenUri: `${address}${listenQuery}` },
+    endpoint: {
+      listener,
+      connectUri,
+      listenUri: `${address}${listenQuery}`,
+      clientTls: connectOptions?.tls,
+      serverTls: listenOptions?.tls,
+    },
     async open(channelOptions = {}) {
       const [writer, accepted] = await Promise.all([
         connect(connectUri, { ...connectOptions, ...channelOptions }),
