@@ -1,0 +1,66 @@
+import type { Dice } from "./dice.ts";
+import type { Phase } from "./stream-phases.ts";
+
+/** What a destination says, and does, that it should not. */
+export interface Lie {
+  /** Said when the phase has begun. */
+  readonly say: (dice: Dice) => Uint8Array;
+  /** What follows. Default: it goes on as it should, and refuses the guest at the end. */
+  readonly ending?: "end" | "reset" | "silence";
+  /** In which phases it can be told from the truth. Default: all. */
+  readonly phases?: readonly Phase[];
+}
+
+const TYPE = { shut: 1, pong: 2, requestPagesOf: 3, requestPages: 4, bitmap: 5, resumeAck: 6 } as const;
+
+const NOTHING = new Uint8Array();
+
+export const LIES = {
+  "loaded too early": { say: () => shut(0), phases: ["setup", "first-pass", "switchover"] },
+  refusal: { say: () => shut(1) },
+  "unknown type": { say: (dice) => message(dice.whole(20, 0x10000), random(dice, dice.whole(0, 16))) },
+  "type 0": { say: () => message(0, NOTHING) },
+  "wrong length": {
+    say: (dice) =>
+      message(dice.of([TYPE.shut, TYPE.pong]), random(dice, dice.of([0, 3, 5, 511, 513, 65_535]))),
+  },
+  "pong for nothing": { say: (dice) => message(TYPE.pong, be32(dice.whole(4, 2 ** 31))) },
+  "asks for pages": {
+    say: (dice) => message(dice.of([TYPE.requestPages, TYPE.requestPagesOf]), random(dice, 12)),
+  },
+  "speaks of postcopy": { say: (dice) => message(dice.of([TYPE.resumeAck, TYPE.bitmap]), be32(1)) },
+  "half a message": { say: () => shut(0).subarray(0, 5), ending: "end" },
+  noise: { say: (dice) => random(dice, dice.whole(1, 600)) },
+  "ends in order": { say: () => NOTHING, ending: "end" },
+  "breaks off": { say: () => NOTHING, ending: "reset" },
+  silence: { say: () => NOTHING, ending: "silence" },
+} satisfies Record<string, Lie>;
+
+export type LieName = keyof typeof LIES;
+
+export const LIE_NAMES = Object.keys(LIES) as LieName[];
+
+export function pong(value: number): Uint8Array {
+  return message(TYPE.pong, be32(value));
+}
+
+export function shut(status: number): Uint8Array {
+  return message(TYPE.shut, be32(status));
+}
+
+function message(type: number, payload: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(4);
+  head.writeUInt16BE(type, 0);
+  head.writeUInt16BE(payload.length, 2);
+  return Buffer.concat([head, payload]);
+}
+
+function be32(value: number): Uint8Array {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+function random(dice: Dice, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => dice.whole(0, 256));
+}
