@@ -11,9 +11,9 @@ import { DRIVE_BYTES, type GuestKind, type Plan } from "./plan.ts";
 
 const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
 
-/** KiB of memory are 4 times as many. Enough for a pass to take some time, where the link has a limit. */
+/** Of memory. A pass takes some time where the link has a limit, and all that is dirtied meanwhile can be sent. */
 const PAGES = 96;
-const DIRTIED = 4;
+const DIRTIED = 1;
 const PAUSE_US = 2000;
 
 /** What a guest has done and not shown may be more when its agent was killed with it. */

@@ -89,16 +89,7 @@ export function planRun(seed: number, run: number): Plan {
     run,
     guest,
     fault,
-    bandwidth: dice.weighted([
-      [5, 0],
-      [3, 16 << 20],
-      [2, 6 << 20],
-    ]),
-    downtime: dice.weighted([
-      [3, 2],
-      [3, 30],
-      [2, 300],
-    ]),
+    ...drawPace(dice, guest),
     transport: dice.weighted<Plan["transport"]>([
       [3, "tcp"],
       [1, "unix"],
@@ -117,6 +108,23 @@ export function planRun(seed: number, run: number): Plan {
     // What is played and recorded has one connection.
     capability: lies && capability === "multifd" ? "none" : capability,
     point: drawPoint(dice, fault, capability === "multifd" && !lies),
+  };
+}
+
+/** With a limit, and little downtime, there are several passes. A drive is dirtied by chunks, too fast for that. */
+function drawPace(dice: Dice, guest: GuestKind): Pick<Plan, "bandwidth" | "downtime"> {
+  if (guest === "drive") return { bandwidth: 0, downtime: 300 };
+  return {
+    bandwidth: dice.weighted([
+      [5, 0],
+      [3, 16 << 20],
+      [2, 6 << 20],
+    ]),
+    downtime: dice.weighted([
+      [3, 5],
+      [3, 30],
+      [2, 300],
+    ]),
   };
 }
 
