@@ -1,4 +1,5 @@
 import type { PeregrineProcess } from "../src/agent-process.ts";
+import { atExit } from "./at-exit.ts";
 import type { RunTime } from "./checks.ts";
 import type { Diary } from "./diary.ts";
 import type { Seen } from "./verdict.ts";
@@ -27,9 +28,7 @@ export class WatchedAgent {
   static async watch(process: PeregrineProcess, diary: Diary): Promise<WatchedAgent> {
     const agent = new WatchedAgent(process, diary);
     const monitor = await process.monitor();
-    monitor.events.subscribe(({ event, data, timestamp }) => {
-      agent.#onEvent(event, data, timestamp.seconds * 1000 + timestamp.microseconds / 1000);
-    });
+    monitor.events.subscribe(({ event, data }) => agent.#onEvent(event, data));
     await monitor.execute("migrate-set-capabilities", {
       capabilities: [{ capability: "events", state: true }],
     });
@@ -46,6 +45,8 @@ export class WatchedAgent {
       if (!this.#printed) this.note("prints its first line");
       this.#printed = true;
     });
+    const kill = atExit(() => process.child.kill("SIGKILL"));
+    void process.ended.then(kill);
     void this.#watchEnd();
   }
 
@@ -70,8 +71,8 @@ export class WatchedAgent {
     return this.runTimes;
   }
 
-  note(text: string, at?: number): void {
-    this.diary.note(this.name, text, at);
+  note(text: string): void {
+    this.diary.note(this.name, text);
   }
 
   kill(): void {
@@ -150,11 +151,13 @@ export class WatchedAgent {
     this.note(signal === null ? `ended with status ${status}` : `ended by ${signal}`);
   }
 
-  #onEvent(event: string, data: Readonly<Record<string, unknown>> | undefined, at: number): void {
+  /** Takes the time itself: a process that was not let run when it set its clock has one that is some 10 ms wrong. */
+  #onEvent(event: string, data: Readonly<Record<string, unknown>> | undefined): void {
+    const at = Date.now();
     if (event === "RESUME") this.#ranFrom(at);
     if (event === "STOP" || event === "SHUTDOWN") this.#ranUntil(at);
     const noted = ["RESUME", "STOP", "SHUTDOWN", "MIGRATION", "MIGRATION_PASS"].includes(event);
-    if (noted) this.note(`${event}${data === undefined ? "" : ` ${JSON.stringify(data)}`}`, at);
+    if (noted) this.note(`${event}${data === undefined ? "" : ` ${JSON.stringify(data)}`}`);
   }
 
   #ranFrom(at: number): void {

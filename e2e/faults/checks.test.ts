@@ -53,7 +53,7 @@ describe("the check of the run times", () => {
     const times = [
       { agent: "a", from: 0, to: 100 },
       { agent: "a", from: 110, to: 200 },
-      { agent: "b", from: 190, to: undefined },
+      { agent: "b", from: 120, to: undefined },
     ];
     expect(checkRunTimes(times)).toEqual([]);
   });

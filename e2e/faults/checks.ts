@@ -13,8 +13,8 @@ export interface RunTime {
   readonly to: number | undefined;
 }
 
-/** Two processes do not take their clocks at the same moment, and say so a little later. Milliseconds. */
-const CLOCK_TOLERANCE = 20;
+/** What two processes say is heard a little later, and not at the same distance. Milliseconds. */
+const HEARING_TOLERANCE = 100;
 
 /**
  * The output of all agents, in the order in which they had the guest, is every number once. The last line may be on its
@@ -48,7 +48,7 @@ export function checkOutput(pieces: readonly Piece[]): { readonly last: number; 
 export function checkRunTimes(times: readonly RunTime[]): string[] {
   const sorted = times.toSorted((a, b) => a.from - b.from);
   return sorted.flatMap((time, n) => {
-    const other = sorted.slice(n + 1).find(({ from }) => (time.to ?? Infinity) - from > CLOCK_TOLERANCE);
+    const other = sorted.slice(n + 1).find(({ from }) => (time.to ?? Infinity) - from > HEARING_TOLERANCE);
     if (other === undefined) return [];
     const both = Math.min(time.to ?? Infinity, other.to ?? Infinity) - other.from;
     const long = both === Infinity ? "" : ` for ${Math.round(both)} ms`;

@@ -7,6 +7,7 @@ import { forge, type ForgedStream } from "./forgeries.ts";
 import type { LivingGuest } from "./living-guest.ts";
 import type { Target } from "./link.ts";
 import { migrateWith } from "./migrate.ts";
+import { breakOff } from "./pipe.ts";
 import type { Run } from "./run-result.ts";
 import { untilJudged, VERDICT_MS } from "./until-judged.ts";
 
@@ -48,7 +49,7 @@ async function send(run: Run, target: Target, { bytes, ending }: ForgedStream, d
 
 function finish(socket: Socket, ending: ForgedStream["ending"]): void {
   if (ending === "end") socket.end();
-  if (ending === "reset") socket.resetAndDestroy();
+  if (ending === "reset") breakOff(socket);
 }
 
 /** The destination refuses it, or cannot know better than to take it. */

@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { Random } from "../src/random.ts";
 import { Dice } from "./dice.ts";
-import { Pipe, type Passing } from "./pipe.ts";
+import { breakOff, Pipe, type Passing } from "./pipe.ts";
 import type { Direction, Fault, Point } from "./plan.ts";
 import { PHASES, StreamPhases } from "./stream-phases.ts";
 
@@ -89,14 +89,14 @@ export class FaultyLink {
     const connecting = point.in === "phase" && point.phase === "connecting";
     if (connecting && !this.struck) this.#strike(undefined);
     if (connecting && fault.kind === "cut") {
-      if (fault.how === "reset") near.resetAndDestroy();
+      if (fault.how === "reset") breakOff(near);
       else near.end();
       return;
     }
     const far = connect({ ...this.#options.target, allowHalfOpen: true, noDelay: true });
     // Nobody is there: the source sees what it would see of a host whose port has been closed.
     far.on("error", () => {
-      if (far.connecting || far.bytesRead === 0) near.resetAndDestroy();
+      if (far.connecting || far.bytesRead === 0) breakOff(near);
     });
     near.on("close", () => far.destroySoon());
     far.on("close", () => near.destroySoon());
@@ -198,7 +198,7 @@ export class FaultyLink {
         forward.passing = { kind: "dropped" };
         back.passing = { kind: "dropped" };
         for (const socket of [near, far]) {
-          if (fault.how === "reset") socket.resetAndDestroy();
+          if (fault.how === "reset") breakOff(socket);
           else socket.destroySoon();
         }
         return;

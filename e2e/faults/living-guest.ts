@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Host } from "../src/agent-process.ts";
 import { delay, WatchedAgent } from "./agents.ts";
+import { atExit } from "./at-exit.ts";
 import { checkDrive, checkLog, checkOutput, checkRunTimes } from "./checks.ts";
 import type { Diary } from "./diary.ts";
 import type { Target } from "./link.ts";
@@ -14,7 +15,7 @@ const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
 /** Of memory. A pass takes some time where the link has a limit, and all that is dirtied meanwhile can be sent. */
 const PAGES = 96;
 const DIRTIED = 1;
-const PAUSE_US = 2000;
+const PAUSE_US = 4000;
 
 /** What a guest has done and not shown may be more when its agent was killed with it. */
 const AHEAD_WHEN_KILLED = 100_000;
@@ -40,7 +41,7 @@ export class LivingGuest {
   #image: string | undefined;
   #damaged = false;
   /** File systems of their own, for drives that are not to have enough room. */
-  readonly #mounts: string[] = [];
+  readonly #mounts: (() => void)[] = [];
 
   static async start(host: Host, kind: GuestKind, number: number, diary: Diary): Promise<LivingGuest> {
     const guest = new LivingGuest(host, kind, join(host.directory, `guest-${number}`));
@@ -160,7 +161,7 @@ export class LivingGuest {
   /** Ends every agent that has had it. */
   async end(): Promise<void> {
     await Promise.all(this.#stays.map((agent) => agent.end()));
-    for (const mount of this.#mounts) execFileSync("umount", ["--lazy", mount]);
+    for (const unmount of this.#mounts) unmount();
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -184,7 +185,7 @@ export class LivingGuest {
     // What the directory and its files take besides their contents.
     const size = Math.ceil(room / 4096) * 4096 + 4096;
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
-    this.#mounts.push(path);
+    this.#mounts.push(atExit(() => execFileSync("umount", ["--lazy", path])));
     return path;
   }
 }

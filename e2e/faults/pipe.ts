@@ -104,10 +104,21 @@ export class Pipe {
     this.mask = 0;
     if (this.#to.write(bytes)) return;
     await new Promise<void>((resolve) => {
-      this.#to.once("drain", resolve);
-      this.#to.once("close", resolve);
+      const goOn = (): void => {
+        this.#to.off("drain", goOn);
+        this.#to.off("close", goOn);
+        resolve();
+      };
+      this.#to.on("drain", goOn);
+      this.#to.on("close", goOn);
     });
   }
+}
+
+/** Takes back what the peer has not read, where the kind of socket can do that. */
+export function breakOff(socket: Socket): void {
+  if (socket.remotePort === undefined) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 function pieceOf(passing: Passing, available: number): number {

@@ -8,7 +8,7 @@ export const VERDICT_MS = 10_000;
 /** A migration without a fault takes less. */
 const MIGRATION_MS = 60_000;
 
-const LOOK_MS = 20;
+const LOOK_MS = 25;
 
 export interface Judged {
   readonly run: Run;
