@@ -1,12 +1,21 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { LIES, pong, shut, type Lie, type LieName } from "./lies.ts";
 import type { Dice } from "./dice.ts";
-import { type Phase, StreamPhases } from "./stream-phases.ts";
+import { type Phase, type SeenCommand, StreamPhases } from "./stream-phases.ts";
+
+const PING = 2;
+const HAND_OVER = 0x5045;
+const OFFER = 1;
+/** High halves of the ping that asks for more than QEMU's protocol, and of the pong that agrees. */
+const ASK = 0x5045;
+const AGREE = 0x5052;
 
 export interface FalseDestinationOptions {
   readonly lie: LieName;
   readonly phase: Phase;
   readonly dice: Dice;
+  /** Whether it agrees to an explicit hand-over, where the lie leaves that open. */
+  readonly agrees: boolean;
   /** Called once, when the lie is told. */
   readonly struck: (where: string) => void;
 }
@@ -25,7 +34,9 @@ export class FalseDestination {
   readonly #server: Server;
   readonly #options: FalseDestinationOptions | undefined;
   readonly #chunks: Buffer[] = [];
-  readonly #phases = new StreamPhases((value) => this.#say(pong(value)));
+  readonly #phases = new StreamPhases((command) => this.#answer(command));
+  readonly #agrees: boolean;
+  #migration: Uint8Array = new Uint8Array(16);
   readonly #end = Promise.withResolvers<Recording>();
   #socket: Socket | undefined;
   #mode: "honest" | "silent" = "honest";
@@ -42,6 +53,8 @@ export class FalseDestination {
   private constructor(server: Server, options: FalseDestinationOptions | undefined) {
     this.#server = server;
     this.#options = options;
+    const lie: Lie | undefined = options && LIES[options.lie];
+    this.#agrees = lie?.agrees ?? options?.agrees ?? true;
     this.recorded = this.#end.promise;
     this.uri = `tcp:127.0.0.1:${(server.address() as AddressInfo).port}`;
     server.on("connection", (socket) => this.#accept(socket));
@@ -65,13 +78,21 @@ export class FalseDestination {
     socket.on("close", () => this.#recordedAll());
   }
 
+  #answer({ code, payload }: SeenCommand): void {
+    if (code === HAND_OVER && payload[0] === OFFER) this.#migration = Uint8Array.from(payload.subarray(1));
+    if (code !== PING) return;
+    const value = payload.readUInt32BE(0);
+    this.#say(pong(this.#agrees && value >>> 16 === ASK ? AGREE * 0x1_0000 + (value & 0xffff) : value));
+  }
+
   #lieInTime(): void {
-    const { lie: name, phase, dice, struck } = this.#options ?? {};
-    if (this.#told || name === undefined || !this.#phases.starts.has(phaseOf(LIES[name], phase!))) return;
-    this.#told = true;
+    if (this.#told || this.#options === undefined) return;
+    const { lie: name, phase, dice, struck } = this.#options;
     const lie: Lie = LIES[name];
-    struck!(`'${name}', in ${this.#phases.phaseAt(this.#phases.offset)}`);
-    this.#say(lie.say(dice!));
+    if (!this.#phases.starts.has(phaseOf(lie, phase))) return;
+    this.#told = true;
+    struck(`'${name}', in ${this.#phases.phaseAt(this.#phases.offset)}`);
+    this.#say(lie.say({ dice, migration: this.#migration }));
     if (lie.ending === "silence") this.#mode = "silent";
     if (lie.ending === "end") this.#socket?.end();
     if (lie.ending === "reset") this.#socket?.resetAndDestroy();
@@ -95,5 +116,6 @@ export class FalseDestination {
 }
 
 function phaseOf({ phases }: Lie, wanted: Phase): Phase {
-  return phases === undefined || phases.includes(wanted) ? wanted : phases.at(-1)!;
+  const possible = phases ?? ["setup", "first-pass", "switchover", "device-state"];
+  return possible.includes(wanted) ? wanted : possible.at(-1)!;
 }

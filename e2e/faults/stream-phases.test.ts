@@ -14,6 +14,8 @@ import {
 } from "@peregrine/protocol";
 import { StreamPhases } from "./stream-phases.ts";
 
+const ID = Array.from({ length: 16 }, (_, n) => n);
+
 /** A stream as a source of ours sends it, with the place where each phase begins. */
 function stream(): {
   readonly bytes: Uint8Array;
@@ -25,11 +27,13 @@ function stream(): {
   const mark = (phase: string): void => {
     starts[phase] = w.view().length;
   };
+  const handOver = (step: number): void => w.bytes(Uint8Array.from([8, 0x50, 0x45, 0, 17, step, ...ID]));
   const word = (value: number): void => w.be64(value);
   encodeHeader(w);
   encodeConfiguration(w, { machineType: "wasm-1", capabilities: [] });
   encodeCommand(w, { kind: "open-return-path" });
   encodeCommand(w, { kind: "ping", value: 1 });
+  encodeCommand(w, { kind: "ping", value: 0x5045_0007 });
   encodeSectionHeader(w, { kind: "full", id: 1, name: "wasm-module", instance: 0, version: 1 });
   w.bytes(Uint8Array.from({ length: 500 }, (_, n) => n));
   encodeFooter(w, 1);
@@ -77,11 +81,13 @@ function stream(): {
   encodeSectionHeader(w, { kind: "full", id: 4, name: "wasm-cpu", instance: 0, version: 1 });
   w.bytes(Uint8Array.from({ length: 300 }, (_, n) => n * 7));
   encodeFooter(w, 4);
+  handOver(1);
   encodeEndMark(w);
   mark("description");
   encodeVmDescriptionText(w, JSON.stringify({ page_size: 4096, devices: [] }));
   const end = w.view().length;
   mark("after-end");
+  handOver(2);
   return { bytes: Uint8Array.from(w.view()), starts, end };
 }
 
@@ -89,13 +95,20 @@ describe("the phases of a stream", () => {
   const { bytes, starts, end } = stream();
 
   it.each([[bytes.length], [1000], [7], [1]])("are found in pieces of %d bytes", (size) => {
-    const pings: number[] = [];
-    const phases = new StreamPhases((value) => pings.push(value));
+    const commands: [number, number][] = [];
+    const phases = new StreamPhases(({ code, payload }) => commands.push([code, payload.at(0)!]));
     for (let at = 0; at < bytes.length; at += size) phases.push(bytes.subarray(at, at + size));
     expect(Object.fromEntries(phases.starts)).toEqual(starts);
     expect(phases.end).toBe(end);
     expect(phases.complete).toBe(true);
-    expect(pings).toEqual([1, 2, 3]);
+    expect(commands).toEqual([
+      [2, 0],
+      [2, 0x50],
+      [2, 0],
+      [2, 0],
+      [0x5045, 1],
+      [0x5045, 2],
+    ]);
   });
 
   it("say where a byte is", () => {

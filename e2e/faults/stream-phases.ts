@@ -25,7 +25,9 @@ type Item =
   | { readonly kind: "ram-list"; readonly id: number; left: bigint }
   | { readonly kind: "words"; readonly live: Live; readonly last: boolean }
   | { readonly kind: "devices" }
-  | { readonly kind: "over" };
+  | { readonly kind: "description"; readonly left: number }
+  /** Behind the stream there are only commands. */
+  | { readonly kind: "after-end" };
 
 const WORD = { zero: 2n, page: 8n, end: 16n, continues: 32n, delta: 64n } as const;
 const BLOCK_WORD = { chunk: 1n, end: 2n, zero: 8n } as const;
@@ -38,8 +40,24 @@ const LIVE_HEADS = [
   Buffer.from("\x03ram\0\0\0\0\0\0\0\x04", "latin1"),
   Buffer.from("\x05block\0\0\0\0\0\0\0\x01", "latin1"),
 ];
-const PING = Buffer.from([8, 0, 2, 0, 4, 0, 0, 0]);
 const HEAD_BYTES = 18;
+
+/** Heads of the commands that are looked for where sections are not parsed, with the length of their payload. */
+const COMMAND_HEADS = [
+  { code: 2, length: 4 },
+  { code: 0x5045, length: 17 },
+].map(({ code, length }) => {
+  const head = Buffer.from([0x08, 0, 0, 0, 0]);
+  head.writeUInt16BE(code, 1);
+  head.writeUInt16BE(length, 3);
+  return { code, length, head };
+});
+
+/** A command of the source. */
+export interface SeenCommand {
+  readonly code: number;
+  readonly payload: Buffer;
+}
 
 /**
  * Follows the stream of one of our sources just as far as the harness needs it, in chunks of any size, and with code of
@@ -52,18 +70,19 @@ export class StreamPhases {
   readonly starts = new Map<Phase, number>([["connecting", 0]]);
   /** Behind the vmdescription, once its length is known. */
   end: number | undefined;
-  readonly #ping: (value: number) => void;
+  readonly #seen: (command: SeenCommand) => void;
   #item: Item = { kind: "setup" };
   #rest: Buffer = Buffer.alloc(0);
   /** Of what has not come yet and is not looked at. */
   #skip = 0;
   readonly #live = new Map<number, Live["name"]>();
   #highest = -1n;
-  #pinged = 0;
+  /** Up to where commands were looked for, by code. */
+  readonly #searched = new Map<number, number>();
 
-  /** @param ping called with each ping that the source sends. */
-  constructor(ping: (value: number) => void = () => undefined) {
-    this.#ping = ping;
+  /** @param seen called with each command of the source, or at least with each PING and HAND_OVER. */
+  constructor(seen: (command: SeenCommand) => void = () => undefined) {
+    this.#seen = seen;
   }
 
   /** The phase in which so many bytes have come. */
@@ -101,16 +120,19 @@ export class StreamPhases {
         return item.live.name === "ram" ? this.#ramWord(item) : this.#blockWord(item);
       case "devices":
         return this.#devices();
+      case "description":
+        this.#take(item.left);
+        this.#item = { kind: "after-end" };
+        return true;
       default:
-        this.#take(this.#rest.length);
-        return false;
+        return this.#rest.length >= 5 && this.#rest[0] === 0x08 && this.#command();
     }
   }
 
   #setup(): boolean {
     const heads = LIVE_HEADS.map((head) => this.#rest.indexOf(head) - 5).filter((at) => at >= 0);
     const head = heads.length === 0 ? undefined : Math.min(...heads);
-    this.#reportPings(head ?? this.#rest.length);
+    this.#search(head ?? this.#rest.length);
     if (head === undefined) {
       this.#forget(64);
       return false;
@@ -121,13 +143,15 @@ export class StreamPhases {
     return true;
   }
 
-  /** Those in the part that is not parsed. */
-  #reportPings(limit: number): void {
-    for (let at = this.#rest.indexOf(PING); at >= 0; at = this.#rest.indexOf(PING, at + 1)) {
-      const end = at + PING.length + 1;
-      if (end > limit || this.#at + at < this.#pinged) continue;
-      this.#pinged = this.#at + end;
-      this.#ping(this.#rest[end - 1]!);
+  /** Finds commands in the part that is not parsed. */
+  #search(limit: number): void {
+    for (const { code, length, head } of COMMAND_HEADS) {
+      for (let at = this.#rest.indexOf(head); at >= 0; at = this.#rest.indexOf(head, at + 1)) {
+        const end = at + head.length + length;
+        if (end > limit || this.#at + at < (this.#searched.get(code) ?? 0)) continue;
+        this.#searched.set(code, this.#at + end);
+        this.#seen({ code, payload: this.#rest.subarray(at + head.length, end) });
+      }
     }
   }
 
@@ -156,10 +180,9 @@ export class StreamPhases {
     const length = rest.readUInt16BE(3);
     if (rest.length < 5 + length) return false;
     if (rest.readUInt16BE(1) === 2) {
-      const value = rest.readUInt32BE(5);
-      if (value === CATCH_UP) this.#enter("switchover", this.#at);
-      this.#ping(value);
+      if (rest.readUInt32BE(5) === CATCH_UP) this.#enter("switchover", this.#at);
     }
+    this.#seen({ code: rest.readUInt16BE(1), payload: rest.subarray(5, 5 + length) });
     this.#take(5 + length);
     return true;
   }
@@ -256,13 +279,15 @@ export class StreamPhases {
     for (let at = rest.indexOf("\0\x06"); at >= 0; at = rest.indexOf("\0\x06", at + 1)) {
       if (rest.length < at + 7) break;
       if (rest[at + 6] !== 0x7b) continue;
+      this.#search(at);
       this.#take(at + 1);
       this.#enter("description", this.#at);
       this.end = this.#at + 5 + rest.readUInt32BE(at + 2);
-      this.#item = { kind: "over" };
+      this.#item = { kind: "description", left: 5 + rest.readUInt32BE(at + 2) };
       return true;
     }
-    this.#forget(8);
+    this.#search(rest.length);
+    this.#forget(64);
     return false;
   }
 
