@@ -43,6 +43,7 @@ export type Fault =
       readonly kind: "false-destination";
       readonly lie: LieName;
       readonly phase: Phase;
+      readonly agrees: boolean;
       readonly salt: number;
     }
   /** The harness is the source, and sends a stream that was recorded. */
@@ -181,7 +182,8 @@ function drawFault(dice: Dice, guest: GuestKind): Fault {
       return {
         kind,
         lie: dice.of(LIE_NAMES),
-        phase: dice.of(["setup", "first-pass", "switchover", "device-state", "after-end"]),
+        phase: dice.of(["setup", "first-pass", "switchover", "device-state"]),
+        agrees: dice.of([true, false]),
         salt: dice.whole(0, 2 ** 31),
       };
     case "false-source":
