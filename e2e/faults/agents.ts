@@ -2,6 +2,7 @@ import type { PeregrineProcess } from "../src/agent-process.ts";
 import { atExit } from "./at-exit.ts";
 import type { RunTime } from "./checks.ts";
 import type { Diary } from "./diary.ts";
+import type { SmallDisk } from "./small-disk.ts";
 import type { Seen } from "./verdict.ts";
 
 /** An agent that does not answer within this time is silent. Milliseconds. */
@@ -21,12 +22,17 @@ export class WatchedAgent {
   /** When its guest ran. */
   readonly runTimes: { readonly agent: string; readonly from: number; to: number | undefined }[] = [];
   killed = false;
+  readonly #disk: SmallDisk | string;
   #frozen = false;
   #printed = false;
 
   /** Resolves when its events are listened to. */
-  static async watch(process: PeregrineProcess, diary: Diary): Promise<WatchedAgent> {
-    const agent = new WatchedAgent(process, diary);
+  static async watch(
+    process: PeregrineProcess,
+    disk: SmallDisk | string,
+    diary: Diary,
+  ): Promise<WatchedAgent> {
+    const agent = new WatchedAgent(process, disk, diary);
     const monitor = await process.monitor();
     monitor.events.subscribe(({ event, data }) => agent.#onEvent(event, data));
     await monitor.execute("migrate-set-capabilities", {
@@ -37,8 +43,9 @@ export class WatchedAgent {
     return agent;
   }
 
-  private constructor(process: PeregrineProcess, diary: Diary) {
+  private constructor(process: PeregrineProcess, disk: SmallDisk | string, diary: Diary) {
     this.process = process;
+    this.#disk = disk;
     this.diary = diary;
     process.child.stderr!.on("data", (text: Buffer) => this.note(text.toString()));
     process.child.stdout!.on("data", () => {
@@ -60,6 +67,11 @@ export class WatchedAgent {
 
   get isFrozen(): boolean {
     return this.#frozen;
+  }
+
+  /** Where its records are. */
+  get state(): string {
+    return typeof this.#disk === "string" ? this.#disk : this.#disk.path;
   }
 
   /** Whether its guest has run, or done anything, here. */
@@ -94,9 +106,21 @@ export class WatchedAgent {
     this.process.child.kill("SIGCONT");
   }
 
+  /** There is no room any more for its records. */
+  fillDisk(): void {
+    if (typeof this.#disk === "string") throw new Error("its records are not on a disk of their own");
+    this.note("has no room for its records");
+    this.#disk.fill();
+  }
+
+  freeDisk(): void {
+    if (typeof this.#disk !== "string") this.#disk.free();
+  }
+
   async end(): Promise<void> {
     this.thaw();
     await this.process.end();
+    if (typeof this.#disk !== "string") this.#disk.remove();
   }
 
   async seen(): Promise<Seen> {

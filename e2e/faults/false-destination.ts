@@ -1,11 +1,13 @@
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { LIES, pong, shut, type Lie, type LieName } from "./lies.ts";
+import { LIES, pong, shut, switchoverAck, type Lie, type LieName } from "./lies.ts";
 import type { Dice } from "./dice.ts";
 import { type Phase, type SeenCommand, StreamPhases } from "./stream-phases.ts";
 
 const PING = 2;
 const HAND_OVER = 0x5045;
 const OFFER = 1;
+/** The value of the ping that a destination answers when it is ready. */
+const PREPARE = 2;
 /** High halves of the ping that asks for more than QEMU's protocol, and of the pong that agrees. */
 const ASK = 0x5045;
 const AGREE = 0x5052;
@@ -82,6 +84,7 @@ export class FalseDestination {
     if (code === HAND_OVER && payload[0] === OFFER) this.#migration = Uint8Array.from(payload.subarray(1));
     if (code !== PING) return;
     const value = payload.readUInt32BE(0);
+    if (value === PREPARE) this.#say(switchoverAck());
     this.#say(pong(this.#agrees && value >>> 16 === ASK ? AGREE * 0x1_0000 + (value & 0xffff) : value));
   }
 

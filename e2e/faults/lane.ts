@@ -45,7 +45,7 @@ export class Lane implements AsyncDisposable {
 
   async #run(run: Run): Promise<void> {
     const guest = await this.#guestOf(run.plan.guest, run.diary);
-    const alive = await strike(run, guest);
+    const alive = await strike(run, guest, this.#host);
     if (alive) await guest.home.printsOn(LINE_MS);
     // One that was changed on the way may say anything.
     for (const wrong of await guest.check(alive)) run.fails(wrong);

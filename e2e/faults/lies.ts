@@ -27,6 +27,7 @@ const TYPE = {
   requestPages: 4,
   bitmap: 5,
   resumeAck: 6,
+  switchoverAck: 7,
   loaded: 0x5045,
   reason: 0x5047,
 } as const;
@@ -99,6 +100,11 @@ export const LIE_NAMES = Object.keys(LIES) as LieName[];
 
 export function pong(value: number): Uint8Array {
   return message(TYPE.pong, be32(value));
+}
+
+/** A source takes it whether it waits for it or not. */
+export function switchoverAck(): Uint8Array {
+  return message(TYPE.switchoverAck, NOTHING);
 }
 
 export function shut(status: number): Uint8Array {

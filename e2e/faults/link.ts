@@ -39,6 +39,8 @@ export class FaultyLink {
   readonly uri: string;
   /** Whether the fault has struck. */
   struck = false;
+  /** Whether the destination had the whole stream by then. */
+  wholeWhenStruck = false;
   readonly phases = new StreamPhases();
   readonly #options: LinkOptions;
   readonly #server: Server;
@@ -181,6 +183,7 @@ export class FaultyLink {
   #strike(connection: Connection | undefined): void {
     if (this.struck) return;
     this.struck = true;
+    this.wholeWhenStruck = this.#allSent;
     const { point, fault, struck } = this.#options;
     const where =
       `in ${this.phases.phaseAt(this.#sent)}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +

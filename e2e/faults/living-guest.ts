@@ -1,14 +1,13 @@
-import { execFileSync } from "node:child_process";
 import { cp, mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Host } from "../src/agent-process.ts";
 import { delay, WatchedAgent } from "./agents.ts";
-import { atExit } from "./at-exit.ts";
 import { checkDrive, checkLog, checkOutput, checkRunTimes } from "./checks.ts";
 import type { Diary } from "./diary.ts";
 import type { Target } from "./link.ts";
 import { DRIVE_BYTES, type GuestKind, type Plan } from "./plan.ts";
+import { SmallDisk } from "./small-disk.ts";
 
 const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
 
@@ -16,6 +15,12 @@ const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
 const PAGES = 96;
 const DIRTIED = 1;
 const PAUSE_US = 4000;
+
+/** Seconds. Less than the default, so that runs do not take so long; enough for a busy machine. */
+const KEEPALIVE = 3;
+
+/** Room for what an agent records. */
+const STATE_BYTES = 64 * 1024;
 
 /** What a guest has done and not shown may be more when its agent was killed with it. */
 const AHEAD_WHEN_KILLED = 100_000;
@@ -38,10 +43,11 @@ export class LivingGuest {
   readonly #stays: WatchedAgent[] = [];
   readonly #host: Host;
   #images = 0;
+  #states = 0;
   #image: string | undefined;
   #damaged = false;
   /** File systems of their own, for drives that are not to have enough room. */
-  readonly #mounts: (() => void)[] = [];
+  readonly #disks: SmallDisk[] = [];
 
   static async start(host: Host, kind: GuestKind, number: number, diary: Diary): Promise<LivingGuest> {
     const guest = new LivingGuest(host, kind, join(host.directory, `guest-${number}`));
@@ -75,8 +81,10 @@ export class LivingGuest {
     if (this.kind === "log") args.push("--log", "1");
     if (this.#hasDrive) args.push("--drive", "1");
     this.#image = this.#hasDrive ? await this.#makeImage(this.directory) : undefined;
-    const process = await this.#host.run(PROGRAM, this.#options(this.#image), args);
-    const agent = await WatchedAgent.watch(process, diary);
+    const disk = this.#stateDisk();
+    const options = [...this.#options(this.#image), ...stateOptions(disk, KEEPALIVE)];
+    const process = await this.#host.run(PROGRAM, options, args);
+    const agent = await WatchedAgent.watch(process, disk, diary);
     await agent.printsOn(OUTPUT_MS);
     this.#stays.push(agent);
   }
@@ -87,7 +95,8 @@ export class LivingGuest {
     diary: Diary,
     room?: number,
   ): Promise<Receiver> {
-    const directory = room === undefined ? this.directory : await this.#smallDisk(room);
+    const directory =
+      room === undefined ? this.directory : this.#smallDisk(`disk-${this.#images}`, room).path;
     const image = this.sendsDrive ? await this.#makeImage(directory) : this.#image;
     const options = this.#options(image);
     if (capability === "multifd") options.push("--parallel", "2");
@@ -108,8 +117,12 @@ export class LivingGuest {
     image: string | undefined,
     diary: Diary,
   ): Promise<Receiver> {
-    const { agent: process, uri } = await this.#host.receive(transport, options);
-    return { agent: await WatchedAgent.watch(process, diary), uri, target: targetOf(uri), image };
+    const disk = this.#stateDisk();
+    const { agent: process, uri } = await this.#host.receive(transport, [
+      ...options,
+      ...stateOptions(disk, KEEPALIVE),
+    ]);
+    return { agent: await WatchedAgent.watch(process, disk, diary), uri, target: targetOf(uri), image };
   }
 
   /** It has moved to that agent. */
@@ -158,10 +171,25 @@ export class LivingGuest {
     return [...times, ...wrong, ...files];
   }
 
+  /**
+   * Starts it once more where an agent was killed, as a supervisor would. @returns what is said instead of doing so.
+   * Errors: it is started.
+   */
+  async restart(killed: WatchedAgent): Promise<string> {
+    const options = [...this.#options(this.#image), "--state", killed.state];
+    const process = this.#host.start(["run", PROGRAM, "--name", killed.name, ...options], killed.name);
+    const end = await Promise.race([process.ended, process.stdout.change()]);
+    if (end === undefined || end.status === 0) {
+      await process.end();
+      throw new Error(`the guest was started once more at ${killed.name}: ${process.stderr.text}`);
+    }
+    return process.stderr.text;
+  }
+
   /** Ends every agent that has had it. */
   async end(): Promise<void> {
     await Promise.all(this.#stays.map((agent) => agent.end()));
-    for (const unmount of this.#mounts) unmount();
+    for (const disk of this.#disks) disk.remove();
     await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -178,16 +206,22 @@ export class LivingGuest {
     return path;
   }
 
-  /** A file system with so much room. */
-  async #smallDisk(room: number): Promise<string> {
-    const path = join(this.directory, `disk-${this.#images}`);
-    await mkdir(path);
-    // What the directory and its files take besides their contents.
-    const size = Math.ceil(room / 4096) * 4096 + 4096;
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
-    this.#mounts.push(atExit(() => execFileSync("umount", ["--lazy", path])));
-    return path;
+  #smallDisk(name: string, room: number): SmallDisk {
+    const disk = new SmallDisk(join(this.directory, name), room);
+    this.#disks.push(disk);
+    return disk;
   }
+
+  /** A place for an agent's records. */
+  #stateDisk(): SmallDisk | string {
+    const name = `state-${this.#states++}`;
+    if (SmallDisk.possible) return new SmallDisk(join(this.directory, name), STATE_BYTES);
+    return join(this.directory, name);
+  }
+}
+
+function stateOptions(disk: SmallDisk | string, keepalive: number): string[] {
+  return ["--state", typeof disk === "string" ? disk : disk.path, "--keepalive", String(keepalive)];
 }
 
 function targetOf(uri: string): Target {

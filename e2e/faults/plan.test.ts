@@ -11,7 +11,7 @@ describe("the plan of a run", () => {
   });
 
   it("has every kind of fault and every place, most of them where the guest changes hands", () => {
-    expect(new Set(PLANS.map(({ fault }) => fault.kind)).size).toBe(12);
+    expect(new Set(PLANS.map(({ fault }) => fault.kind)).size).toBe(13);
     const places = PLANS.map(({ point }) => (point.in === "phase" ? point.phase : point.in));
     expect(new Set(places).size).toBe(11);
     const late = places.filter((place) =>

@@ -38,6 +38,8 @@ export type Fault =
   | { readonly kind: "cancel" }
   /** Room for so many bytes of the drive where the destination keeps it. */
   | { readonly kind: "disk-full"; readonly room: number }
+  /** No room for the records of who has the guest. */
+  | { readonly kind: "records-full"; readonly victim: Role }
   /** The harness is the destination. */
   | {
       readonly kind: "false-destination";
@@ -151,6 +153,7 @@ function drawFault(dice: Dice, guest: GuestKind): Fault {
     [5, "freeze"],
     [4, "cancel"],
     [guest === "drive" ? 20 : 0, "disk-full"],
+    [5, "records-full"],
     [9, "false-destination"],
     [6, "false-source"],
   ]);
@@ -175,6 +178,7 @@ function drawFault(dice: Dice, guest: GuestKind): Fault {
       return { kind, mask: dice.whole(1, 256) };
     case "kill":
     case "freeze":
+    case "records-full":
       return { kind, victim };
     case "disk-full":
       return { kind, room: dice.whole(0, DRIVE_BYTES) };

@@ -20,7 +20,11 @@ export class Tally {
     this.runs++;
     const failed = run.wrong.length > 0;
     if (failed) this.failures++;
-    const outcome = failed ? "FAILED" : run.struckAt === undefined ? "not reached" : run.outcome;
+    const outcome = failed
+      ? "FAILED"
+      : run.struckAt === undefined && run.outcome !== "skipped"
+        ? "not reached"
+        : run.outcome;
     this.#byFault.add(run.plan.fault.kind, outcome);
     this.#byPlace.add(placeOf(run), outcome);
   }
@@ -52,6 +56,7 @@ const COLUMNS = [
   "standing",
   "refused",
   "taken",
+  "skipped",
   "not reached",
   "FAILED",
 ];

@@ -13,6 +13,8 @@ export type Outcome =
   /** A forged stream was refused, or could not be told from a real one. */
   | "refused"
   | "taken"
+  /** This process may not do what the fault needs. */
+  | "skipped"
   | "none";
 
 /** One run, as it becomes known. */

@@ -1,4 +1,5 @@
 import { Random } from "../src/random.ts";
+import type { Host } from "../src/agent-process.ts";
 import { delay, type WatchedAgent } from "./agents.ts";
 import { Dice } from "./dice.ts";
 import { FalseDestination } from "./false-destination.ts";
@@ -6,8 +7,10 @@ import { forgedRun } from "./forged-run.ts";
 import type { LivingGuest, Receiver } from "./living-guest.ts";
 import { FaultyLink } from "./link.ts";
 import { migrateWith } from "./migrate.ts";
+import { resolveDoubt } from "./operator.ts";
 import type { Plan } from "./plan.ts";
 import type { Run } from "./run-result.ts";
+import { SmallDisk } from "./small-disk.ts";
 import { untilJudged } from "./until-judged.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -15,18 +18,23 @@ import type { Verdict } from "./verdict.ts";
 const AFTERMATH_MS = 200;
 
 /** Strikes once, and finds out what becomes of the guest. @returns whether it lives. */
-export async function strike(run: Run, guest: LivingGuest): Promise<boolean> {
+export async function strike(run: Run, guest: LivingGuest, host: Host): Promise<boolean> {
   switch (run.plan.fault.kind) {
+    case "disk-full":
+    case "records-full":
+      if (SmallDisk.possible) return overLink(run, guest, host);
+      run.outcome = "skipped";
+      return true;
     case "false-destination":
-      return falseDestination(run, guest);
+      return falseDestination(run, guest, host);
     case "false-source":
       return forgedRun(run, guest);
     default:
-      return overLink(run, guest);
+      return overLink(run, guest, host);
   }
 }
 
-async function overLink(run: Run, guest: LivingGuest): Promise<boolean> {
+async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boolean> {
   const { plan, diary } = run;
   const source = guest.home;
   const room = plan.fault.kind === "disk-full" ? plan.fault.room : undefined;
@@ -44,18 +52,41 @@ async function overLink(run: Run, guest: LivingGuest): Promise<boolean> {
   });
   try {
     await migrateWith(source, link.uri, plan, guest.sendsDrive);
-    const settling = { run, source, destination, reached: () => link.reached };
+    const sides = { run, host, source, destination };
+    const settling = { ...sides, reached: () => link.reached };
     let verdict = await untilJudged(settling);
     link.heal();
     if (mayComeLate(plan)) {
       await delay(AFTERMATH_MS);
       verdict = await untilJudged(settling);
     }
-    return await judged(run, guest, receiver, verdict);
+    const asked = verdict.kind === "operator";
+    if (asked) {
+      if (isEarly(run, link)) run.fails("an operator has to decide although nothing was decided yet");
+      await resolveDoubt(sides);
+      verdict = await untilJudged(settling);
+    }
+    for (const agent of [source, destination]) agent.freeDisk();
+    const alive = await judged(run, guest, receiver, verdict);
+    if (asked) run.outcome = "operator";
+    if (alive && guest.home === destination && source.killed) await requireElsewhere(run, guest, source);
+    return alive;
   } finally {
     link.close();
     if (guest.home !== destination) await destination.end();
   }
+}
+
+/** Whether the connection was gone before the destination had the whole stream. */
+function isEarly({ plan: { fault } }: Run, link: FaultyLink): boolean {
+  return ["cut", "half-close", "kill"].includes(fault.kind) && !link.wholeWhenStruck;
+}
+
+/** A source that was killed after its guest had gone does not start it once more. */
+async function requireElsewhere(run: Run, guest: LivingGuest, source: WatchedAgent): Promise<void> {
+  const text = await guest.restart(source);
+  run.diary.note("restart", text);
+  if (!text.includes("GUEST_ELSEWHERE")) run.fails(`the source was started again, and said ${text}`);
 }
 
 /** What is done to the agents. */
@@ -64,6 +95,8 @@ function act({ fault }: Plan, source: WatchedAgent, destination: WatchedAgent): 
     const victim = fault.victim === "source" ? source : destination;
     if (fault.kind === "kill") victim.kill();
     else victim.freeze();
+  } else if (fault.kind === "records-full") {
+    (fault.victim === "source" ? source : destination).fillDisk();
   } else if (fault.kind === "cancel") {
     source.process.execute("migrate_cancel").catch(() => undefined);
   }
@@ -133,7 +166,7 @@ async function judged(run: Run, guest: LivingGuest, receiver: Receiver, verdict:
   }
 }
 
-async function falseDestination(run: Run, guest: LivingGuest): Promise<boolean> {
+async function falseDestination(run: Run, guest: LivingGuest, host: Host): Promise<boolean> {
   const { plan } = run;
   if (plan.fault.kind !== "false-destination") throw new Error("not such a plan");
   const liar = await FalseDestination.open({
@@ -143,12 +176,13 @@ async function falseDestination(run: Run, guest: LivingGuest): Promise<boolean> 
   });
   try {
     await migrateWith(guest.home, liar.uri, plan, guest.sendsDrive);
-    const verdict = await untilJudged({
-      run,
-      source: guest.home,
-      destination: undefined,
-      reached: () => true,
-    });
+    const sides = { run, host, source: guest.home, destination: undefined };
+    const settling = { ...sides, reached: () => true };
+    let verdict = await untilJudged(settling);
+    if (verdict.kind === "operator") {
+      await resolveDoubt(sides);
+      verdict = await untilJudged(settling);
+    }
     if (verdict.kind === "stayed") {
       run.outcome = "stayed";
       return true;

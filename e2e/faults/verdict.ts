@@ -79,7 +79,7 @@ function sourceIsSettled(side: Seen): boolean {
 function destinationIsSettled(side: Seen, reached: boolean): boolean {
   if (side.kind !== "alive") return side.kind === "ended";
   if (side.status !== "inmigrate") return true;
-  return side.migration === "failed" || !reached;
+  return side.owner === "undecided" || side.migration === "failed" || !reached;
 }
 
 function describe(side: Seen): string {
