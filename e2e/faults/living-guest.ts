@@ -178,8 +178,9 @@ export class LivingGuest {
   async restart(killed: WatchedAgent): Promise<string> {
     const options = [...this.#options(this.#image), "--state", killed.state];
     const process = this.#host.start(["run", PROGRAM, "--name", killed.name, ...options], killed.name);
-    const end = await Promise.race([process.ended, process.stdout.change()]);
-    if (end === undefined || end.status === 0) {
+    while (!process.hasEnded && process.stdout.text === "")
+      await Promise.race([process.ended, process.stdout.change()]);
+    if (process.stdout.text !== "" || (await process.ended).status === 0) {
       await process.end();
       throw new Error(`the guest was started once more at ${killed.name}: ${process.stderr.text}`);
     }
