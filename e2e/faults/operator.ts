@@ -17,7 +17,12 @@ export interface Sides {
  * The side that does not get it is told first.
  */
 export async function resolveDoubt({ run, host, source, destination }: Sides): Promise<void> {
-  const doubts: { readonly agent: WatchedAgent; readonly is: Place; readonly place: Place }[] = [];
+  const doubts: {
+    readonly agent: WatchedAgent;
+    readonly other: WatchedAgent | undefined;
+    readonly is: Place;
+    readonly place: Place;
+  }[] = [];
   for (const [agent, is, other] of [
     [source, "source", destination],
     [destination, "destination", source],
@@ -25,15 +30,18 @@ export async function resolveDoubt({ run, host, source, destination }: Sides): P
     const seen = await agent?.seen();
     if (agent === undefined || seen?.kind !== "alive" || seen.owner !== "undecided") continue;
     const place = other === undefined ? "source" : await askAbout(run, host, agent, other);
-    if (place !== undefined) doubts.push({ agent, is, place });
+    if (place !== undefined) doubts.push({ agent, other, is, place });
   }
   if (doubts.length === 2 && doubts[0]!.place !== doubts[1]!.place) {
     run.fails(`the two sides advise against each other: ${doubts.map(({ place }) => place).join(", ")}`);
     return;
   }
-  const decisions = doubts.map(({ agent, is, place }) => ({ agent, as: place === is ? "owner" : "gone" }));
-  for (const { agent, as } of decisions.toSorted((a, b) => a.as.localeCompare(b.as))) {
-    await peregrine(run, host, ["resolve", agent.name, "--as", as]);
+  const decisions = doubts.map(({ place, is, ...sides }) => ({
+    ...sides,
+    as: place === is ? "owner" : "gone",
+  }));
+  for (const { agent, other, as } of decisions.toSorted((a, b) => a.as.localeCompare(b.as))) {
+    await peregrine(run, host, ["resolve", agent.name, "--as", as, ...peerOf(other)]);
   }
 }
 
@@ -44,19 +52,16 @@ async function askAbout(
   agent: WatchedAgent,
   other: WatchedAgent,
 ): Promise<Place | undefined> {
-  const text = await peregrine(run, host, [
-    "resolve",
-    agent.name,
-    "--peer",
-    other.name,
-    "--peer-state",
-    other.state,
-  ]);
+  const text = await peregrine(run, host, ["resolve", agent.name, ...peerOf(other)]);
   if (text.includes("so: the guest belongs to the source")) return "source";
   if (text.includes("so: the guest belongs to the destination")) return "destination";
   if (text.includes("so: the guest has ended")) return "nowhere";
   run.fails(`the operator is not told where the guest belongs: ${text}`);
   return undefined;
+}
+
+function peerOf(other: WatchedAgent | undefined): string[] {
+  return other === undefined ? [] : ["--peer", other.name, "--peer-state", other.state];
 }
 
 async function peregrine(run: Run, host: Host, args: readonly string[]): Promise<string> {
