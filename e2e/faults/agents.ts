@@ -11,7 +11,12 @@ const ANSWER_MS = 1000;
 interface Info {
   readonly status: string;
   readonly owner: "owner" | "not-owner" | "undecided";
-  readonly migration: { readonly status?: string; readonly "error-desc"?: string };
+  readonly migration: MigrationInfo;
+}
+
+interface MigrationInfo {
+  readonly status?: string;
+  readonly "error-desc"?: string;
 }
 
 /** One agent, with everything about it that can be seen from outside. */
@@ -23,6 +28,7 @@ export class WatchedAgent {
   readonly runTimes: { readonly agent: string; readonly from: number; to: number | undefined }[] = [];
   killed = false;
   readonly #disk: SmallDisk | string;
+  #error: string | undefined;
   #frozen = false;
   #printed = false;
 
@@ -130,8 +136,12 @@ export class WatchedAgent {
       const { status, owner, migration } = await this.#withinTime(
         this.process.execute<Info>("x-peregrine-info"),
       );
-      const incoming = status === "inmigrate" ? await this.#incomingStatus() : undefined;
-      return { kind: "alive", status, owner, migration: migration.status ?? incoming };
+      const last =
+        status === "inmigrate"
+          ? await this.#withinTime(this.process.execute<MigrationInfo>("query-migrate"))
+          : migration;
+      this.#noteError(last["error-desc"]);
+      return { kind: "alive", status, owner, migration: last.status };
     } catch {
       return this.process.hasEnded ? { kind: "ended", killed: this.killed } : { kind: "silent" };
     }
@@ -152,11 +162,10 @@ export class WatchedAgent {
     return this.output.split("\n").length;
   }
 
-  async #incomingStatus(): Promise<string | undefined> {
-    const { status } = await this.#withinTime(
-      this.process.execute<{ readonly status?: string }>("query-migrate"),
-    );
-    return status;
+  /** Once. */
+  #noteError(text: string | undefined): void {
+    if (text !== undefined && text !== this.#error) this.note(text);
+    this.#error = text;
   }
 
   async #withinTime<T>(answer: Promise<T>): Promise<T> {

@@ -16,14 +16,23 @@ export const FORGERIES = [
   "much memory",
   "no answer read",
   "noise behind the end",
+  "given before it is loaded",
+  "another guest given",
+  "never decided",
+  "kept",
 ] as const;
 
 export type Forgery = (typeof FORGERIES)[number];
+
+const [OFFER, GIVE, KEEP] = [1, 2, 3];
+const ID_BYTES = 16;
 
 /** What a false source sends, and does then. */
 export interface ForgedStream {
   readonly bytes: Buffer;
   readonly ending: "end" | "reset" | "silence";
+  /** What is said when the destination has loaded everything. */
+  readonly decision?: Buffer;
   /** Whether a destination can tell that this is no stream that it may take. */
   readonly detectable: boolean;
 }
@@ -87,10 +96,33 @@ export function forge({ bytes, phases }: Recording, forgery: Forgery, dice: Dice
     }
     case "no answer read":
       return { bytes, ending: "silence", detectable: false };
+    case "given before it is loaded":
+      return whole(Buffer.concat([bytes, handOver(GIVE, offered(bytes))]), true);
+    case "another guest given": {
+      const decision = handOver(
+        GIVE,
+        Uint8Array.from({ length: ID_BYTES }, () => dice.whole(0, 256)),
+      );
+      return { bytes, ending: "silence", decision, detectable: true };
+    }
+    case "never decided":
+      return whole(bytes, true);
+    case "kept":
+      return { bytes, ending: "silence", decision: handOver(KEEP, offered(bytes)), detectable: true };
     case "noise behind the end":
     default:
       return whole(Buffer.concat([bytes, Uint8Array.from({ length: 20 }, () => dice.whole(0, 256))]), false);
   }
+}
+
+/** The name of the migration in the command that offers the guest. */
+function offered(bytes: Buffer): Uint8Array {
+  const at = bytes.indexOf(handOver(OFFER, new Uint8Array())) + 6;
+  return bytes.subarray(at, at + ID_BYTES);
+}
+
+function handOver(step: number, migration: Uint8Array): Buffer {
+  return Buffer.concat([Uint8Array.from([8, 0x50, 0x45, 0, 1 + ID_BYTES, step]), migration]);
 }
 
 /** More often at the end than in the memory of the guest, where one byte is like another. */

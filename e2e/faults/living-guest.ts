@@ -16,9 +16,6 @@ const PAGES = 96;
 const DIRTIED = 1;
 const PAUSE_US = 4000;
 
-/** Seconds. Less than the default, so that runs do not take so long; enough for a busy machine. */
-const KEEPALIVE = 3;
-
 /** Room for what an agent records. */
 const STATE_BYTES = 64 * 1024;
 
@@ -82,7 +79,7 @@ export class LivingGuest {
     if (this.#hasDrive) args.push("--drive", "1");
     this.#image = this.#hasDrive ? await this.#makeImage(this.directory) : undefined;
     const disk = this.#stateDisk();
-    const options = [...this.#options(this.#image), ...stateOptions(disk, KEEPALIVE)];
+    const options = [...this.#options(this.#image), ...stateOptions(disk)];
     const process = await this.#host.run(PROGRAM, options, args);
     const agent = await WatchedAgent.watch(process, disk, diary);
     await agent.printsOn(OUTPUT_MS);
@@ -118,10 +115,7 @@ export class LivingGuest {
     diary: Diary,
   ): Promise<Receiver> {
     const disk = this.#stateDisk();
-    const { agent: process, uri } = await this.#host.receive(transport, [
-      ...options,
-      ...stateOptions(disk, KEEPALIVE),
-    ]);
+    const { agent: process, uri } = await this.#host.receive(transport, [...options, ...stateOptions(disk)]);
     return { agent: await WatchedAgent.watch(process, disk, diary), uri, target: targetOf(uri), image };
   }
 
@@ -221,8 +215,8 @@ export class LivingGuest {
   }
 }
 
-function stateOptions(disk: SmallDisk | string, keepalive: number): string[] {
-  return ["--state", typeof disk === "string" ? disk : disk.path, "--keepalive", String(keepalive)];
+function stateOptions(disk: SmallDisk | string): string[] {
+  return ["--state", typeof disk === "string" ? disk : disk.path];
 }
 
 function targetOf(uri: string): Target {

@@ -64,7 +64,8 @@ function peerOf(other: WatchedAgent | undefined): string[] {
   return other === undefined ? [] : ["--peer", other.name, "--peer-state", other.state];
 }
 
-async function peregrine(run: Run, host: Host, args: readonly string[]): Promise<string> {
+/** Runs a command, which has to succeed. @returns what it printed. */
+export async function peregrine(run: Run, host: Host, args: readonly string[]): Promise<string> {
   const command = host.start(args, "operator");
   const { status } = await command.ended;
   const text = command.stdout.text + command.stderr.text;

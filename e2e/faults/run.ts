@@ -28,7 +28,7 @@ export async function strike(run: Run, guest: LivingGuest, host: Host): Promise<
     case "false-destination":
       return falseDestination(run, guest, host);
     case "false-source":
-      return forgedRun(run, guest);
+      return forgedRun(run, guest, host);
     default:
       return overLink(run, guest, host);
   }

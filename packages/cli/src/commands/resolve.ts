@@ -16,7 +16,7 @@ interface Side {
   readonly doubt: HandOverReport | undefined;
   readonly resolve: (as: "owner" | "gone") => Promise<void>;
   /** Has an agent that has ended never start the guest again: it went on at the other side. Does nothing to one that runs. */
-  readonly leave: (migration: string) => Promise<void>;
+  readonly leave: (handOver: Pick<HandOverReport, "migration">) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -60,7 +60,7 @@ export async function resolveCommand(name: string, options: ResolveOptions): Pro
       if (options.as === undefined) return 0;
       if (!options.force) requireSound(doubt, options.as, advice);
       // The side that does not get the guest is told first.
-      if (options.as === "owner") await there?.leave(doubt.migration);
+      if (options.as === "owner") await there?.leave(doubt);
       await here.resolve(options.as);
       process.stdout.write(`${name}: ${options.as === "owner" ? "has the guest now" : "has given it up"}\n`);
       return 0;
@@ -141,7 +141,7 @@ function recordedSide(file: OwnershipFile, asked: string | undefined): Side {
     reports,
     doubt: last?.ownership === "given" || last?.ownership === "gone" ? reports[0] : undefined,
     resolve: (as) => file.write({ ownership: as, migration: last?.migration, peer: last?.peer }),
-    leave: (migration) => file.write({ ownership: "gone", migration, peer: undefined }),
+    leave: (handOver) => file.write({ ownership: "gone", migration: handOver.migration, peer: undefined }),
     close: () => Promise.resolve(),
   };
 }
