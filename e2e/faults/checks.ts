@@ -13,7 +13,7 @@ export interface RunTime {
   readonly to: number | undefined;
 }
 
-/** What two processes say is heard a little later, and not at the same distance. Milliseconds. */
+/** What two processes say is not heard at the same distance. Milliseconds. */
 const HEARING_TOLERANCE = 100;
 
 /**

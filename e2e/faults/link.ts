@@ -39,7 +39,7 @@ export class FaultyLink {
   readonly uri: string;
   /** Whether the fault has struck. */
   struck = false;
-  /** Whether the destination had the whole stream by then, or will have it. */
+  /** Whether the destination had been passed the whole stream by then. */
   wholeWhenStruck = false;
   readonly phases = new StreamPhases();
   readonly #options: LinkOptions;
@@ -184,8 +184,7 @@ export class FaultyLink {
     if (this.struck) return;
     this.struck = true;
     const { point, fault, struck } = this.#options;
-    // What a source has sent before it was killed still passes.
-    this.wholeWhenStruck = fault.kind === "kill" ? this.phases.complete : this.#allSent;
+    this.wholeWhenStruck = this.#allSent;
     const where =
       `in ${this.phases.phaseAt(this.#sent)}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +
       (point.in === "channel" ? `, ${connection?.bytes ?? 0} of a channel` : "");

@@ -77,9 +77,13 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
   }
 }
 
-/** Whether the connection was gone before the destination had the whole stream. */
+/** Whether the destination cannot have had the whole stream. What a source sent before it was killed still passes. */
 function isEarly({ plan: { fault } }: Run, link: FaultyLink): boolean {
-  return ["cut", "half-close", "kill"].includes(fault.kind) && !link.wholeWhenStruck;
+  const breaks =
+    fault.kind === "cut" ||
+    fault.kind === "half-close" ||
+    (fault.kind === "kill" && fault.victim === "destination");
+  return breaks && !link.wholeWhenStruck;
 }
 
 /** A source that was killed after its guest had gone does not start it once more. */

@@ -26,7 +26,9 @@ export class SmallDisk {
     mkdirSync(path);
     // What its directory takes besides what is in it.
     this.#bytes = Math.ceil(room / PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES;
-    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${this.#bytes}`, "tmpfs", path], { stdio: "pipe" });
+    execFileSync("mount", ["-t", "tmpfs", "-o", `mode=0700,size=${this.#bytes}`, "tmpfs", path], {
+      stdio: "pipe",
+    });
     this.#unmount = atExit(() => execFileSync("umount", ["--lazy", path]));
   }
 

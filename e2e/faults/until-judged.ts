@@ -14,7 +14,9 @@ const MISLED_MS = 35_000;
 /** A migration without a fault takes less. */
 const MIGRATION_MS = 60_000;
 
-const LOOK_MS = 25;
+/** Between two looks: short at first, for what comes soon. Milliseconds. */
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 150;
 
 export interface Judged {
   readonly run: Run;
@@ -29,7 +31,7 @@ export interface Judged {
 export async function untilJudged({ run, source, destination, reached }: Judged): Promise<Verdict> {
   let since: number | undefined;
   const begun = Date.now();
-  for (;;) {
+  for (let look = FIRST_LOOK_MS; ; look = Math.min(LAST_LOOK_MS, look * 1.1)) {
     const seen = await Promise.all([source.seen(), destination?.seen() ?? ENDED]);
     const verdict = judge(seen[0], seen[1], reached());
     if (verdict.kind !== "pending") return verdict;
@@ -43,7 +45,7 @@ export async function untilJudged({ run, source, destination, reached }: Judged)
       return verdict;
     }
     await goOn(source, seen[0]);
-    await delay(LOOK_MS);
+    await delay(look);
   }
 }
 

@@ -33,7 +33,9 @@ test("a guest that was given away is not started, and one that comes back is", a
   await ledger.write({ ownership: "given", migration: FIRST, peer: "tcp:b:1" });
   await expect(recordsOfRun(state, "web")).rejects.toMatchObject({
     code: "GUEST_ELSEWHERE",
-    message: expect.stringMatching(/^The guest 'web' was given to tcp:b:1 on \d{4}.*peregrine resolve web --as owner/u),
+    message: expect.stringMatching(
+      /^The guest 'web' was given to tcp:b:1 on \d{4}.*peregrine resolve web --as owner/u,
+    ),
   });
   const arrival = await recordsOfArrival(state, "web");
   const back = await OwnershipFile.open(state, "web");
