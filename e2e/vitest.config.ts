@@ -25,7 +25,7 @@ export default defineConfig(
         // The processes of a test wait for one another now and then, so two tests go well on two processors.
         test: {
           name: "side by side",
-          include: ["src/**/*.test.ts"],
+          include: ["src/**/*.test.ts", "faults/**/*.test.ts"],
           exclude: ALONE,
           maxWorkers: 2,
           sequence: { groupOrder: 0 },

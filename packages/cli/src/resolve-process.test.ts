@@ -1,3 +1,4 @@
+import { readFile, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { CuttingProxy } from "./testing/cutting-proxy.ts";
 import type { MESSAGE } from "./testing/cutting-proxy.ts";
@@ -107,6 +108,29 @@ describe("a guest whose hand-over is cut off", () => {
     expect(await peregrine.run("resolve", "a", "--as", "owner", "--peer", "b")).toMatchObject({ status: 1 });
     expect(await peregrine.run("resolve", "a", "--as", "gone", "--peer", "b")).toMatchObject({ status: 0 });
     expect((await source.finished()).status).toBe(0);
+    await expectMovesOn("b", destination, source);
+  });
+
+  test("before the source has decided, and whose source is killed: it is not started there once more", async () => {
+    const { source, destination, state } = await cutOff("give");
+    await destination.printed("stderr", /UNDECIDED/u);
+    await source.kill();
+    // As if it had been killed a moment earlier: its decision is not on the disk.
+    const record = `${state}/a.owner.json`;
+    const { version, decisions } = JSON.parse(await readFile(record, "utf8")) as {
+      readonly version: number;
+      readonly decisions: readonly { readonly ownership: string }[];
+    };
+    const earlier = decisions.filter(({ ownership }) => ownership !== "given");
+    await writeFile(record, JSON.stringify({ version, decisions: earlier }));
+    const resolving = ["resolve", "b", "--as", "owner", "--peer", "a", "--peer-state", state];
+    expect(await peregrine.run(...resolving)).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining("a, the other side: has ended, and had the guest before the migration"),
+    });
+    await destination.printed("stdout", /sweep/u);
+    const again = await peregrine.run("run", guest("torture"), "--name", "a", "--state", state);
+    expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining("GUEST_ELSEWHERE") });
     await expectMovesOn("b", destination, source);
   });
 

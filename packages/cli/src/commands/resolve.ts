@@ -15,6 +15,8 @@ interface Side {
   /** The migration that it needs an operator for. */
   readonly doubt: HandOverReport | undefined;
   readonly resolve: (as: "owner" | "gone") => Promise<void>;
+  /** Has an agent that has ended never start the guest again: it went on at the other side. Does nothing to one that runs. */
+  readonly leave: (handOver: Pick<HandOverReport, "migration">) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -57,6 +59,8 @@ export async function resolveCommand(name: string, options: ResolveOptions): Pro
       const advice = show(name, doubt, there, options);
       if (options.as === undefined) return 0;
       if (!options.force) requireSound(doubt, options.as, advice);
+      // The side that does not get the guest is told first.
+      if (options.as === "owner") await there?.leave(doubt);
       await here.resolve(options.as);
       process.stdout.write(`${name}: ${options.as === "owner" ? "has the guest now" : "has given it up"}\n`);
       return 0;
@@ -122,6 +126,7 @@ async function runningSide(name: string): Promise<Side> {
     reports: handOvers,
     doubt: handOvers.find(({ knows }) => knows === "given" || knows === "loaded"),
     resolve: async (as) => void (await client.execute("x-peregrine-resolve", { as })),
+    leave: () => Promise.resolve(),
     close: () => client.close(),
   };
 }
@@ -136,6 +141,7 @@ function recordedSide(file: OwnershipFile, asked: string | undefined): Side {
     reports,
     doubt: last?.ownership === "given" || last?.ownership === "gone" ? reports[0] : undefined,
     resolve: (as) => file.write({ ownership: as, migration: last?.migration, peer: last?.peer }),
+    leave: (handOver) => file.write({ ownership: "gone", migration: handOver.migration, peer: undefined }),
     close: () => Promise.resolve(),
   };
 }

@@ -1,0 +1,254 @@
+import { Random } from "../src/random.ts";
+import { Dice } from "./dice.ts";
+import { LIE_NAMES } from "./lies.ts";
+import type { LieName } from "./lies.ts";
+import { FORGERIES } from "./forgeries.ts";
+import type { Forgery } from "./forgeries.ts";
+import type { Phase } from "./stream-phases.ts";
+
+export type Direction = "forward" | "return";
+export type Role = "source" | "destination";
+
+/** Where the fault strikes: before the byte at an offset. */
+export type Point =
+  /** Bytes of the stream behind the beginning of a phase; at the next phase if the phase is shorter. */
+  | { readonly in: "phase"; readonly phase: Phase; readonly offset: number }
+  /** Bytes in front of the end of the stream, as far as the vmdescription reaches. */
+  | { readonly in: "tail"; readonly before: number }
+  /** Bytes of the return path. */
+  | { readonly in: "return"; readonly offset: number }
+  /** Bytes of the return path that come when the whole stream has been passed on. */
+  | { readonly in: "answer"; readonly offset: number }
+  /** Bytes of the first connection of multifd. */
+  | { readonly in: "channel"; readonly offset: number };
+
+export type Fault =
+  | { readonly kind: "cut"; readonly how: "reset" | "end" }
+  /** Ends one direction; what still comes in it is dropped. */
+  | { readonly kind: "half-close"; readonly direction: Direction }
+  /** Keeps the connections and passes nothing, for ms or until the run is judged. */
+  | { readonly kind: "stall"; readonly direction: Direction | "both"; readonly ms: number | undefined }
+  | { readonly kind: "slow"; readonly bytesPerSecond: number }
+  /** One byte at a time, for so many bytes, and then pieces of any size. */
+  | { readonly kind: "split"; readonly bytes: number }
+  | { readonly kind: "corrupt"; readonly mask: number }
+  | { readonly kind: "kill"; readonly victim: Role }
+  /** Stopped by a signal until the other side has come to its verdict. */
+  | { readonly kind: "freeze"; readonly victim: Role }
+  | { readonly kind: "cancel" }
+  /** Room for so many bytes of the drive where the destination keeps it. */
+  | { readonly kind: "disk-full"; readonly room: number }
+  /** No room for the records of who has the guest. */
+  | { readonly kind: "records-full"; readonly victim: Role }
+  /** The harness is the destination. */
+  | {
+      readonly kind: "false-destination";
+      readonly lie: LieName;
+      readonly phase: Phase;
+      readonly agrees: boolean;
+      readonly salt: number;
+    }
+  /** The harness is the source, and sends a stream that was recorded. */
+  | { readonly kind: "false-source"; readonly forgery: Forgery; readonly salt: number };
+
+export type FaultKind = Fault["kind"];
+
+/** What a guest leaves traces in, beside its output. */
+export type GuestKind = "plain" | "log" | "drive" | "shared-drive";
+
+export interface Plan {
+  readonly seed: number;
+  readonly run: number;
+  readonly guest: GuestKind;
+  readonly fault: Fault;
+  readonly point: Point;
+  /** Bytes per second; 0 is unlimited. */
+  readonly bandwidth: number;
+  /** Tolerated downtime, ms. */
+  readonly downtime: number;
+  readonly capability: "none" | "xbzrle" | "multifd" | "switchover-ack" | "pause-before-switchover";
+  readonly transport: "tcp" | "unix";
+}
+
+/** Bytes of the drive: the last chunk is not whole. */
+export const DRIVE_BYTES = (1 << 20) + 200 * 1024;
+
+/** Runs that follow each other have the same kind of guest, so that it is started once for them. */
+export const RUNS_PER_GUEST = 5;
+
+/** Bytes that the end of a stream counts for. */
+const TAIL = 2048;
+/** More than a return path has in most migrations. */
+const RETURN_BYTES = 48;
+const ANSWER_BYTES = 24;
+
+/** What run `run` of a seed does. The same for the same numbers, whatever ran before. */
+export function planRun(seed: number, run: number): Plan {
+  const dice = new Dice(new Random(mixed(seed, run)));
+  const guest = guestOf(seed, run);
+  const fault = drawFault(dice, guest);
+  const common = {
+    seed,
+    run,
+    guest,
+    fault,
+    ...drawPace(dice, guest),
+    transport: dice.weighted<Plan["transport"]>([
+      [3, "tcp"],
+      [1, "unix"],
+    ]),
+  };
+  const capability = dice.weighted<Plan["capability"]>([
+    [13, "none"],
+    [2, "xbzrle"],
+    [2, "multifd"],
+    [2, "switchover-ack"],
+    [1, "pause-before-switchover"],
+  ]);
+  const lies = fault.kind === "false-destination" || fault.kind === "false-source";
+  return {
+    ...common,
+    // What is played and recorded has one connection.
+    capability: lies && capability === "multifd" ? "none" : capability,
+    point: drawPoint(dice, fault, capability === "multifd" && !lies),
+  };
+}
+
+/** With a limit, and little downtime, there are several passes. A drive is dirtied by chunks, too fast for that. */
+function drawPace(dice: Dice, guest: GuestKind): Pick<Plan, "bandwidth" | "downtime"> {
+  if (guest === "drive") return { bandwidth: 0, downtime: 300 };
+  return {
+    bandwidth: dice.weighted([
+      [5, 0],
+      [3, 16 << 20],
+      [2, 6 << 20],
+    ]),
+    downtime: dice.weighted([
+      [3, 5],
+      [3, 30],
+      [2, 300],
+    ]),
+  };
+}
+
+function guestOf(seed: number, run: number): GuestKind {
+  const dice = new Dice(new Random(mixed(seed ^ 0x5bd1e995, Math.floor(run / RUNS_PER_GUEST))));
+  return dice.weighted([
+    [4, "plain"],
+    [3, "log"],
+    [2, "drive"],
+    [1, "shared-drive"],
+  ]);
+}
+
+function drawFault(dice: Dice, guest: GuestKind): Fault {
+  const kind = dice.weighted<FaultKind>([
+    [22, "cut"],
+    [9, "half-close"],
+    [9, "stall"],
+    [3, "slow"],
+    [6, "split"],
+    [12, "corrupt"],
+    [15, "kill"],
+    [5, "freeze"],
+    [4, "cancel"],
+    [guest === "drive" ? 20 : 0, "disk-full"],
+    [5, "records-full"],
+    [9, "false-destination"],
+    [6, "false-source"],
+  ]);
+  const direction = dice.of(["forward", "return"] as const);
+  const victim = dice.of(["source", "destination"] as const);
+  switch (kind) {
+    case "cut":
+      return { kind, how: dice.of(["reset", "end"]) };
+    case "half-close":
+      return { kind, direction };
+    case "stall":
+      return {
+        kind,
+        direction: dice.of([direction, "both"]),
+        ms: dice.of([undefined, dice.whole(50, 1200)]),
+      };
+    case "slow":
+      return { kind, bytesPerSecond: dice.whole(1000, 20_000) };
+    case "split":
+      return { kind, bytes: dice.whole(20, 3000) };
+    case "corrupt":
+      return { kind, mask: dice.whole(1, 256) };
+    case "kill":
+    case "freeze":
+    case "records-full":
+      return { kind, victim };
+    case "disk-full":
+      return { kind, room: dice.whole(0, DRIVE_BYTES) };
+    case "false-destination":
+      return {
+        kind,
+        lie: dice.of(LIE_NAMES),
+        phase: dice.of(["setup", "first-pass", "switchover", "device-state"]),
+        agrees: dice.of([true, false]),
+        salt: dice.whole(0, 2 ** 31),
+      };
+    case "false-source":
+      return { kind, forgery: dice.of(FORGERIES), salt: dice.whole(0, 2 ** 31) };
+    case "cancel":
+    default:
+      return { kind };
+  }
+}
+
+/** More than half of them lie where the guest changes hands: in the last bytes of the stream and in the answers. */
+function drawPoint(dice: Dice, fault: Fault, multifd: boolean): Point {
+  // It is there from the beginning.
+  if (fault.kind === "disk-full") return { in: "phase", phase: "connecting", offset: 0 };
+  const inPhase = (phase: Phase, most: number): Point => ({
+    in: "phase",
+    phase,
+    offset: dice.whole(0, most),
+  });
+  const isAnswer = fault.kind === "stall" && fault.direction === "return";
+  const where = dice.weighted<Point["in"] | Phase>([
+    [isAnswer ? 0 : 4, "connecting"],
+    [8, "setup"],
+    [9, "first-pass"],
+    [7, "later-pass"],
+    [8, "switchover"],
+    [13, "device-state"],
+    [20, "tail"],
+    [8, "return"],
+    [18, "answer"],
+    [6, "after-end"],
+    [multifd ? 15 : 0, "channel"],
+  ]);
+  switch (where) {
+    case "connecting":
+      return { in: "phase", phase: where, offset: 0 };
+    case "setup":
+      return inPhase(where, 50_000);
+    case "first-pass":
+      return inPhase(where, 300_000);
+    case "later-pass":
+      return inPhase(where, 100_000);
+    case "switchover":
+      return inPhase(where, 10_000);
+    case "device-state":
+      return inPhase(where, 1500);
+    case "after-end":
+      // Often nothing comes behind the end.
+      return { in: "phase", phase: where, offset: dice.of([0, dice.whole(0, 16)]) };
+    case "tail":
+      return { in: where, before: dice.whole(0, TAIL) };
+    case "return":
+      return { in: where, offset: dice.whole(0, RETURN_BYTES) };
+    case "answer":
+      return { in: where, offset: dice.whole(0, ANSWER_BYTES) };
+    default:
+      return { in: "channel", offset: dice.whole(0, 100_000) };
+  }
+}
+
+/** A seed for each run, none of which is like its neighbours'. */
+function mixed(seed: number, run: number): number {
+  return Math.imul(seed ^ Math.imul(run + 1, 0x9e3779b1), 0x85ebca6b) >>> 0;
+}

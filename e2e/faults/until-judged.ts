@@ -1,0 +1,70 @@
+import { delay, type WatchedAgent } from "./agents.ts";
+import type { Run } from "./run-result.ts";
+import { judge, type Seen, type Verdict } from "./verdict.ts";
+
+/** Within this time of the fault it must be known who has the guest. Milliseconds. */
+export const VERDICT_MS = 10_000;
+
+/**
+ * The same where a length was changed on the way: a destination that lives, and waits for bytes that nobody has sent, is
+ * given up when it has confirmed nothing for 30 s.
+ */
+const MISLED_MS = 35_000;
+
+/** A migration without a fault takes less. */
+const MIGRATION_MS = 60_000;
+
+/** Between two looks: short at first, for what comes soon. Milliseconds. */
+const FIRST_LOOK_MS = 20;
+const LAST_LOOK_MS = 150;
+
+export interface Judged {
+  readonly run: Run;
+  readonly source: WatchedAgent;
+  /** Undefined where the harness plays it. */
+  readonly destination: WatchedAgent | undefined;
+  /** Whether the destination can know of the source. */
+  readonly reached: () => boolean;
+}
+
+/** Waits until both sides are at rest, or have had the time for it. A side that is frozen goes on when the other is. */
+export async function untilJudged({ run, source, destination, reached }: Judged): Promise<Verdict> {
+  let since: number | undefined;
+  const begun = Date.now();
+  for (let look = FIRST_LOOK_MS; ; look = Math.min(LAST_LOOK_MS, look * 1.1)) {
+    const seen = await Promise.all([source.seen(), destination?.seen() ?? ENDED]);
+    const verdict = judge(seen[0], seen[1], reached());
+    if (verdict.kind !== "pending") return verdict;
+    since ??= run.struckAt;
+    const limit = since === undefined ? begun + MIGRATION_MS : Math.max(since, begun) + timeFor(run);
+    const frozen = [source, destination].find((agent) => agent?.isFrozen);
+    if (frozen !== undefined && otherIsSettled(frozen === source, seen, reached())) {
+      frozen.thaw();
+      since = Date.now();
+    } else if (Date.now() > limit) {
+      return verdict;
+    }
+    await goOn(source, seen[0]);
+    await delay(look);
+  }
+}
+
+function timeFor({ plan: { fault, point } }: Run): number {
+  const misleads = fault.kind === "corrupt" && point.in !== "return" && point.in !== "answer";
+  return misleads ? MISLED_MS : VERDICT_MS;
+}
+
+const ENDED: Seen = { kind: "ended", killed: false };
+
+/** What the side that is not frozen has come to, taking the frozen one for dead. */
+function otherIsSettled(sourceIsFrozen: boolean, [source, destination]: Seen[], reached: boolean): boolean {
+  const dead: Seen = { kind: "ended", killed: true };
+  const verdict = sourceIsFrozen ? judge(dead, destination!, reached) : judge(source!, dead, reached);
+  return verdict.kind !== "pending";
+}
+
+/** A migration that pauses before the switchover is told to go on. */
+async function goOn(source: WatchedAgent, seen: Seen): Promise<void> {
+  if (seen.kind !== "alive" || seen.migration !== "pre-switchover") return;
+  await source.process.execute("migrate-continue", { state: "pre-switchover" }).catch(() => undefined);
+}
