@@ -22,16 +22,17 @@ import type {
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
 import type { Extensions } from "@peregrine/protocol";
-import { isUnderWay, PAGE_SIZE } from "@peregrine/shared-state";
+import { isUnderWay } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
-import type { AgentReport, MigrationCounters } from "./agent-report.ts";
+import type { AgentReport } from "./agent-report.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { handOverReports } from "./hand-overs.ts";
+import { migrationCounters } from "./migration-counters.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -342,7 +343,7 @@ export class Agent implements AgentControl {
       image: imageReport(this.#machine.summary),
       interfaces: this.network.report(),
       migration: this.#outgoing.query(),
-      progress: this.#counters,
+      progress: migrationCounters(this.#outgoing),
       target: this.#target ?? null,
       copied: this.#outgoing.copied,
       arrival: arrivalReport(this.#incoming?.query()),
@@ -362,27 +363,6 @@ export class Agent implements AgentControl {
   get #ownership(): Ownership {
     if (this.#incoming?.query().kind === "undecided") return "undecided";
     return this.#run.state === "inmigrate" ? "not-owner" : this.#outgoing.ownership;
-  }
-
-  get #counters(): MigrationCounters | null {
-    const { statistics, status } = this.#outgoing;
-    if (status === "none") return null;
-    const parameters = this.#outgoing.queryParameters();
-    return {
-      pass: statistics.pass,
-      passTotal: statistics.passPages * PAGE_SIZE,
-      passBytes: statistics.passBytes,
-      remaining: statistics.remaining,
-      total: statistics.total,
-      transferred: statistics.transferred,
-      diskTotal: statistics.diskTotal,
-      diskRemaining: statistics.diskRemaining,
-      sendRate: statistics.bandwidth * 1000,
-      retireRate: statistics.retireRate * 1000,
-      dirtyRate: statistics.dirtyBytesRate,
-      downtimeLimit: parameters["downtime-limit"],
-      bandwidthLimit: parameters["max-bandwidth"],
-    };
   }
 
   async #watchGuest(): Promise<void> {

@@ -375,7 +375,7 @@ export class OutgoingMigration {
     this.#handover = handover;
     this.#statistics.downtime = Math.round(downtime.total);
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
-    this.#completeRate();
+    completeRate(this.#statistics);
     this.#run.handedOver = confirmed;
     // A guest that has been copied goes on.
     if (!this.copied) this.#leaveRunState();
@@ -393,13 +393,6 @@ export class OutgoingMigration {
         return;
       default:
     }
-  }
-
-  /** A migration that was over before the first accounting has the rate of the whole. */
-  #completeRate(): void {
-    const statistics = this.#statistics;
-    const seconds = Math.max(statistics.totalTime - statistics.setupTime, 1) / 1000;
-    if (statistics.mbps === 0) statistics.mbps = (statistics.transferred * 8) / seconds / 1_000_000;
   }
 
   /** The end of an attempt that left nothing behind. */
@@ -431,4 +424,10 @@ export class OutgoingMigration {
   #publish(event: OutgoingMigrationEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** A migration that was over before the first accounting has the rate of the whole. */
+function completeRate(statistics: MigrationStatistics): void {
+  const seconds = Math.max(statistics.totalTime - statistics.setupTime, 1) / 1000;
+  if (statistics.mbps === 0) statistics.mbps = (statistics.transferred * 8) / seconds / 1_000_000;
 }
