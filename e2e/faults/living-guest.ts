@@ -49,7 +49,12 @@ export class LivingGuest {
   static async start(host: Host, kind: GuestKind, number: number, diary: Diary): Promise<LivingGuest> {
     const guest = new LivingGuest(host, kind, join(host.directory, `guest-${number}`));
     await mkdir(join(guest.directory, "data"), { recursive: true });
-    await guest.#start(diary);
+    try {
+      await guest.#start(diary);
+    } catch (error) {
+      await guest.end();
+      throw error;
+    }
     return guest;
   }
 
@@ -210,8 +215,7 @@ export class LivingGuest {
   /** A place for an agent's records. */
   #stateDisk(): SmallDisk | string {
     const name = `state-${this.#states++}`;
-    if (SmallDisk.possible) return new SmallDisk(join(this.directory, name), STATE_BYTES);
-    return join(this.directory, name);
+    return SmallDisk.possible ? this.#smallDisk(name, STATE_BYTES) : join(this.directory, name);
   }
 }
 

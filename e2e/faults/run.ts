@@ -56,7 +56,7 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
     const settling = { ...sides, reached: () => link.reached };
     let verdict = await untilJudged(settling);
     link.heal();
-    if (mayComeLate(plan)) {
+    if (verdict.kind !== "pending" && mayComeLate(plan)) {
       await delay(AFTERMATH_MS);
       verdict = await untilJudged(settling);
     }

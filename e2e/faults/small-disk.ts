@@ -45,6 +45,7 @@ export class SmallDisk {
     rmSync(this.#ballast, { force: true });
   }
 
+  /** Does nothing the second time. */
   remove(): void {
     this.#unmount();
     rmSync(this.path, { recursive: true, force: true });
