@@ -5,12 +5,6 @@ import { judge, type Seen, type Verdict } from "./verdict.ts";
 /** Within this time of the fault it must be known who has the guest. Milliseconds. */
 export const VERDICT_MS = 10_000;
 
-/**
- * The same where a length was changed on the way: a destination that lives, and waits for bytes that nobody has sent, is
- * given up when it has confirmed nothing for 30 s.
- */
-const MISLED_MS = 35_000;
-
 /** A migration without a fault takes less. */
 const MIGRATION_MS = 60_000;
 
@@ -36,7 +30,7 @@ export async function untilJudged({ run, source, destination, reached }: Judged)
     const verdict = judge(seen[0], seen[1], reached());
     if (verdict.kind !== "pending") return verdict;
     since ??= run.struckAt;
-    const limit = since === undefined ? begun + MIGRATION_MS : Math.max(since, begun) + timeFor(run);
+    const limit = since === undefined ? begun + MIGRATION_MS : Math.max(since, begun) + VERDICT_MS;
     const frozen = [source, destination].find((agent) => agent?.isFrozen);
     if (frozen !== undefined && otherIsSettled(frozen === source, seen, reached())) {
       frozen.thaw();
@@ -47,11 +41,6 @@ export async function untilJudged({ run, source, destination, reached }: Judged)
     await goOn(source, seen[0]);
     await delay(look);
   }
-}
-
-function timeFor({ plan: { fault, point } }: Run): number {
-  const misleads = fault.kind === "corrupt" && point.in !== "return" && point.in !== "answer";
-  return misleads ? MISLED_MS : VERDICT_MS;
 }
 
 const ENDED: Seen = { kind: "ended", killed: false };

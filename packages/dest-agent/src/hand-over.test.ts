@@ -207,6 +207,19 @@ test("a source that asks hears why it was refused, and that the destination live
   ]);
 });
 
+test("a source that lives and whose stream has a damaged length is told so", async () => {
+  const arrival = await listening({ silence: 500 });
+  const sender = await arrival.connect();
+  const stream = offering();
+  // The length of the vmdescription, which is the last thing in it.
+  const at = stream.length - (PLAIN.bytes.length - PLAIN.offsetOf("vmdescription")) + 1;
+  stream[at + 2]! ^= 0x80;
+  await sender.channel.write(stream);
+  const alive = setInterval(() => void sender.channel.write(bytesOf({ kind: "alive" })).catch(() => {}), 100);
+  await sender.shut().finally(() => clearInterval(alive));
+  await expectFailed(arrival, "TRUNCATED", "a length in its stream is damaged");
+});
+
 test("one that asks for nothing gets nothing but QEMU's answers", async () => {
   const arrival = await listening();
   const sender = await arrival.connect();

@@ -50,6 +50,11 @@ export class IncomingStatistics {
     this.#counters[AT.bytes]! += count;
   }
 
+  /** Received, of all writers. */
+  get bytes(): number {
+    return this.#sum(AT.bytes);
+  }
+
   addPages(count: number): void {
     this.#counters[AT.pages]! += count;
   }

@@ -2,8 +2,8 @@ import { MigrationError } from "@peregrine/protocol";
 import type { ErrorCode, MigrationId } from "@peregrine/protocol";
 import type { ChunkReader } from "./chunk-reader.ts";
 import { HandOver } from "./hand-over.ts";
-import { processClock } from "./incoming-statistics.ts";
 import type { LoadTarget } from "./load-target.ts";
+import { SilenceWatch } from "./silence-watch.ts";
 import { StreamLoader } from "./stream-loader.ts";
 import type { StreamLoaderOptions } from "./stream-loader.ts";
 
@@ -68,7 +68,11 @@ export async function loadStream(options: LoadStreamOptions): Promise<StreamOutc
   const handOver = new HandOver(returnPath);
   const loader = new StreamLoader({ ...options, handOver });
   void watchChannel(loader, options);
-  using _silence = watchSilence(options);
+  using _watch = new SilenceWatch({
+    ...options,
+    rests: () => loader.rests,
+    silence: options.silence ?? 0,
+  });
   await readToEnd(loader, handOver, options);
   void watchSource(loader, handOver, options);
   await machine.complete();
@@ -211,19 +215,6 @@ async function streamEnded(
     ? "The source ended the connection and did not say whether it gives the guest or keeps it"
     : "The source ended the connection before it was told that the guest is loaded, so the guest stays there";
   throw new MigrationError("CHANNEL_FAILED", text);
-}
-
-/** A source that has promised to speak up, and does not while it is listened to, is dead, frozen or cut off. */
-function watchSilence({ chunks, interruption, returnPath, silence = 0 }: LoadStreamOptions): Disposable {
-  const timer = silence > 0 ? setInterval(look, Math.min(silence / 4, 1000)) : undefined;
-  function look(): void {
-    const { waitingSince } = chunks;
-    if (!returnPath.extensions.alive || waitingSince === undefined) return;
-    if (processClock() - waitingSince <= silence) return;
-    const text = `The source has said nothing for ${(silence / 1000).toFixed(1)} s: it is dead, frozen or cut off`;
-    interruption.interrupt(new MigrationError("PEER_SILENT", text));
-  }
-  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function stalled(milliseconds: number): MigrationError {

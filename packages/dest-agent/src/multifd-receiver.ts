@@ -3,6 +3,7 @@ import type { MultifdInit } from "@peregrine/protocol";
 import type { RamAccess } from "@peregrine/shared-state";
 import { ChannelThread } from "./channel-thread-link.ts";
 import type { ChannelEvents, MultifdConnection } from "./channel-thread-link.ts";
+import { processClock } from "./incoming-statistics.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
 import { Meeting } from "./meeting.ts";
@@ -38,6 +39,7 @@ export class MultifdReceiver {
   readonly #threads: ChannelThread[] = [];
   readonly #seen = new Set<number>();
   #opened = 0;
+  #waitingSince: number | undefined;
   #uuid: Uint8Array | undefined;
   #memory: (() => ListedMemory) | undefined;
 
@@ -50,6 +52,11 @@ export class MultifdReceiver {
   /** 16 bytes: the virtual machine's UUID, as the channels name it. Undefined before the first one has. */
   get uuid(): Uint8Array | undefined {
     return this.#uuid;
+  }
+
+  /** Since when the stream waits for the channels, by the process's clock; undefined while it does not. */
+  get waitingSince(): number | undefined {
+    return this.#waitingSince;
   }
 
   /** Where the pages go. Asked once, at the first {@link meet}; channels name no page before. */
@@ -78,6 +85,7 @@ export class MultifdReceiver {
   async meet(): Promise<void> {
     const { channels, channelsWait, interruption } = this.#options;
     this.#handOutMemory();
+    this.#waitingSince = processClock();
     const timer = setTimeout(() => {
       if (this.#seen.size < channels) interruption.interrupt(this.#tooFew());
     }, channelsWait ?? CHANNELS_WAIT);
@@ -85,6 +93,7 @@ export class MultifdReceiver {
       await interruption.wait(this.#meeting.meet());
     } finally {
       clearTimeout(timer);
+      this.#waitingSince = undefined;
     }
   }
 

@@ -76,6 +76,11 @@ export class StreamLoader implements StreamHandler {
     return this.#decoder.footers === "present" ? "held" : "held-without-footers";
   }
 
+  /** Whether nothing has come in part: the next byte begins a section or a command, or the stream is complete. */
+  get rests(): boolean {
+    return this.#decoder.rests;
+  }
+
   /** Loads what the chunk completes; resolves when the chunk is consumed and there is room for the next one. */
   async push(chunk: Uint8Array): Promise<void> {
     if (!this.#decoder.push(chunk)) await this.#goOn();

@@ -75,6 +75,11 @@ export class StreamDecoder {
     return this.#state.item === "after-end" || this.#state.item === "done";
   }
 
+  /** Whether nothing was read in part: a section or a command may begin, or the stream may end. */
+  get rests(): boolean {
+    return this.finished || (this.#state.item === "type" && this.#reader.available === 0);
+  }
+
   /** Whether sections end with footers. */
   get footers(): FooterUse {
     return this.#footers.use;
