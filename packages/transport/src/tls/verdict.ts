@@ -38,18 +38,25 @@ export async function readVerdict(stream: Duplex, peer: string): Promise<string 
   return (await exactly(stream, length, peer)).toString("utf8");
 }
 
+/** Takes what is there: bytes that were left would count as something new each time, and nothing else had its turn. */
 async function exactly(stream: Duplex, length: number, peer: string): Promise<Buffer> {
-  for (;;) {
-    const bytes = stream.read(length) as Buffer | null;
-    if (bytes?.length === length) return bytes;
-    if (bytes !== null || stream.readableEnded || stream.destroyed) {
+  const pieces: Buffer[] = [];
+  for (let missing = length; missing > 0;) {
+    // With 0 it is asked for more.
+    const piece = stream.read(Math.min(missing, stream.readableLength)) as Buffer | null;
+    if (piece !== null) {
+      pieces.push(piece);
+      missing -= piece.length;
+    } else if (stream.readableEnded || stream.destroyed) {
       throw failure(
         peer,
         "it ended the connection without saying whether it accepts this side; its log may say why",
       );
+    } else {
+      await readable(stream);
     }
-    await readable(stream);
   }
+  return Buffer.concat(pieces);
 }
 
 /** Something has come, or nothing will. */
