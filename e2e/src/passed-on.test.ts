@@ -62,7 +62,7 @@ describe("a program that runs is passed on", () => {
     await passOn(async (host, source) => {
       const file = `file:${join(host.directory, "program")}`;
       await moveTo(host, source, file);
-      return host.start(["receive", file, "--name", "later"], "later");
+      return host.start(["receive", file, "--name", "later", "--source-dirs"], "later");
     });
   });
 
