@@ -4,7 +4,8 @@ import type { OwnershipLedger } from "@peregrine/shared-state";
 import { OwnershipFile } from "./ownership-file.ts";
 
 /**
- * The records of an agent that is about to start its guest. Without a directory nothing is kept.
+ * The records of an agent that is about to make its guest, before anything else is done: where the guest is elsewhere,
+ * that is the reason, and not that its drives are in use there. Without a directory nothing is kept.
  * Errors: GUEST_ELSEWHERE when it was given away; STORE_FAILED.
  */
 export async function recordsOfRun(directory: string | undefined, name: string): Promise<OwnershipLedger> {
@@ -19,7 +20,6 @@ export async function recordsOfRun(directory: string | undefined, name: string):
       `peregrine resolve ${name} --as owner --state ${directory}`;
     throw new MigrationError("GUEST_ELSEWHERE", text);
   }
-  await file.write({ ownership: "owner" });
   return file;
 }
 

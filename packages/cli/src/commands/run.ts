@@ -16,13 +16,14 @@ import { withClaim } from "./with-claim.ts";
 export function runCommand(options: RunOptions): Promise<number> {
   const { name, program, keep, monitors, paused } = options;
   return withClaim(name, nameFromProgram(program), async ({ claim, signals }) => {
+    const ledger = await recordsOfRun(options.state, claim.name);
     const interfaces = openInterfaces(options.nics, say);
     const objects = await openObjects(options.objects);
     // Preparing a large program takes seconds, which the user need not wait for.
     const made = await Promise.race([freshMachine(options), signals.first]);
     if (typeof made === "string") return signalStatus(made);
     const { machine, run } = made;
-    const ledger = await recordsOfRun(options.state, claim.name);
+    await ledger.write({ ownership: "owner" });
     const agent = new Agent({
       name: claim.name,
       machine,
