@@ -31,7 +31,7 @@ export interface ReturnPathOptions {
   readonly failed: (error: MigrationError) => void;
   /** {@link ReturnPathReader.prepared} may have changed. */
   readonly prepared: () => void;
-  /** Anything has come. */
+  /** A whole message has come. */
   readonly heard: () => void;
 }
 
@@ -128,7 +128,6 @@ export class ReturnPathReader {
     });
     try {
       for await (const chunk of this.#channel.read()) {
-        this.#options.heard();
         decoder.push(chunk);
         if (this.#refusal !== undefined) throw this.#refusal;
         if (this.#taken) return;
@@ -141,6 +140,8 @@ export class ReturnPathReader {
   }
 
   #onMessage(message: ReturnMessage): void {
+    // A length that promises more than comes would make any bytes look like a sign of life.
+    this.#options.heard();
     switch (message.kind) {
       case "pong":
         this.#onPong(message.value);
