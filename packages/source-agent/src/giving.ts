@@ -74,6 +74,13 @@ export class Giving {
     return this.#done;
   }
 
+  /** The destination has taken the guest without asking for a decision, as a QEMU does. Never rejects. */
+  takenUnasked(): Promise<void> {
+    this.#giver = { kind: "gone" };
+    this.#done = this.#done.then(() => this.#perform(["record-gone"]));
+    return this.#done;
+  }
+
   #step(event: GiverEvent): readonly GiverEffect[] {
     const [giver, effects] = stepGiver(this.#giver, event);
     this.#giver = giver;

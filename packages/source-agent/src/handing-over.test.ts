@@ -129,7 +129,7 @@ describe("a source that hands its guest over", () => {
       extensions: { ...ALL_EXTENSIONS, handOver: false },
     });
     await using _ = source;
-    expect([status, ledger.records]).toEqual(["completed", []]);
+    expect([status, ledger.ownerships]).toEqual(["completed", ["gone"]]);
     expect(receiver.items).not.toContain("offer");
   });
 });

@@ -177,6 +177,7 @@ export class MigrationAttempt {
     const { giving } = this.#options;
     if (outcome.kind === "failed") await giving.hear(outcome.refused ? "refused" : "link-lost");
     else if (giving.given) await giving.hear("taken");
+    else if (outcome.handover.confirmed) await giving.takenUnasked();
   }
 
   #onMessage(message: MessageToMain): void {
