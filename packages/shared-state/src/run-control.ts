@@ -24,9 +24,6 @@ export interface RunControlOptions {
   readonly autostart?: boolean;
 }
 
-const UNDECIDED_TEXT =
-  "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve";
-
 /**
  * Joins a machine with its run state: the machine runs exactly while the state is `running`. Calls that
  * overlap are carried out one after the other.
@@ -66,6 +63,14 @@ export class RunControl {
     return this.#state;
   }
 
+  /** Errors: UNDECIDED while nobody knows here who has the guest. */
+  requireDecided(): void {
+    if (!this.undecided) return;
+    const text =
+      "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve";
+    throw new MigrationError("UNDECIDED", text);
+  }
+
   /** The run state that travels: in `finish-migrate` the one before it. */
   get migratedState(): MigratableRunState | undefined {
     const state = this.#state === "finish-migrate" ? this.#beforeFinish : this.#state;
@@ -101,15 +106,13 @@ export class RunControl {
         case "running":
           return;
         case "inmigrate":
-          if (this.undecided) throw new MigrationError("UNDECIDED", UNDECIDED_TEXT);
           // A machine that is passed on as it came is not started here: that is refused now, not when it has arrived.
           if (this.#machine.carried !== undefined) break;
           this.autostart = true;
           return;
         case "finish-migrate":
-          throw this.undecided
-            ? new MigrationError("UNDECIDED", UNDECIDED_TEXT)
-            : new MigrationError("WRONG_STATE", "Migration is not finalized yet");
+          this.requireDecided();
+          throw new MigrationError("WRONG_STATE", "Migration is not finalized yet");
         case "postmigrate":
           if (this.handedOver) {
             throw new MigrationError(

@@ -1,13 +1,9 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Machine, RunControl } from "@peregrine/shared-state";
 
-/** Whether the guest can be sent in the run state that it is in. Errors: WRONG_STATE. */
+/** Whether the guest can be sent in the run state that it is in. Errors: WRONG_STATE, UNDECIDED. */
 export function requireMovableGuest(run: RunControl, machine: Machine): void {
-  if (run.undecided) {
-    const text =
-      "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve";
-    throw new MigrationError("UNDECIDED", text);
-  }
+  run.requireDecided();
   switch (run.state) {
     case "inmigrate":
       if (machine.carried === undefined) {
