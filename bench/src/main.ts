@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError } from "commander";
+import { build } from "@peregrine/cli/build";
 import { noQemu } from "@peregrine/e2e/qemu/releases.ts";
 import { describeMachine } from "./machine.ts";
 import { table } from "./report.ts";
@@ -71,6 +72,7 @@ async function main(): Promise<void> {
     for (const { name, title } of scenarios) console.log(`${name}: ${title}`);
     return;
   }
+  await build();
   const results: Record<string, ScenarioResult> = await earlierResults();
   const measured: Row[] = [];
   const machine = await describeMachine();

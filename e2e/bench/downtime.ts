@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { pathOf } from "../../examples/guests/guests.ts";
+import { build } from "@peregrine/cli/build";
 import { Host, type PeregrineProcess } from "../src/agent-process.ts";
 import { measureMove, type MeasuredMove } from "../src/measured-move.ts";
 
@@ -35,6 +36,7 @@ async function moveOn(host: Host, agent: PeregrineProcess): Promise<[PeregrinePr
 }
 
 async function main(directory: string, moves: number): Promise<void> {
+  await build();
   await using host = await Host.create();
   const args = ["/data/progress", "--mib", String(MIB), "--rate", String(MIB_PER_SECOND)];
   let agent = await host.run(pathOf("counter.wasm"), ["--dir", `${directory}::/data`], args);

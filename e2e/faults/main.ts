@@ -7,6 +7,7 @@ import { randomInt } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { build } from "@peregrine/cli/build";
 import { Lane } from "./lane.ts";
 import { planRun, RUNS_PER_GUEST } from "./plan.ts";
 import { failureText, Tally } from "./report.ts";
@@ -19,6 +20,7 @@ const first = only ?? 0;
 const count = only === undefined ? wholeNumber("runs", given.runs) : 1;
 
 console.log(`seed ${seed}, ${only === undefined ? `${count} runs` : `run ${only}`}`);
+await build();
 const tally = new Tally();
 const begun = performance.now();
 let next = first;

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { QmpClient } from "@peregrine/monitor";
 // @ts-expect-error -- it is JavaScript, because it has to run on a Node that knows no TypeScript
 import { NODE_ENVIRONMENT, NODE_OPTIONS } from "../../packages/cli/bin/launch.mjs";
+import { PEREGRINE } from "@peregrine/cli/built";
 import { Output } from "./output.ts";
 
 /** What the launcher gives to Node. */
@@ -14,8 +14,6 @@ const LAUNCHED: { readonly options: readonly string[]; readonly environment: Rec
   options: NODE_OPTIONS,
   environment: NODE_ENVIRONMENT,
 };
-
-const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.mjs", import.meta.url));
 
 /** A process of the command line under test. */
 export class PeregrineProcess {

@@ -3,13 +3,13 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { guests, pathOf } from "../../examples/guests/guests.ts";
+import { build } from "@peregrine/cli/build";
+import { PEREGRINE } from "@peregrine/cli/built";
 
-const PEREGRINE = fileURLToPath(new URL("../../packages/cli/src/bin/peregrine.mjs", import.meta.url));
-
-/** Gives all tests one cache of rewritten programs and compiled sources, and fills it, so that no test measures a first start. */
+/** Builds the command line. Gives all tests one cache of rewritten programs and compiled sources, and fills it, so that no test measures a first start. */
 export default async function warmUp(): Promise<() => void> {
+  await build();
   const cache = mkdtempSync(join(tmpdir(), "peregrine-cache-"));
   process.env["XDG_CACHE_HOME"] = cache;
   const files = new Set(guests.map((guest) => guest.file));

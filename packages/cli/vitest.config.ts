@@ -1,4 +1,4 @@
 import { defineConfig } from "vitest/config";
 import { testConfig } from "../../vitest.shared.ts";
 
-export default defineConfig(testConfig("cli", { testTimeout: 30_000 }));
+export default defineConfig(testConfig("cli", { globalSetup: ["build.ts"], testTimeout: 30_000 }));

@@ -1,4 +1,4 @@
-// Starts the TypeScript sources with the Node that the workspace brings along. This file has to run on Node 20.
+// Starts the TypeScript sources, or what was built of them, with the Node that the workspace brings along. This file has to run on Node 20.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
@@ -47,7 +47,9 @@ export function launch(name) {
     );
     process.exit(1);
   }
-  const script = join(packageDirectory, "src", "bin", `${name}.mjs`);
+  // A workspace has the sources, and what was built of them at some time; a package that was installed has only that.
+  const source = join(packageDirectory, "src", "bin", `${name}.mjs`);
+  const script = existsSync(source) ? source : join(packageDirectory, "dist", `${name}.js`);
   const child = spawn(node, [...NODE_OPTIONS, script, ...process.argv.slice(2)], {
     stdio: "inherit",
     env: { ...NODE_ENVIRONMENT, ...process.env },

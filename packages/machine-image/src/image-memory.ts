@@ -61,7 +61,7 @@ function allocate(name: string, length: number): ImageBlock {
 
 /** How the threads that use the memory get at it: this module is the one that they import. */
 export function accessTo(data: ImageRamData): RamAccess {
-  return { module: import.meta.url, data };
+  return { module: new URL("image-memory.ts", import.meta.url).href, data };
 }
 
 /** Makes the memory in the thread that reads the stream; see MachineIntake. */

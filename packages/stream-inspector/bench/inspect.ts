@@ -22,7 +22,8 @@ import { once } from "node:events";
 import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { build } from "../../cli/build.ts";
+import { PEREGRINE } from "../../cli/built.ts";
 
 const MIB = 2 ** 20;
 const BLOCK = "pc.ram";
@@ -33,7 +34,6 @@ const SECTION_PAGES = 2048;
 const ZERO_STEP = 6;
 const ROUNDS = 3;
 
-const PEREGRINE = fileURLToPath(new URL("../../cli/src/bin/peregrine.mjs", import.meta.url));
 /** Lets a process tell the most memory that it had, in KiB, on descriptor 3. */
 const TELL_MEMORY =
   'data:text/javascript,import{writeSync}from"node:fs";' +
@@ -108,6 +108,7 @@ async function best(command: readonly string[], input?: readonly string[]): Prom
 }
 
 async function main(): Promise<void> {
+  await build();
   const directory = mkdtempSync(join(tmpdir(), "peregrine-bench-"));
   try {
     const path = join(directory, "stream");

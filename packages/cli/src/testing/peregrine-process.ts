@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { QmpClient } from "@peregrine/monitor";
 import { afterEach, beforeEach } from "vitest";
+import { PEREGRINE } from "../../built.ts";
 import { TemporaryDirectory } from "./temporary-directory.ts";
 
 /** Longest that anything in these tests may take. Milliseconds. */
@@ -13,8 +14,6 @@ const PATIENCE_MS = 15_000;
 
 /** Of the monitors that are started with {@link Peregrine.tokenFlag}. */
 export const TOKEN = "correct-horse-battery-staple";
-
-const BIN = fileURLToPath(new URL("../bin/peregrine.mjs", import.meta.url));
 
 /** Absolute path of a program in `examples/guests`. */
 export function guest(name: string): string {
@@ -112,7 +111,7 @@ export interface Peregrine {
 }
 
 /** To be called once in a test file. The runtime directory is empty at the beginning of each test. */
-export function usePeregrine(command: readonly string[] = [process.execPath, BIN]): Peregrine {
+export function usePeregrine(command: readonly string[] = [process.execPath, PEREGRINE]): Peregrine {
   let directory: TemporaryDirectory;
   const processes: TestProcess[] = [];
   beforeEach(() => {

@@ -1,0 +1,66 @@
+// Builds the command line as JavaScript: `dist/peregrine.js`, `dist/source-agent.js`, `dist/dest-agent.js`, and a file for
+// each thread. A process then reads a few files where it would read hundreds, which is most of what its start costs.
+// Packages of the workspace are taken in; others stay what is imported from `node_modules`.
+
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Plugin, rolldown } from "rolldown";
+import { BUILT } from "./built.ts";
+
+const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
+const PROGRAMS = ["peregrine", "source-agent", "dest-agent"];
+
+/** A module that is started as a thread, or imported by its address: `new URL("NAME.ts", import.meta.url)`. */
+const ADDRESS = /new URL\("(?:\.\/)?([\w-]+)\.ts", import\.meta\.url\)/gu;
+
+/** Makes each module that is named by its address a file of its own, beside all others, which the address still finds. */
+function addressedModules(): Plugin {
+  const emitted = new Map<string, string>();
+  return {
+    name: "addressed-modules",
+    transform(code, id) {
+      if (!id.endsWith(".ts") || code.search(ADDRESS) < 0) return null;
+      const found = code.replaceAll(ADDRESS, (_, name: string) => {
+        const module = resolve(dirname(id), `${name}.ts`);
+        const other = emitted.get(name);
+        if (other === undefined) {
+          emitted.set(name, module);
+          this.emitFile({ type: "chunk", id: module, fileName: `${name}.js`, preserveSignature: "strict" });
+        } else if (other !== module) {
+          throw new Error(
+            `two modules are named ${name}.ts and found by their addresses: ${other}, ${module}`,
+          );
+        }
+        return `new URL("${name}.js", import.meta.url)`;
+      });
+      return { code: found, map: null };
+    },
+  };
+}
+
+/** Builds into `directory`, which is replaced as a whole. Errors: those of the bundler. */
+export async function build(directory: string = BUILT): Promise<void> {
+  const made = `${directory}.${process.pid}`;
+  const bundle = await rolldown({
+    input: Object.fromEntries(PROGRAMS.map((name) => [name, join(PACKAGE, "src", "bin", `${name}.mjs`)])),
+    platform: "node",
+    external: (id) => !id.startsWith(".") && !isAbsolute(id) && !id.startsWith("@peregrine/"),
+    plugins: [addressedModules()],
+  });
+  try {
+    mkdirSync(made, { recursive: true });
+    await bundle.write({ dir: made, format: "esm", chunkFileNames: "[name]-[hash].js" });
+  } finally {
+    await bundle.close();
+  }
+  rmSync(directory, { recursive: true, force: true });
+  renameSync(made, directory);
+}
+
+/** For a test run, before its tests: they start what is built here, so it is that of the sources as they are. */
+export default async function setup(): Promise<void> {
+  await build();
+}
+
+if (import.meta.main) await build();
