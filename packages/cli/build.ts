@@ -3,16 +3,30 @@
 // Packages of the workspace are taken in; others stay what is imported from `node_modules`.
 
 import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { isBuiltin } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
 import { BUILT } from "./built.ts";
+import manifest from "./package.json" with { type: "json" };
 
 const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
 const PROGRAMS = ["peregrine", "source-agent", "dest-agent"];
 
 /** A module that is started as a thread, or imported by its address: `new URL("NAME.ts", import.meta.url)`. */
 const ADDRESS = /new URL\("(?:\.\/)?([\w-]+)\.ts", import\.meta\.url\)/gu;
+
+/** What the built files may import: the package has to declare it, whichever of the workspace's packages imports it. */
+const DECLARED = new Set(Object.keys(manifest.dependencies));
+
+/** Whether a module stays what is imported from `node_modules`. Errors: one that would not be found there. */
+function isForeign(id: string): boolean {
+  if (id.startsWith(".") || isAbsolute(id) || id.startsWith("@peregrine/")) return false;
+  const name = /^(?:@[^/]+\/)?[^/]+/u.exec(id)![0];
+  if (!isBuiltin(id) && !DECLARED.has(name))
+    throw new Error(`packages/cli/package.json does not list ${name}, which the command line imports`);
+  return true;
+}
 
 /** Makes each module that is named by its address a file of its own, beside all others, which the address still finds. */
 function addressedModules(): Plugin {
@@ -45,7 +59,7 @@ export async function build(directory: string = BUILT): Promise<void> {
   const bundle = await rolldown({
     input: Object.fromEntries(PROGRAMS.map((name) => [name, join(PACKAGE, "src", "bin", `${name}.mjs`)])),
     platform: "node",
-    external: (id) => !id.startsWith(".") && !isAbsolute(id) && !id.startsWith("@peregrine/"),
+    external: isForeign,
     plugins: [addressedModules()],
   });
   try {
