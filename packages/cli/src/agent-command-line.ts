@@ -22,6 +22,7 @@ import type { SendFlags } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
+import type { ArrivalTls } from "./tls-options.ts";
 
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
@@ -39,6 +40,8 @@ interface AgentFlags {
   readonly monitor?: readonly string[];
   readonly object?: readonly ObjectProperties[];
   readonly monitorTokenFile?: string;
+  readonly monitorTlsCreds?: string;
+  readonly monitorTlsAuthz?: string;
   readonly allowExec?: boolean;
   readonly allowHostUris?: boolean;
   readonly keep?: boolean;
@@ -98,7 +101,7 @@ export function defineRun(command: Command, handlers: CommandHandlers, finish: F
     .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
     .action(async (program: string, args: string[], given: RunFlags) => {
       const { env: environment = [], stack: stackMib, migrate: migratable } = given;
-      const options = { ...(await agentOf(given)), ...guestOf(given), program, args, environment };
+      const options = { ...(await agentOf(command, given)), ...guestOf(given), program, args, environment };
       finish(await handlers.run({ ...options, stackMib, migratable }));
     });
 }
@@ -156,7 +159,7 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
     .action(async (from: string, to: string, given: RelayFlags) => {
       const { maxRam, intakeParallel, uuid, json = false } = given;
       requireExecAllowed([from, to], given.allowExec ?? false);
-      const agent = await agentOf(given);
+      const agent = await agentOf(command, given);
       const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
       const intake = { channels: intakeParallel ?? 0, maxRam, arrivalTls };
       const options = { ...agent, ...intake, from, to, uuid, json };
@@ -183,6 +186,11 @@ function agentOptions(command: Command): Command {
       value.each(value.monitorAddress("human")),
     )
     .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
+    .option(
+      "--monitor-tls-creds <id>",
+      "serve --qmp and --monitor at tcp: over TLS alone, with the credentials of this --object",
+    )
+    .option("--monitor-tls-authz <id>", "serve only clients there whose certificate this --object allows")
     .option("--allow-exec", "let exec: run commands, for every client of the monitor")
     .option(
       "--allow-host-uris",
@@ -240,17 +248,37 @@ function uuidOption(): Option {
   ).argParser(value.uuid);
 }
 
-/** Errors: TOKEN_NEEDED, before anything is made or opened. */
-async function agentOf(flags: AgentFlags): Promise<AgentCommandOptions> {
+/** Errors: TOKEN_NEEDED, as far as that is known before anything is made or opened; CommanderError. */
+async function agentOf(command: Command, flags: AgentFlags): Promise<AgentCommandOptions> {
   const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false, state } = flags;
   const text = await takeMonitorToken(flags.monitorTokenFile, process.env);
   const token = text === undefined ? undefined : new AccessToken(text);
-  for (const uri of qmp) monitorAccess(parseMonitorAddress(uri, "qmp"), uri, token);
-  for (const uri of human) monitorAccess(parseMonitorAddress(uri, "human"), uri, token);
+  const tls = { creds: flags.monitorTlsCreds, authz: flags.monitorTlsAuthz };
+  const addresses = [
+    ...qmp.map((uri) => ({ uri, ...parseMonitorAddress(uri, "qmp") })),
+    ...human.map((uri) => ({ uri, ...parseMonitorAddress(uri, "human") })),
+  ];
+  requireTcp(command, tls, addresses);
+  for (const { uri, kind } of addresses) {
+    // Whom credentials let in is known when they have been read.
+    if (kind !== "tcp" || tls.creds === undefined) monitorAccess({ kind }, uri, { token });
+  }
   const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
-  const monitors = { qmp, human, origins, token, opening };
+  const monitors = { qmp, human, origins, token, tls, opening };
   const objects = (flags.object ?? []).map(absoluteObject);
   return { name, monitors, objects, keep, state, silence: flags.keepalive * 1000 };
+}
+
+/** Errors: CommanderError for TLS that nothing would have. */
+function requireTcp(
+  command: Command,
+  { creds, authz }: ArrivalTls,
+  addresses: readonly { readonly kind: string }[],
+): void {
+  if (authz !== undefined && creds === undefined)
+    command.error("error: option '--monitor-tls-authz <id>' needs '--monitor-tls-creds <id>'");
+  if (creds !== undefined && !addresses.some(({ kind }) => kind === "tcp"))
+    command.error("error: option '--monitor-tls-creds <id>' needs '--qmp' or '--monitor' at tcp:HOST:PORT");
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
@@ -261,7 +289,7 @@ async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Pr
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
   const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
   const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
-  const common = { ...(await agentOf(given)), ...arrival };
+  const common = { ...(await agentOf(command, given)), ...arrival };
   if (machine === "image") {
     if (given.dir !== undefined) command.error("error: option '--dir <HOST::GUEST>' is for --machine wasm");
     if (given.sourceDirs === true) command.error("error: option '--source-dirs' is for --machine wasm");

@@ -1,5 +1,6 @@
 import { agentEvents, createCommands, HumanMonitor, MonitorServer } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
+import type { SecurityObjects, ServerTls } from "@peregrine/transport";
 import { flushCompileCache } from "node:module";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
@@ -7,12 +8,15 @@ import type { MonitorOptions } from "./command-options.ts";
 import { leaveRecord } from "./completed-record.ts";
 import type { HostSignals } from "./host-signals.ts";
 import type { NameClaim } from "./registry.ts";
+import { arrivalTls } from "./tls-options.ts";
 import { MONITOR_VERSION } from "./version.ts";
 
 export interface AgentProcessOptions {
   readonly agent: Agent;
   readonly claim: NameClaim;
   readonly monitors: MonitorOptions;
+  /** Those that the command line has made. */
+  readonly objects: SecurityObjects;
   readonly signals: HostSignals;
   /** Prints one line for the user. */
   readonly say: (text: string) => void;
@@ -25,7 +29,7 @@ export interface AgentProcessOptions {
  * to one side; then the monitors, whose clients get their last answers and events; then the guest.
  */
 export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
-  const { agent, claim, monitors, signals, begin } = options;
+  const { agent, claim, monitors, objects, signals, begin } = options;
   const commands = createCommands(agent, MONITOR_VERSION, monitors.opening);
   const monitor = new MonitorServer({
     commands,
@@ -34,6 +38,7 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     version: MONITOR_VERSION,
     origins: monitors.origins,
     token: monitors.token,
+    tls: monitorTls(objects, monitors),
   });
   void signals.first.then((signal) => agent.end({ kind: "signal", signal }));
   try {
@@ -51,6 +56,15 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     await monitor.close();
     await agent.dispose();
   }
+}
+
+/** What clients of monitors at `tcp:` have to have. The kind of the address matters, and not which one it is. Errors: BAD_PARAMETER. */
+function monitorTls(
+  objects: SecurityObjects,
+  { qmp, human, tls }: Pick<MonitorOptions, "qmp" | "human" | "tls">,
+): ServerTls | undefined {
+  const uri = [...qmp, ...human].find((address) => address.startsWith("tcp:"));
+  return uri === undefined ? undefined : arrivalTls(objects, tls, uri);
 }
 
 async function listenOnMore(monitor: MonitorServer, { monitors, say }: AgentProcessOptions): Promise<void> {

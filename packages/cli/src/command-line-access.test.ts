@@ -51,3 +51,33 @@ test.each([
   const { token } = (call.args[0] as RunOptions).monitors;
   expect(token?.matches("0123456789abcdef")).toBe(true);
 });
+
+test("monitors have TLS by credentials of the command line", async () => {
+  const flags = ["--qmp", "tcp:h:1", "--monitor-tls-creds", "tls0", "--monitor-tls-authz", "operators"];
+  const { args } = await parsed(["run", "a.wasm", ...flags]);
+  expect(args[0]).toMatchObject({
+    monitors: { token: undefined, tls: { creds: "tls0", authz: "operators" } },
+  });
+});
+
+test.each([
+  [["run", "a.wasm", "--monitor-tls-creds", "tls0"], "needs '--qmp' or '--monitor' at tcp:HOST:PORT"],
+  [["run", "a.wasm", "--qmp", "unix:/q", "--monitor-tls-creds", "tls0"], "at tcp:HOST:PORT"],
+  [["receive", "tcp::1", "--monitor-tls-authz", "a"], "needs '--monitor-tls-creds <id>'"],
+  [["monitor", "web", "--tls-creds", "tls0"], "is for a monitor at tcp:HOST:PORT"],
+])("%j is TLS of nothing", async (args, sentence) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "USAGE",
+    message: expect.stringContaining(sentence),
+  });
+  expect(calls).toEqual([]);
+});
+
+test("TLS is of monitors at tcp: alone, so one by WebSocket wants a token all the same", async () => {
+  const { handlers } = recorder();
+  const flags = ["--qmp", "tcp::1", "--qmp", "ws://127.0.0.1:1/", "--monitor-tls-creds", "tls0"];
+  await expect(execute("peregrine", ["run", "a.wasm", ...flags], handlers)).rejects.toMatchObject({
+    code: "TOKEN_NEEDED",
+  });
+});

@@ -1,13 +1,22 @@
 import { expect, test } from "vitest";
 import { execute } from "./command-line.ts";
 import { parsed, recorder } from "./testing/recorded-command.ts";
+import { NO_SEND_TLS } from "./tls-options.ts";
 
 const UUID_TEXT = "550e8400-e29b-41d4-a716-446655440000";
 const NIC = "mac=52:54:00:12:34:56,netdev=dgram:h:1";
 const UUID_BYTES = new Uint8Array(Buffer.from("550e8400e29b41d4a716446655440000", "hex"));
 
 const NOTHING_OPEN = { exec: false, hostFromNetwork: false };
-const NO_MONITORS = { qmp: [], human: [], origins: [], token: undefined, opening: NOTHING_OPEN };
+const NO_TLS = { creds: undefined, authz: undefined };
+const NO_MONITORS = {
+  qmp: [],
+  human: [],
+  origins: [],
+  token: undefined,
+  tls: NO_TLS,
+  opening: NOTHING_OPEN,
+};
 
 const RUN_DEFAULTS = {
   name: undefined,
@@ -73,6 +82,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
           human: ["unix:/m"],
           origins: ["https://example.org"],
           token: undefined,
+          tls: NO_TLS,
           opening: NOTHING_OPEN,
         },
         objects: [],
@@ -283,8 +293,16 @@ test.each([
   [["info", "web", "--completed"], "info", ["web", { completed: true, json: false }]],
   [["list"], "list", [{ json: false }]],
   [["cancel", "web"], "cancel", ["web"]],
-  [["monitor", "web"], "monitor", [{ target: { kind: "guest", name: "web" }, token: undefined }]],
-  [["monitor", "unix:/m"], "monitor", [{ target: { kind: "address", uri: "unix:/m" }, token: undefined }]],
+  [
+    ["monitor", "web"],
+    "monitor",
+    [{ target: { kind: "guest", name: "web" }, token: undefined, tls: NO_SEND_TLS, objects: [] }],
+  ],
+  [
+    ["monitor", "unix:/m"],
+    "monitor",
+    [{ target: { kind: "address", uri: "unix:/m" }, token: undefined, tls: NO_SEND_TLS, objects: [] }],
+  ],
   [["stop", "web"], "stop", ["web"]],
   [["cont", "web"], "cont", ["web"]],
   [["quit", "web"], "quit", ["web"]],

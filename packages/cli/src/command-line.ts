@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { ObjectProperties } from "@peregrine/transport";
 import { Command, CommanderError, Option } from "commander";
 import type { OutputConfiguration } from "commander";
 import {
@@ -14,6 +15,7 @@ import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
+import { objectOption } from "./tls-options.ts";
 import { VERSION } from "./version.ts";
 
 /** The commands as a process offers them: all of them, or one daemon. */
@@ -75,8 +77,11 @@ interface FormatFlags {
   readonly json?: boolean;
 }
 
-interface TokenFlags {
+interface MonitorFlags {
   readonly monitorTokenFile?: string;
+  readonly object?: readonly ObjectProperties[];
+  readonly tlsCreds?: string;
+  readonly tlsHostname?: string;
 }
 
 interface InfoFlags extends FormatFlags {
@@ -146,14 +151,18 @@ function defineControls(root: Command, handlers: CommandHandlers, finish: Finish
     ["cont", "Starts or continues a guest."],
     ["quit", "Ends a guest and its agent."],
   ] as const;
-  root
-    .command("monitor")
+  objectOption(root.command("monitor"))
     .description("Opens the monitor of a guest: a command a line; help lists them.")
     .argument("<name>", "the guest, or where its monitor is: tcp:HOST:PORT or unix:PATH", value.monitorTarget)
     .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
-    .action(async (target: MonitorTarget, { monitorTokenFile }: TokenFlags) => {
-      const token = await takeMonitorToken(monitorTokenFile, process.env);
-      finish(await handlers.monitor({ target, token }));
+    .option("--tls-creds <id>", "reach it over TLS, with the credentials of this --object")
+    .option("--tls-hostname <name>", "what the monitor's certificate is for, if not the host of the address")
+    .action(async (target: MonitorTarget, given: MonitorFlags, command: Command) => {
+      if (target.kind === "guest" && given.tlsCreds !== undefined)
+        command.error("error: option '--tls-creds <id>' is for a monitor at tcp:HOST:PORT");
+      const token = await takeMonitorToken(given.monitorTokenFile, process.env);
+      const tls = { creds: given.tlsCreds, hostname: given.tlsHostname };
+      finish(await handlers.monitor({ target, token, tls, objects: given.object ?? [] }));
     });
   for (const [name, description] of controls) {
     root

@@ -21,6 +21,8 @@ export interface MonitorOptions {
   readonly origins: readonly string[];
   /** What clients have to give that come over the network. */
   readonly token: AccessToken | undefined;
+  /** TLS of monitors at `tcp:`. */
+  readonly tls: ArrivalTls;
   /** What clients may have the agent open. */
   readonly opening: OpeningPolicy;
 }
@@ -179,6 +181,9 @@ export interface MonitorCommandOptions {
   readonly target: MonitorTarget;
   /** For a monitor that wants one. */
   readonly token: string | undefined;
+  /** For a monitor that has TLS. */
+  readonly objects: readonly ObjectProperties[];
+  readonly tls: SendTls;
 }
 
 export interface InfoOptions {

@@ -1,4 +1,6 @@
 import { connect } from "@peregrine/transport";
+import { bothSides } from "@peregrine/transport/testing/tls";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { guest, TOKEN, usePeregrine } from "./testing/peregrine-process.ts";
 
@@ -35,6 +37,26 @@ test("peregrine monitor says which flag gives the token", async () => {
       `peregrine: ACCESS_DENIED: The monitor at '${address!}' needs a token: give --monitor-token-file FILE ` +
       "or set PEREGRINE_MONITOR_TOKEN\n",
   });
+});
+
+test("peregrine monitor reaches one that takes only certificates", async () => {
+  const { directory } = await bothSides(join(peregrine.directory, "pki"));
+  const object = `tls-creds-x509,id=tls0,dir=${directory}`;
+  const tls = ["--object", `${object},endpoint=server`, "--monitor-tls-creds", "tls0"];
+  const agent = peregrine.start("run", "--paused", "--qmp", "tcp:localhost:0", ...tls, ...ENDLESS);
+  const [, address] = await agent.printed("stderr", /The monitor listens on (tcp:\S+)\n/u);
+  const client = [
+    "--object",
+    `${object},endpoint=client`,
+    "--tls-creds",
+    "tls0",
+    "--tls-hostname",
+    "localhost",
+  ];
+  const monitor = peregrine.start("monitor", address!, ...client);
+  monitor.write("info name\n");
+  monitor.endInput();
+  expect(await monitor.finished()).toEqual({ status: 0, stdout: "t\n", stderr: "" });
 });
 
 test("peregrine monitor ends with the agent", async () => {

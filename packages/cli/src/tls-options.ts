@@ -1,4 +1,4 @@
-import type { ServerTls, ObjectProperties } from "@peregrine/transport";
+import type { ClientTls, ObjectProperties, ServerTls } from "@peregrine/transport";
 import { parseUri, SecurityObjects } from "@peregrine/transport";
 import { Option } from "commander";
 import type { Command } from "commander";
@@ -91,7 +91,17 @@ export async function openObjects(all: readonly ObjectProperties[]): Promise<Sec
   return objects;
 }
 
-/** What sources have to have that connect to `uri`. Errors: BAD_PARAMETER; those of `parseUri`. */
+/** What this side has when it connects to `uri`. Errors: BAD_PARAMETER; those of `parseUri`. */
+export function clientTls(
+  objects: SecurityObjects,
+  { creds, hostname }: SendTls,
+  uri: string,
+): ClientTls | undefined {
+  const parameters = { "tls-creds": creds ?? "", "tls-hostname": hostname ?? "", "tls-authz": "" };
+  return objects.client(parameters, parseUri(uri, "outgoing"));
+}
+
+/** What those have to have that connect to `uri`. Errors: BAD_PARAMETER; those of `parseUri`. */
 export function arrivalTls(
   objects: SecurityObjects,
   { creds, authz }: ArrivalTls,

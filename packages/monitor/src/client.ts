@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import { abortError, connect } from "@peregrine/transport";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, ClientTls } from "@peregrine/transport";
 import * as v from "valibot";
 import { NEGOTIATION_COMMAND } from "./command.ts";
 import type { EventSource } from "./events.ts";
@@ -39,6 +39,8 @@ export interface QmpConnectOptions {
   readonly signal?: AbortSignal;
   /** For a monitor that wants one. Default: none. */
   readonly token?: string | undefined;
+  /** For a monitor that has TLS. Default: none. */
+  readonly tls?: ClientTls | undefined;
 }
 
 /** A client of a QMP monitor, this one's or QEMU's. */
@@ -54,10 +56,13 @@ export class QmpClient {
 
   /**
    * Connects, negotiates, and logs in where the monitor wants a token. The signal gives up all of it.
-   * Errors: those of the transport's `connect`; CONNECT_FAILED when no monitor answers there; ACCESS_DENIED.
+   * Errors: those of the transport's `connect`, such as TLS_FAILED; CONNECT_FAILED when no monitor answers there; ACCESS_DENIED.
    */
-  static async connect(uri: string, { signal, token }: QmpConnectOptions = {}): Promise<QmpClient> {
-    const channel = await connect(uri, signal === undefined ? {} : { signal });
+  static async connect(uri: string, { signal, token, tls }: QmpConnectOptions = {}): Promise<QmpClient> {
+    const channel = await connect(uri, {
+      ...(signal === undefined ? {} : { signal }),
+      ...(tls === undefined ? {} : { tls }),
+    });
     const onAbort = (): void => channel.destroy(abortError(signal, channel.peer));
     signal?.addEventListener("abort", onAbort);
     try {

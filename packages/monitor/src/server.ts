@@ -1,9 +1,8 @@
 import { listen } from "@peregrine/transport";
 import type { Address, Listener, WebSocketAddress } from "@peregrine/transport";
-import type { AccessToken } from "./access/access-token.ts";
 import { Login } from "./access/login.ts";
 import { monitorAccess } from "./access/monitor-access.ts";
-import type { MonitorAccess } from "./access/monitor-access.ts";
+import type { MonitorAccess, MonitorSecurity } from "./access/monitor-access.ts";
 import type { CommandTable } from "./command.ts";
 import type { MonitorConnection } from "./connection.ts";
 import { toTimestamp } from "./events.ts";
@@ -19,15 +18,13 @@ import { Session } from "./session.ts";
 import type { MonitorVersion } from "./version.ts";
 import type { WebSocketListener } from "./web/web-socket-listener.ts";
 
-export interface MonitorServerOptions {
+export interface MonitorServerOptions extends MonitorSecurity {
   readonly commands: CommandTable;
   /** For people, at the addresses that are theirs. */
   readonly human: HumanMonitor;
   readonly events: EventSource;
   readonly version: MonitorVersion;
   readonly limits?: Partial<MonitorLimits>;
-  /** What clients have to give that do not come by a unix socket. Without it there are none. */
-  readonly token?: AccessToken | undefined;
   /** Origins of pages of other machines whose scripts may connect by WebSocket. Default: none. */
   readonly origins?: readonly string[];
   /** Milliseconds since 1970, for the time of events. */
@@ -45,17 +42,26 @@ export class MonitorServer {
   readonly #limits: MonitorLimits;
   readonly #now: () => number;
   readonly #origins: readonly string[];
-  readonly #token: AccessToken | undefined;
+  readonly #security: MonitorSecurity;
   readonly #listeners = new Set<Pick<Listener, "close">>();
   readonly #clients = new Set<Client>();
   readonly #unsubscribe: () => void;
   #closed = false;
 
-  constructor({ commands, human, events, version, limits, token, origins = [], now }: MonitorServerOptions) {
+  constructor({
+    commands,
+    human,
+    events,
+    version,
+    limits,
+    origins = [],
+    now,
+    ...security
+  }: MonitorServerOptions) {
     this.#commands = commands;
     this.#human = human;
     this.#origins = origins;
-    this.#token = token;
+    this.#security = security;
     this.#version = version;
     this.#limits = { ...DEFAULT_MONITOR_LIMITS, ...limits };
     this.#now = now ?? (() => performance.timeOrigin + performance.now());
@@ -68,11 +74,11 @@ export class MonitorServer {
    */
   async listen(uri: string, kind: MonitorKind = "qmp"): Promise<Address> {
     const address = parseMonitorAddress(uri, kind);
-    const access = monitorAccess(address, uri, this.#token);
+    const access = monitorAccess(address, uri, this.#security);
     const listener =
-      address.kind === "ws"
-        ? await this.#webSockets(address, access)
-        : await this.#sockets(uri, kind, access);
+      address.kind === "tcp" || address.kind === "unix"
+        ? await this.#sockets(uri, address.kind, kind, access)
+        : await this.#webSockets(address, access);
     this.#listeners.add(listener);
     if (this.#closed) await listener.close();
     return listener.address;
@@ -98,8 +104,17 @@ export class MonitorServer {
     }
   }
 
-  async #sockets(uri: string, kind: MonitorKind, access: MonitorAccess): Promise<Listener> {
-    const listener = await listen(uri, { descriptors: kind === "qmp" });
+  async #sockets(
+    uri: string,
+    family: "tcp" | "unix",
+    kind: MonitorKind,
+    access: MonitorAccess,
+  ): Promise<Listener> {
+    const tls = family === "tcp" ? this.#security.tls : undefined;
+    const listener = await listen(uri, {
+      descriptors: kind === "qmp",
+      ...(tls === undefined ? {} : { tls }),
+    });
     void this.#accept(listener, kind, access);
     return listener;
   }

@@ -5,6 +5,7 @@ import { connectToGuest } from "../agent-client.ts";
 import type { AgentClient } from "../agent-client.ts";
 import type { MonitorCommandOptions } from "../command-options.ts";
 import { openRegistry } from "../open-registry.ts";
+import { clientTls, openObjects } from "../tls-options.ts";
 
 /** A host that has not answered by then is not going to. Milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -41,11 +42,16 @@ export async function monitorCommand(options: MonitorCommandOptions): Promise<nu
 async function connected({
   target,
   token,
+  tls,
+  objects,
 }: MonitorCommandOptions): Promise<Pick<AgentClient, "execute" | "close" | "closed">> {
   if (target.kind === "guest") return connectToGuest(await openRegistry(), target.name);
+  const overdue = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
   try {
-    return await QmpClient.connect(target.uri, { token, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+    const security = clientTls(await openObjects(objects), tls, target.uri);
+    return await QmpClient.connect(target.uri, { token, tls: security, signal: overdue });
   } catch (error) {
+    if (overdue.aborted && tls.creds === undefined) throw silent(target.uri, error);
     if (token !== undefined || !MigrationError.is(error) || error.code !== "ACCESS_DENIED") throw error;
     throw new MigrationError(
       "ACCESS_DENIED",
@@ -53,4 +59,11 @@ async function connected({
       { cause: error },
     );
   }
+}
+
+/** One that has TLS waits for its client to begin. */
+function silent(uri: string, cause: unknown): MigrationError {
+  const seconds = CONNECT_TIMEOUT_MS / 1000;
+  const text = `The monitor at '${uri}' has said nothing for ${seconds} s; if it has TLS, give --object and --tls-creds`;
+  return new MigrationError("CONNECT_FAILED", text, { cause });
 }

@@ -60,7 +60,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       }
       say(`Guest '${claim.name}' is taken from ${formatUri(await incoming.listen({ uri: `file:${file}` }))}`);
     };
-    const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
     await loaded;
     await stored?.settled();
     reportEnd(end, agent);

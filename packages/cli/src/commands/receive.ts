@@ -51,7 +51,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
     void sayWhatFailed(incoming, agent);
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri, multifdChannels: channels, tls });
-    const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
   });

@@ -56,7 +56,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {
-      const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+      const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
       reportEnd(end, agent);
       return exitStatus(end);
     } finally {

@@ -35,7 +35,7 @@ export function runCommand(options: RunOptions): Promise<number> {
       silence: options.silence,
     });
     const begin = (): Promise<void> => (paused ? Promise.resolve() : run.cont());
-    const end = await serveAgent({ agent, claim, monitors, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
   });

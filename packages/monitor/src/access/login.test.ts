@@ -151,7 +151,8 @@ test("without a token nothing is opened to the network", async () => {
       code: "TOKEN_NEEDED",
       message:
         `A monitor at '${uri}' can be reached by others and needs a token: give --monitor-token-file FILE, ` +
-        "set PEREGRINE_MONITOR_TOKEN, or listen on unix:PATH",
+        `set PEREGRINE_MONITOR_TOKEN, ${uri.startsWith("tcp:") ? "ask for certificates by --monitor-tls-creds, " : ""}` +
+        "or listen on unix:PATH",
     });
   }
   await server.close();

@@ -8,7 +8,7 @@ export interface LoginOptions {
   readonly limits: Pick<MonitorLimits, "loginTries" | "loginDelay" | "loginTimeout">;
   /** Whether one more client can be served. */
   readonly hasRoom: () => boolean;
-  /** The client has shown already that it may be here. Default: only the owner of a unix socket has. */
+  /** The client has shown already that it may be here. Default: whoever came by a unix socket or with a certificate has. */
   readonly known?: boolean;
 }
 
@@ -24,7 +24,7 @@ export class Login {
 
   constructor(options: LoginOptions) {
     this.#options = options;
-    this.#known = options.known === true || options.access.kind === "owner";
+    this.#known = options.known === true || options.access.kind !== "token";
   }
 
   /** Whether the client may give commands. */
@@ -57,7 +57,7 @@ export class Login {
    */
   async attempt(token: string | undefined, howTo: string): Promise<void> {
     const { access, limits, hasRoom } = this.#options;
-    if (this.#known || access.kind === "owner") return;
+    if (this.#known || access.kind !== "token") return;
     this.#tries++;
     if (token === undefined) throw denied(`This monitor needs a token: ${howTo}`);
     if (!access.token.matches(token)) {

@@ -38,7 +38,7 @@ export function admission(
 ): Admission {
   if (!isAdmitted(request, origins)) return "refused";
   const { authorization } = request.headers;
-  if (access.kind === "owner") return "known";
+  if (access.kind !== "token") return "known";
   if (authorization === undefined) return "unknown";
   const token = BEARER.exec(authorization)?.groups?.["token"];
   return token !== undefined && access.token.matches(token) ? "known" : "wrong token";
