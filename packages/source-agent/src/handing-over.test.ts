@@ -71,6 +71,16 @@ describe("a source that hands its guest over", () => {
     await source.expectUntouched();
   });
 
+  test("says that it keeps it to a destination that can only hear", async () => {
+    const { source, receiver, ledger, status } = await sent({ shut: "half-close" });
+    await using _ = source;
+    expect([status, ledger.ownerships]).toEqual(["failed", ["owner"]]);
+    await receiver.over;
+    expect(receiver.items.at(-1)).toBe("keep");
+    await source.expectUntouched();
+    await source.expectMigrates();
+  });
+
   test("keeps it when the decision cannot be recorded", async () => {
     const { source, receiver, status, error } = await sent({}, true);
     await using _ = source;

@@ -1,8 +1,12 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { HandOverStep } from "@peregrine/protocol";
+import { setTimeout as delay } from "node:timers/promises";
 import type { MainLink } from "./main-link.ts";
 import type { ReturnPathReader } from "./return-path-reader.ts";
 import type { SwitchoverOptions } from "./switchover.ts";
+
+/** How long a guest that goes on here waits at most for the kernel to take the news. Milliseconds. */
+const LAST_WORDS_MS = 100;
 
 /**
  * Waits for the word of a destination that takes the guest when it has loaded everything. If the main thread wants the
@@ -29,7 +33,12 @@ export async function decision(options: SwitchoverOptions, destination: ReturnPa
   const { link, timeouts } = options;
   const loaded = destination.loaded.then(() => "loaded" as const);
   const revoked = link.revoked.then(() => "revoked" as const);
-  const first = await within(timeouts.confirm, link, [loaded, revoked]);
+  options.holdChannel(true);
+  const first = await within(timeouts.confirm, link, [loaded, revoked]).catch(async (error: unknown) => {
+    if (!destination.refused) await lastWords(options);
+    throw error;
+  });
+  options.holdChannel(false);
   if (first !== "loaded") {
     await keep(options, destination);
     throw first === "timeout" ? unconfirmed(options) : cancelled();
@@ -55,6 +64,18 @@ async function keep(options: SwitchoverOptions, destination: ReturnPathReader): 
   const told = say(options, "keep").then(endStream);
   // It closes when it has read that. Dropping the connection earlier could take the message back.
   await within(timeouts.revoke, link, [Promise.all([told, destination.over])]).catch(() => undefined);
+}
+
+/**
+ * The same when nothing more comes from the destination: it may hear all the same, and would not know otherwise that it
+ * has to give up what it holds. The guest waits meanwhile.
+ */
+async function lastWords({ writer, stream, migration, endStream }: SwitchoverOptions): Promise<void> {
+  const said = writer.command({ kind: "hand-over", step: "keep", migration }).then(async () => {
+    await stream.flush();
+    await endStream();
+  });
+  await Promise.race([said.catch(() => undefined), delay(LAST_WORDS_MS)]);
 }
 
 async function say(

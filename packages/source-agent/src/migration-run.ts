@@ -45,6 +45,7 @@ export class MigrationRun {
   /** Ends with what the destination says. Never rejects. */
   #listening: Promise<void> = Promise.resolve();
   #destination: ReturnPathReader | SilentPeer | undefined;
+  #holdsChannel = false;
   #liveness: Liveness | undefined;
 
   constructor(data: ThreadData, link: MainLink) {
@@ -66,7 +67,9 @@ export class MigrationRun {
    */
   async run(): Promise<Handover> {
     const channel = await this.#connect();
-    const giveUp = (): void => channel.destroy(MigrationError.from(this.#link.signal.reason));
+    const giveUp = (): void => {
+      if (!this.#holdsChannel) channel.destroy(MigrationError.from(this.#link.signal.reason));
+    };
     this.#link.signal.addEventListener("abort", giveUp);
     try {
       return await this.#migrate(channel);
@@ -146,6 +149,9 @@ export class MigrationRun {
       migration: this.#data.migration,
       peer: channel.peer,
       endStream: () => channel.end(),
+      holdChannel: (hold) => {
+        this.#holdsChannel = hold;
+      },
       revocable: channel.medium !== "connection",
       now,
     });

@@ -28,6 +28,8 @@ export interface SwitchoverOptions {
   readonly peer: string;
   /** Gives the stream's end to the destination without waiting for an answer. */
   readonly endStream: () => Promise<void>;
+  /** Whether the channel stays open when the attempt is given up: something is to be said before it ends. */
+  readonly holdChannel: (hold: boolean) => void;
   /**
    * Whether what has gone out can be taken back until {@link endStream} has resolved: a file is removed then, and a
    * command is killed.

@@ -35,8 +35,8 @@ export interface ReceiverBehaviour {
   readonly extensions?: Extensions;
   /** What it does when the guest is given to it, if that was agreed on. Default: it takes it. */
   readonly given?: "take" | "refuse" | "close" | "say nothing";
-  /** What it answers when everything is there; `nothing`: it waits until the source closes. Default: 0. */
-  readonly shut?: number | "nothing" | "close";
+  /** What it answers when everything is there; `nothing`: it waits until the source closes, `half-close`: it says that nothing more comes from it, and waits too. Default: 0. */
+  readonly shut?: number | "nothing" | "close" | "half-close";
   /** Drops the connection after this many bytes. */
   readonly dropAt?: number;
   /** Sent as soon as the connection is there. */
@@ -135,7 +135,8 @@ export class TestReceiver implements AsyncDisposable {
     decoder.end();
     const { shut = 0 } = this.#behaviour;
     if (shut === "close") return;
-    if (shut !== "nothing") await this.#answer(channel, { kind: "shut", status: shut });
+    if (shut === "half-close") await channel.end();
+    else if (shut !== "nothing") await this.#answer(channel, { kind: "shut", status: shut });
     for await (const chunk of channel.read()) decoder.push(chunk);
   }
 
@@ -143,7 +144,8 @@ export class TestReceiver implements AsyncDisposable {
   async #awaitDecision(channel: Channel, decoder: StreamDecoder, migration: MigrationId): Promise<void> {
     const { shut, given = "take" } = this.#behaviour;
     if (shut === "close") return;
-    if (shut !== "nothing") await this.#answer(channel, { kind: "loaded", migration });
+    if (shut === "half-close") await channel.end();
+    else if (shut !== "nothing") await this.#answer(channel, { kind: "loaded", migration });
     for await (const chunk of channel.read()) {
       decoder.push(chunk);
       if (this.#decision === "keep" || (this.#decision === "give" && given === "close")) return;
