@@ -70,12 +70,15 @@ async function keep(options: SwitchoverOptions, destination: ReturnPathReader): 
  * The same when nothing more comes from the destination: it may hear all the same, and would not know otherwise that it
  * has to give up what it holds. The guest waits meanwhile.
  */
-async function lastWords({ writer, stream, migration, endStream }: SwitchoverOptions): Promise<void> {
-  const said = writer.command({ kind: "hand-over", step: "keep", migration }).then(async () => {
-    await stream.flush();
-    await endStream();
-  });
-  await Promise.race([said.catch(() => undefined), delay(LAST_WORDS_MS)]);
+async function lastWords(options: SwitchoverOptions): Promise<void> {
+  const said = sayKeep(options).catch(() => undefined);
+  await Promise.race([said, delay(LAST_WORDS_MS)]);
+}
+
+async function sayKeep({ writer, stream, migration, endStream }: SwitchoverOptions): Promise<void> {
+  await writer.command({ kind: "hand-over", step: "keep", migration });
+  await stream.flush();
+  await endStream();
 }
 
 async function say(
