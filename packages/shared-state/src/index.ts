@@ -51,6 +51,17 @@ export type { MigrationStatus, MigrationStatusListener } from "./migration-state
 export { MigrationStatistics } from "./migration-statistics.ts";
 export { MigrationParameters } from "./parameters.ts";
 export type { ParameterName, ParameterValues } from "./parameters.ts";
+export { adviceText } from "./progress/advice.ts";
+export type { ConvergenceAdvice } from "./progress/advice.ts";
+export { advanceIncoming } from "./progress/incoming-snapshot.ts";
+export type { IncomingSample, IncomingSnapshot, IncomingState } from "./progress/incoming-snapshot.ts";
+export { sampleOutgoing } from "./progress/outgoing-sample.ts";
+export type { OutgoingSample, OutgoingSampleInput, OutgoingState } from "./progress/outgoing-sample.ts";
+export { advanceOutgoing } from "./progress/outgoing-snapshot.ts";
+export type { OutgoingSnapshot } from "./progress/outgoing-snapshot.ts";
+export { formatEstimate, formatRate, formatSize, formatTime } from "./progress/units.ts";
+export type { Verdict } from "./progress/verdict.ts";
+export { verdictText } from "./progress/verdict-text.ts";
 export { RunControl } from "./run-control.ts";
 export type { GuestShutdownReason, RunControlOptions, RunEvent, RunEventListener } from "./run-control.ts";
 export { isMigratable, RUN_STATE_TRANSITIONS } from "./run-state.ts";

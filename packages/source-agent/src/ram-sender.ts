@@ -130,10 +130,13 @@ export class RamSender implements LiveSection {
   #beginPass(): void {
     const statistics = this.#statistics;
     statistics.dirtySyncCount++;
-    if (this.remaining === 0) return;
-    statistics.pass++;
+    const { remaining } = this;
+    if (remaining === 0) return;
+    statistics.remaining = remaining;
     statistics.passBytes = 0;
-    statistics.passPages = this.remaining / PAGE_SIZE;
+    statistics.passPages = remaining / PAGE_SIZE;
+    // Last: whoever reads the number first, and then the others, does not get those of the pass before.
+    statistics.pass++;
     this.#onPass(statistics.pass);
   }
 
