@@ -9,7 +9,8 @@ interface Report {
     readonly passTotal: number;
     readonly transferred: number;
     readonly sendRate: number;
-    readonly dirtyRate: number;
+    /** Null until it is known. */
+    readonly dirtyRate: number | null;
   } | null;
 }
 
@@ -60,7 +61,7 @@ export class PassView {
 
   /**
    * A pass has begun at `at`. The last one, with the program stopped, is shown however short it is.
-   * @returns whether the line has told a dirty rate, which takes the agent a second to measure.
+   * @returns whether the line has told a dirty rate, which is known from the second pass on.
    */
   async show(pass: number, at: number, last: boolean): Promise<boolean> {
     if (!last && at - this.#printedAt < LINE_INTERVAL_MS) return false;
@@ -71,10 +72,10 @@ export class PassView {
     const figures = [
       `pass ${pass}: ${mib(passTotal)} to send (${pages(passTotal)})`,
       ...(pass === 1 ? [] : [`${mib(transferred)} sent, sending rate ${rate(sendRate)}`]),
-      ...(dirtyRate === 0 ? [] : [`dirty rate ${rate(dirtyRate)}`]),
+      ...(dirtyRate === null ? [] : [`dirty rate ${rate(dirtyRate)}`]),
     ];
     this.#timeline.say("A", figures.join(", "), at);
-    return dirtyRate > 0;
+    return dirtyRate !== null;
   }
 }
 
@@ -82,7 +83,7 @@ export class PassView {
 export async function outcomeOf(migrate: PeregrineProcess): Promise<Outcome> {
   await migrate.ended;
   const last = migrate.stdout.text.trimEnd().split("\n").at(-1) ?? "";
-  const outcome = last === "" ? undefined : (JSON.parse(last) as Outcome | { readonly status: "active" });
-  if (outcome !== undefined && outcome.status !== "active") return outcome;
+  const outcome = last === "" ? undefined : (JSON.parse(last) as Outcome);
+  if (outcome !== undefined && ["completed", "failed", "cancelled"].includes(outcome.status)) return outcome;
   throw new Error(`the migration has no outcome: ${migrate.stderr.text.trim()}`);
 }

@@ -151,6 +151,12 @@ export const KNOWN_DIFFERENCES: readonly KnownDifference[] = [
     why: SKIPPED,
   },
   {
+    about: "`query-migrate` with `x-peregrine-progress` while a migration is under way",
+    asked: /^query-migrate/,
+    at: /^return\.x-peregrine-progress$/,
+    why: "it tells whether the migration is going to end, which QEMU does not",
+  },
+  {
     about: "`query-migrate` without `error-desc` after a cancel",
     asked: /^query-migrate after a cancel/,
     at: /^return\.error-desc$/,

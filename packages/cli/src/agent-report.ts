@@ -3,38 +3,11 @@ import type { ImageSummary } from "@peregrine/machine-image";
 import type { AgentInfo } from "@peregrine/monitor";
 import type { ErrorCode } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { RamInfo } from "@peregrine/shared-state";
+import type { IncomingSnapshot, OutgoingSnapshot, RamInfo } from "@peregrine/shared-state";
 import { HandOvers } from "./hand-overs.ts";
 import type { HandOverReport } from "./hand-overs.ts";
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
 import * as v from "valibot";
-
-/** The counters of the present or last outgoing migration. Rates are bytes per second, times are milliseconds. */
-export interface MigrationCounters {
-  /** Number of the pass over guest memory, from 1 on; 0 before the first. */
-  readonly pass: number;
-  /** Bytes of guest memory to send in this pass, as counted at its beginning. */
-  readonly passTotal: number;
-  /** Bytes of the stream sent in this pass. */
-  readonly passBytes: number;
-  /** Bytes of guest memory that are dirty and not sent yet. */
-  readonly remaining: number;
-  /** Bytes of guest memory. */
-  readonly total: number;
-  /** Bytes of the stream sent. */
-  readonly transferred: number;
-  /** Bytes of drives, and those that are not sent yet; 0 when drives are not sent along. */
-  readonly diskTotal: number;
-  readonly diskRemaining: number;
-  /** On the wire. */
-  readonly sendRate: number;
-  /** Guest memory made clean, whatever it cost on the wire. */
-  readonly retireRate: number;
-  readonly dirtyRate: number;
-  readonly downtimeLimit: number;
-  /** 0 is unlimited. */
-  readonly bandwidthLimit: number;
-}
 
 /** What is known of a virtual machine that is held. */
 export interface ImageReport {
@@ -64,8 +37,10 @@ export interface AgentReport extends AgentInfo {
   readonly interfaces: readonly InterfaceReport[];
   /** What is known of guests that were handed over here and from here. */
   readonly handOvers: readonly HandOverReport[];
-  /** Null before the first migration. */
-  readonly progress: MigrationCounters | null;
+  /** How far the present or last outgoing migration is; null before the first. */
+  readonly progress: OutgoingSnapshot | null;
+  /** How far the guest is that is to arrive here, or has; null where it was started. */
+  readonly incoming: IncomingSnapshot | null;
   /** Where the guest was sent last; null before the first migration. */
   readonly target: string | null;
   /** Whether that made a copy, and the guest has stayed here. */
@@ -115,21 +90,40 @@ const Interface = v.object({
   lost: v.number(),
 } satisfies Record<keyof InterfaceReport, unknown>);
 
-const Counters = v.object({
+/** What is shown of a snapshot; the rest is passed on as it came. */
+const Outgoing = v.looseObject({
+  state: v.string(),
+  fraction: v.number(),
   pass: v.number(),
   passTotal: v.number(),
-  passBytes: v.number(),
-  remaining: v.number(),
-  total: v.number(),
+  passDone: v.number(),
   transferred: v.number(),
   diskTotal: v.number(),
   diskRemaining: v.number(),
   sendRate: v.number(),
-  retireRate: v.number(),
-  dirtyRate: v.number(),
+  dirtyRate: v.nullable(v.number()),
+  predictedDowntime: v.nullable(v.number()),
+  leastDowntime: v.nullable(v.number()),
+  leastPass: v.number(),
   downtimeLimit: v.number(),
-  bandwidthLimit: v.number(),
-} satisfies Record<keyof MigrationCounters, unknown>);
+  verdict: v.looseObject({ kind: v.string(), text: v.string() }),
+} satisfies { readonly [N in keyof OutgoingSnapshot]?: unknown });
+
+const Incoming = v.looseObject({
+  state: v.string(),
+  received: v.number(),
+  pass: v.nullable(v.number()),
+  rate: v.nullable(v.number()),
+} satisfies { readonly [N in keyof IncomingSnapshot]?: unknown });
+
+/** What is shown of how far an outgoing migration is: a snapshot, also one of an agent of another release. */
+export interface ShownProgress extends Pick<
+  OutgoingSnapshot,
+  Exclude<keyof typeof Outgoing.entries, "state" | "verdict">
+> {
+  readonly state: string;
+  readonly verdict: { readonly kind: string; readonly text: string };
+}
 
 const Downtime = v.object({
   stop: v.number(),
@@ -174,7 +168,8 @@ export const ReceivedReport = v.looseObject({
     ram: v.optional(SentRam),
     "error-desc": v.optional(v.string()),
   }),
-  progress: v.nullable(Counters),
+  progress: v.nullable(Outgoing),
+  incoming: v.nullable(Incoming),
   target: v.nullable(v.string()),
   copied: v.boolean(),
   arrival: v.nullable(Arrival),

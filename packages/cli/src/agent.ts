@@ -13,11 +13,14 @@ import type {
   CapabilityName,
   CapabilityState,
   IncomingInfo,
+  IncomingSnapshot,
   Machine,
   MigrateRequest,
   MigrationInfo,
+  OutgoingSnapshot,
   OwnershipLedger,
   ParameterValues,
+  ProgressInfo,
   RunControl,
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
@@ -32,7 +35,6 @@ import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport } from "./agent-report.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { handOverReports } from "./hand-overs.ts";
-import { migrationCounters } from "./migration-counters.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -282,10 +284,20 @@ export class Agent implements AgentControl {
     this.#outgoing.continueMigration(state);
   }
 
-  queryMigrate(): MigrationInfo | IncomingInfo {
+  queryMigrate(): (MigrationInfo | IncomingInfo) & ProgressInfo {
     this.#readOutcome();
-    const outgoing = this.#outgoing.query();
-    return this.#outgoing.status === "none" ? { ...this.#incoming?.info(), ...outgoing } : outgoing;
+    const { outgoing, incoming } = this.progress;
+    const info = this.#outgoing.query();
+    if (outgoing === undefined) return { ...this.#incoming?.info(), ...arriving(incoming), ...info };
+    return isUnderWay(outgoing.state) ? { ...info, "x-peregrine-progress": outgoing } : info;
+  }
+
+  /** How far a guest is that leaves, and one that arrives; undefined before there was one. */
+  get progress(): {
+    readonly outgoing: OutgoingSnapshot | undefined;
+    readonly incoming: IncomingSnapshot | undefined;
+  } {
+    return { outgoing: this.#outgoing.progress, incoming: this.#incoming?.progress };
   }
 
   setSpeed(bytesPerSecond: number): void {
@@ -330,6 +342,7 @@ export class Agent implements AgentControl {
   /** The same for this process itself. */
   report(): AgentReport {
     const { error } = this.#outgoing;
+    const { outgoing, incoming } = this.progress;
     return {
       name: this.#name,
       pid: process.pid,
@@ -343,7 +356,8 @@ export class Agent implements AgentControl {
       image: imageReport(this.#machine.summary),
       interfaces: this.network.report(),
       migration: this.#outgoing.query(),
-      progress: migrationCounters(this.#outgoing),
+      progress: outgoing ?? null,
+      incoming: incoming ?? null,
       target: this.#target ?? null,
       copied: this.#outgoing.copied,
       arrival: arrivalReport(this.#incoming?.query()),
@@ -410,4 +424,8 @@ export class Agent implements AgentControl {
   #publish(event: AgentEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function arriving(incoming: IncomingSnapshot | undefined): ProgressInfo {
+  return incoming?.state === "active" ? { "x-peregrine-progress": incoming } : {};
 }

@@ -2,4 +2,4 @@ export { Agent } from "./agent.ts";
 export type { AgentOptions, GuestMachine } from "./agent.ts";
 export { exitStatus } from "./agent-end.ts";
 export type { AgentEnd } from "./agent-end.ts";
-export type { AgentReport, MigrationCounters } from "./agent-report.ts";
+export type { AgentReport } from "./agent-report.ts";

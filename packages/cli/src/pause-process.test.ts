@@ -30,7 +30,11 @@ test("a migration waits for its destination, pauses before the switchover, and g
   await here.execute("migrate", { uri });
   await paused.promise;
   expect(await here.execute("query-status")).toEqual({ status: "finish-migrate", running: false });
-  expect(await there.execute("query-migrate")).toEqual({ status: "active", ...listening });
+  expect(await there.execute("query-migrate")).toEqual({
+    status: "active",
+    ...listening,
+    "x-peregrine-progress": expect.objectContaining({ direction: "incoming", state: "active" }),
+  });
   expect((await peregrine.run("info", "a")).stdout).toMatch(/migration +stopped before the switchover/u);
   await expect(here.execute("migrate-continue", { state: "device" })).rejects.toThrow(
     "Migration not in expected state: pre-switchover",

@@ -1,29 +1,31 @@
 import { expect, test } from "vitest";
-import type { ProgressSample } from "./progress.ts";
-import { advance } from "./progress.ts";
+import type { ShownProgress } from "./agent-report.ts";
 import { progressLines } from "./progress-text.ts";
-import { jsonView, linesView } from "./progress-view.ts";
+import { isShown, jsonView, linesView } from "./progress-view.ts";
 
 const MIB = 2 ** 20;
 
-const sample = (pass: number, passTotal: number, remaining: number): ProgressSample => ({
-  pass,
-  passTotal: passTotal * MIB,
-  passBytes: 0,
-  remaining: remaining * MIB,
-  total: 64 * MIB,
-  transferred: 10 * MIB,
+/** A third of pass 3 is done. */
+const shown = (changes: Partial<ShownProgress>): ShownProgress => ({
+  state: "active",
+  fraction: 0.625,
+  pass: 3,
+  passTotal: 64 * MIB,
+  passDone: 48 * MIB,
+  transferred: 100 * MIB,
   diskTotal: 0,
   diskRemaining: 0,
   sendRate: 180 * MIB,
-  retireRate: 200 * MIB,
-  dirtyRate: 310 * MIB,
+  dirtyRate: 90 * MIB,
+  predictedDowntime: 320,
+  leastDowntime: 200,
+  leastPass: 2,
   downtimeLimit: 30,
-  bandwidthLimit: 0,
+  verdict: { kind: "converging", text: "converging, about 12 s left" },
+  ...changes,
 });
 
-/** Passes that do not get any smaller. */
-const HOPELESS = [1, 2, 3, 4, 5, 6].map((pass) => sample(pass, 64, 32));
+const HOPELESS = shown({ verdict: { kind: "will-not-converge", text: "will not converge: ..." } });
 
 function collect(): { readonly lines: () => string[]; write(text: string): boolean } {
   let all = "";
@@ -36,28 +38,28 @@ function collect(): { readonly lines: () => string[]; write(text: string): boole
   };
 }
 
-test("a terminal is shown a bar that fits it", () => {
-  const progress = advance(undefined, sample(2, 64, 16));
+test("a terminal is shown a bar that fits it, the figures and the verdict", () => {
   for (const columns of [60, 80, 200]) {
-    const [bar] = progressLines(progress, columns);
+    const [bar] = progressLines(shown({}), columns);
     expect(bar!.length).toBeLessThanOrEqual(columns);
-    expect(bar).toMatch(/^pass 2 {2}\[#+-+\] {2}75 % {2}48 MiB of 64 MiB$/u);
+    expect(bar).toMatch(/^\[#+-+\] {2}62 % {2}pass 3: 48 MiB of 64 MiB$/u);
   }
-  expect(progressLines(progress, 80)[1]).toBe(
-    "10 MiB sent, sending 180 MiB/s, dirtying 310 MiB/s, downtime 320 ms, limit 30 ms",
-  );
-  const drives = { ...progress, diskTotal: 100 * MIB, diskRemaining: 3 * MIB };
-  expect(progressLines(drives, 80)[1]).toMatch(/^3 MiB of drives left, 10 MiB sent, /u);
+  expect(progressLines(shown({}), 80).slice(1)).toEqual([
+    "100 MiB sent, sending 180 MiB/s, dirtying 90 MiB/s, downtime 320 ms, limit 30 ms, best 200 ms in pass 2",
+    "converging, about 12 s left",
+  ]);
 });
 
-test.each([
-  [0, "raise --downtime to 320 or more, or pause the guest with `peregrine stop`"],
-  [200 * MIB, "raise --downtime to 320 or more, raise --bandwidth, or pause the guest with `peregrine stop`"],
-])("with a limit of %i a migration that will not converge is told so, with what to do", (limit, advice) => {
-  const samples = HOPELESS.map((next) => ({ ...next, bandwidthLimit: limit }));
-  const progress = samples.reduce(advance, advance(undefined, samples[0]!));
-  expect(progressLines(progress, 80)[2]).toBe(
-    `dirtying 310 MiB/s, sending 180 MiB/s: will not converge; ${advice}`,
+test("what is not known is not shown as a figure, and drives only where there are some", () => {
+  const [, first] = progressLines(
+    shown({ pass: 1, dirtyRate: null, predictedDowntime: null, leastDowntime: null }),
+    80,
+  );
+  expect(first).toBe(
+    "100 MiB sent, sending 180 MiB/s, dirtying not known yet, downtime not known yet, limit 30 ms",
+  );
+  expect(progressLines(shown({ diskTotal: 100 * MIB, diskRemaining: 3 * MIB }), 80)[1]).toMatch(
+    /^3 MiB of drives left, 100 MiB sent, /u,
   );
 });
 
@@ -65,36 +67,45 @@ test("lines come once for a pass, and once in a second of a long one", () => {
   const output = collect();
   let now = 0;
   const view = linesView(output, () => now);
-  for (const [time, remaining] of [
-    [0, 64],
-    [500, 48],
-    [1000, 32],
-    [1500, 16],
+  for (const [time, fraction] of [
+    [0, 0.1],
+    [500, 0.2],
+    [1000, 0.3],
+    [1500, 0.4],
   ] as const) {
     now = time;
-    view.show(sample(1, 64, remaining));
+    view.show(shown({ fraction }));
   }
-  view.show(sample(2, 8, 8));
-  expect(output.lines().map((line) => line.split(" of ")[0])).toEqual([
-    "pass 1: 0 %",
-    "pass 1: 50 %",
-    "pass 2: 0 %",
+  view.show(shown({ pass: 4, fraction: 0.5 }));
+  expect(output.lines().map((line) => line.split(",").slice(0, 2).join())).toEqual([
+    "pass 3: 48 MiB of 64 MiB, 10 % in all",
+    "pass 3: 48 MiB of 64 MiB, 30 % in all",
+    "pass 4: 48 MiB of 64 MiB, 50 % in all",
+  ]);
+  expect(output.lines()[0]).toMatch(/, best 200 ms in pass 2; converging, about 12 s left$/u);
+});
+
+test("a verdict that asks for something is a line of its own at once, and once", () => {
+  const output = collect();
+  const view = linesView(output, () => 0);
+  for (const next of [shown({}), HOPELESS, HOPELESS, HOPELESS]) view.show(next);
+  expect(output.lines().slice(1)).toEqual(["will not converge: ..."]);
+});
+
+test("JSON is one object per line: the snapshot with its verdict", () => {
+  const output = collect();
+  const view = jsonView(output);
+  view.show(shown({}));
+  view.show(HOPELESS);
+  view.note("something was done");
+  expect(output.lines().map((line) => JSON.parse(line) as unknown)).toEqual([
+    { status: "active", ...shown({}) },
+    { status: "active", ...HOPELESS },
+    { status: "active", note: "something was done" },
   ]);
 });
 
-test("the verdict is a line of its own, once", () => {
-  const output = collect();
-  const view = linesView(output, () => 0);
-  for (const next of HOPELESS) view.show(next);
-  expect(output.lines().filter((line) => line.includes("will not converge"))).toHaveLength(1);
-});
-
-test("JSON is one object per line, with the verdict", () => {
-  const output = collect();
-  const view = jsonView(output);
-  for (const next of HOPELESS) view.show(next);
-  const objects = output.lines().map((line) => JSON.parse(line) as Record<string, unknown>);
-  expect(objects).toHaveLength(HOPELESS.length);
-  expect(objects[0]).toMatchObject({ status: "active", pass: 1, fraction: 0.5, verdict: null });
-  expect(objects.at(-1)!["verdict"]).toContain("will not converge");
+test("a migration is shown from the first pass until the guest is handed over", () => {
+  const states = ["setup", "active", "pre-switchover", "device", "cancelling", "completed"];
+  expect(states.filter((state) => isShown(shown({ state })))).toEqual(["active", "pre-switchover", "device"]);
 });

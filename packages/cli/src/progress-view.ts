@@ -1,11 +1,10 @@
 import { createLogUpdate } from "log-update";
-import { advance } from "./progress.ts";
-import type { Progress, ProgressSample } from "./progress.ts";
-import { convergenceVerdict, progressLine, progressLines } from "./progress-text.ts";
+import type { ShownProgress } from "./agent-report.ts";
+import { progressLine, progressLines } from "./progress-text.ts";
 
-/** Shows how a migration goes. Gets every sample. */
+/** Shows how a migration goes. */
 export interface ProgressView {
-  show(sample: ProgressSample): void;
+  show(progress: ShownProgress): void;
   /** Tells of something that was done meanwhile. */
   note(text: string): void;
   /** Nothing more comes; what is on the screen stays. */
@@ -16,6 +15,16 @@ type Output = Pick<NodeJS.WriteStream, "write">;
 
 /** Of two lines about the same pass. Milliseconds. */
 const LINE_INTERVAL_MS = 1000;
+
+/** There is something to be shown in these states; how it ended is told otherwise. */
+const SHOWN_STATES: ReadonlySet<string> = new Set(["active", "pre-switchover", "device"]);
+
+/** These are told in a line of their own, once, when it comes to that: somebody has to do something. */
+const NOTABLE_VERDICTS: ReadonlySet<string> = new Set(["will-not-converge", "not-moving"]);
+
+export function isShown({ state }: ShownProgress): boolean {
+  return SHOWN_STATES.has(state);
+}
 
 /** What suits the standard output. */
 export function progressView(json: boolean): ProgressView {
@@ -28,12 +37,8 @@ export function progressView(json: boolean): ProgressView {
 /** A bar that is drawn again and again, on a terminal that knows its size. */
 function terminalView(output: NodeJS.WriteStream): ProgressView {
   const draw = createLogUpdate(output);
-  let progress: Progress | undefined;
   return {
-    show(sample) {
-      progress = advance(progress, sample);
-      draw(progressLines(progress, output.columns).join("\n"));
-    },
+    show: (progress) => draw(progressLines(progress, output.columns).join("\n")),
     note(text) {
       draw.done();
       output.write(`${text}\n`);
@@ -44,17 +49,17 @@ function terminalView(output: NodeJS.WriteStream): ProgressView {
 
 /** A line for each pass, and one each second during a long one. */
 export function linesView(output: Output, now: () => number = () => performance.now()): ProgressView {
-  let progress: Progress | undefined;
   let printed: { pass: number; at: number } | undefined;
-  let verdictGiven = false;
+  let told: string | undefined;
   return {
-    show(sample) {
-      progress = advance(progress, sample);
-      const verdict = convergenceVerdict(progress);
-      if (verdict !== undefined && !verdictGiven) output.write(`${verdict}\n`);
-      verdictGiven ||= verdict !== undefined;
-      if (progress.pass === printed?.pass && now() - printed.at < LINE_INTERVAL_MS) return;
-      printed = { pass: progress.pass, at: now() };
+    show(progress) {
+      const { pass, verdict } = progress;
+      if (NOTABLE_VERDICTS.has(verdict.kind) && verdict.kind !== told) {
+        told = verdict.kind;
+        output.write(`${verdict.text}\n`);
+      }
+      if (pass === printed?.pass && now() - printed.at < LINE_INTERVAL_MS) return;
+      printed = { pass, at: now() };
       output.write(`${progressLine(progress)}\n`);
     },
     note: (text) => void output.write(`${text}\n`),
@@ -62,15 +67,10 @@ export function linesView(output: Output, now: () => number = () => performance.
   };
 }
 
-/** One JSON object for each sample, on a line. */
+/** One JSON object for each look, on a line: the snapshot as the agent gave it. */
 export function jsonView(output: Output): ProgressView {
-  let progress: Progress | undefined;
   return {
-    show(sample) {
-      progress = advance(progress, sample);
-      const verdict = convergenceVerdict(progress) ?? null;
-      output.write(`${JSON.stringify({ status: "active", ...progress, verdict })}\n`);
-    },
+    show: (progress) => void output.write(`${JSON.stringify({ status: progress.state, ...progress })}\n`),
     note: (note) => void output.write(`${JSON.stringify({ status: "active", note })}\n`),
     close: () => undefined,
   };

@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { MigrationId } from "@peregrine/protocol";
 import type {
   IncomingInfo,
+  IncomingSnapshot,
   Machine,
   MigrationStatus,
   RunControl,
@@ -9,6 +10,7 @@ import type {
 } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 import type { Worker } from "node:worker_threads";
+import { ArrivalProgress, arrivalSample } from "./arrival-progress.ts";
 import { awaited } from "./awaited-machine.ts";
 import { incomingInfo } from "./incoming-info.ts";
 import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
@@ -36,6 +38,11 @@ export class IncomingMigration {
   /** Once everything is loaded, if the source decides then. */
   #taking: Taking | undefined;
   readonly #statistics = new IncomingStatistics();
+  readonly #progress = new ArrivalProgress(() =>
+    arrivalSample(this.query(), this.#statistics, this.#channels === 0),
+  );
+  /** Multifd channels that the source opens. */
+  #channels = 0;
   readonly #switchoverAck = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #end = Promise.withResolvers<IncomingResult>();
   /** Of the last attempt. */
@@ -75,6 +82,7 @@ export class IncomingMigration {
       throw new MigrationError("IN_PROGRESS", "The incoming migration has already been started");
     }
     requireChannels(multifdChannels);
+    this.#channels = multifdChannels;
     const source = descriptors?.resolve(uri, "incoming") ?? uri;
     this.#phase = { kind: "opening" };
     const listening = Promise.withResolvers<Address>();
@@ -105,6 +113,11 @@ export class IncomingMigration {
 
   query(): IncomingStatus {
     return statusOf(this.#phase, () => this.#statistics.progress());
+  }
+
+  /** How much has come. */
+  get progress(): IncomingSnapshot {
+    return this.#progress.look();
   }
 
   /** What is known of the guest that came; undefined before everything of it is here, and where nobody decides. */
@@ -141,6 +154,7 @@ export class IncomingMigration {
   set #phase(phase: IncomingPhase) {
     const before = this.info().status;
     this.#currentPhase = phase;
+    this.#progress.changed(this.query().kind);
     const { status } = this.info();
     if (status === undefined || status === before) return;
     for (const listener of this.#listeners) listener(status);

@@ -11,6 +11,7 @@ const AT = {
   answeredAt: 6,
   startedAt: 7,
   endedAt: 8,
+  sweeps: 9,
 } as const;
 
 /** Of one writer. */
@@ -61,6 +62,16 @@ export class IncomingStatistics {
 
   addZeroPages(count: number): void {
     this.#counters[AT.zeroPages]! += count;
+  }
+
+  /** Pages begin to come from the front again. */
+  addSweep(): void {
+    this.#counters[AT.sweeps]! += 1;
+  }
+
+  /** Sweeps over memory that have begun, of the first writer: on one connection, the passes of the source. */
+  get sweeps(): number {
+    return this.#all[AT.sweeps]!;
   }
 
   /** @param milliseconds that it took. */

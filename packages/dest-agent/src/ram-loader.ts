@@ -22,6 +22,9 @@ export class RamLoader implements RamSink {
   /** By index in guest memory; undefined for memory that this process does not have as bytes. */
   readonly #ahead: (MemoryAhead | undefined)[] = [];
   #listed = false;
+  /** The last page that came; before the first, none is behind it. */
+  #lastBlock = Infinity;
+  #lastOffset = Infinity;
 
   /** @param flush told of a multifd flush record; the decoding stops there. */
   constructor(guest: GuestBlocks, statistics: IncomingStatistics, flush: () => void) {
@@ -60,6 +63,7 @@ export class RamLoader implements RamSink {
 
   zeroPage(block: number, offset: number, fill: number): void {
     this.#guest.ram.fillPage(this.#indexOf(block), offset, fill);
+    this.#sweep(block, offset, WIRE_PAGE_SIZE);
     this.#statistics.addZeroPages(1);
   }
 
@@ -71,6 +75,7 @@ export class RamLoader implements RamSink {
     const index = this.#indexOf(block);
     this.#guest.ram.writePages(index, offset, bytes);
     this.#ahead[index]?.arrived(offset, bytes.length);
+    this.#sweep(block, offset, bytes.length);
     this.#statistics.addPages(bytes.length / WIRE_PAGE_SIZE);
   }
 
@@ -78,6 +83,7 @@ export class RamLoader implements RamSink {
     const { ram } = this.#guest;
     const index = this.#indexOf(block);
     for (let n = 0; n < count; n++) ram.fillPage(index, offset + n * WIRE_PAGE_SIZE, 0);
+    this.#sweep(block, offset, count * WIRE_PAGE_SIZE);
     this.#statistics.addZeroPages(count);
   }
 
@@ -97,6 +103,14 @@ export class RamLoader implements RamSink {
   /** Undefined when more may be loaded at once, otherwise a promise for that. */
   room(): Promise<void> | undefined {
     return this.#guest.room();
+  }
+
+  /** A pass of the source goes over memory in its order, so one that begins comes with a page that is not behind the last. */
+  #sweep(block: number, offset: number, length: number): void {
+    const isBehind = block > this.#lastBlock || (block === this.#lastBlock && offset > this.#lastOffset);
+    if (!isBehind) this.#statistics.addSweep();
+    this.#lastBlock = block;
+    this.#lastOffset = offset + length - WIRE_PAGE_SIZE;
   }
 
   #place(entry: ListedRamBlock): void {

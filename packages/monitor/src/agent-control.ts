@@ -8,6 +8,7 @@ import type {
   MigrationStatus,
   ParameterName,
   ParameterValues,
+  ProgressInfo,
   RunEvent,
   RunState,
 } from "@peregrine/shared-state";
@@ -106,7 +107,7 @@ export interface AgentControl {
   /** Lets a migration that has paused in `state` go on. */
   continueMigration(state: string): MaybePromise<void>;
   /** Of the outgoing migration; before the first one of the incoming one, if a guest was to arrive. */
-  queryMigrate(): MaybePromise<MigrationInfo | IncomingInfo>;
+  queryMigrate(): MaybePromise<(MigrationInfo | IncomingInfo) & ProgressInfo>;
   /** Bytes per second; negative becomes 0, which is unlimited. Takes effect at once. */
   setSpeed(bytesPerSecond: number): MaybePromise<void>;
   /** Tolerated downtime in seconds, held to 0 … 2^64−1 ns. */

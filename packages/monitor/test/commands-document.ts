@@ -4,6 +4,7 @@ import type { Command } from "../src/command.ts";
 import { createCommands } from "../src/commands.ts";
 import { HumanMonitor } from "../src/human/human-monitor.ts";
 import { FakeAgent } from "./fake-agent.ts";
+import { INCOMING_MEMBERS, OUTGOING_MEMBERS, VERDICTS } from "./progress-members.ts";
 import { VERSION } from "./version.ts";
 
 export const COMMANDS_DOCUMENT = fileURLToPath(new URL("../../../docs/COMMANDS.md", import.meta.url));
@@ -28,6 +29,22 @@ export async function renderCommandsDocument(): Promise<string> {
       (command) => `| \`${command.name}\` | ${argumentsOf(command).join(", ")} |`,
     ),
     "",
+    "### How far a migration is",
+    "",
+    "While a migration is under way, `query-migrate` has the member `x-peregrine-progress`, which QEMU has not, and so have",
+    "`progress` and `incoming` of `x-peregrine-info` and the lines of `peregrine migrate --json`. Nothing in it that says how",
+    "far the migration is runs backwards. Of a guest that leaves:",
+    "",
+    ...memberTable(OUTGOING_MEMBERS),
+    "",
+    "`verdict.kind` is one of these:",
+    "",
+    ...memberTable(VERDICTS),
+    "",
+    "Of a guest that arrives:",
+    "",
+    ...memberTable(INCOMING_MEMBERS),
+    "",
     "## For people",
     "",
     "What `help` and `info` say:",
@@ -37,6 +54,14 @@ export async function renderCommandsDocument(): Promise<string> {
     "```",
     "",
   ].join("\n");
+}
+
+function memberTable(members: Readonly<Record<string, string>>): string[] {
+  return [
+    "| member | meaning |",
+    "| --- | --- |",
+    ...Object.entries(members).map(([name, meaning]) => `| \`${name}\` | ${meaning} |`),
+  ];
 }
 
 function argumentsOf({ entries }: Command): string[] {

@@ -43,6 +43,7 @@ export type {
   CompletedInfo,
   MigrationInfo,
   MigrationInfoInput,
+  ProgressInfo,
   RamInfo,
   XbzrleInfo,
 } from "./migration-info.ts";

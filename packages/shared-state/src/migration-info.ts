@@ -1,6 +1,8 @@
 import { PAGE_SIZE } from "./machine.ts";
 import type { MigrationStatus } from "./migration-state.ts";
 import type { MigrationStatistics } from "./migration-statistics.ts";
+import type { IncomingSnapshot } from "./progress/incoming-snapshot.ts";
+import type { OutgoingSnapshot } from "./progress/outgoing-snapshot.ts";
 
 /** Pages and bytes of guest memory, with the names that `query-migrate` has. */
 export type RamInfo = {
@@ -85,6 +87,12 @@ export type CompletedInfo = {
   readonly ram: RamInfo;
   /** Only while the capability is on. */
   readonly "xbzrle-cache"?: XbzrleInfo;
+};
+
+/** What `query-migrate` tells beyond QEMU's members. */
+export type ProgressInfo = {
+  /** Of the migration that the other members are about, as long as it is under way. */
+  readonly "x-peregrine-progress"?: OutgoingSnapshot | IncomingSnapshot;
 };
 
 export interface MigrationInfoInput {

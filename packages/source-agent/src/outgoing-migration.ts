@@ -8,6 +8,7 @@ import {
   MigrationState,
   MigrationStatistics,
   NO_LEDGER,
+  sampleOutgoing,
 } from "@peregrine/shared-state";
 import type {
   CapabilityStates,
@@ -16,6 +17,8 @@ import type {
   MigrateRequest,
   MigrationInfo,
   MigrationStatus,
+  OutgoingSample,
+  OutgoingSnapshot,
   OwnershipLedger,
   ParameterValues,
   RunControl,
@@ -36,6 +39,7 @@ import type {
   OutgoingMigrationOptions,
   Ownership,
 } from "./outgoing-options.ts";
+import { ProgressKeeper } from "./progress-keeper.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
 
@@ -62,6 +66,7 @@ export class OutgoingMigration {
   readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
   readonly #objects: SecurityObjects;
+  readonly #progress = new ProgressKeeper((migration) => this.#sample(migration));
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
   #giving: Giving | undefined;
@@ -81,7 +86,10 @@ export class OutgoingMigration {
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
-    this.#state.subscribe((status) => this.#publish({ kind: "migration", status }));
+    this.#state.subscribe((status) => {
+      this.#progress.changed(status);
+      this.#publish({ kind: "migration", status });
+    });
   }
 
   get status(): MigrationStatus {
@@ -165,7 +173,10 @@ export class OutgoingMigration {
       connected: () => this.#connected(),
       active: () => this.#state.set("setup", "active"),
       stopped: () => this.#stopped(),
-      pass: (pass) => this.#publish({ kind: "migration-pass", pass }),
+      pass: (pass) => {
+        this.#progress.look();
+        this.#publish({ kind: "migration-pass", pass });
+      },
       handedOver: (handover) => this.#handedOver(handover),
     });
     this.#attempt = attempt;
@@ -269,6 +280,11 @@ export class OutgoingMigration {
     });
   }
 
+  /** How far the present or last attempt is, and whether it is going to end; undefined before the first. */
+  get progress(): OutgoingSnapshot | undefined {
+    return this.#progress.look();
+  }
+
   /** The counters of the present or last attempt. */
   get statistics(): MigrationStatistics {
     return this.#statistics;
@@ -356,6 +372,23 @@ export class OutgoingMigration {
     const result = await attempt.result;
     this.#attempt = undefined;
     this.#conclude(result);
+  }
+
+  #sample(migration: number): OutgoingSample | undefined {
+    const state = this.#state.get();
+    if (state === "none") return undefined;
+    const isCarried = this.#machine.carried !== undefined;
+    return sampleOutgoing({
+      migration,
+      state,
+      statistics: this.#statistics,
+      parameters: this.#parameters,
+      capabilities: this.#capabilities.states,
+      guestRuns: !isCarried && this.#run.state === "running",
+      canThrottle: !isCarried && this.#machine.setThrottle !== undefined,
+      arriving: this.#run.state === "inmigrate",
+      now: now(),
+    });
   }
 
   #connected(): void {

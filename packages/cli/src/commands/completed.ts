@@ -1,5 +1,5 @@
 import type { ReceivedReport } from "../agent-report.ts";
-import { formatRate, formatSize, formatTime } from "../size.ts";
+import { formatRate, formatSize, formatTime } from "@peregrine/shared-state";
 import { describeOutcome } from "./outcome.ts";
 
 /** The figures of the last migration that has ended, in each direction. Times are milliseconds, sizes bytes. */

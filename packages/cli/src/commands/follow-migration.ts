@@ -8,7 +8,7 @@ import type { ReceivedReport } from "../agent-report.ts";
 import type { SendOptions, TimeLimit } from "../command-options.ts";
 import { HostSignals, signalStatus } from "../host-signals.ts";
 import { openRegistry } from "../open-registry.ts";
-import { progressView } from "../progress-view.ts";
+import { isShown, progressView } from "../progress-view.ts";
 import type { ProgressView } from "../progress-view.ts";
 import { settingsOf } from "../send-settings.ts";
 import { describeOutcome, printOutcome } from "./outcome.ts";
@@ -100,7 +100,7 @@ async function follow({ client, view, signals, timeKeeper }: Following): Promise
     }
     const report = await client.report();
     if (!UNDER_WAY.has(report.migration.status)) return report;
-    if (report.migration.status === "active" && report.progress !== null) view.show(report.progress);
+    if (report.progress !== null && isShown(report.progress)) view.show(report.progress);
     const done = await timeKeeper.look(client);
     if (done !== undefined) view.note(done);
     await (cancelled ? delay(POLL_MS) : Promise.race([delay(POLL_MS), signals.first]));

@@ -4,8 +4,10 @@ import type { ImageReport, InterfaceReport, ReceivedReport } from "../agent-repo
 import type { InfoOptions } from "../command-options.ts";
 import { hasCompleted, readRecord } from "../completed-record.ts";
 import { openRegistry } from "../open-registry.ts";
+import { downtimeText, passText, percentText, rateText } from "../progress-text.ts";
+import { isShown } from "../progress-view.ts";
 import type { Registry } from "../registry.ts";
-import { formatSize } from "../size.ts";
+import { formatRate, formatSize } from "@peregrine/shared-state";
 import { completedOf, completedText } from "./completed.ts";
 import { describeOutcome } from "./outcome.ts";
 
@@ -69,7 +71,9 @@ function infoText(report: ReceivedReport): string {
     ["memory", formatSize(report.memory)],
     ...(report.image === null ? [] : [["image", imageText(report.image)] as const]),
     ...report.interfaces.map((one) => ["network", interfaceText(one)] as const),
+    ...arrivalRows(report),
     ["migration", migrationText(report)],
+    ...progressRows(report),
   ];
   return rows.map(([label, text]) => `${label.padEnd(10)} ${text}\n`).join("");
 }
@@ -89,19 +93,38 @@ function imageText({ contents, devices, runState }: ImageReport): string {
   return `${formatSize(contents)} of contents, ${sections}${state}`;
 }
 
+/** What has come of a guest that is not all here. */
+function arrivalRows({ incoming }: ReceivedReport): readonly (readonly [string, string])[] {
+  if (incoming?.state !== "active") return [];
+  const { received, pass, rate } = incoming;
+  const parts = [
+    `${formatSize(received)} received`,
+    ...(pass === null ? [] : [`pass ${pass}`]),
+    ...(rate === null ? [] : [formatRate(rate)]),
+  ];
+  return [["arriving", parts.join(", ")]];
+}
+
+/** Figures of a migration that is under way. */
+function progressRows({ progress }: ReceivedReport): readonly (readonly [string, string])[] {
+  if (progress === null || !isShown(progress)) return [];
+  return [
+    ["progress", `${percentText(progress)}, ${passText(progress)}`],
+    ["rates", rateText(progress)],
+    ["downtime", downtimeText(progress)],
+  ];
+}
+
 /** One line about the present or last migration. */
 function migrationText(report: ReceivedReport): string {
   switch (report.migration.status) {
     case undefined:
       return "none";
     case "setup":
-      return "connecting";
     case "active":
-      return `under way, pass ${report.progress?.pass ?? 0}`;
     case "pre-switchover":
-      return "stopped before the switchover, until the monitor's command migrate-continue";
     case "device":
-      return "under way, the rest is being sent";
+      return report.progress?.verdict.text ?? "under way";
     default: {
       const outcome = describeOutcome(report);
       return outcome.status === "completed" ? outcome.summary : `${outcome.status}: ${outcome.message}`;

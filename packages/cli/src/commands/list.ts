@@ -3,7 +3,7 @@ import { connectToGuest } from "../agent-client.ts";
 import type { ReceivedReport } from "../agent-report.ts";
 import { openRegistry } from "../open-registry.ts";
 import type { Registry } from "../registry.ts";
-import { formatSize } from "../size.ts";
+import { formatSize } from "@peregrine/shared-state";
 import { sayError } from "./say.ts";
 
 const TITLES = ["NAME", "PID", "STATE", "MEMORY", "MIGRATION", "PROGRAM"];

@@ -1,5 +1,5 @@
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
-import { formatSize, formatTime } from "../size.ts";
+import { formatSize, formatTime } from "@peregrine/shared-state";
 import { sayError } from "./say.ts";
 
 /** How a migration ended. Times are milliseconds, sizes bytes. */

@@ -1,5 +1,5 @@
 import type { Agent } from "../agent.ts";
-import { progressView } from "../progress-view.ts";
+import { isShown, progressView } from "../progress-view.ts";
 import { describeOutcome, printOutcome } from "./outcome.ts";
 
 const PERIOD_MS = 100;
@@ -8,8 +8,8 @@ const PERIOD_MS = 100;
 export function watchMigration(agent: Agent, json: boolean): { readonly end: () => void } {
   const view = progressView(json);
   const look = (): void => {
-    const { migration, progress } = agent.report();
-    if (migration.status === "active" && progress !== null) view.show(progress);
+    const { outgoing } = agent.progress;
+    if (outgoing !== undefined && isShown(outgoing)) view.show(outgoing);
   };
   const timer = setInterval(look, PERIOD_MS);
   const unsubscribe = agent.subscribe((event) => {

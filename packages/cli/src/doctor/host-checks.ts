@@ -1,6 +1,6 @@
 import { defaultCacheDirectory, isRewritten, validateProgram } from "@peregrine/node-host";
 import { MigrationError } from "@peregrine/protocol";
-import { MigrationCapabilities } from "@peregrine/shared-state";
+import { formatSize, MigrationCapabilities } from "@peregrine/shared-state";
 import { systemError } from "@peregrine/transport";
 import { hasSystemCalls } from "@peregrine/transport/probe";
 import { randomUUID } from "node:crypto";
@@ -8,7 +8,6 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { openRegistry } from "../open-registry.ts";
-import { formatSize } from "../size.ts";
 import { VERSION } from "../version.ts";
 import { check, checked, failed } from "./check.ts";
 import type { Check } from "./check.ts";

@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { formatSize } from "@peregrine/shared-state";
 import type { Address, ClientTls } from "@peregrine/transport";
 import { parseUri, systemError } from "@peregrine/transport";
 import { probe } from "@peregrine/transport/probe";
@@ -7,7 +8,6 @@ import { lookup } from "node:dns/promises";
 import { access, constants, stat, statfs } from "node:fs/promises";
 import { isIP } from "node:net";
 import { dirname } from "node:path";
-import { formatSize } from "../size.ts";
 import { check, checked, failed } from "./check.ts";
 import type { Check } from "./check.ts";
 import { validity } from "./credential-checks.ts";

@@ -1,7 +1,7 @@
 import { differences, readStreamContents } from "@peregrine/stream-inspector";
 import type { StreamDifference, Values } from "@peregrine/stream-inspector";
 import type { StreamSource } from "../inspect-options.ts";
-import { formatSize } from "../size.ts";
+import { formatSize } from "@peregrine/shared-state";
 import { SHOWN_DIGITS, valueText } from "./field-text.ts";
 import { CODECS } from "./inspect-input.ts";
 import { openInputs } from "./inputs.ts";

@@ -3,7 +3,7 @@ import { RamFile } from "@peregrine/stream-inspector";
 import type { Inspection } from "@peregrine/stream-inspector";
 import { HostSignals, signalStatus } from "../host-signals.ts";
 import type { RamTask, StreamSource } from "../inspect-options.ts";
-import { formatSize } from "../size.ts";
+import { formatSize } from "@peregrine/shared-state";
 import { inspectInputs } from "./inspect-input.ts";
 import type { Output } from "./output.ts";
 import { counted } from "./table.ts";

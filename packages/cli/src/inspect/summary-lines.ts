@@ -1,6 +1,6 @@
 import { missingPages } from "@peregrine/stream-inspector";
 import type { LibvirtImage, PageCounts, StreamFiles, StreamSummary } from "@peregrine/stream-inspector";
-import { formatSize } from "../size.ts";
+import { formatSize } from "@peregrine/shared-state";
 import { counted, tableLines } from "./table.ts";
 
 /** What the files are, before anything of the stream is read. */

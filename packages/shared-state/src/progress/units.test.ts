@@ -1,7 +1,6 @@
-import { parseSize } from "@peregrine/monitor";
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { formatRate, formatSize, formatTime } from "./size.ts";
+import { formatEstimate, formatRate, formatSize, formatTime } from "./units.ts";
 
 test.each([
   [0, "0 B"],
@@ -18,8 +17,9 @@ test.each([
 test("what is shown of a size is within a hundredth of it", () => {
   fc.assert(
     fc.property(fc.nat({ max: 2 ** 45 }), (bytes) => {
-      const shown = parseSize(formatSize(bytes).replace(/ (.?)i?B$/u, "$1"));
-      expect(Math.abs(shown! - bytes)).toBeLessThanOrEqual(bytes / 100);
+      const [value, unit] = formatSize(bytes).split(" ");
+      const shown = Number(value) * 1024 ** ["B", "KiB", "MiB", "GiB", "TiB"].indexOf(unit!);
+      expect(Math.abs(shown - bytes)).toBeLessThanOrEqual(bytes / 100);
     }),
   );
 });
@@ -28,4 +28,14 @@ test("rates and times carry their units", () => {
   expect(formatRate(2 ** 20)).toBe("1 MiB/s");
   expect(formatTime(12.4)).toBe("12 ms");
   expect(formatTime(1250)).toBe("1.3 s");
+});
+
+test.each([
+  [100, "less than a second"],
+  [12_400, "about 12 s"],
+  [119_000, "about 119 s"],
+  [150_000, "about 3 min"],
+  [3 * 3_600_000, "about 3 h"],
+])("%d ms that are estimated are shown as %s", (ms, text) => {
+  expect(formatEstimate(ms)).toBe(text);
 });
