@@ -12,6 +12,7 @@ import type {
   CommandHandlers,
   Finish,
   GuestOptions,
+  MetricsOptions,
   NicOptions,
   ReceiveOptions,
 } from "./command-options.ts";
@@ -19,7 +20,11 @@ import { DEFAULT_STACK_MIB } from "./command-options.ts";
 import { requireExecAllowed } from "./exec-allowed.ts";
 import { sendOf, sendOptions } from "./migrate-command-line.ts";
 import type { SendFlags } from "./migrate-command-line.ts";
-import { takeMonitorToken } from "./monitor-token.ts";
+import { LOG_FORMATS, LOG_LEVELS } from "./log/log-options.ts";
+import type { LogLevel, LogOptions } from "./log/log-options.ts";
+import { requireMetricsToken } from "./metrics/metrics-address.ts";
+import type { MetricsAddress } from "./metrics/metrics-address.ts";
+import { takeMetricsToken, takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
 import type { ArrivalTls } from "./tls-options.ts";
@@ -42,6 +47,10 @@ interface AgentFlags {
   readonly monitorTokenFile?: string;
   readonly monitorTlsCreds?: string;
   readonly monitorTlsAuthz?: string;
+  readonly metrics?: readonly MetricsAddress[];
+  readonly metricsTokenFile?: string;
+  readonly logFormat: LogOptions["format"];
+  readonly logLevel?: LogLevel;
   readonly allowExec?: boolean;
   readonly allowHostUris?: boolean;
   readonly keep?: boolean;
@@ -191,6 +200,30 @@ function agentOptions(command: Command): Command {
       "serve --qmp and --monitor at tcp: over TLS alone, with the credentials of this --object",
     )
     .option("--monitor-tls-authz <id>", "serve only clients there whose certificate this --object allows")
+    .option(
+      "--metrics <address>",
+      "serve figures to Prometheus there: 127.0.0.1:PORT, HOST:PORT or unix:PATH; may be repeated",
+      value.each(value.metricsAddress),
+    )
+    .option(
+      "--metrics-token-file <file>",
+      "what those have to know who read figures over TCP; without it, PEREGRINE_METRICS_TOKEN",
+    )
+    .addOption(
+      new Option(
+        "--log-format <format>",
+        "of messages on stderr: text, json (an object per line), or auto: text on a terminal, else json",
+      )
+        .choices([...LOG_FORMATS])
+        .default("text"),
+    )
+    .addOption(
+      new Option(
+        "--log-level <level>",
+        "what is logged beside messages: from info on changes of state, from debug on passes and settings " +
+          "(default: warn as text, info as json)",
+      ).choices([...LOG_LEVELS]),
+    )
     .option("--allow-exec", "let exec: run commands, for every client of the monitor")
     .option(
       "--allow-host-uris",
@@ -265,8 +298,17 @@ async function agentOf(command: Command, flags: AgentFlags): Promise<AgentComman
   }
   const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
   const monitors = { qmp, human, origins, token, tls, opening };
+  const metrics = await metricsOf(flags);
+  const log = { format: flags.logFormat, level: flags.logLevel };
   const objects = (flags.object ?? []).map(absoluteObject);
-  return { name, monitors, objects, keep, state, silence: flags.keepalive * 1000 };
+  return { name, monitors, metrics, log, objects, keep, state, silence: flags.keepalive * 1000 };
+}
+
+/** Errors: TOKEN_NEEDED. */
+async function metricsOf({ metrics: addresses = [], metricsTokenFile }: AgentFlags): Promise<MetricsOptions> {
+  const text = await takeMetricsToken(metricsTokenFile, process.env);
+  for (const address of addresses) requireMetricsToken(address, text !== undefined);
+  return { addresses, token: text === undefined ? undefined : new AccessToken(text) };
 }
 
 /** Errors: CommanderError for TLS that nothing would have. */

@@ -4,9 +4,12 @@ import type { SecurityObjects, ServerTls } from "@peregrine/transport";
 import { flushCompileCache } from "node:module";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
-import type { MonitorOptions } from "./command-options.ts";
+import type { MetricsOptions, MonitorOptions } from "./command-options.ts";
 import { leaveRecord } from "./completed-record.ts";
 import type { HostSignals } from "./host-signals.ts";
+import { traceAgent } from "./log/trace-agent.ts";
+import { serveMetrics } from "./metrics/serve-metrics.ts";
+import type { MetricsEndpoint } from "./metrics/serve-metrics.ts";
 import type { NameClaim } from "./registry.ts";
 import { arrivalTls } from "./tls-options.ts";
 import { MONITOR_VERSION } from "./version.ts";
@@ -17,6 +20,7 @@ export interface AgentProcessOptions {
   readonly monitors: MonitorOptions;
   /** Those that the command line has made. */
   readonly objects: SecurityObjects;
+  readonly metrics: MetricsOptions;
   readonly signals: HostSignals;
   /** Prints one line for the user. */
   readonly say: (text: string) => void;
@@ -26,10 +30,11 @@ export interface AgentProcessOptions {
 
 /**
  * Serves an agent until it ends, and closes in order: first what is being migrated, so that the guest belongs
- * to one side; then the monitors, whose clients get their last answers and events; then the guest.
+ * to one side; then the monitors, whose clients get their last answers and events, and the metrics; then the guest.
  */
 export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd> {
-  const { agent, claim, monitors, objects, signals, begin } = options;
+  const { agent, claim, monitors, metrics, objects, signals, say, begin } = options;
+  const untrace = traceAgent(agent, claim.name);
   const commands = createCommands(agent, MONITOR_VERSION, monitors.opening);
   const monitor = new MonitorServer({
     commands,
@@ -41,9 +46,11 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     tls: monitorTls(objects, monitors),
   });
   void signals.first.then((signal) => agent.end({ kind: "signal", signal }));
+  let endpoint: MetricsEndpoint | undefined;
   try {
     await monitor.listen(`unix:${claim.socket}`);
     await listenOnMore(monitor, options);
+    endpoint = await serveMetrics(agent, metrics, say);
     await begin();
     // What was compiled is kept for the next start, also if this process does not end in order.
     flushCompileCache();
@@ -54,6 +61,8 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     await agent.settle();
     await leaveRecord(claim.record, agent.report());
     await monitor.close();
+    endpoint?.close();
+    untrace();
     await agent.dispose();
   }
 }

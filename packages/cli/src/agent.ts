@@ -1,12 +1,5 @@
 import type { IncomingMigration, NetworkInterface } from "@peregrine/dest-agent";
-import type { ImageSummary } from "@peregrine/machine-image";
-import type {
-  AgentControl,
-  AgentEvent,
-  GuestStatus,
-  HostShutdownReason,
-  Ownership,
-} from "@peregrine/monitor";
+import type { AgentControl, AgentEvent, GuestStatus, HostShutdownReason } from "@peregrine/monitor";
 import type {
   AnnounceRequest,
   CapabilityChange,
@@ -14,10 +7,8 @@ import type {
   CapabilityState,
   IncomingInfo,
   IncomingSnapshot,
-  Machine,
   MigrateRequest,
   MigrationInfo,
-  OutgoingSnapshot,
   OwnershipLedger,
   ParameterValues,
   ProgressInfo,
@@ -31,10 +22,10 @@ import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
-import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport } from "./agent-report.ts";
+import { AgentView } from "./agent-view.ts";
+import type { GuestMachine } from "./guest-machine.ts";
 import { GuestNetwork } from "./guest-network.ts";
-import { handOverReports } from "./hand-overs.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -42,15 +33,11 @@ const OUTCOME_WAIT_MS = 5000;
 
 const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
-/** A machine that can tell what it runs. */
-export interface GuestMachine extends Machine {
-  /** Undefined while nothing has arrived. */
-  readonly program: string | undefined;
-  /** Bytes of guest memory in use. */
-  readonly memoryBytes: number;
-  /** Of an image. Undefined while nothing of it has arrived. */
-  readonly summary?: ImageSummary | undefined;
-}
+/** What was done to an agent that is told by no event. */
+export type AgentTrace =
+  | { readonly kind: "capabilities"; readonly changes: Readonly<Record<string, boolean>> }
+  | { readonly kind: "parameters"; readonly names: readonly string[] }
+  | { readonly kind: "ownership" };
 
 export interface AgentOptions {
   readonly name: string;
@@ -81,7 +68,8 @@ export class Agent implements AgentControl {
   /** Resolves when the agent is to end. Nothing is closed by then. */
   readonly ended: Promise<AgentEnd>;
   readonly network: GuestNetwork;
-  readonly #name: string;
+  /** What can be seen of it. */
+  readonly view: AgentView;
   readonly #machine: GuestMachine;
   readonly #run: RunControl;
   readonly #incoming: IncomingMigration | undefined;
@@ -92,6 +80,7 @@ export class Agent implements AgentControl {
   readonly #descriptors = new NamedDescriptors();
   readonly #objects: SecurityObjects;
   readonly #listeners = new Set<(event: AgentEvent) => void>();
+  readonly #traceListeners = new Set<(trace: AgentTrace) => void>();
   readonly #end: (end: AgentEnd) => void;
   /** Of the last migration. */
   #outcomeRead = Promise.withResolvers<void>();
@@ -99,7 +88,6 @@ export class Agent implements AgentControl {
 
   constructor(options: AgentOptions) {
     const { name, machine, run, incoming, keep } = options;
-    this.#name = name;
     this.#machine = machine;
     this.#run = run;
     this.#incoming = incoming;
@@ -128,6 +116,8 @@ export class Agent implements AgentControl {
       awaited: incoming !== undefined,
       publish: (event) => this.#publish(event),
     });
+    const { network } = this;
+    this.view = new AgentView({ name, machine, run, incoming, outgoing: this.#outgoing, network });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
     incoming?.subscribe((status) => this.#publish({ name: "MIGRATION", data: { status } }));
     run.subscribe((event) => this.#publish(event));
@@ -270,9 +260,11 @@ export class Agent implements AgentControl {
   async resolve(as: "owner" | "gone"): Promise<void> {
     if (this.#incoming?.query().kind === "undecided") {
       await this.#incoming.resolve(as);
+      this.ownershipChanged();
       return;
     }
     await this.#outgoing.resolve(as);
+    this.ownershipChanged();
     if (as === "gone") this.#moved();
   }
 
@@ -286,34 +278,30 @@ export class Agent implements AgentControl {
 
   queryMigrate(): (MigrationInfo | IncomingInfo) & ProgressInfo {
     this.#readOutcome();
-    const { outgoing, incoming } = this.progress;
+    const { outgoing, incoming } = this.view.progress;
     const info = this.#outgoing.query();
     if (outgoing === undefined) return { ...this.#incoming?.info(), ...arriving(incoming), ...info };
     return isUnderWay(outgoing.state) ? { ...info, "x-peregrine-progress": outgoing } : info;
   }
 
-  /** How far a guest is that leaves, and one that arrives; undefined before there was one. */
-  get progress(): {
-    readonly outgoing: OutgoingSnapshot | undefined;
-    readonly incoming: IncomingSnapshot | undefined;
-  } {
-    return { outgoing: this.#outgoing.progress, incoming: this.#incoming?.progress };
-  }
-
   setSpeed(bytesPerSecond: number): void {
     this.#outgoing.setSpeed(bytesPerSecond);
+    this.#trace({ kind: "parameters", names: ["max-bandwidth"] });
   }
 
   setDowntime(seconds: number): void {
     this.#outgoing.setDowntime(seconds);
+    this.#trace({ kind: "parameters", names: ["downtime-limit"] });
   }
 
   setCacheSize(bytes: number): void {
     this.#outgoing.setCacheSize(bytes, this.#machine.memoryBytes);
+    this.#trace({ kind: "parameters", names: ["xbzrle-cache-size"] });
   }
 
   setParameters(changes: Readonly<Record<string, unknown>>): void {
     this.#outgoing.setParameters(changes);
+    this.#trace({ kind: "parameters", names: Object.keys(changes) });
   }
 
   queryParameters(): ParameterValues {
@@ -321,9 +309,9 @@ export class Agent implements AgentControl {
   }
 
   setCapabilities(changes: readonly CapabilityChange[]): void {
-    this.#outgoing.setCapabilities(
-      Object.fromEntries(changes.map(({ capability, state }) => [capability, state])),
-    );
+    const states = Object.fromEntries(changes.map(({ capability, state }) => [capability, state]));
+    this.#outgoing.setCapabilities(states);
+    this.#trace({ kind: "capabilities", changes: states });
     this.#incoming?.acknowledgeSwitchover(this.#outgoing.queryCapabilities()["switchover-ack"]);
   }
 
@@ -341,30 +329,20 @@ export class Agent implements AgentControl {
 
   /** The same for this process itself. */
   report(): AgentReport {
-    const { error } = this.#outgoing;
-    const { outgoing, incoming } = this.progress;
-    return {
-      name: this.#name,
-      pid: process.pid,
-      machine: this.#machine.type,
-      program: this.#machine.program ?? null,
-      status: this.#run.state,
-      role: this.#incoming === undefined ? "source" : "destination",
-      owner: this.#ownership,
-      handOvers: handOverReports(this.#incoming, this.#outgoing),
-      memory: this.#machine.memoryBytes,
-      image: imageReport(this.#machine.summary),
-      interfaces: this.network.report(),
-      migration: this.#outgoing.query(),
-      progress: outgoing ?? null,
-      incoming: incoming ?? null,
-      target: this.#target ?? null,
-      copied: this.#outgoing.copied,
-      arrival: arrivalReport(this.#incoming?.query()),
-      moved: this.hasMoved,
-      error: error === undefined ? null : { code: error.code, message: error.message },
-      downtime: this.#outgoing.downtimeBreakdown ?? null,
+    return this.view.report({ target: this.#target, moved: this.hasMoved });
+  }
+
+  /** Calls `listener` for what no event tells. Returns how to stop that. */
+  onTrace(listener: (trace: AgentTrace) => void): () => void {
+    this.#traceListeners.add(listener);
+    return () => {
+      this.#traceListeners.delete(listener);
     };
+  }
+
+  /** Who has the guest may have changed without an event. */
+  ownershipChanged(): void {
+    this.#trace({ kind: "ownership" });
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {
@@ -372,11 +350,6 @@ export class Agent implements AgentControl {
     return () => {
       this.#listeners.delete(listener);
     };
-  }
-
-  get #ownership(): Ownership {
-    if (this.#incoming?.query().kind === "undecided") return "undecided";
-    return this.#run.state === "inmigrate" ? "not-owner" : this.#outgoing.ownership;
   }
 
   async #watchGuest(): Promise<void> {
@@ -419,6 +392,10 @@ export class Agent implements AgentControl {
 
   #readOutcome(): void {
     if (this.#outgoing.status === "completed") this.#outcomeRead.resolve();
+  }
+
+  #trace(trace: AgentTrace): void {
+    for (const listener of this.#traceListeners) listener(trace);
   }
 
   #publish(event: AgentEvent): void {

@@ -6,6 +6,8 @@ import type { MigrateRequest } from "@peregrine/shared-state";
 import type { ObjectProperties } from "@peregrine/transport";
 import type { DoctorOptions } from "./doctor-options.ts";
 import type { InspectOptions } from "./inspect-options.ts";
+import type { LogOptions } from "./log/log-options.ts";
+import type { MetricsAddress } from "./metrics/metrics-address.ts";
 import type { ArrivalTls, SendTls } from "./tls-options.ts";
 
 /** MiB of stack that a guest has unless told otherwise. */
@@ -27,10 +29,19 @@ export interface MonitorOptions {
   readonly opening: OpeningPolicy;
 }
 
+/** Where the figures of an agent are served to Prometheus. */
+export interface MetricsOptions {
+  readonly addresses: readonly MetricsAddress[];
+  /** What those have to give who come over the network. */
+  readonly token: AccessToken | undefined;
+}
+
 /** What every command that becomes an agent has. */
 export interface AgentCommandOptions {
   readonly name: string | undefined;
   readonly monitors: MonitorOptions;
+  readonly metrics: MetricsOptions;
+  readonly log: LogOptions;
   /** For TLS. */
   readonly objects: readonly ObjectProperties[];
   readonly keep: boolean;

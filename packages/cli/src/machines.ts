@@ -7,7 +7,7 @@ import { globalStateDevice, RunControl } from "@peregrine/shared-state";
 import { readFile } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { acceptedMemory } from "./accepted-memory.ts";
-import type { GuestMachine } from "./agent.ts";
+import type { GuestMachine } from "./guest-machine.ts";
 import { DEFAULT_STACK_MIB } from "./command-options.ts";
 import type { ReceiveGuestOptions, RunOptions } from "./command-options.ts";
 

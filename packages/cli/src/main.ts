@@ -4,14 +4,24 @@ import type { ProgramName } from "./command-line.ts";
 import type { CommandHandlers } from "./command-options.ts";
 import { controlCommand } from "./commands/control.ts";
 import { sayError } from "./commands/say.ts";
+import { setOutput } from "./log/output.ts";
 
 const USAGE_STATUS = 2;
 
 /** Each command loads what it needs: one that only asks an agent starts in half the time. */
 const HANDLERS: CommandHandlers = {
-  run: async (options) => (await import("./commands/run.ts")).runCommand(options),
-  receive: async (options) => (await import("./commands/receive.ts")).receiveCommand(options),
-  relay: async (options) => (await import("./commands/relay.ts")).relayCommand(options),
+  run: async (options) => {
+    await setOutput(options.log);
+    return (await import("./commands/run.ts")).runCommand(options);
+  },
+  receive: async (options) => {
+    await setOutput(options.log);
+    return (await import("./commands/receive.ts")).receiveCommand(options);
+  },
+  relay: async (options) => {
+    await setOutput(options.log);
+    return (await import("./commands/relay.ts")).relayCommand(options);
+  },
   migrate: async (options) => (await import("./commands/migrate.ts")).migrateCommand(options),
   checkpoint: async (options) => (await import("./commands/checkpoint.ts")).checkpointCommand(options),
   resolve: async (name, options) => (await import("./commands/resolve.ts")).resolveCommand(name, options),
@@ -36,9 +46,7 @@ async function statusOf(program: ProgramName, args: readonly string[]): Promise<
     return await execute(program, args, HANDLERS);
   } catch (error) {
     const known = MigrationError.from(error);
-    sayError(known);
-    // A defect is of no use without where it is.
-    if (known.code === "INTERNAL") process.stderr.write(`${String((error as Error).stack)}\n`);
+    sayError(known, error);
     return known.code === "USAGE" ? USAGE_STATUS : 1;
   }
 }

@@ -1,8 +1,14 @@
 import { MigrationError } from "@peregrine/protocol";
 import { open } from "node:fs/promises";
 
-/** The token itself is never an argument: every user of the host can read the arguments of a process. */
-const VARIABLE = "PEREGRINE_MONITOR_TOKEN";
+/** What a token opens, and where it is. It is never an argument: every user of the host can read those of a process. */
+interface TokenKind {
+  readonly name: string;
+  readonly variable: string;
+}
+
+const MONITOR: TokenKind = { name: "The monitor's token", variable: "PEREGRINE_MONITOR_TOKEN" };
+const METRICS: TokenKind = { name: "The token for metrics", variable: "PEREGRINE_METRICS_TOKEN" };
 
 /** Characters: what nobody guesses, and what fits into a header of HTTP. */
 const LENGTH = { least: 16, most: 1024 } as const;
@@ -17,25 +23,39 @@ const OTHERS = 0o007;
  * out of the environment, so that no command that is run from here has it.
  * Errors: TOKEN_NEEDED for one that cannot be used. No error text has any of it.
  */
-export async function takeMonitorToken(
+export function takeMonitorToken(
   file: string | undefined,
   environment: NodeJS.ProcessEnv,
 ): Promise<string | undefined> {
-  const given = environment[VARIABLE];
-  delete environment[VARIABLE];
-  if (file !== undefined) return checked((await contentsOf(file)).replace(/\r?\n$/u, ""), file);
-  return given === undefined || given === "" ? undefined : checked(given, VARIABLE);
+  return take(MONITOR, file, environment);
 }
 
-async function contentsOf(file: string): Promise<string> {
+/** The same for who reads metrics: that one may know what goes on, and nothing else. */
+export function takeMetricsToken(
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  return take(METRICS, file, environment);
+}
+
+async function take(
+  kind: TokenKind,
+  file: string | undefined,
+  environment: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  const given = environment[kind.variable];
+  delete environment[kind.variable];
+  if (file !== undefined) return checked(kind, (await contentsOf(kind, file)).replace(/\r?\n$/u, ""), file);
+  return given === undefined || given === "" ? undefined : checked(kind, given, kind.variable);
+}
+
+async function contentsOf(kind: TokenKind, file: string): Promise<string> {
   try {
     await using handle = await open(file);
     const { mode } = await handle.stat();
     if ((mode & OTHERS) !== 0) {
-      throw unusable(
-        file,
-        `can be used by every user of this host; run chmod 600 ${file}, and make another token`,
-      );
+      const why = `can be used by every user of this host; run chmod 600 ${file}, and make another token`;
+      throw unusable(kind, file, why);
     }
     const bytes = Buffer.alloc(LENGTH.most + 3);
     let length = 0;
@@ -46,22 +66,20 @@ async function contentsOf(file: string): Promise<string> {
     }
   } catch (cause) {
     if (MigrationError.is(cause)) throw cause;
-    throw unusable(
-      file,
-      `cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`,
-      cause,
-    );
+    const { code = "unknown error" } = cause as NodeJS.ErrnoException;
+    throw unusable(kind, file, `cannot be read (${code})`, cause);
   }
 }
 
-function checked(token: string, where: string): string {
+function checked(kind: TokenKind, token: string, where: string): string {
   if (token.length >= LENGTH.least && token.length <= LENGTH.most && TOKEN.test(token)) return token;
   throw unusable(
+    kind,
     where,
     `has to hold ${LENGTH.least} to ${LENGTH.most} letters, digits and signs without spaces, such as openssl rand -hex 32 makes`,
   );
 }
 
-function unusable(where: string, why: string, cause?: unknown): MigrationError {
-  return new MigrationError("TOKEN_NEEDED", `The monitor's token cannot be used: ${where} ${why}`, { cause });
+function unusable(kind: TokenKind, where: string, why: string, cause?: unknown): MigrationError {
+  return new MigrationError("TOKEN_NEEDED", `${kind.name} cannot be used: ${where} ${why}`, { cause });
 }

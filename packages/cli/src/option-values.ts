@@ -11,6 +11,8 @@ import type { ObjectProperties } from "@peregrine/transport";
 import { InvalidArgumentError } from "commander";
 import { resolve } from "node:path";
 import type { MonitorTarget, NicOptions } from "./command-options.ts";
+import { parseMetricsAddress } from "./metrics/metrics-address.ts";
+import type { MetricsAddress } from "./metrics/metrics-address.ts";
 import { checkGuestName } from "./guest-name.ts";
 
 /** Connections beside the first one: what the wire can number. */
@@ -113,6 +115,11 @@ export function monitorAddress(kind: MonitorKind): (text: string) => string {
     translating(() => parseMonitorAddress(text, kind));
     return text;
   };
+}
+
+/** Where metrics are served. */
+export function metricsAddress(text: string): MetricsAddress {
+  return translating(() => parseMetricsAddress(text));
 }
 
 /** As a browser tells the origin of a page. */

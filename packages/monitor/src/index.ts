@@ -10,6 +10,7 @@ export { agentEvents } from "./events.ts";
 export { HumanMonitor } from "./human/human-monitor.ts";
 export { parseMonitorAddress } from "./monitor-address.ts";
 export type { MonitorKind } from "./monitor-address.ts";
+export { isLoopback } from "./web/admission.ts";
 export { MonitorServer } from "./server.ts";
 export { parseSize } from "./size.ts";
 export type { MonitorVersion } from "./version.ts";

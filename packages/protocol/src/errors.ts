@@ -61,7 +61,8 @@ export const ERROR_CODES = {
   COMMAND_FAILED: "the monitor refused a command; the reason is in the message",
   NO_SUCH_GUEST: "no running guest has this name",
   NAME_IN_USE: "another running guest has this name",
-  TOKEN_NEEDED: "a monitor at an address that others can reach needs a token, or the token cannot be used",
+  TOKEN_NEEDED:
+    "a monitor, or metrics, at an address that others can reach need a token, or the token cannot be used",
   ACCESS_DENIED: "the monitor did not let its client in, for want of the right token for example",
   EXEC_NOT_ALLOWED: "commands of exec: are not run without --allow-exec",
   NOT_FROM_NETWORK: "a monitor's client that comes over the network may not name this",

@@ -22,6 +22,8 @@ export { parseObject } from "./tls/object-properties.ts";
 export type { ObjectProperties } from "./tls/object-properties.ts";
 export { SecurityObjects } from "./tls/security-objects.ts";
 export type { TlsParameters } from "./tls/security-objects.ts";
+export { bind } from "./socket-listener.ts";
+export { bindToPath } from "./unix.ts";
 export { connect, listen, parseUri, requireTls } from "./uri.ts";
 export type { Direction } from "./uri.ts";
 export { answerPings, HANDSHAKE_OPTIONS, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";

@@ -1,3 +1,4 @@
+import type { Server } from "node:net";
 import { MigrationError } from "@peregrine/protocol";
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
@@ -29,6 +30,20 @@ export const unix: Transport = {
     }
   },
 };
+
+/**
+ * Has a server that speaks something else listen at `path`, where only this user can connect. A socket that nobody
+ * listens on is replaced. Errors: LISTEN_FAILED.
+ * @returns what is to be done once the server is closed.
+ */
+export async function bindToPath(server: Server, path: string): Promise<() => void> {
+  try {
+    return await bindPrivately(server, path);
+  } catch (error) {
+    if (!isAddressInUse(error) || !(await removeStaleSocket(path))) throw error;
+    return bindPrivately(server, path);
+  }
+}
 
 function targetOf(rest: string): SocketTarget {
   const { path } = parseUnixAddress(rest);

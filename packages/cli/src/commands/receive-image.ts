@@ -17,7 +17,7 @@ import { withClaim } from "./with-claim.ts";
 
 /** Takes a virtual machine and holds it until it is sent on. */
 export function receiveImage(options: ReceiveImageOptions): Promise<number> {
-  const { name, uri, channels, keep, monitors, uuid, exitOnError, silence } = options;
+  const { name, uri, channels, keep, monitors, metrics, uuid, exitOnError, silence } = options;
   return withClaim(name, "image", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
     const objects = await openObjects(options.objects);
@@ -32,7 +32,10 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       runControl: run,
       ledger,
       silence,
-      undecided: sayError,
+      undecided: (error) => {
+        sayError(error);
+        agent.ownershipChanged();
+      },
       limits: limitsFor(options.maxRam),
       refused: sayRefusals(),
       ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
@@ -60,7 +63,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       }
       say(`Guest '${claim.name}' is taken from ${formatUri(await incoming.listen({ uri: `file:${file}` }))}`);
     };
-    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, metrics, objects, signals, say, begin });
     await loaded;
     await stored?.settled();
     reportEnd(end, agent);

@@ -19,7 +19,7 @@ export function receiveCommand(options: ReceiveOptions): Promise<number> {
 }
 
 function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
-  const { name, uri, keep, monitors, channels, exitOnError, silence } = options;
+  const { name, uri, keep, monitors, metrics, channels, exitOnError, silence } = options;
   return withClaim(name, "incoming", async ({ claim, signals }) => {
     const interfaces = openInterfaces(options.nics, say);
     const objects = await openObjects(options.objects);
@@ -30,7 +30,10 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       runControl: run,
       ledger,
       silence,
-      undecided: sayError,
+      undecided: (error) => {
+        sayError(error);
+        agent.ownershipChanged();
+      },
       announce: () => agent.network.arrived(),
       drivesProgress: drivesProgress(),
       refused: sayRefusals(),
@@ -51,7 +54,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
     void sayWhatFailed(incoming, agent);
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri, multifdChannels: channels, tls });
-    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, metrics, objects, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
   });

@@ -21,7 +21,7 @@ const EXTENSIONS = { ...ALL_EXTENSIONS, handOver: false };
 
 /** `peregrine relay`: takes the migration of a virtual machine and sends it on at the same time. */
 export function relayCommand(options: RelayOptions): Promise<number> {
-  const { name, from, channels, maxRam, uuid, keep, monitors, json } = options;
+  const { name, from, channels, maxRam, uuid, keep, monitors, metrics, json } = options;
   return withClaim(name, "relay", async ({ claim, signals }) => {
     const { machine, run } = heldImage(uuid);
     const objects = await openObjects(options.objects);
@@ -56,7 +56,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {
-      const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
+      const end = await serveAgent({ agent, claim, monitors, metrics, objects, signals, say, begin });
       reportEnd(end, agent);
       return exitStatus(end);
     } finally {

@@ -14,7 +14,7 @@ import { withClaim } from "./with-claim.ts";
 
 /** `peregrine run`: runs a guest until it ends or has moved away. */
 export function runCommand(options: RunOptions): Promise<number> {
-  const { name, program, keep, monitors, paused } = options;
+  const { name, program, keep, monitors, metrics, paused } = options;
   return withClaim(name, nameFromProgram(program), async ({ claim, signals }) => {
     const ledger = await recordsOfRun(options.state, claim.name);
     const interfaces = openInterfaces(options.nics, say);
@@ -35,7 +35,7 @@ export function runCommand(options: RunOptions): Promise<number> {
       silence: options.silence,
     });
     const begin = (): Promise<void> => (paused ? Promise.resolve() : run.cont());
-    const end = await serveAgent({ agent, claim, monitors, objects, signals, say, begin });
+    const end = await serveAgent({ agent, claim, monitors, metrics, objects, signals, say, begin });
     reportEnd(end, agent);
     return exitStatus(end);
   });

@@ -8,7 +8,7 @@ const PERIOD_MS = 100;
 export function watchMigration(agent: Agent, json: boolean): { readonly end: () => void } {
   const view = progressView(json);
   const look = (): void => {
-    const { outgoing } = agent.progress;
+    const { outgoing } = agent.view.progress;
     if (outgoing !== undefined && isShown(outgoing)) view.show(outgoing);
   };
   const timer = setInterval(look, PERIOD_MS);

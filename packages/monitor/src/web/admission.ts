@@ -8,7 +8,7 @@ LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
 LOOPBACK.addAddress("::1", "ipv6");
 
 /** Names of this machine: an address of the loopback interface, with or without brackets, or `localhost`. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   const address = host.replaceAll(/[[\]]/gu, "");
   if (host === "localhost") return true;
   const family = isIP(address);
