@@ -94,7 +94,7 @@ export const OUTGOING_DEFINITIONS: readonly Definition[] = [
   of("predicted_downtime_seconds", "Downtime, had the guest been stopped when this pass began.", (o) =>
     seconds(o.predictedDowntime),
   ),
-  of("least_downtime_seconds", "The smallest prediction of this migration so far.", (o) =>
+  of("least_downtime_seconds", "The same of the smallest pass so far, at the present rate.", (o) =>
     seconds(o.leastDowntime),
   ),
   of("downtime_limit_seconds", "Downtime that is tolerated.", (o) => seconds(o.downtimeLimit)),

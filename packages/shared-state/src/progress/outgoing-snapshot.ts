@@ -10,8 +10,8 @@ import { verdictText } from "./verdict-text.ts";
  * milliseconds, rates are bytes per second.
  *
  * Nothing that says how far it is runs backwards, whatever the samples are: not the fraction, not the pass, not what
- * is done of a pass, not the bytes that were sent, not the best that was reached. The rates, and what is left, are
- * those of the moment.
+ * is done of a pass, not the bytes that were sent, not the smallest pass. The rates, what follows from them, and what is
+ * left are those of the moment.
  */
 export interface OutgoingSnapshot extends Omit<OutgoingSample, "dirtyRate"> {
   readonly direction: "outgoing";
@@ -30,13 +30,15 @@ export interface OutgoingSnapshot extends Omit<OutgoingSample, "dirtyRate"> {
    * is all of memory, and until the rate is known.
    */
   readonly predictedDowntime: number | null;
-  /** The smallest prediction so far. */
+  /** The same of the smallest pass so far: the best that was within reach, at the rate of this moment. */
   readonly leastDowntime: number | null;
   /** What the smallest pass so far had to send, and which one that was; 0 before the first. */
   readonly leastLeft: number;
   readonly leastPass: number;
   /** Passes since that one; none of them was smaller by more than chance. */
   readonly stalledPasses: number;
+  /** What the pass before this one had to send; 0 if there was none. */
+  readonly passBefore: number;
   /** Guest memory and drives that were sent in the passes before this one. */
   readonly doneBefore: number;
   /** When a byte went out last: milliseconds after the beginning of the migration. */
@@ -76,13 +78,10 @@ function next(before: OutgoingSnapshot | undefined, sample: OutgoingSample): Out
   const isSilent = before !== undefined && transferred === before.transferred && sample.state !== "setup";
   const sentAt = isSilent ? before.sentAt : elapsed;
   const dirtyRate = dirtyRateOf(before, sample, pass);
-  const predictedDowntime = predict(sample, pass);
-  const leastDowntime = leastOf(before?.leastDowntime ?? null, predictedDowntime);
+  const predictedDowntime = predict(sample, pass.pass, pass.passTotal);
+  const leastDowntime = predict(sample, pass.pass, pass.leastLeft);
   const left = sample.remaining + sample.diskRemaining;
-  const timeToEnd =
-    dirtyRate === null
-      ? null
-      : timeLeft({ ...sample, dirtyRate, remaining: left, passTotal: pass.passTotal });
+  const timeToEnd = dirtyRate === null ? null : timeLeft({ ...sample, ...pass, dirtyRate, remaining: left });
   const verdict = judge({
     sample,
     dirtyRate,
@@ -103,7 +102,10 @@ function next(before: OutgoingSnapshot | undefined, sample: OutgoingSample): Out
     dirtyRate,
     predictedDowntime,
     leastDowntime,
-    fraction: Math.max(before?.fraction ?? 0, wholeFraction(sample, pass, timeToEnd)),
+    fraction: Math.max(
+      before?.fraction ?? 0,
+      wholeFraction(sample, pass, isHope(verdict) ? timeToEnd : null),
+    ),
     verdict: { ...verdict, text: verdictText(verdict) },
   };
 }
@@ -119,6 +121,7 @@ type PassFields = Pick<
   | "leastLeft"
   | "leastPass"
   | "stalledPasses"
+  | "passBefore"
   | "doneBefore"
 >;
 
@@ -127,7 +130,7 @@ function passFields(before: OutgoingSnapshot | undefined, sample: OutgoingSample
   // A look at an earlier pass says nothing about this one.
   const now = sample.pass < before.pass ? { passBytes: 0, remaining: Infinity } : sample;
   const passDone = Math.max(before.passDone, doneOf(now, before.passTotal));
-  const { pass, passTotal, passStart, leastLeft, leastPass, stalledPasses, doneBefore } = before;
+  const { pass, passTotal, passStart, leastLeft, leastPass, stalledPasses } = before;
   return {
     pass,
     passTotal,
@@ -138,7 +141,8 @@ function passFields(before: OutgoingSnapshot | undefined, sample: OutgoingSample
     leastLeft,
     leastPass,
     stalledPasses,
-    doneBefore,
+    passBefore: before.passBefore,
+    doneBefore: before.doneBefore,
   };
 }
 
@@ -153,6 +157,7 @@ function newPass(before: OutgoingSnapshot | undefined, sample: OutgoingSample): 
     passFraction: partOf(passDone, passTotal),
     passStart: Math.max(before?.elapsed ?? 0, elapsed),
     ...leastFields(before, sample),
+    passBefore: before?.passTotal ?? 0,
     doneBefore: (before?.doneBefore ?? 0) + (before?.passDone ?? 0),
   };
 }
@@ -194,16 +199,17 @@ function dirtyRateOf(
 /** The first pass is all of memory: it says nothing about how little there can be left. */
 function predict(
   { retireRate, switchoverBandwidth }: OutgoingSample,
-  { pass, passTotal }: PassFields,
+  pass: number,
+  left: number,
 ): number | null {
   // Whoever knows what the link can do when it counts knows better than the estimate.
   const rate = switchoverBandwidth > 0 ? switchoverBandwidth : retireRate;
-  return pass <= 1 || rate <= 0 ? null : finite((passTotal / rate) * 1000);
+  return pass <= 1 || rate <= 0 ? null : finite((left / rate) * 1000);
 }
 
-function leastOf(before: number | null, now: number | null): number | null {
-  if (before === null || now === null) return before ?? now;
-  return Math.min(before, now);
+/** While it is not said that it ends, nothing comes nearer to the end. */
+function isHope({ kind }: Verdict): boolean {
+  return kind === "converging" || kind === "ready";
 }
 
 /** What is done of all that has to be done; 0 where that cannot be told, so that what was shown stays. */

@@ -41,7 +41,7 @@ test("rates that do not tell are no verdict", () => {
 test("a guest that dirties less than is sent converges, and the passes that are left add up", () => {
   // 10 s for this pass, and 5 s, 2.5 s, 1.25 s, 0.625 s, 0.3125 s; then less than 2 MiB are left, for 0.15625 s.
   const verdict = verdictAfter(
-    passes([100, 100], { retireRate: 10 * MIB, sendRate: 10 * MIB, dirtyRate: 5 * MIB, threshold: 2 * MIB }),
+    passes([200, 100], { retireRate: 10 * MIB, sendRate: 10 * MIB, dirtyRate: 5 * MIB, threshold: 2 * MIB }),
   );
   expect(verdict).toMatchObject({ kind: "converging" });
   expect((verdict as { timeLeft: number }).timeLeft).toBeCloseTo(10_000 + 9687.5 + 156.25, 3);
@@ -66,6 +66,13 @@ test("a guest that dirties more than is sent does not converge: that is said wit
       "will not converge: dirtying 310 MiB/s, sending 180 MiB/s; try --xbzrle, --auto-converge, " +
       "--downtime 556 or `peregrine stop`, which pauses the guest",
   });
+});
+
+test("passes that shrink less than the rates promise are believed", () => {
+  const slow = { retireRate: 10 * MIB, sendRate: 10 * MIB, dirtyRate: 1 * MIB, threshold: 50 * MIB };
+  // Of 80 MiB: 8 s for this pass, 6.4 s and 5.12 s for the next ones, and 4.096 s for the last.
+  expect(verdictAfter(passes([100, 80], slow)).text).toBe("converging, about 24 s left");
+  expect(verdictAfter(passes([100, 80, 80], slow))).toMatchObject({ kind: "too-early" });
 });
 
 test("a guest that is slower, and writes to the same pages over and over, does not converge either", () => {

@@ -74,7 +74,7 @@ export function judge(findings: Findings): Verdict {
 }
 
 function judgeActive(findings: Findings): Verdict {
-  const { sample, dirtyRate, silence, timeLeft } = findings;
+  const { sample, dirtyRate, stalledPasses, silence, timeLeft } = findings;
   const { stopped, arriving, remaining, diskRemaining, threshold, retireRate } = sample;
   if (stopped) return { kind: "switching-over" };
   const left = remaining + diskRemaining;
@@ -82,7 +82,7 @@ function judgeActive(findings: Findings): Verdict {
   if (arriving) return { kind: "arriving" };
   if (isHopeless(findings)) return mayThrottleMore(sample) ? throttling(sample) : hopeless(findings);
   if (threshold > 0 && left <= threshold) return { kind: "ready" };
-  if (dirtyRate !== null && timeLeft !== null) return { kind: "converging", timeLeft };
+  if (dirtyRate !== null && timeLeft !== null && stalledPasses === 0) return { kind: "converging", timeLeft };
   return { kind: "too-early", passTimeLeft: finite((left / retireRate) * 1000) };
 }
 
