@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { QmpClient } from "@peregrine/monitor";
 import { expect, test } from "vitest";
 import { guest, TOKEN, usePeregrine } from "./testing/peregrine-process.ts";
+import { scrape } from "./testing/scrape.ts";
 
 const peregrine = usePeregrine();
 /** Runs for ever. */
@@ -44,6 +45,29 @@ test("a token is in no output and nowhere that others can look", async () => {
   const left = readdirSync(peregrine.directory).filter((name) => name !== "token");
   for (const name of left)
     expect(readFileSync(join(peregrine.directory, name), "latin1")).not.toContain(TOKEN);
+});
+
+test("neither token is in the log or in the figures, and one does not open what the other does", async () => {
+  const metricsToken = "metrics-horse-battery-staple";
+  const file = join(peregrine.directory, "metrics-token");
+  writeFileSync(file, metricsToken, { mode: 0o600 });
+  const flags = ["--qmp", "tcp:127.0.0.1:0", ...peregrine.tokenFlag(), "--metrics-token-file", file];
+  const log = ["--log-format", "json", "--log-level", "debug"];
+  const agent = peregrine.start("run", "--metrics", "127.0.0.1:0", ...flags, ...log, ...ENDLESS);
+  const [, address] = await agent.printed("stderr", /The monitor listens on (tcp:[^"]+)"/u);
+  const [, where] = await agent.printed("stderr", /Metrics are served at (http:[^"]+)"/u);
+  const answers = [await scrape(where!), await scrape(where!, TOKEN), await scrape(where!, metricsToken)];
+  expect(answers.map(({ status }) => status)).toEqual([401, 401, 200]);
+  await expect(QmpClient.connect(address!, { token: metricsToken })).rejects.toThrow("The token is wrong");
+  const client = await QmpClient.connect(address!, { token: TOKEN });
+  const info = await client.execute("x-peregrine-info");
+  const process = shown(agent.pid);
+  await client.execute("quit");
+  const ended = await agent.finished();
+  expect(ended.stderr).toContain('"msg":"the agent ends"');
+  const everything = JSON.stringify([answers.map(({ text }) => text), info, process, ended]);
+  expect(everything).toContain("peregrine_guest_state");
+  for (const token of [TOKEN, metricsToken]) expect(everything).not.toContain(token);
 });
 
 test("a token of the environment stays there, and is not passed on", async () => {

@@ -8,7 +8,13 @@ export function textLine(json: string): string {
   const at = new Date(Number(time)).toISOString().slice(11, 23);
   const fields = Object.entries(entry)
     .filter(([name]) => !PLACED.has(name))
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`);
+    .map(([name, value]) => `${name}=${plain(value)}`);
   const more = fields.length === 0 ? "" : ` (${fields.join(", ")})`;
   return `peregrine: ${at} ${String(level)}: ${String(msg)}${more}\n`;
+}
+
+/** Without quotes where none are needed. What would move the cursor, or begin a line, is escaped. */
+function plain(value: unknown): string {
+  const quoted = JSON.stringify(value);
+  return typeof value === "string" ? quoted.slice(1, -1) : quoted;
 }
