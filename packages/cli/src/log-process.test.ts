@@ -16,9 +16,7 @@ test("as JSON all of it is JSON: messages, and each change of state at both ends
   const json = ["--log-format", "json"];
   const destination = peregrine.start("receive", "tcp:127.0.0.1:0", "--name", "b", ...json);
   const [, address] = await destination.printed("stderr", /is awaited on (tcp:[^"]+)"/u);
-  const source = peregrine.start(
-    ...["run", guest("console"), "--name", "a", ...json, "--log-level", "debug"],
-  );
+  const source = peregrine.start("run", guest("console"), "--name", "a", ...json, "--log-level", "debug");
   source.write("12\n");
   await source.printed("stdout", /\[2\]/u);
   expect(await peregrine.run("migrate", "a", address!)).toMatchObject({ status: 0 });

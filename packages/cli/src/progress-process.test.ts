@@ -28,17 +28,11 @@ test("a migration that converges says so while it runs, everywhere; both ends se
   // More than a second for the first pass, two thirds of that for the next one, and so on.
   const guestArgs = ["--", "/progress", "--mib", "8", "--rate", "4"];
   const source = peregrine.start(
-    ...[
-      "run",
-      guest("counter"),
-      "--name",
-      "a",
-      "--keep",
-      "--metrics",
-      "127.0.0.1:0",
-      ...shared,
-      ...guestArgs,
-    ],
+    "run",
+    guest("counter"),
+    ...["--name", "a", "--keep", "--metrics", "127.0.0.1:0"],
+    ...shared,
+    ...guestArgs,
   );
   const [, from] = await source.printed("stderr", /Metrics are served at (http:\S+)\n/u);
   expect(statSync(socket).mode & 0o777).toBe(0o600);

@@ -27,7 +27,7 @@ test("an entry is a line with its time, level and fields", () => {
 test("text holds control characters and lines of others back", () => {
   const lines = collect();
   textOutput("info", lines).log.info("text", { guest: "a\nb\u001b[2J" });
-  expect(lines.text()).toMatch(/^peregrine: [^\n\u001b]*guest=a\\nb\\u001b\[2J\)\n$/u);
+  expect(lines.text().endsWith(" info: text (guest=a\\nb\\u001b[2J)\n")).toBe(true);
 });
 
 test("as JSON messages and entries are objects, each on a line, with what they are about", () => {
