@@ -18,12 +18,19 @@ const NO_MONITORS = {
   opening: NOTHING_OPEN,
 };
 
+/** What is neither served nor logged unless it is asked for. */
+const NO_FIGURES = {
+  metrics: { addresses: [], token: undefined },
+  log: { format: "text", level: undefined },
+};
+
 const RUN_DEFAULTS = {
   name: undefined,
   directories: [],
   drives: [],
   nics: [],
   monitors: NO_MONITORS,
+  ...NO_FIGURES,
   objects: [],
   keep: false,
   state: undefined,
@@ -77,6 +84,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         drives: [],
         nics: [],
         environment: ["A=b=c", "E="],
+        ...NO_FIGURES,
         monitors: {
           qmp: ["unix:/p", "unix:/q"],
           human: ["unix:/m"],
@@ -139,6 +147,7 @@ test("the daemons take the same options without a command", async () => {
 const INTAKE_DEFAULTS = {
   name: undefined,
   monitors: NO_MONITORS,
+  ...NO_FIGURES,
   objects: [],
   keep: false,
   state: undefined,
@@ -395,4 +404,29 @@ test.each([
   expect(status).toBe(0);
   expect(printed).toContain(`Usage: ${program}`);
   expect(calls).toEqual([]);
+});
+
+test("agents serve figures and log what they are told to", async () => {
+  const metrics = ["--metrics", "127.0.0.1:9464", "--metrics", "unix:/m"];
+  const { args } = await parsed([
+    "run",
+    "a.wasm",
+    ...metrics,
+    "--log-format",
+    "json",
+    "--log-level",
+    "debug",
+  ]);
+  expect(args[0]).toMatchObject({
+    metrics: {
+      addresses: [
+        { kind: "tcp", host: "127.0.0.1", port: 9464 },
+        { kind: "unix", path: "/m" },
+      ],
+    },
+    log: { format: "json", level: "debug" },
+  });
+  await expect(parsed(["run", "a.wasm", "--metrics", "0.0.0.0:1"])).rejects.toMatchObject({
+    code: "TOKEN_NEEDED",
+  });
 });

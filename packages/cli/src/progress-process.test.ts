@@ -30,7 +30,11 @@ test("a migration that converges says so while it runs, everywhere; both ends se
   const source = peregrine.start(
     "run",
     guest("counter"),
-    ...["--name", "a", "--keep", "--metrics", "127.0.0.1:0"],
+    "--name",
+    "a",
+    "--keep",
+    "--metrics",
+    "127.0.0.1:0",
     ...shared,
     ...guestArgs,
   );
