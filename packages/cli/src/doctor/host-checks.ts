@@ -9,7 +9,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { openRegistry } from "../open-registry.ts";
 import { formatSize } from "../size.ts";
-import { VERSION } from "../version.ts";
+import { describeVersion } from "../version.ts";
 import { check, checked, failed } from "./check.ts";
 import type { Check } from "./check.ts";
 
@@ -35,7 +35,7 @@ export async function hostChecks(
 
 function versions(): Check {
   const { node, v8, openssl } = process.versions;
-  const parts = [`Peregrine ${VERSION}`, `Node ${node}`, `V8 ${v8}`, `OpenSSL ${openssl}`];
+  const parts = [`Peregrine ${describeVersion()}`, `Node ${node}`, `V8 ${v8}`, `OpenSSL ${openssl}`];
   return check("versions", "ok", [...parts, `${process.platform} ${release()} ${process.arch}`].join(", "));
 }
 
