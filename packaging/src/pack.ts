@@ -68,7 +68,8 @@ async function stage(source: PublicPackage, release: Release): Promise<void> {
   for (const name of ["README.md", "CHANGELOG.md"]) {
     const path = join(source.directory, name);
     if (existsSync(path)) cpSync(path, join(directory, name));
-    else if (name === "README.md") throw new Error(`${source.manifest.name} is published, and needs a README.md`);
+    else if (name === "README.md")
+      throw new Error(`${source.manifest.name} is published, and needs a README.md`);
   }
 }
 

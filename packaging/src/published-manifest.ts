@@ -58,7 +58,9 @@ export function commandManifest(
   const optional = merged("optionalDependencies");
   for (const name of used) {
     if (!(name in dependencies) && !(name in optional)) {
-      throw new Error(`${commands.manifest.name} imports ${name}, which no package of the workspace declares`);
+      throw new Error(
+        `${commands.manifest.name} imports ${name}, which no package of the workspace declares`,
+      );
     }
   }
   return {

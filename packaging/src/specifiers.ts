@@ -12,7 +12,16 @@ export function specifiers(text: string): readonly string[] {
 /** The packages that must be there for this module, or its types: `ws`, `@peregrine/protocol`. */
 export function packagesOf(text: string): readonly string[] {
   const bare = specifiers(text).filter((name) => !/^(?:\.|\/|node:)/u.test(name));
-  return Array.from(new Set(bare.map((name) => name.split("/").slice(0, name.startsWith("@") ? 2 : 1).join("/"))));
+  return Array.from(
+    new Set(
+      bare.map((name) =>
+        name
+          .split("/")
+          .slice(0, name.startsWith("@") ? 2 : 1)
+          .join("/"),
+      ),
+    ),
+  );
 }
 
 /** The modules that are named by their addresses: paths relative to this one, as they are written. */

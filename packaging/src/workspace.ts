@@ -52,7 +52,8 @@ export function publicPackages(): readonly PublicPackage[] {
     const { name, version, exports = {}, workspaceExports = [], bin } = manifest;
     if (version === undefined) throw new Error(`${name} is public and has no version`);
     for (const key of workspaceExports) {
-      if (!(key in exports)) throw new Error(`${name} has no export ${key}, which its workspaceExports names`);
+      if (!(key in exports))
+        throw new Error(`${name} has no export ${key}, which its workspaceExports names`);
     }
     const shown = Object.entries(exports).filter(([key]) => !workspaceExports.includes(key));
     if ((bin !== undefined) !== (shown.length === 0)) {

@@ -54,10 +54,12 @@ export function launch(name) {
     process.exit(1);
   }
   const script = inWorkspace ? source : join(packageDirectory, "dist", `${name}.js`);
-  const child = spawn(node, [...NODE_OPTIONS, script, ...process.argv.slice(2)], {
-    stdio: "inherit",
-    env: { ...NODE_ENVIRONMENT, ...process.env },
-  });
+  const args = [...NODE_OPTIONS, script, ...process.argv.slice(2)];
+  const env = { ...NODE_ENVIRONMENT, ...process.env };
+  // Then it is this process, with all of its signals, and nobody waits for it in tens of megabytes.
+  if (process.platform === "linux" && process.execve !== undefined)
+    process.execve(node, [node, ...args], env);
+  const child = spawn(node, args, { stdio: "inherit", env });
   for (const signal of PASSED_SIGNALS) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     process.stderr.write(`${name}: ${node} cannot be started: ${error.message}\n`);

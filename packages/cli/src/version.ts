@@ -16,7 +16,8 @@ export const VERSION = manifest.version;
  * `0.1.0 (commit unknown)`. Asks git if the sources are run from a working tree, which takes some milliseconds.
  */
 export function describeVersion(): string {
-  const commit = BUILT_FROM ?? checkedOutCommit(fileURLToPath(new URL("..", import.meta.url)), "packages/cli/");
+  const commit =
+    BUILT_FROM ?? checkedOutCommit(fileURLToPath(new URL("..", import.meta.url)), "packages/cli/");
   return `${VERSION} (${commit === undefined || commit === "" ? "commit unknown" : commit})`;
 }
 
