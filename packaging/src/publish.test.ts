@@ -1,6 +1,6 @@
 // npm itself, with a registry of this test that keeps what it is given.
 import { createServer } from "node:http";
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { once } from "node:events";
 import { json } from "node:stream/consumers";
@@ -22,9 +22,7 @@ let flags: readonly string[];
 
 beforeAll(async () => {
   server = createServer((request, response) => {
-    void answer(request).then(([status, body]) => {
-      response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-    });
+    void respond(request, response);
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -36,6 +34,11 @@ beforeAll(async () => {
   ];
 });
 afterAll(() => server.close());
+
+async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [status, body] = await answer(request);
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
+}
 
 async function answer(request: IncomingMessage): Promise<[number, unknown]> {
   const name = decodeURIComponent(request.url!.slice(1).split("?", 1)[0]!);

@@ -25,7 +25,7 @@ test.each(PACKAGES)("$name: publint has nothing to say", async ({ tarball, direc
 });
 
 test.each(PACKAGES.filter(({ source }) => !source.hasCommands))(
-  "$name: its types are found, and are those of what is imported",
+  "$name: compilers find its types, and take them for those of a module",
   async ({ tarball, source }) => {
     const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
     if (result.types === false) throw new Error("it has no types");
