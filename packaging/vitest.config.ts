@@ -7,5 +7,7 @@ export default defineConfig(
     // What is tried is what users have: nothing that was compiled for the workspace.
     env: {},
     testTimeout: 180_000,
+    // They wait for processes most of the time.
+    maxWorkers: 2,
   }),
 );
