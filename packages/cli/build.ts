@@ -18,7 +18,7 @@ const PROGRAMS = ["peregrine", "source-agent", "dest-agent"];
 const ADDRESS = /new URL\("(?:\.\/)?([\w-]+)\.ts", import\.meta\.url\)/gu;
 
 /** What the built files may import: the package has to declare it, whichever of the workspace's packages imports it. */
-const DECLARED = new Set(Object.keys(manifest.dependencies));
+const DECLARED = new Set(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }));
 
 /** Whether a module stays what is imported from `node_modules`. Errors: one that would not be found there. */
 function isForeign(id: string): boolean {

@@ -58,7 +58,7 @@ async function stage(source: PublicPackage, release: Release): Promise<void> {
   if (source.hasCommands) {
     await build(dist);
     cpSync(join(source.directory, "bin"), join(directory, "bin"), { recursive: true });
-    manifest = commandManifest(source, release, { modules: textsOf(dist, "**/*.js") });
+    manifest = commandManifest(source, release);
   } else {
     const threads = copyCompiled(source, dist);
     manifest = libraryManifest(source, release, { threads, declarations: textsOf(dist, "**/*.d.ts") });

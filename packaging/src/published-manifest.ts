@@ -43,33 +43,16 @@ export function libraryManifest(
   };
 }
 
-/** The `package.json` of what has commands: all of the workspace that it needs is in it. `modules`: their texts. */
-export function commandManifest(
-  commands: PublicPackage,
-  release: Release,
-  { modules }: { readonly modules: readonly string[] },
-): object {
-  const used = new Set(modules.flatMap(packagesOf));
-  const merged = (kind: "dependencies" | "optionalDependencies"): Dependencies => {
-    const all = Object.assign({}, ...release.packages.map(({ manifest }) => manifest[kind])) as Dependencies;
-    return Object.fromEntries(Object.entries(all).filter(([name]) => used.has(name)));
-  };
-  const dependencies = merged("dependencies");
-  const optional = merged("optionalDependencies");
-  for (const name of used) {
-    if (!(name in dependencies) && !(name in optional)) {
-      throw new Error(
-        `${commands.manifest.name} imports ${name}, which no package of the workspace declares`,
-      );
-    }
-  }
+/** The `package.json` of what has commands: all of the workspace that it needs is in it. */
+export function commandManifest(commands: PublicPackage, release: Release): object {
+  const { bin, dependencies, optionalDependencies } = commands.manifest;
   return {
     ...head(commands, release),
-    bin: commands.manifest.bin,
+    bin,
     exports: { "./package.json": "./package.json" },
     files: ["bin", "dist", "CHANGELOG.md"],
-    ...filled("dependencies", dependencies),
-    ...filled("optionalDependencies", optional),
+    ...filled("dependencies", foreign(dependencies)),
+    ...filled("optionalDependencies", foreign(optionalDependencies)),
   };
 }
 
@@ -117,6 +100,13 @@ function exportOf(source: string): object {
 /** Nothing where there is nothing in it. */
 function filled(key: string, values: object): object {
   return Object.keys(values).length === 0 ? {} : { [key]: values };
+}
+
+/** Without the packages of this workspace. */
+function foreign(dependencies: Dependencies = {}): Dependencies {
+  return Object.fromEntries(
+    Object.entries(dependencies).filter(([, range]) => !range.startsWith("workspace:")),
+  );
 }
 
 /** With the versions of this workspace's packages instead of `workspace:*`. Errors: one that is not published. */
