@@ -67,10 +67,12 @@ test("what is not exported cannot be imported", async () => {
       await import(name).then(() => refusals.push("imported"), ({ code }) => refusals.push(code));
     }
     console.log(refusals.join());`;
-  const deep = packed().flatMap(({ source: { manifest } }) => [
+  const deep = packed().flatMap(({ source: { manifest, exports } }) => [
     `${manifest.name}/dist/index.js`,
     `${manifest.name}/src/index.ts`,
-    ...(manifest.workspaceExports ?? []).map((key) => join(manifest.name, key)),
+    ...Object.keys(manifest.exports ?? {})
+      .filter((key) => !exports.has(key))
+      .map((key) => join(manifest.name, key)),
   ]);
   const text = await node("--input-type=module", "--eval", program, JSON.stringify(deep));
   expect(text.trim()).toBe(deep.map(() => "ERR_PACKAGE_PATH_NOT_EXPORTED").join());

@@ -21,7 +21,7 @@ export interface Manifest {
   readonly bin?: Readonly<Record<string, string>>;
   /** Paths below the package, of TypeScript sources. */
   readonly exports?: Readonly<Record<string, string>>;
-  /** Keys of `exports` that only this workspace has. */
+  /** Keys of `exports` that only this workspace has; with `/*` at its end one stands for all below. */
   readonly workspaceExports?: readonly string[];
   readonly dependencies?: Dependencies;
   readonly optionalDependencies?: Dependencies;
@@ -51,17 +51,25 @@ export function publicPackages(): readonly PublicPackage[] {
     if (manifest.private === true) return [];
     const { name, version, exports = {}, workspaceExports = [], bin } = manifest;
     if (version === undefined) throw new Error(`${name} is public and has no version`);
-    for (const key of workspaceExports) {
-      if (!(key in exports))
-        throw new Error(`${name} has no export ${key}, which its workspaceExports names`);
+    const keys = Object.keys(exports);
+    for (const pattern of workspaceExports) {
+      if (!keys.some((key) => fits(key, pattern))) {
+        throw new Error(`${name} has no export ${pattern}, which its workspaceExports names`);
+      }
     }
-    const shown = Object.entries(exports).filter(([key]) => !workspaceExports.includes(key));
+    const shown = Object.entries(exports).filter(
+      ([key]) => !workspaceExports.some((pattern) => fits(key, pattern)),
+    );
     if ((bin !== undefined) !== (shown.length === 0)) {
       throw new Error(`${name} has to have either commands or exports: what has commands is bundled`);
     }
     const exported = new Map(shown);
     return [{ folder, directory, manifest, version, exports: exported, hasCommands: bin !== undefined }];
   });
+}
+
+function fits(key: string, pattern: string): boolean {
+  return pattern.endsWith("/*") ? key.startsWith(pattern.slice(0, -1)) : key === pattern;
 }
 
 export function readManifest(directory: string): Manifest {
