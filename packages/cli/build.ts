@@ -9,6 +9,7 @@ import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
 import { BUILT } from "./built.ts";
 import manifest from "./package.json" with { type: "json" };
+import { checkedOutCommit, parseCommit } from "./src/commit.ts";
 
 const PACKAGE = fileURLToPath(new URL(".", import.meta.url));
 const PROGRAMS = ["peregrine", "source-agent", "dest-agent"];
@@ -17,7 +18,7 @@ const PROGRAMS = ["peregrine", "source-agent", "dest-agent"];
 const ADDRESS = /new URL\("(?:\.\/)?([\w-]+)\.ts", import\.meta\.url\)/gu;
 
 /** What the built files may import: the package has to declare it, whichever of the workspace's packages imports it. */
-const DECLARED = new Set(Object.keys(manifest.dependencies));
+const DECLARED = new Set(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }));
 
 /** Whether a module stays what is imported from `node_modules`. Errors: one that would not be found there. */
 function isForeign(id: string): boolean {
@@ -53,6 +54,11 @@ function addressedModules(): Plugin {
   };
 }
 
+/** What `--version` tells: the commit of this working tree, or of PEREGRINE_COMMIT where there is none, as in an image's build. */
+function builtFrom(): string {
+  return parseCommit(process.env["PEREGRINE_COMMIT"]) ?? checkedOutCommit(PACKAGE, "packages/cli/") ?? "";
+}
+
 /** Builds into `directory`, which is replaced as a whole. Errors: those of the bundler. */
 export async function build(directory: string = BUILT): Promise<void> {
   const made = `${directory}.${process.pid}`;
@@ -60,6 +66,7 @@ export async function build(directory: string = BUILT): Promise<void> {
     input: Object.fromEntries(PROGRAMS.map((name) => [name, join(PACKAGE, "src", "bin", `${name}.mjs`)])),
     platform: "node",
     external: isForeign,
+    transform: { define: { PEREGRINE_COMMIT: JSON.stringify(builtFrom()) } },
     plugins: [addressedModules()],
   });
   try {

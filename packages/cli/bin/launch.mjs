@@ -1,4 +1,5 @@
-// Starts the TypeScript sources, or what was built of them, with the Node that the workspace brings along. This file has to run on Node 20.
+// Starts the TypeScript sources, or what was built of them, with the Node that the workspace brings along if this one is too
+// old. This file has to run on Node 20.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
@@ -40,20 +41,25 @@ export function findNode(from, current = { version: process.versions.node, path:
 export function launch(name) {
   const packageDirectory = dirname(dirname(fileURLToPath(import.meta.url)));
   const node = findNode(packageDirectory);
+  // A workspace has the sources, and what was built of them at some time; a package that was installed has only that.
+  const source = join(packageDirectory, "src", "bin", `${name}.mjs`);
+  const inWorkspace = existsSync(source);
   if (node === undefined) {
+    const remedy = inWorkspace
+      ? `run "npx -y pnpm@12 install" in ${packageDirectory}, which brings it along`
+      : "install it from https://nodejs.org/en/download, and see that it comes first in PATH";
     process.stderr.write(
-      `${name}: Node ${NEEDED_MAJOR} is needed, this is ${process.versions.node}, and none is installed beside ` +
-        `${packageDirectory}; run "npx -y pnpm@12 install" there\n`,
+      `${name}: Node ${NEEDED_MAJOR} or later is needed, and ${process.execPath} is ${process.versions.node}; ${remedy}\n`,
     );
     process.exit(1);
   }
-  // A workspace has the sources, and what was built of them at some time; a package that was installed has only that.
-  const source = join(packageDirectory, "src", "bin", `${name}.mjs`);
-  const script = existsSync(source) ? source : join(packageDirectory, "dist", `${name}.js`);
-  const child = spawn(node, [...NODE_OPTIONS, script, ...process.argv.slice(2)], {
-    stdio: "inherit",
-    env: { ...NODE_ENVIRONMENT, ...process.env },
-  });
+  const script = inWorkspace ? source : join(packageDirectory, "dist", `${name}.js`);
+  const args = [...NODE_OPTIONS, script, ...process.argv.slice(2)];
+  const env = { ...NODE_ENVIRONMENT, ...process.env };
+  // Then it is this process, with all of its signals, and nobody waits for it in tens of megabytes.
+  if (process.platform === "linux" && process.execve !== undefined)
+    process.execve(node, [node, ...args], env);
+  const child = spawn(node, args, { stdio: "inherit", env });
   for (const signal of PASSED_SIGNALS) process.on(signal, () => child.kill(signal));
   child.on("error", (error) => {
     process.stderr.write(`${name}: ${node} cannot be started: ${error.message}\n`);

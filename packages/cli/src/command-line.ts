@@ -16,7 +16,7 @@ import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { objectOption } from "./tls-options.ts";
-import { VERSION } from "./version.ts";
+import { describeVersion } from "./version.ts";
 
 /** The commands as a process offers them: all of them, or one daemon. */
 export type ProgramName = "peregrine" | "source-agent" | "dest-agent";
@@ -55,7 +55,13 @@ function commandOf(
   const root = new Command(program)
     .exitOverride()
     .configureOutput({ ...output, outputError: () => undefined, writeErr: () => undefined })
-    .version(`peregrine ${VERSION}`);
+    .option("-V, --version", "print the version and its commit");
+  // The parser's own would want the text at every start, and git may have to be asked for it.
+  root.on("option:version", () => {
+    const text = `peregrine ${describeVersion()}`;
+    root.configureOutput().writeOut?.(`${text}\n`);
+    throw new CommanderError(0, "commander.version", text);
+  });
   if (program === "source-agent") return defineRun(root, handlers, finish);
   if (program === "dest-agent") return defineReceive(root, handlers, finish);
   root.description("Moves running programs and virtual machines from one process to another.");

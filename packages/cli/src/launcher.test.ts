@@ -16,6 +16,8 @@ const LAUNCHER = fileURLToPath(new URL("../bin/peregrine.mjs", import.meta.url))
 const SYSTEM_NODE = "/usr/bin/node";
 const peregrine = usePeregrine([existsSync(SYSTEM_NODE) ? SYSTEM_NODE : process.execPath, LAUNCHER]);
 
+const current = usePeregrine([process.execPath, LAUNCHER]);
+
 const OLD = { version: "20.20.2", path: "/usr/bin/node" };
 
 test("a Node that is new enough is used as it is", () => {
@@ -43,6 +45,14 @@ test("arguments, input, output and exit status are passed on", async () => {
     status: 9,
     stdout: "[1] sum=0> added 1, sum is 1\n[2] sum=1> bye after 1 entries, sum 1\n",
   });
+});
+
+test("a Node that is new enough becomes the agent: nothing waits for it", async () => {
+  const launcher = current.start("run", guest("sleeper"), "--name", "s");
+  await launcher.printed("stdout", /going to sleep/u);
+  expect(await current.report("s")).toMatchObject({ pid: launcher.pid });
+  launcher.signal("SIGTERM");
+  expect(await launcher.finished()).toMatchObject({ status: 143, stderr: "" });
 });
 
 test("signals are passed on, and nothing is left running", async () => {

@@ -8,6 +8,7 @@ export function crashingAccess({ data }: RamAccess, crash: Crash): RamAccess {
   return { module: import.meta.url, data: { data, crash } };
 }
 
+/** The thread finds it by its name. @public */
 export function openRam(options: unknown): GuestRam {
   const { data, crash } = options as { data: unknown; crash: Crash };
   if (crash === "open") throw new Error("no such memory");

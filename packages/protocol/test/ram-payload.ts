@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter, DEFAULT_LIMITS, RamDecoder } from "../src/index.ts";
+import { ByteReader, DEFAULT_LIMITS, RamDecoder } from "../src/index.ts";
 import type { ListedRamBlock, PageEncoding, RamDecoderOptions, RamSink } from "../src/index.ts";
 import { toHex } from "./support.ts";
 
@@ -46,13 +46,6 @@ export class RamRecorder implements RamSink {
     this.events.push("flush");
     return true;
   }
-}
-
-/** The payload of a `ram` section: a block list, then records. */
-export function ramPayload(write: (w: ByteWriter) => void): Uint8Array {
-  const w = new ByteWriter();
-  write(w);
-  return w.view().slice();
 }
 
 /** Decodes one payload given in chunks. @returns whether it was complete. */

@@ -8,7 +8,7 @@ import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { release } from "node:os";
 import { join } from "node:path";
 import { openRegistry } from "../open-registry.ts";
-import { VERSION } from "../version.ts";
+import { describeVersion } from "../version.ts";
 import { check, checked, failed } from "./check.ts";
 import type { Check } from "./check.ts";
 
@@ -34,7 +34,7 @@ export async function hostChecks(
 
 function versions(): Check {
   const { node, v8, openssl } = process.versions;
-  const parts = [`Peregrine ${VERSION}`, `Node ${node}`, `V8 ${v8}`, `OpenSSL ${openssl}`];
+  const parts = [`Peregrine ${describeVersion()}`, `Node ${node}`, `V8 ${v8}`, `OpenSSL ${openssl}`];
   return check("versions", "ok", [...parts, `${process.platform} ${release()} ${process.arch}`].join(", "));
 }
 
