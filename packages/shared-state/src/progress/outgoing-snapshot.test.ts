@@ -137,8 +137,8 @@ test("the first pass leaves room for those that it makes necessary, and the whol
 
 test("a migration that does not converge stays where it is, also when a rate falls for a moment", () => {
   const rates = [120, 120, 120, 60, 120, 40];
-  const passes = rates.map((rate, n) =>
-    sample({ pass: n + 2, dirtyRate: rate * MIB, passTotal: 100 * MIB, remaining: 50 * MIB }),
+  const passes = rates.map((dirtied, n) =>
+    sample({ pass: n + 2, dirtyRate: dirtied * MIB, passTotal: 100 * MIB, remaining: 50 * MIB }),
   );
   const steps = followed([sample({ remaining: 0, dirtyRate: 0 }), ...passes]);
   expect(new Set(steps.map(({ fraction }) => fraction))).toEqual(new Set([0.7]));
