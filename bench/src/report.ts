@@ -9,6 +9,8 @@ const DIGITS: Record<Row["unit"], number> = {
   "s/MB": 2,
   "pages/ms": 0,
   "runs of 100": 0,
+  "frames/s": 0,
+  "%": 1,
 };
 
 /** The rows as a table of Markdown, which is readable as plain text too. */

@@ -9,7 +9,7 @@ export interface Row {
   readonly what: string;
   readonly figure: number;
   /** Of the figure: `ratio`, or a unit. */
-  readonly unit: "ratio" | "ms" | "GB/s" | "MB" | "s/MB" | "pages/ms" | "runs of 100";
+  readonly unit: "ratio" | "ms" | "GB/s" | "MB" | "s/MB" | "pages/ms" | "runs of 100" | "frames/s" | "%";
   /** Undefined where a figure is shown to explain others. */
   readonly target?: Target;
   /** What the figure is the median of, or otherwise made of; in the order in which it was measured. */

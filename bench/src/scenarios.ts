@@ -1,6 +1,7 @@
 import type { Scenario } from "./scenario.ts";
 import { compressible } from "./scenarios/compressible.ts";
 import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
+import { dashboard } from "./scenarios/dashboard.ts";
 import { downtimeHot } from "./scenarios/downtime-hot.ts";
 import { downtimeIdle } from "./scenarios/downtime-idle.ts";
 import { guestSpeed } from "./scenarios/guest-speed.ts";
@@ -22,6 +23,7 @@ export const scenarios: readonly Scenario[] = [
   downtimeIdle,
   downtimeHot,
   monitor,
+  dashboard,
   memory,
   kernels,
   compressible,

@@ -7,6 +7,7 @@ import { isBuiltin } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
+import { buildPage } from "@peregrine/dashboard/build";
 import { BUILT } from "./built.ts";
 import manifest from "./package.json" with { type: "json" };
 import { checkedOutCommit, parseCommit } from "./src/commit.ts";
@@ -72,6 +73,7 @@ export async function build(directory: string = BUILT): Promise<void> {
   try {
     mkdirSync(made, { recursive: true });
     await bundle.write({ dir: made, format: "esm", chunkFileNames: "[name]-[hash].js" });
+    await buildPage(join(made, "dashboard-page.json"));
   } finally {
     await bundle.close();
   }

@@ -1,5 +1,7 @@
+import type { DashboardAddress } from "@peregrine/dashboard";
 import type { Preopen } from "@peregrine/machine-wasm";
 import { AccessToken, monitorAccess, parseMonitorAddress } from "@peregrine/monitor";
+import { MigrationError } from "@peregrine/protocol";
 import { formatUri } from "@peregrine/transport";
 import type { ObjectProperties } from "@peregrine/transport";
 import type { DriveOptions } from "@peregrine/node-host";
@@ -36,13 +38,14 @@ const MOST_STACK_MIB = 1024;
 const LONGEST_SILENCE = 3600;
 
 export const TOKEN_FILE_HELP =
-  "what clients of monitors over TCP and WebSocket have to know; without it, PEREGRINE_MONITOR_TOKEN";
+  "what clients of monitors over TCP and WebSocket, and pages, have to know; without it, PEREGRINE_MONITOR_TOKEN";
 
 interface AgentFlags {
   readonly name?: string;
   readonly qmp?: readonly string[];
   readonly qmpOrigin?: readonly string[];
   readonly monitor?: readonly string[];
+  readonly dashboard?: DashboardAddress;
   readonly object?: readonly ObjectProperties[];
   readonly monitorTokenFile?: string;
   readonly monitorTlsCreds?: string;
@@ -194,6 +197,11 @@ function agentOptions(command: Command): Command {
       "also serve the monitor for people there: tcp:HOST:PORT or unix:PATH; may be repeated",
       value.each(value.monitorAddress("human")),
     )
+    .option(
+      "--dashboard <address>",
+      "serve a page that shows the guest and its migrations, and can start them: 127.0.0.1:PORT",
+      value.dashboardAddress,
+    )
     .option("--monitor-token-file <file>", TOKEN_FILE_HELP)
     .option(
       "--monitor-tls-creds <id>",
@@ -297,7 +305,9 @@ async function agentOf(command: Command, flags: AgentFlags): Promise<AgentComman
     if (kind !== "tcp" || tls.creds === undefined) monitorAccess({ kind }, uri, { token });
   }
   const opening = { exec: flags.allowExec ?? false, hostFromNetwork: flags.allowHostUris ?? false };
-  const monitors = { qmp, human, origins, token, tls, opening };
+  const { dashboard } = flags;
+  if (dashboard !== undefined && token === undefined) throw dashboardNeedsToken(dashboard);
+  const monitors = { qmp, human, origins, token, tls, dashboard, opening };
   const metrics = await metricsOf(flags);
   const log = { format: flags.logFormat, level: flags.logLevel };
   const objects = (flags.object ?? []).map(absoluteObject);
@@ -321,6 +331,13 @@ function requireTcp(
     command.error("error: option '--monitor-tls-authz <id>' needs '--monitor-tls-creds <id>'");
   if (creds !== undefined && !addresses.some(({ kind }) => kind === "tcp"))
     command.error("error: option '--monitor-tls-creds <id>' needs '--qmp' or '--monitor' at tcp:HOST:PORT");
+}
+
+function dashboardNeedsToken({ host, port }: DashboardAddress): MigrationError {
+  return new MigrationError(
+    "TOKEN_NEEDED",
+    `A dashboard at '${host}:${port}' can be reached by others and needs a token: give --monitor-token-file FILE, or set PEREGRINE_MONITOR_TOKEN`,
+  );
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {

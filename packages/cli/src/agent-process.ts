@@ -1,7 +1,10 @@
 import { agentEvents, createCommands, HumanMonitor, MonitorServer } from "@peregrine/monitor";
+import type { DashboardServer } from "@peregrine/dashboard";
+import type { CommandTable, EventSource } from "@peregrine/monitor";
 import { formatUri } from "@peregrine/transport";
 import type { SecurityObjects, ServerTls } from "@peregrine/transport";
 import { flushCompileCache } from "node:module";
+import { serveDashboard } from "./agent-dashboard.ts";
 import type { Agent } from "./agent.ts";
 import type { AgentEnd } from "./agent-end.ts";
 import type { MetricsOptions, MonitorOptions } from "./command-options.ts";
@@ -36,10 +39,13 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
   const { agent, claim, monitors, metrics, objects, signals, say, begin } = options;
   const untrace = traceAgent(agent, claim.name);
   const commands = createCommands(agent, MONITOR_VERSION, monitors.opening);
+  const events = agentEvents(agent);
+  const ended = Promise.withResolvers<void>();
+  let dashboard: DashboardServer | undefined;
   const monitor = new MonitorServer({
     commands,
     human: new HumanMonitor({ agent, commands, version: MONITOR_VERSION }),
-    events: agentEvents(agent),
+    events,
     version: MONITOR_VERSION,
     origins: monitors.origins,
     token: monitors.token,
@@ -51,6 +57,7 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
     await monitor.listen(`unix:${claim.socket}`);
     await listenOnMore(monitor, options);
     endpoint = await serveMetrics(agent, metrics, say);
+    dashboard = await openDashboard(options, commands, events, ended.promise);
     await begin();
     // What was compiled is kept for the next start, also if this process does not end in order.
     flushCompileCache();
@@ -60,7 +67,8 @@ export async function serveAgent(options: AgentProcessOptions): Promise<AgentEnd
   } finally {
     await agent.settle();
     await leaveRecord(claim.record, agent.report());
-    await monitor.close();
+    ended.resolve();
+    await Promise.all([monitor.close(), dashboard?.close()]);
     endpoint?.close();
     untrace();
     await agent.dispose();
@@ -81,6 +89,19 @@ async function listenOnMore(monitor: MonitorServer, { monitors, say }: AgentProc
   for (const uri of monitors.human) {
     say(`The monitor for people listens on ${formatUri(await monitor.listen(uri, "human"))}`);
   }
+}
+
+async function openDashboard(
+  { claim, monitors, say }: AgentProcessOptions,
+  commands: CommandTable,
+  events: EventSource,
+  ended: Promise<void>,
+): Promise<DashboardServer | undefined> {
+  const { dashboard: address, token, opening: policy } = monitors;
+  if (address === undefined || token === undefined) return undefined;
+  const server = await serveDashboard({ name: claim.name, address, token, policy, commands, events, ended });
+  say(`The dashboard is at ${server.url}`);
+  return server;
 }
 
 function announce(agent: Agent, end: AgentEnd): void {

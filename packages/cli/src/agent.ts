@@ -1,5 +1,11 @@
 import type { IncomingMigration, NetworkInterface } from "@peregrine/dest-agent";
-import type { AgentControl, AgentEvent, GuestStatus, HostShutdownReason } from "@peregrine/monitor";
+import type {
+  AgentControl,
+  AgentEvent,
+  AgentObservation,
+  GuestStatus,
+  HostShutdownReason,
+} from "@peregrine/monitor";
 import type {
   AnnounceRequest,
   CapabilityChange,
@@ -16,7 +22,7 @@ import type {
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
 import type { Extensions } from "@peregrine/protocol";
-import { isUnderWay } from "@peregrine/shared-state";
+import { isUnderWay, pictureOf } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
@@ -325,6 +331,18 @@ export class Agent implements AgentControl {
   info(): AgentReport {
     this.#readOutcome();
     return this.report();
+  }
+
+  observe(cells: number): AgentObservation {
+    const { pageMap, passes } = this.#outgoing;
+    return {
+      info: this.report(),
+      incoming: this.#incoming?.info() ?? null,
+      outgoing: this.#outgoing.progress ?? null,
+      arriving: this.#incoming?.progress ?? null,
+      passes: passes.records(),
+      memory: cells === 0 || pageMap === undefined ? null : pictureOf(pageMap, cells),
+    };
   }
 
   /** The same for this process itself. */

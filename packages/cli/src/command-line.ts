@@ -10,6 +10,7 @@ import {
   TOKEN_FILE_HELP,
 } from "./agent-command-line.ts";
 import type { CommandHandlers, Finish, MonitorTarget } from "./command-options.ts";
+import { defineDashboard } from "./dashboard-command-line.ts";
 import { defineDoctor } from "./doctor-command-line.ts";
 import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
@@ -75,6 +76,7 @@ function commandOf(
   defineInspect(root.command("inspect"), handlers, finish);
   defineObservers(root, handlers, finish);
   defineResolve(root, handlers, finish);
+  defineDashboard(root.command("dashboard"), handlers, finish);
   defineControls(root, handlers, finish);
   return root;
 }

@@ -1,4 +1,5 @@
 import type { Preopen } from "@peregrine/machine-wasm";
+import type { DashboardAddress } from "@peregrine/dashboard";
 import type { AccessToken, OpeningPolicy } from "@peregrine/monitor";
 import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
@@ -25,6 +26,8 @@ export interface MonitorOptions {
   readonly token: AccessToken | undefined;
   /** TLS of monitors at `tcp:`. */
   readonly tls: ArrivalTls;
+  /** Where pages are served. */
+  readonly dashboard: DashboardAddress | undefined;
   /** What clients may have the agent open. */
   readonly opening: OpeningPolicy;
 }
@@ -197,6 +200,21 @@ export interface MonitorCommandOptions {
   readonly tls: SendTls;
 }
 
+export interface DashboardCommandOptions {
+  readonly address: DashboardAddress;
+  /** What pages have to give. Undefined: one is made. */
+  readonly token: string | undefined;
+  /** Monitors of other agents, as URIs. */
+  readonly agents: readonly string[];
+  /** For those that want one. */
+  readonly agentToken: string | undefined;
+  /** For those that have TLS. */
+  readonly objects: readonly ObjectProperties[];
+  readonly tls: SendTls;
+  /** What pages may have agents open. */
+  readonly policy: OpeningPolicy;
+}
+
 export interface InfoOptions {
   /** Shows the last migration that ended, on whichever side. */
   readonly completed: boolean;
@@ -217,6 +235,7 @@ export interface CommandHandlers {
   info(name: string, options: InfoOptions): Promise<number>;
   list(options: { readonly json: boolean }): Promise<number>;
   monitor(options: MonitorCommandOptions): Promise<number>;
+  dashboard(options: DashboardCommandOptions): Promise<number>;
   stop(name: string): Promise<number>;
   cont(name: string): Promise<number>;
   quit(name: string): Promise<number>;

@@ -30,6 +30,7 @@ const HANDLERS: CommandHandlers = {
   inspect: async (options) => (await import("./commands/inspect.ts")).inspectCommand(options),
   list: async (options) => (await import("./commands/list.ts")).listCommand(options),
   monitor: async (options) => (await import("./commands/monitor.ts")).monitorCommand(options),
+  dashboard: async (options) => (await import("./commands/dashboard.ts")).dashboardCommand(options),
   cancel: (name) => controlCommand(name, "migrate_cancel"),
   stop: (name) => controlCommand(name, "stop"),
   cont: (name) => controlCommand(name, "cont"),

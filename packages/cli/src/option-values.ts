@@ -1,5 +1,7 @@
 import type { Preopen } from "@peregrine/machine-wasm";
 import { DRIVE_ID } from "@peregrine/machine-wasm";
+import { parseDashboardAddress } from "@peregrine/dashboard/address";
+import type { DashboardAddress } from "@peregrine/dashboard/address";
 import type { DriveOptions } from "@peregrine/node-host";
 import { parseMonitorAddress, parseSize } from "@peregrine/monitor";
 import type { MonitorKind } from "@peregrine/monitor";
@@ -101,12 +103,17 @@ export function guestName(text: string): string {
 /** A guest's name, which has no colon, or where a monitor of QMP listens. */
 export function monitorTarget(text: string): MonitorTarget {
   if (!text.includes(":")) return { kind: "guest", name: guestName(text) };
+  return { kind: "address", uri: monitorUri(text) };
+}
+
+/** Where a client of QMP connects. */
+export function monitorUri(text: string): string {
   translating(() => {
     const { kind } = parseMonitorAddress(text, "qmp");
     if (kind !== "tcp" && kind !== "unix")
       throw new InvalidArgumentError("It has to be tcp:HOST:PORT or unix:PATH.");
   });
-  return { kind: "address", uri: text };
+  return text;
 }
 
 /** Where a monitor listens. */
@@ -120,6 +127,11 @@ export function monitorAddress(kind: MonitorKind): (text: string) => string {
 /** Where metrics are served. */
 export function metricsAddress(text: string): MetricsAddress {
   return translating(() => parseMetricsAddress(text));
+}
+
+/** Where a dashboard listens. */
+export function dashboardAddress(text: string): DashboardAddress {
+  return translating(() => parseDashboardAddress(text));
 }
 
 /** As a browser tells the origin of a page. */

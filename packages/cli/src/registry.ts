@@ -76,10 +76,18 @@ export class Registry {
 
   /** The names that have a socket, in order. Those that nobody listens on any more are cleaned up. */
   async names(): Promise<string[]> {
-    const files = await readdir(this.#directory);
-    const names = files.filter((file) => file.endsWith(SUFFIX)).map((file) => file.slice(0, -SUFFIX.length));
+    const names = await this.sockets();
     const alive = await Promise.all(names.map((name) => this.#isAlive(name)));
-    return names.filter((_, index) => alive[index]).sort();
+    return names.filter((_, index) => alive[index]);
+  }
+
+  /** The names that have a socket, whether or not somebody listens on it. */
+  async sockets(): Promise<string[]> {
+    const files = await readdir(this.#directory);
+    return files
+      .filter((file) => file.endsWith(SUFFIX))
+      .map((file) => file.slice(0, -SUFFIX.length))
+      .sort();
   }
 
   async #isAlive(name: string): Promise<boolean> {

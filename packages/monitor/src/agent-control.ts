@@ -3,11 +3,15 @@ import type {
   CapabilityChange,
   CapabilityState,
   IncomingInfo,
+  IncomingSnapshot,
+  MemoryPicture,
   MigrateRequest,
   MigrationInfo,
   MigrationStatus,
+  OutgoingSnapshot,
   ParameterName,
   ParameterValues,
+  PassRecord,
   ProgressInfo,
   RunEvent,
   RunState,
@@ -37,6 +41,21 @@ export interface AgentInfo {
   /** Bytes of guest memory in use. */
   readonly memory: number;
   readonly migration: MigrationInfo;
+}
+
+/** Everything that a dashboard shows of an agent, in one look. */
+export interface AgentObservation {
+  readonly info: AgentInfo;
+  /** Where a guest is awaited, or what has become of it; null where none is to arrive. */
+  readonly incoming: IncomingInfo | null;
+  /** How far the present or last outgoing migration is; null before the first one. */
+  readonly outgoing: OutgoingSnapshot | null;
+  /** How much has come of a guest that is to arrive; null where none is. */
+  readonly arriving: IncomingSnapshot | null;
+  /** The last passes of the present or last outgoing migration. */
+  readonly passes: readonly PassRecord[];
+  /** What has become of guest memory in it. Null if nobody asked, and before it is connected. */
+  readonly memory: MemoryPicture | null;
 }
 
 /** Why the agent itself ends: the monitor's `quit`, a signal, or a failure of the agent. */
@@ -122,6 +141,12 @@ export interface AgentControl {
   /** Every capability that is built. Asked for at every event of a migration, so not by a promise. */
   queryCapabilities(): readonly CapabilityState[];
   info(): MaybePromise<AgentInfo>;
+  /**
+   * For a dashboard, which looks again and again. Unlike {@link info} it does not count as having asked how a migration
+   * went.
+   * @param cells that the picture of guest memory may have; 0: none.
+   */
+  observe(cells: number): MaybePromise<AgentObservation>;
   /** Calls `listener` for every event, also migration events nobody asked for. Returns how to stop that. */
   subscribe(listener: (event: AgentEvent) => void): () => void;
 }

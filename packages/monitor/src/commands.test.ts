@@ -23,6 +23,10 @@ describe("the commands about the guest", () => {
     expect(await run("query-name")).toEqual({ name: "lua" });
     expect(await run("query-version")).toEqual(VERSION);
     expect(await run("x-peregrine-info")).toEqual(await agent.info());
+    const { memory: none, ...seen } = await agent.observe(0);
+    expect(await run("x-peregrine-observe")).toEqual({ ...seen, memory: none });
+    const picture = { pagesPerCell: 1, blocks: [{ name: "ram", pages: 2, cells: 2 }], cells: "AQEBAQEB" };
+    expect(await run("x-peregrine-observe", { cells: 2 })).toEqual({ ...seen, memory: picture });
     agent.name = null;
     expect(await run("query-name")).toEqual({});
   });

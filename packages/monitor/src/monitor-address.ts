@@ -1,7 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { parseUri } from "@peregrine/transport";
 import type { TcpAddress, UnixAddress, WebSocketAddress } from "@peregrine/transport";
-import { checkLoopback } from "./web/admission.ts";
+import { checkLoopback } from "./access/loopback.ts";
 
 /** Who is served at an address: programs, which speak QMP, or people. */
 export type MonitorKind = "qmp" | "human";

@@ -9,7 +9,13 @@ import type {
   MigrationStatus,
   ParameterValues,
 } from "@peregrine/shared-state";
-import type { AgentControl, AgentEvent, AgentInfo, GuestStatus } from "../src/agent-control.ts";
+import type {
+  AgentControl,
+  AgentEvent,
+  AgentInfo,
+  AgentObservation,
+  GuestStatus,
+} from "../src/agent-control.ts";
 
 /** Bytes of memory that the guest would have. */
 export const FAKE_RAM_BYTES = 16 << 20;
@@ -151,6 +157,22 @@ export class FakeAgent implements AgentControl {
 
   queryCapabilities(): readonly CapabilityState[] {
     return this.capabilities.list();
+  }
+
+  async observe(cells: number): Promise<AgentObservation> {
+    const picture = {
+      pagesPerCell: 1,
+      blocks: [{ name: "ram", pages: 2, cells: 2 }],
+      cells: new Uint8Array(6).fill(1),
+    };
+    return {
+      info: await this.info(),
+      incoming: null,
+      outgoing: null,
+      arriving: null,
+      passes: [],
+      memory: cells === 0 ? null : picture,
+    };
   }
 
   async info(): Promise<AgentInfo> {

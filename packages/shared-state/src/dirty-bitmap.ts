@@ -78,6 +78,25 @@ export class DirtyBitmap {
     return this.#count - before;
   }
 
+  /** @returns how many of these bits were set before. */
+  clearRange(from: number, count: number): number {
+    this.#check(from, count);
+    const before = this.#count;
+    const end = from + count;
+    for (let page = from; page < end;) {
+      const stop = Math.min(end, (page | 31) + 1);
+      const index = page >>> 5;
+      const bits = maskOf(page & 31, stop - page);
+      const word = this.#words[index]!;
+      if ((word & bits) !== 0) {
+        this.#count -= bitsIn(word & bits);
+        this.#words[index] = word & ~bits;
+      }
+      page = stop;
+    }
+    return before - this.#count;
+  }
+
   /** Sets the first `pages` bits, every bit by default. @returns how many were clear before. */
   setAll(pages: number = this.pages): number {
     return this.setRange(0, pages);

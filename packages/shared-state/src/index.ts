@@ -50,8 +50,12 @@ export type {
 export { isUnderWay, MIGRATION_TRANSITIONS, MigrationState } from "./migration-state.ts";
 export type { MigrationStatus, MigrationStatusListener } from "./migration-state.ts";
 export { MigrationStatistics } from "./migration-statistics.ts";
+export { CELL_BYTES, PageMap, pictureOf } from "./page-map.ts";
+export type { MemoryPicture, PageMapAccess } from "./page-map.ts";
 export { MigrationParameters } from "./parameters.ts";
 export type { ParameterName, ParameterValues } from "./parameters.ts";
+export { KEPT_PASSES, PassLog } from "./pass-log.ts";
+export type { PassRecord } from "./pass-log.ts";
 export { adviceText } from "./progress/advice.ts";
 export type { ConvergenceAdvice } from "./progress/advice.ts";
 export { advanceIncoming } from "./progress/incoming-snapshot.ts";

@@ -7,7 +7,7 @@ import {
 } from "@peregrine/protocol";
 import type { PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import type { GuestRam, MigrationStatistics, PageMap } from "@peregrine/shared-state";
 import { DeltaEncoder } from "./delta-encoder.ts";
 import { RUN_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
@@ -19,6 +19,7 @@ import type { PageSender, PageSenderOptions } from "./page-sender.ts";
  */
 export class InlineSender implements PageSender {
   readonly #ram: GuestRam;
+  readonly #map: PageMap;
   readonly #stream: OutgoingStream;
   readonly #statistics: MigrationStatistics;
   readonly #encoder = new RamPageEncoder();
@@ -31,13 +32,18 @@ export class InlineSender implements PageSender {
 
   constructor({
     ram,
+    map,
     stream,
     capabilities,
     parameters,
     statistics,
     now,
-  }: Pick<PageSenderOptions, "ram" | "stream" | "capabilities" | "parameters" | "statistics" | "now">) {
+  }: Pick<
+    PageSenderOptions,
+    "ram" | "map" | "stream" | "capabilities" | "parameters" | "statistics" | "now"
+  >) {
     this.#ram = ram;
+    this.#map = map;
     this.#stream = stream;
     this.#kernel = stream.kernel;
     this.#copy = this.#kernel.take(RUN_PAGES * PAGE_SIZE);
@@ -72,6 +78,7 @@ export class InlineSender implements PageSender {
     this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
     if (this.#deltas === undefined) this.#putRun(name, page, count);
     else this.#putDeltas(this.#deltas, block, page, count);
+    if (this.#kernel.zeroCount > 0) this.#markZeroPages(block, page, count);
     return this.#stream.full ? this.#stream.send() : undefined;
   }
 
@@ -112,6 +119,20 @@ export class InlineSender implements PageSender {
       this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
     }
     this.#countPages(whole + zeroPages, zeroPages);
+  }
+
+  #markZeroPages(block: number, page: number, count: number): void {
+    const kernel = this.#kernel;
+    if (kernel.zeroCount === count) {
+      this.#map.markZero(block, page, count);
+      return;
+    }
+    // What encodes a run does not tell which they are; looking again is little beside the copy.
+    for (let n = 0, left = kernel.zeroPages(this.#copy, count); left > 0; n++) {
+      if (!kernel.isZero(n)) continue;
+      this.#map.markZero(block, page + n, 1);
+      left--;
+    }
   }
 
   /** @param count of the pages that were sent whole or as zeros. */

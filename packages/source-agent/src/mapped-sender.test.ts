@@ -1,6 +1,12 @@
 import { ByteWriter, encodeRamBlockEntry, hasMappedPage, placeMappedBlock } from "@peregrine/protocol";
 import type { ListedRamBlock } from "@peregrine/protocol";
-import { MigrationParameters, MigrationStatistics, PAGE_SIZE } from "@peregrine/shared-state";
+import {
+  MigrationParameters,
+  MigrationStatistics,
+  PAGE_SIZE,
+  PageMap,
+  PassLog,
+} from "@peregrine/shared-state";
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestRam } from "@peregrine/shared-state/testing";
 import { connect } from "@peregrine/transport";
@@ -64,9 +70,10 @@ async function make({ offset = 0, limit = 0, configuration = true }: Options = {
   const writer = new SectionWriter(stream, configuration);
   const writes: number[] = [];
   const file = watched(channel.file!, writes);
-  const pages = new MappedSender({ ram, stream, statistics }, file);
+  const map = new PageMap(ram.blocks);
+  const pages = new MappedSender({ ram, map, stream, statistics }, file);
   const ignore = (): void => {};
-  const options = { ram, pages, stream, writer, statistics, now };
+  const options = { ram, map, pages, stream, writer, statistics, passes: new PassLog(), now };
   const sender = new RamSender({ ...options, onPass: ignore, onDirtyPeriod: ignore });
   const machineType = { machineType: "pc-i440fx-9.0", capabilities: ["x-ignore-shared"] };
   const capabilities = { "mapped-ram": true, "switchover-ack": false };

@@ -8,7 +8,7 @@ import {
 } from "@peregrine/protocol";
 import type { MappedRamHeader, RamBlockEntry } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import type { GuestRam, MigrationStatistics, PageMap } from "@peregrine/shared-state";
 import type { SeekableOutput } from "@peregrine/transport";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
@@ -31,6 +31,7 @@ interface MappedBlock {
  */
 export class MappedSender implements PageSender {
   readonly #ram: GuestRam;
+  readonly #map: PageMap;
   readonly #stream: OutgoingStream;
   readonly #file: SeekableOutput;
   readonly #statistics: MigrationStatistics;
@@ -39,10 +40,11 @@ export class MappedSender implements PageSender {
 
   /** @param file that the stream goes into. */
   constructor(
-    { ram, stream, statistics }: Pick<PageSenderOptions, "ram" | "stream" | "statistics">,
+    { ram, map, stream, statistics }: Pick<PageSenderOptions, "ram" | "map" | "stream" | "statistics">,
     file: SeekableOutput,
   ) {
     this.#ram = ram;
+    this.#map = map;
     this.#stream = stream;
     this.#statistics = statistics;
     this.#file = file;
@@ -76,6 +78,7 @@ export class MappedSender implements PageSender {
       setMappedPage(bitmap, page + n, !isZero);
       if (isZero) {
         zeroPages++;
+        this.#map.markZero(block, page + n, 1);
         continue;
       }
       first = Math.min(first, n);

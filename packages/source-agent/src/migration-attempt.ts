@@ -7,6 +7,8 @@ import type {
   MigrateRequest,
   MigrationParameters,
   MigrationStatistics,
+  PageMapAccess,
+  PassLog,
   RunControl,
 } from "@peregrine/shared-state";
 import type { ClientTls } from "@peregrine/transport";
@@ -38,6 +40,7 @@ export interface AttemptOptions {
   readonly capabilities: CapabilityStates;
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
+  readonly passes: PassLog;
   readonly timeouts: MigrationTimeouts;
   readonly extensions: Extensions;
   readonly giving: Giving;
@@ -48,6 +51,8 @@ export interface AttemptOptions {
   /** The guest stands still. @returns what the rest is to wait for, if it is to wait. */
   readonly stopped: () => Promise<void> | undefined;
   readonly pass: (pass: number) => void;
+  /** What becomes of the pages can be looked at. */
+  readonly pageMap: (access: PageMapAccess) => void;
   /** Everything is sent, and the destination has the guest if it was to say so. */
   readonly handedOver: (handover: Handover) => void;
 }
@@ -89,6 +94,7 @@ export class MigrationAttempt {
       capabilities: options.capabilities,
       parameters: options.parameters.buffer,
       statistics: options.statistics.buffer,
+      passes: options.passes.buffer,
       gate: this.#gate.buffer,
       timeouts: options.timeouts,
       extensions: options.extensions,
@@ -187,6 +193,9 @@ export class MigrationAttempt {
         return;
       case "active":
         this.#options.active();
+        return;
+      case "page-map":
+        this.#options.pageMap(message.access);
         return;
       case "pass":
         this.#options.pass(message.pass);

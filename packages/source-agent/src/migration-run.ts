@@ -1,5 +1,5 @@
 import { askFor, MigrationError } from "@peregrine/protocol";
-import { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+import { MigrationParameters, MigrationStatistics, PageMap, PassLog } from "@peregrine/shared-state";
 import type {
   CarriedOpening,
   DriveAccess,
@@ -111,9 +111,11 @@ export class MigrationRun {
     if (destination instanceof ReturnPathReader) this.#watch(destination, channel, writer, stream);
     const start = now();
     await this.#open(writer, opening, destination);
-    const pages = await this.#openPages({ ram, ramAccess: begin.ram, stream, channel, opening });
+    const map = new PageMap(ram.blocks);
+    link.post({ kind: "page-map", access: map.access });
+    const pages = await this.#openPages({ ram, map, ramAccess: begin.ram, stream, channel, opening });
     const drives = await this.#openDrives(begin.drives, stream, writer);
-    const sections = [...drives, this.#ramSender(ram, pages, stream, writer)];
+    const sections = [...drives, this.#ramSender(ram, map, pages, stream, writer)];
     for (const section of sections) await section.start();
     await stream.flush();
     this.#statistics.setupTime = Math.round(now() - start);
@@ -232,6 +234,7 @@ export class MigrationRun {
 
   async #openPages(parts: {
     readonly ram: GuestRam;
+    readonly map: PageMap;
     readonly ramAccess: RamAccess;
     readonly stream: OutgoingStream;
     readonly channel: Channel;
@@ -273,7 +276,13 @@ export class MigrationRun {
     return [this.#blocks];
   }
 
-  #ramSender(ram: GuestRam, pages: PageSender, stream: OutgoingStream, writer: SectionWriter): RamSender {
+  #ramSender(
+    ram: GuestRam,
+    map: PageMap,
+    pages: PageSender,
+    stream: OutgoingStream,
+    writer: SectionWriter,
+  ): RamSender {
     const link = this.#link;
     const autoConverge = new AutoConverge({
       settings: this.#parameters,
@@ -283,10 +292,12 @@ export class MigrationRun {
     });
     return new RamSender({
       ram,
+      map,
       pages,
       stream,
       writer,
       statistics: this.#statistics,
+      passes: new PassLog(this.#data.passes),
       now,
       onPass: (pass) => link.post({ kind: "pass", pass }),
       onDirtyPeriod: (period) => autoConverge.periodOver(period),

@@ -6,7 +6,7 @@ import {
   RamPageEncoder,
 } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, ParameterValues } from "@peregrine/shared-state";
+import type { GuestRam, PageMap, ParameterValues } from "@peregrine/shared-state";
 import { MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
 import type { MultifdThreadData } from "./multifd-messages.ts";
@@ -36,6 +36,7 @@ interface ZeroPages {
  */
 export class MultifdSender implements PageSender {
   readonly #ram: GuestRam;
+  readonly #map: PageMap;
   readonly #stream: OutgoingStream;
   readonly #mode: MultifdSyncMode;
   readonly #signal: AbortSignal;
@@ -47,8 +48,9 @@ export class MultifdSender implements PageSender {
   /** Those that are not in the main stream yet: of the batches in flight, at most. */
   #zeroPages: ZeroPages[] = [];
 
-  private constructor({ ram, stream, opening, signal }: PageSenderOptions, cost: PageCost) {
+  private constructor({ ram, map, stream, opening, signal }: PageSenderOptions, cost: PageCost) {
     this.#ram = ram;
+    this.#map = map;
     this.#stream = stream;
     this.#mode = multifdSyncMode(opening.configuration?.machineType);
     this.#cost = cost;
@@ -145,7 +147,9 @@ export class MultifdSender implements PageSender {
         read: (block, pages, normal) => {
           statistics.normal += normal;
           statistics.duplicate += pages.length;
-          if (pages.length > 0) this.#zeroPages.push({ block, pages });
+          if (pages.length === 0) return;
+          this.#zeroPages.push({ block, pages });
+          for (const page of pages) this.#map.markZero(block, page, 1);
         },
         changed: this.#connections.changed,
       });

@@ -8,6 +8,7 @@ import {
   MigrationState,
   MigrationStatistics,
   NO_LEDGER,
+  PassLog,
   sampleOutgoing,
 } from "@peregrine/shared-state";
 import type {
@@ -20,6 +21,7 @@ import type {
   OutgoingSample,
   OutgoingSnapshot,
   OwnershipLedger,
+  PageMapAccess,
   ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
@@ -56,6 +58,8 @@ export class OutgoingMigration {
   readonly #timeouts: MigrationTimeouts;
   readonly #state = new MigrationState();
   readonly #statistics = new MigrationStatistics();
+  readonly #passes = new PassLog();
+  #pageMap: PageMapAccess | undefined;
   readonly #parameters = new MigrationParameters();
   readonly #capabilities = new MigrationCapabilities();
   /** Newest first. */
@@ -141,6 +145,8 @@ export class OutgoingMigration {
     this.#error = undefined;
     this.#handover = undefined;
     this.#statistics.reset(Math.round(now()));
+    this.#passes.reset();
+    this.#pageMap = undefined;
     this.#state.set(this.#state.get(), "setup");
     let target: string;
     let tls: ClientTls | undefined;
@@ -169,6 +175,7 @@ export class OutgoingMigration {
       capabilities: this.#capabilities.states,
       parameters: this.#parameters,
       statistics: this.#statistics,
+      passes: this.#passes,
       timeouts: this.#timeouts,
       connected: () => this.#connected(),
       active: () => this.#state.set("setup", "active"),
@@ -176,6 +183,9 @@ export class OutgoingMigration {
       pass: (pass) => {
         this.#progress.look();
         this.#publish({ kind: "migration-pass", pass });
+      },
+      pageMap: (access) => {
+        this.#pageMap = access;
       },
       handedOver: (handover) => this.#handedOver(handover),
     });
@@ -288,6 +298,16 @@ export class OutgoingMigration {
   /** The counters of the present or last attempt. */
   get statistics(): MigrationStatistics {
     return this.#statistics;
+  }
+
+  /** The passes of the present or last attempt. */
+  get passes(): PassLog {
+    return this.#passes;
+  }
+
+  /** What has become of each page in the present or last attempt, from when it is connected on. */
+  get pageMap(): PageMapAccess | undefined {
+    return this.#pageMap;
   }
 
   /** Bytes per second; 0 is unlimited, a negative value becomes 0. Takes effect at once. Errors: BAD_PARAMETER. */

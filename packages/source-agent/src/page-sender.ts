@@ -4,6 +4,7 @@ import type {
   GuestRam,
   MigrationParameters,
   MigrationStatistics,
+  PageMap,
   RamAccess,
 } from "@peregrine/shared-state";
 import type { Channel, ClientTls } from "@peregrine/transport";
@@ -56,6 +57,8 @@ export interface PageSender {
 
 export interface PageSenderOptions {
   readonly ram: GuestRam;
+  /** Told which pages are zero. */
+  readonly map: PageMap;
   readonly stream: OutgoingStream;
   /** Of the stream. Its bytes are written by the stream alone. */
   readonly channel: Channel;

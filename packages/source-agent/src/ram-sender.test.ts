@@ -1,4 +1,4 @@
-import { PAGE_SIZE } from "@peregrine/shared-state";
+import { PAGE_SIZE, pictureOf } from "@peregrine/shared-state";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { expectSameMemory, ramFixture } from "./testing/ram-fixture.ts";
@@ -18,6 +18,36 @@ describe("the RAM sender", () => {
     expect(statistics).toMatchObject({ normal: 143, duplicate: 47, remaining: 0, total: 190 * PAGE_SIZE });
     expect(kinds).toEqual(["start", "part", "end"]);
     expect(passes).toEqual([1]);
+  });
+
+  test.each([
+    ["whole pages", {}],
+    ["deltas", { cache: 512 * PAGE_SIZE }],
+  ])("marks what it sends in the page map, with %s", async (_, options) => {
+    const { sender, ram, map, passLog, clock, statistics } = await ramFixture(options);
+    await sender.start();
+    const shares = (): number[] => {
+      const { cells, blocks } = pictureOf(map.access, 2);
+      expect(blocks.map(({ pages }) => pages)).toEqual([150, 40]);
+      return [...cells];
+    };
+    expect(shares()).toEqual([0, 0, 0, 0, 0, 0]);
+    await sender.iterate();
+    // Every fourth page of the test guest is zero: 37 of 150, and 10 of 40.
+    const [sent, zero, dirty] = [1 - 37 / 150, 37 / 150, 1 / 150].map((share) => Math.floor(255 * share));
+    expect(shares()).toEqual([sent, zero, 0, 191, 63, 0]);
+    ram.store(0, 5 * PAGE_SIZE, 1);
+    clock.now = 100;
+    sender.pending(0);
+    expect(shares()[2]).toBe(dirty);
+    await sender.iterate();
+    expect(shares()[2]).toBe(0);
+    expect(passLog.records()).toMatchObject([
+      { pass: 1, total: 190 * PAGE_SIZE, start: 0 },
+      { pass: 2, total: PAGE_SIZE, start: 100 },
+    ]);
+    expect(passLog.records()[1]!.transferredBefore).toBeGreaterThan(0);
+    expect(statistics.pass).toBe(2);
   });
 
   test("whatever the guest writes between the turns, memory is the same at the end", async () => {

@@ -1,6 +1,6 @@
 import { ByteWriter, RAM_SECTION, RamPageEncoder } from "@peregrine/protocol";
-import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics } from "@peregrine/shared-state";
+import { PAGE_SIZE } from "@peregrine/shared-state";
+import type { DirtyBitmap, GuestRam, MigrationStatistics, PageMap, PassLog } from "@peregrine/shared-state";
 import type { DirtyPeriod } from "./auto-converge.ts";
 import { DirtyRate } from "./dirty-rate.ts";
 import type { LiveSection } from "./live-section.ts";
@@ -13,10 +13,13 @@ const MAX_ITERATE_MS = 50;
 
 export interface RamSenderOptions {
   readonly ram: GuestRam;
+  /** Holds the bitmap of dirty pages. */
+  readonly map: PageMap;
   readonly pages: PageSender;
   readonly stream: OutgoingStream;
   readonly writer: SectionWriter;
   readonly statistics: MigrationStatistics;
+  readonly passes: PassLog;
   /** Milliseconds. */
   readonly now: () => number;
   /** Called when a harvest of the dirty log leaves something to send: the number of the pass, from 1 on. */
@@ -34,10 +37,12 @@ export interface RamSenderOptions {
  */
 export class RamSender implements LiveSection {
   readonly #ram: GuestRam;
+  readonly #map: PageMap;
   readonly #pages: PageSender;
   readonly #stream: OutgoingStream;
   readonly #writer: SectionWriter;
   readonly #statistics: MigrationStatistics;
+  readonly #passes: PassLog;
   readonly #now: () => number;
   readonly #onPass: (pass: number) => void;
   readonly #onDirtyPeriod: (period: DirtyPeriod) => void;
@@ -55,14 +60,16 @@ export class RamSender implements LiveSection {
 
   constructor(options: RamSenderOptions) {
     this.#ram = options.ram;
+    this.#map = options.map;
     this.#pages = options.pages;
     this.#stream = options.stream;
     this.#writer = options.writer;
     this.#statistics = options.statistics;
+    this.#passes = options.passes;
     this.#now = options.now;
     this.#onPass = options.onPass;
     this.#onDirtyPeriod = options.onDirtyPeriod;
-    this.#dirty = this.#ram.blocks.map((block) => new DirtyBitmap(block.length / PAGE_SIZE));
+    this.#dirty = this.#map.dirty;
     this.#knownPages = this.#ram.blocks.map(() => 0);
     this.#dirtyRate = new DirtyRate(this.#now());
   }
@@ -135,6 +142,14 @@ export class RamSender implements LiveSection {
     statistics.remaining = remaining;
     statistics.passBytes = 0;
     statistics.passPages = remaining / PAGE_SIZE;
+    this.#passes.add({
+      pass: statistics.pass + 1,
+      total: remaining,
+      start: this.#now() - statistics.startTime,
+      dirtyRate: statistics.dirtyBytesRate,
+      // With what waits in the buffer: a small pass is in there as a whole.
+      transferredBefore: statistics.transferred + this.#stream.length,
+    });
     // Last: whoever reads the number first, and then the others, does not get those of the pass before.
     statistics.pass++;
     this.#onPass(statistics.pass);
@@ -153,6 +168,7 @@ export class RamSender implements LiveSection {
       const known = this.#knownPages[block]!;
       if (used > known && this.#ram.logsAllContents !== true) added += bitmap.setRange(known, used - known);
       this.#knownPages[block] = used;
+      this.#map.setUsed(block, used);
       total += used * PAGE_SIZE;
     }
     this.#statistics.total = total;
@@ -181,6 +197,8 @@ export class RamSender implements LiveSection {
 
   /** Sends the run that was taken last. @returns a promise when there is something to wait for. */
   #sendRun(count: number): Promise<void> | undefined {
+    // First: the page sender says which of them are zero.
+    this.#map.markSent(this.#block, this.#page, count);
     const sending = this.#pages.run(this.#block, this.#page, count);
     this.#page += count;
     this.#sentPages += count;

@@ -4,6 +4,7 @@ import type {
   CarriedClosing,
   CarriedOpening,
   DriveAccess,
+  PageMapAccess,
   RamAccess,
 } from "@peregrine/shared-state";
 import type { ClientTls } from "@peregrine/transport";
@@ -19,6 +20,8 @@ export interface ThreadData {
   readonly parameters: SharedArrayBuffer;
   /** Of the MigrationStatistics. */
   readonly statistics: SharedArrayBuffer;
+  /** Of the PassLog. */
+  readonly passes: SharedArrayBuffer;
   /** Of the HandoverGate. */
   readonly gate: SharedArrayBuffer;
   readonly timeouts: MigrationTimeouts;
@@ -88,6 +91,8 @@ export type MessageToThread =
 /** From the migration thread to the main thread. */
 export type MessageToMain =
   | { readonly kind: "connected" }
+  /** What becomes of the pages, for whoever wants to look. */
+  | { readonly kind: "page-map"; readonly access: PageMapAccess }
   /** The setup stage is sent. */
   | { readonly kind: "active" }
   /** A pass over guest memory begins. */

@@ -3,10 +3,22 @@ import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
 import type { CheckOpening, Command } from "../command.ts";
 
+/** Of a picture of guest memory: an answer of 64 KiB. */
+const MOST_CELLS = 16_384;
+
+const CELLS = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_CELLS));
+
 /** What QEMU does not have. */
 export function peregrineCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
   return [
     defineCommand("x-peregrine-info", {}, () => agent.info()),
+    defineCommand("x-peregrine-observe", { cells: v.exactOptional(CELLS) }, async ({ cells = 0 }) => {
+      const { memory, ...rest } = await agent.observe(cells);
+      return {
+        ...rest,
+        memory: memory && { ...memory, cells: Buffer.from(memory.cells).toString("base64") },
+      };
+    }),
     defineCommand(
       "x-peregrine-migrate",
       {

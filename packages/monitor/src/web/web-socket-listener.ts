@@ -6,9 +6,10 @@ import type { IncomingMessage, Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
+import { checkLoopback } from "../access/loopback.ts";
 import type { MonitorAccess } from "../access/monitor-access.ts";
 import type { MonitorLimits } from "../limits.ts";
-import { admission, checkLoopback } from "./admission.ts";
+import { admission } from "./admission.ts";
 
 const UPGRADE_REQUIRED = 426;
 

@@ -3,6 +3,8 @@ import {
   MigrationParameters,
   MigrationStatistics,
   PAGE_SIZE,
+  PageMap,
+  PassLog,
 } from "@peregrine/shared-state";
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { RamAccess } from "@peregrine/shared-state";
@@ -140,8 +142,10 @@ export class MultifdLink implements AsyncDisposable {
     const writer = new SectionWriter(stream, true);
     const configuration = { machineType };
     await writer.header(configuration);
+    const map = new PageMap(ram.blocks);
     const pages = await openPageSender({
       ram,
+      map,
       stream,
       channel,
       opening: { configuration, footers: true, early: [], uuid },
@@ -157,7 +161,7 @@ export class MultifdLink implements AsyncDisposable {
     this.#stream = stream;
     this.#pages = pages;
     const ignore = (): void => {};
-    const options = { ram, pages, stream, writer, statistics, now };
+    const options = { ram, map, pages, stream, writer, statistics, passes: new PassLog(), now };
     return new RamSender({ ...options, onPass: ignore, onDirtyPeriod: ignore });
   }
 }

@@ -11,6 +11,8 @@ import {
   MigrationParameters,
   MigrationStatistics,
   PAGE_SIZE,
+  PageMap,
+  PassLog,
 } from "@peregrine/shared-state";
 import { openRam, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestRam } from "@peregrine/shared-state/testing";
@@ -40,6 +42,8 @@ export interface Received {
 
 export interface RamFixture {
   readonly ram: TestRam;
+  readonly map: PageMap;
+  readonly passLog: PassLog;
   readonly sender: RamSender;
   readonly parameters: MigrationParameters;
   readonly statistics: MigrationStatistics;
@@ -78,19 +82,25 @@ export async function ramFixture(options: RamFixtureOptions = {}): Promise<RamFi
   const dirtyPeriods: DirtyPeriod[] = [];
   const writer = new SectionWriter(stream, true);
   const { states } = capabilities;
-  const pages = new InlineSender({ ram, stream, capabilities: states, parameters, statistics, now });
+  const map = new PageMap(ram.blocks);
+  const passLog = new PassLog();
+  const pages = new InlineSender({ ram, map, stream, capabilities: states, parameters, statistics, now });
   const sender = new RamSender({
     ram,
+    map,
     pages,
     stream,
     writer,
     statistics,
+    passes: passLog,
     now,
     onPass: (pass) => void passes.push(pass),
     onDirtyPeriod: (period) => void dirtyPeriods.push(period),
   });
   return {
     ram,
+    map,
+    passLog,
     sender,
     parameters,
     statistics,

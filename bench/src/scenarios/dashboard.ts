@@ -1,0 +1,142 @@
+import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
+import { Browser, CHROMIUM, hasChromium } from "@peregrine/e2e/browser.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { writeContent } from "../content.ts";
+import type { Content } from "../content.ts";
+import { startContentGuest } from "../peregrine-guest.ts";
+import { processorSeconds, processTree } from "../process-cost.ts";
+import type { Row, Scenario } from "../scenario.ts";
+import { median } from "../statistics.ts";
+
+const MIB = 1024;
+
+/** How much longer a migration may take that somebody looks at. */
+const MOST_SLOWER = 1.03;
+
+const LEAST_FRAMES_PER_SECOND = 30;
+
+/** How long agents and the page are given to be done with their start, milliseconds. */
+const START_MS = 2000;
+
+/** Nobody looks; the page is open; the page is open, and asked for each frame that the browser can make. */
+type Looking = "nobody" | "page" | "counted page";
+
+interface Move {
+  /** As the source says it, milliseconds. */
+  readonly totalTime: number;
+  /** Processor time of the browser and of what serves the page, as a share of one processor. */
+  readonly cost: number;
+  readonly framesPerSecond: number;
+}
+
+/** Whether looking at a migration slows it down. */
+export const dashboard: Scenario = {
+  name: "dashboard",
+  title: `a program with ${MIB} MiB of random content is moved over TCP, without a bandwidth limit, while the dashboard shows it in a headless browser and while it does not`,
+  needsQemu: false,
+  run: async ({ directory, pairs, log }) => {
+    if (!hasChromium()) {
+      log(`left out: no Chromium at ${CHROMIUM}; scripts/install-chromium.sh installs it`);
+      return [];
+    }
+    const content = writeContent(directory, MIB, "random");
+    const ratios: number[] = [];
+    const costs: number[] = [];
+    const frames: number[] = [];
+    for (let n = 0; n < pairs; n++) {
+      // The first of a pair would be the one that finds the machine as the last pair has left it.
+      const order: readonly Looking[] = n % 2 === 0 ? ["nobody", "page"] : ["page", "nobody"];
+      const pair = new Map<Looking, Move>();
+      for (const looking of order) pair.set(looking, await move(content, looking));
+      const [alone, shown] = [pair.get("nobody")!, pair.get("page")!];
+      const counted = await move(content, "counted page");
+      ratios.push(shown.totalTime / alone.totalTime);
+      costs.push(shown.cost);
+      frames.push(counted.framesPerSecond);
+      log(
+        `${alone.totalTime} ms alone, ${shown.totalTime} ms with the page, ${(100 * shown.cost).toFixed(1)} % of a processor; ` +
+          `${counted.framesPerSecond.toFixed(0)} frames a second`,
+      );
+    }
+    return rows(ratios, costs, frames);
+  },
+};
+
+async function move(content: Content, looking: Looking): Promise<Move> {
+  await using host = await Host.create();
+  const source = await startContentGuest(host, content);
+  const { uri } = await host.receive("tcp");
+  if (looking === "nobody") {
+    await delay(START_MS);
+    const { status, "total-time": totalTime } = await migrate(source, uri);
+    if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
+    return { totalTime: totalTime!, cost: 0, framesPerSecond: 0 };
+  }
+  const server = host.start(["dashboard", "127.0.0.1:0"], "dashboard");
+  const [, url] = await server.until("stderr", /The dashboard is at (\S+)/u);
+  const browser = await Browser.start();
+  try {
+    await browser.view({ width: 1360, height: 900 });
+    await browser.open(url!);
+    await browser.until("document.querySelectorAll('.guest').length === 2");
+    await delay(START_MS);
+    const spent = (): number =>
+      [server.child.pid!, ...processTree(browser.pid)].reduce((sum, pid) => sum + processorSeconds(pid), 0);
+    const before = spent();
+    if (looking === "counted page") await browser.evaluate(COUNT_FRAMES);
+    const start = performance.now();
+    const { status, "total-time": totalTime } = await migrate(source, uri);
+    const seconds = (performance.now() - start) / 1000;
+    if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
+    const cost = (spent() - before) / seconds;
+    const framesPerSecond =
+      looking === "page" ? 0 : await browser.evaluate<number>("window.framesPerSecond()");
+    await browser.until("document.querySelector('.verdict').innerText.startsWith('Completed')");
+    return { totalTime: totalTime!, cost, framesPerSecond };
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Counts the frames from now on until the rate is asked for. */
+const COUNT_FRAMES = `(() => {
+  const start = performance.now();
+  let frames = 0;
+  const count = () => { frames++; requestAnimationFrame(count); };
+  requestAnimationFrame(count);
+  window.framesPerSecond = () => (frames * 1000) / (performance.now() - start);
+})()`;
+
+function rows(
+  ratios: readonly number[],
+  costs: readonly number[],
+  frames: readonly number[],
+): readonly Row[] {
+  return [
+    {
+      name: "dashboard.total-time",
+      what: "total time, with the page open / without a dashboard",
+      figure: median(ratios),
+      unit: "ratio",
+      target: { atMost: MOST_SLOWER },
+      samples: ratios,
+      note: "the process that serves the page and the browser are on the same machine, and are not there otherwise; the browser draws without a graphics processor",
+    },
+    {
+      name: "dashboard.frames",
+      what: "frames a second that the page can show meanwhile",
+      figure: median(frames),
+      unit: "frames/s",
+      target: { atLeast: LEAST_FRAMES_PER_SECOND },
+      samples: frames,
+      note: "callbacks of requestAnimationFrame in moves of their own: asking for every frame costs more than the page does",
+    },
+    {
+      name: "dashboard.cost",
+      what: "processor time of browser and server during the migration, of one processor",
+      figure: median(costs) * 100,
+      unit: "%",
+      samples: costs.map((cost) => cost * 100),
+    },
+  ];
+}

@@ -1,0 +1,47 @@
+import { element, setText } from "./dom.ts";
+
+/** Asks for the token. */
+export class LoginForm {
+  readonly node: HTMLElement;
+  readonly #input: HTMLInputElement;
+  readonly #refusal: HTMLElement;
+
+  constructor(logIn: (token: string) => void) {
+    this.#input = element("input", {
+      id: "token",
+      type: "password",
+      autocomplete: "current-password",
+      spellcheck: "false",
+      required: "",
+      "aria-describedby": "token-help token-refusal",
+    });
+    this.#refusal = element("p", { id: "token-refusal", class: "refusal", role: "alert" });
+    const form = element(
+      "form",
+      { class: "card login" },
+      element("h2", {}, "Token"),
+      element(
+        "p",
+        { id: "token-help" },
+        "Who has it can see the guests of this dashboard, move them and pause them. It is in the file that the " +
+          "dashboard was started with, or in the address that it has printed.",
+      ),
+      element("label", { for: "token" }, "Token"),
+      this.#input,
+      this.#refusal,
+      element("button", { class: "primary" }, "Open the dashboard"),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      setText(this.#refusal, "");
+      logIn(this.#input.value);
+    });
+    this.node = element("div", { class: "centre" }, form);
+  }
+
+  show(refusal: string | null): void {
+    setText(this.#refusal, refusal ?? "");
+    this.#input.value = "";
+    this.#input.focus();
+  }
+}

@@ -1,0 +1,1 @@
+export { decodeMessage, encodeMessage } from "./message-pack.ts";
