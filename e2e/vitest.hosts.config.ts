@@ -1,0 +1,6 @@
+import { defineConfig } from "vitest/config";
+import { testConfig } from "../vitest.shared.ts";
+
+export default defineConfig(
+  testConfig("hosts", { include: ["hosts/**/*.test.ts"], testTimeout: 240_000, hookTimeout: 120_000 }),
+);
