@@ -117,7 +117,13 @@ export class LabHost {
       "HOME=/root",
       "TERM=dumb",
     ];
-    const target = ["--target", String(pid), "--all", `--root=/proc/${pid}/root`, `--wd=/proc/${pid}/root/root`];
+    const target = [
+      "--target",
+      String(pid),
+      "--all",
+      `--root=/proc/${pid}/root`,
+      `--wd=/proc/${pid}/root/root`,
+    ];
     return ["nsenter", ...target, "env", "--ignore-environment", ...variables];
   }
 }

@@ -20,7 +20,7 @@ const CUT_AFTER_BYTES = 12 * 2 ** 20;
 const ENDLESS_CLIENT = `
 n=1
 while ! test -e /tmp/stop; do
-  until answer=$(echo "loop $n 1" | timeout 3 socat -t 3 - TCP:192.0.2.10:7000,connect-timeout=1 2>/dev/null) &&
+  until answer=$(echo "loop $n 1" | timeout 15 socat -t 15 - TCP:192.0.2.10:7000,connect-timeout=1 2>/dev/null) &&
     test -n "$answer"; do sleep 0.05; done
   echo "$(date +%s%3N) $answer"
   n=$((n + 1))
@@ -51,7 +51,9 @@ class Follower {
       if (block.cut) await this.#cut(host);
       const { status, stdout, stderr } = await step.catch(async (error: unknown) => {
         const { stdout: log } = await host.sh("cat /run/peregrine/web.log || true");
-        throw new Error(`docs/two-hosts.md:${block.line} on ${place} does not end; the agent says: ${log}`, { cause: error });
+        throw new Error(`docs/two-hosts.md:${block.line} on ${place} does not end; the agent says: ${log}`, {
+          cause: error,
+        });
       });
       const what = `docs/two-hosts.md:${block.line} on ${place} ended with ${status}:\n${stdout}\n${stderr}`;
       if (block.cut ? status === 0 : status !== 0) throw new Error(what);
