@@ -13,22 +13,27 @@ const MARK = "<!-- The rest is made by `node packages/cli/test/configuration-doc
 /** `docs/configuration.md` with the tables of keys as the command line has them. */
 export function renderConfigurationDocument(): string {
   const [introduction] = readFileSync(CONFIGURATION_DOCUMENT, "utf8").split(MARK);
-  const tables = agentCommands().map((command) => {
-    const rows = configurationKeys(command).map(({ name, form, description, target }) => {
-      const flag =
-        target.kind === "option" ? `\`${target.option.long}\`` : `argument \`${target.argument.name()}\``;
-      return `| \`${name}\` | ${form} | ${flag} | ${description.replaceAll("|", "\\|")} |`;
-    });
-    return [
-      `### peregrine ${command.name()}`,
-      "",
-      "| key | value | flag | |",
-      "| --- | --- | --- | --- |",
-      ...rows,
-      "",
-    ];
+  const commands = agentCommands();
+  // Those that several commands have stand there once.
+  const rows = new Map<string, string[]>();
+  for (const command of commands) {
+    for (const { name, form, description, target } of configurationKeys(command)) {
+      const flag = target.kind === "option" ? `\`${target.option.long}\`` : "argument";
+      const row = [`\`${name}\``, form, flag, description.replaceAll("|", "\\|")].join(" | ");
+      rows.set(row, [...(rows.get(row) ?? []), command.name()]);
+    }
+  }
+  const lines = Array.from(rows, ([row, having]) => {
+    const of = having.length === commands.length ? "all" : having.join(", ");
+    return `| ${row} | ${of} |`;
   });
-  return [introduction + MARK, ...tables.flat()].join("\n");
+  return [
+    introduction + MARK,
+    "| key | value | flag | what it does | of |",
+    "| --- | --- | --- | --- | --- |",
+    ...lines,
+    "",
+  ].join("\n");
 }
 
 if (import.meta.main) writeFileSync(CONFIGURATION_DOCUMENT, renderConfigurationDocument());

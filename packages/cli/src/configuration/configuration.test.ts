@@ -52,6 +52,16 @@ const FLAGS: Readonly<
     flag: ["--monitor-token-file", join(directory.path, "token")],
     toml: `monitor-token-file = "${join(directory.path, "token")}"`,
   },
+  "monitor-tls-creds": {
+    flag: ["--monitor-tls-creds", "a"],
+    toml: `monitor-tls-creds = "a"`,
+    also: ["--qmp", "tcp:127.0.0.1:0", "--monitor-token-file", join(directory.path, "token")],
+  },
+  "monitor-tls-authz": {
+    flag: ["--monitor-tls-authz", "z"],
+    toml: `monitor-tls-authz = "z"`,
+    also: ["--qmp", "tcp:127.0.0.1:0", "--monitor-tls-creds", "a"],
+  },
   "allow-exec": { flag: ["--allow-exec"], toml: "allow-exec = true" },
   "allow-host-uris": { flag: ["--allow-host-uris"], toml: "allow-host-uris = true" },
   keep: { flag: ["--keep"], toml: "keep = true" },
@@ -93,9 +103,7 @@ const FLAGS: Readonly<
   bandwidth: { flag: ["--bandwidth", "64M"], toml: `bandwidth = "64M"` },
   downtime: { flag: ["--downtime", "50"], toml: "downtime = 50" },
   xbzrle: { flag: ["--xbzrle=32M"], toml: `xbzrle = "32M"` },
-  "auto-converge": { flag: ["--auto-converge"], toml: "auto-converge = true" },
   "return-path": { flag: ["--no-return-path"], toml: "return-path = false" },
-  "mapped-ram": { flag: ["--mapped-ram"], toml: "mapped-ram = true" },
   "tls-hostname": { flag: ["--tls-hostname", "b"], toml: `tls-hostname = "b"` },
   tls: { flag: ["--no-tls"], toml: "tls = false" },
 };
@@ -116,7 +124,7 @@ const OPTION_KEYS = agentCommands().flatMap((command) =>
 test.each(OPTION_KEYS)("%s: the key %s is the flag", async (command, name) => {
   const { flag, toml, also = [] } = FLAGS[name]!;
   // Of a relay it is a virtual machine in any case.
-  const args = [command, ...ARGUMENTS[command]!, ...(command === "receive" ? also : [])];
+  const args = [command, ...ARGUMENTS[command]!, ...(command === "relay" && name === "uuid" ? [] : also)];
   const expected = await parsed([...args, ...flag]);
   expect(await parsed([...args, "--config", file(toml)])).toEqual(expected);
   // Otherwise neither has done anything.
