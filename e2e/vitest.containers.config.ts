@@ -4,7 +4,7 @@ import { testConfig } from "../vitest.shared.ts";
 export default defineConfig(
   testConfig("containers", {
     include: ["containers/**/*.test.ts"],
-    testTimeout: 240_000,
+    testTimeout: 600_000,
     hookTimeout: 120_000,
   }),
 );

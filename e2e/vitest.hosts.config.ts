@@ -2,5 +2,10 @@ import { defineConfig } from "vitest/config";
 import { testConfig } from "../vitest.shared.ts";
 
 export default defineConfig(
-  testConfig("hosts", { include: ["hosts/**/*.test.ts"], testTimeout: 240_000, hookTimeout: 120_000 }),
+  testConfig("hosts", {
+    globalSetup: ["@peregrine/cli/build"],
+    include: ["hosts/**/*.test.ts"],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  }),
 );

@@ -30,6 +30,9 @@ mount -t tmpfs tmpfs run
 mount -t tmpfs tmpfs tmp
 mkdir -p opt/peregrine mnt/mail
 mount --bind "$WORKSPACE" opt/peregrine
+# What is run is what was built of the sources: without them the commands take that.
+mount -t tmpfs -o ro tmpfs opt/peregrine/packages/cli/src
+mount -o remount,bind,ro opt/peregrine
 mount --bind "$MAILBOX" mnt/mail
 hostname "$NAME"
 # There is no ssh: what is sent is brought by whoever runs the lab.
@@ -101,7 +104,7 @@ export class LabHost {
 
   /** Runs commands as root of this host. */
   sh(commands: string): Promise<Ended> {
-    return attempt([...this.#enter(), "sh", "-e", "-c", commands], { timeout: 150_000 });
+    return attempt([...this.#enter(), "sh", "-e", "-c", commands], { timeout: 300_000 });
   }
 
   /** The same for a process that goes on until it is ended from outside. */

@@ -24,7 +24,7 @@ while ! test -e /tmp/stop; do
     test -n "$answer"; do sleep 0.05; done
   echo "$(date +%s%3N) $answer"
   n=$((n + 1))
-  sleep 0.05
+  sleep 0.2
 done
 `;
 
