@@ -86,5 +86,5 @@ async function trustOfHost(root: string): Promise<string[]> {
   const inImage = "/etc/ssl/certs/extra-ca.pem";
   await mkdir(join(root, "etc/ssl/certs"), { recursive: true });
   await writeFile(join(root, inImage), await readFile(file));
-  return [`ENV NODE_EXTRA_CA_CERTS=${inImage} SSL_CERT_FILE=${inImage}`];
+  return [`ENV NODE_EXTRA_CA_CERTS=${inImage}`, `ENV SSL_CERT_FILE=${inImage}`];
 }

@@ -22,10 +22,10 @@ const PODMAN: Engine = {
   name: "podman",
   compose: ["podman-compose"],
   // Each layer would be written to the disk by itself. The limits are what a host without privileges of its own allows.
-  buildFlags: [
-    ...["--network", "host", "--format", "docker", "--layers=false"],
-    ...["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"],
-  ],
+  buildFlags:
+    "--network host --format docker --layers=false --ulimit nofile=1024:1024 --ulimit nproc=1000:1000".split(
+      " ",
+    ),
   environment: {},
 };
 

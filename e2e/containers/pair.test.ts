@@ -116,7 +116,7 @@ describe.skipIf(typeof found === "string")("two containers", () => {
       // The shell of the entry point has become the agent.
       expect(await run([name, "exec", id, "cat", "/proc/1/cmdline"])).toMatch(/^node\0/u);
     }
-    const job = await compose("run", "--rm", "-T", "job");
+    const job = await compose("run", "--no-deps", "--rm", "-T", "job");
     expect(job, job.stderr).toMatchObject({ status: 0 });
     const [, here, there] = /job: moved; (\d+) sweeps at the source and (\d+) at the destination/u.exec(
       job.stdout,

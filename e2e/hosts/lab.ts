@@ -110,10 +110,10 @@ export class LabHost {
   /** The same for a process that goes on until it is ended from outside. */
   start(commands: string): ChildProcess {
     const [program, ...args] = [...this.#enter(), "sh", "-c", commands];
-    return spawn(program!, args, { stdio: ["ignore", "pipe", "inherit"] });
+    return spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   }
 
-  #enter(): string[] {
+  #enter(): [string, ...string[]] {
     const { pid } = this;
     const variables = [
       "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
