@@ -7,26 +7,26 @@ export interface Engine {
   readonly compose: readonly string[];
   /** Of `build`: the network is needed for the registry, and health checks are part of the image. */
   readonly buildFlags: readonly string[];
-  /** Of the environment of the commands. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** Of `run`. */
+  readonly runFlags: readonly string[];
 }
 
 const DOCKER: Engine = {
   name: "docker",
   compose: ["docker", "compose"],
   buildFlags: ["--network", "host"],
-  environment: {},
+  runFlags: [],
 };
+
+/** What a host without privileges of its own allows, such as a virtual machine or another container. */
+const LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000"] as const;
 
 const PODMAN: Engine = {
   name: "podman",
   compose: ["podman-compose"],
-  // Each layer would be written to the disk by itself. The limits are what a host without privileges of its own allows.
-  buildFlags:
-    "--network host --format docker --layers=false --ulimit nofile=1024:1024 --ulimit nproc=1000:1000".split(
-      " ",
-    ),
-  environment: {},
+  // Each layer would be written to the disk by itself.
+  buildFlags: ["--network", "host", "--format", "docker", "--layers=false", ...LIMITS],
+  runFlags: LIMITS,
 };
 
 /** The engine of this host, or why there is none. */
