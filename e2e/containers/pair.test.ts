@@ -27,7 +27,7 @@ interface State {
 describe.skipIf(typeof found === "string")("two containers", () => {
   const engine = found as Engine;
   const { name } = engine;
-  const environment = { ...engine.environment, PEREGRINE_IMAGE: IMAGE };
+  const environment = { PEREGRINE_IMAGE: IMAGE };
   const tidy: (() => Promise<unknown>)[] = [];
 
   /** Runs a command of compose on the file as it is. */
@@ -53,11 +53,13 @@ describe.skipIf(typeof found === "string")("two containers", () => {
   beforeAll(async () => {
     const dockerfile = join(ROOT, "Dockerfile");
     const tag = await baseTag(dockerfile);
+    // podman-compose leaves its network.
+    tidy.push(() => attempt([name, "network", "rm", `${PROJECT}_migration`]));
     tidy.push(() => compose("down", "--volumes"));
     const built = [name, "build", ...engine.buildFlags, "--tag", IMAGE, "--file", dockerfile, ROOT];
     if (await provideBase(engine, tag)) tidy.unshift(() => run([name, "rmi", tag]));
     await run(built);
-    tidy.splice(-1, 0, () => run([name, "rmi", IMAGE]));
+    tidy.splice(-2, 0, () => run([name, "rmi", IMAGE]));
   }, 600_000);
 
   afterAll(async () => {
@@ -67,34 +69,29 @@ describe.skipIf(typeof found === "string")("two containers", () => {
     expect(failures).toEqual([]);
     const label = `label=com.docker.compose.project=${PROJECT}`;
     expect(await run([name, "ps", "--all", "--quiet", "--filter", label])).toBe("");
+    expect(await run([name, "network", "ls", "--format", "{{.Name}}"])).not.toContain(PROJECT);
     expect(await run([name, "volume", "ls", "--quiet", "--filter", label])).toBe("");
   }, 120_000);
 
   test("the image holds no secrets and no sources, and is not root's", async () => {
     const [image] = JSON.parse(await run([name, "image", "inspect", IMAGE]));
     expect(image.Config.User).toBe("10001:10001");
-    expect(image.Config.Healthcheck.Test).toEqual(["CMD", "node", "/opt/peregrine/healthcheck.mjs"]);
+    // Podman has it in another place.
+    expect((image.Config.Healthcheck ?? image.Healthcheck ?? image.HealthCheck).Test).toEqual([
+      "CMD",
+      "node",
+      "/opt/peregrine/healthcheck.mjs",
+    ]);
     const names = (image.Config.Env as string[]).map((one) => one.split("=")[0]!);
     expect(names.filter((one) => /token|secret|password|key$/iu.test(one))).toEqual([]);
-    const files = await run([
-      name,
-      "run",
-      "--rm",
-      "--entrypoint",
-      "find",
-      IMAGE,
-      "/opt/peregrine",
-      "-type",
-      "f",
-    ]);
+    const start = [name, "run", ...engine.runFlags, "--rm", "--read-only"];
+    const files = await run([...start, "--entrypoint", "find", IMAGE, "/opt/peregrine", "-type", "f"]);
     expect(files).toContain("/opt/peregrine/dist/peregrine.js\n");
     // Of packages of others nothing is said here.
     const own = files.split("\n").filter((file) => !file.includes("/node_modules/"));
     expect(own.filter((file) => /\.ts$|\.pem$|\.npmrc$|\.git/u.test(file))).toEqual([]);
     const { version } = JSON.parse(await readFile(join(ROOT, "packages/cli/package.json"), "utf8"));
-    expect(await run([name, "run", "--rm", "--read-only", IMAGE, "--version"])).toBe(
-      `peregrine ${version}\n`,
-    );
+    expect(await run([...start, IMAGE, "--version"])).toBe(`peregrine ${version}\n`);
   });
 
   test("a program moves from one to the other and is the same run; both were healthy", async () => {
@@ -132,11 +129,10 @@ describe.skipIf(typeof found === "string")("two containers", () => {
   });
 
   test("an agent ends in order when its container is stopped, and one that is frozen is not healthy", async () => {
-    const flags = ["--detach", "--read-only", "--tmpfs", "/tmp", "--name", `${PROJECT}-stopped`];
-    const id = (
-      await run([name, "run", ...flags, IMAGE, "receive", "tcp:127.0.0.1:4444", "--name", "w"])
-    ).trim();
+    const id = `${PROJECT}-stopped`;
     tidy.push(() => run([name, "rm", "--force", "--volumes", id]));
+    const flags = [...engine.runFlags, "--detach", "--read-only", "--tmpfs", "/tmp", "--name", id];
+    await run([name, "run", ...flags, IMAGE, "receive", "tcp:127.0.0.1:4444", "--name", "w"]);
     const check = [name, "exec", id, "node", "/opt/peregrine/healthcheck.mjs"];
     await until("it is healthy", async () => (await attempt(check)).status === 0);
     expect(await run(check)).toBe("w: inmigrate\n");
