@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -33,6 +33,21 @@ test.skipIf(noSystemd).each(names)("%s is what systemd takes", (name) => {
   // It would say so if it were otherwise.
   const wrong = verify(name, text.replace("NoNewPrivileges=yes", "NoNewPrivilegs=yes"));
   expect(wrong.said).toContain("NoNewPrivilegs");
+});
+
+test.skipIf(noSystemd)("the drop-in of the guide is what systemd takes", () => {
+  const guide = readFileSync(join(ROOT, "docs/two-hosts.md"), "utf8");
+  const dropIn = /console\.conf <<'END'\n(?<text>.*?\n)END\n/su.exec(guide)!.groups!["text"]!;
+  const unit = readFileSync(join(UNITS, "peregrine-run@.service"), "utf8");
+  mkdirSync(join(directory, "peregrine-run@web.service.d"));
+  writeFileSync(join(directory, "peregrine-run@web.service.d/console.conf"), dropIn);
+  expect(verify("peregrine-run@.service", unit)).toMatchObject({ status: 0 });
+  // That the drop-in was looked at.
+  writeFileSync(
+    join(directory, "peregrine-run@web.service.d/console.conf"),
+    dropIn.replace("Ambient", "Ambiant"),
+  );
+  expect(verify("peregrine-run@.service", unit).said).toContain("AmbiantCapabilities");
 });
 
 test("both units are shut off alike, and neither can be written to by others", () => {
