@@ -122,7 +122,15 @@ export class Agent implements AgentControl {
       publish: (event) => this.#publish(event),
     });
     const { network } = this;
-    this.view = new AgentView({ name, machine, run, incoming, outgoing: this.#outgoing, network, hooks: options.hooks });
+    this.view = new AgentView({
+      name,
+      machine,
+      run,
+      incoming,
+      outgoing: this.#outgoing,
+      network,
+      hooks: options.hooks,
+    });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
     incoming?.subscribe((status) => this.#publish({ name: "MIGRATION", data: { status } }));
     run.subscribe((event) => this.#publish(event));
