@@ -8,6 +8,7 @@ import type { DriveOptions } from "@peregrine/node-host";
 import { Option } from "commander";
 import type { Command } from "commander";
 import { resolve } from "node:path";
+import { applyConfiguration } from "./configuration/apply-configuration.ts";
 import type {
   AgentCommandOptions,
   ArrivalOptions,
@@ -36,6 +37,8 @@ const MOST_STACK_MIB = 1024;
 
 /** Seconds. */
 const LONGEST_SILENCE = 3600;
+const LONGEST_HOOK = 3600;
+const DEFAULT_HOOK_SECONDS = 30;
 
 export const TOKEN_FILE_HELP =
   "what clients of monitors over TCP and WebSocket, and pages, have to know; without it, PEREGRINE_MONITOR_TOKEN";
@@ -66,6 +69,9 @@ interface GuestFlags {
   readonly drive?: readonly DriveOptions[];
   readonly nic?: readonly NicOptions[];
   readonly paused?: boolean;
+  readonly onArrival?: string;
+  readonly onDeparture?: string;
+  readonly hookTimeout: number;
 }
 
 interface IntakeFlags {
@@ -106,12 +112,14 @@ interface RelayFlags extends AgentFlags, SendFlags {
 export function defineRun(command: Command, handlers: CommandHandlers, finish: Finish): Command {
   return guestOptions(agentOptions(command))
     .description("Runs a WASI program so that it can be migrated. Its exit status is the program's.")
-    .argument("<program.wasm>", "the module")
+    .argument("[program.wasm]", "the module; needed unless --config names it")
     .argument("[args...]", "arguments for the program, after --")
     .option("--env <K=V>", "set an environment variable; may be repeated", value.each(value.environmentEntry))
     .option("--stack <MiB>", "stack of the program", value.wholeNumber(1, MOST_STACK_MIB), DEFAULT_STACK_MIB)
     .option("--no-migrate", "run the module unmodified; it can do more, and cannot be migrated or stopped")
-    .action(async (program: string, args: string[], given: RunFlags) => {
+    .action(async () => {
+      const [program, args] = (await applyConfiguration(command)) as [string, string[]];
+      const given = command.opts<RunFlags>();
       const { env: environment = [], stack: stackMib, migrate: migratable } = given;
       const options = { ...(await agentOf(command, given)), ...guestOf(given), program, args, environment };
       finish(await handlers.run({ ...options, stackMib, migratable }));
@@ -123,8 +131,8 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
   return arrivalTlsOptions(intakeOptions(guestOptions(agentOptions(command)), "--parallel <channels>"), "")
     .description("Waits for a guest to arrive, and runs it. Its exit status is the guest's.")
     .argument(
-      "<uri>",
-      "where to wait: tcp:HOST:PORT, with port 0 for any, unix:PATH, ws://HOST:PORT[/PATH] or " +
+      "[uri]",
+      "where to wait, needed unless --config says it: tcp:HOST:PORT, with port 0 for any, unix:PATH, ws://HOST:PORT[/PATH] or " +
         "wss://HOST:PORT[/PATH]; file:PATH[,offset=N] reads a file, exec:COMMAND the output of a " +
         "command, fd:NUMBER a descriptor that this process was started with; defer waits for the monitor's migrate-incoming to say where",
     )
@@ -140,7 +148,9 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
     )
     .option("--store <directory>", "keep the virtual machine on disk, too; it is taken from there next time")
     .addOption(uuidOption())
-    .action(async (uri: string, given: ReceiveFlags) => {
+    .action(async () => {
+      const [uri] = (await applyConfiguration(command)) as [string];
+      const given = command.opts<ReceiveFlags>();
       requireExecAllowed([uri], given.allowExec ?? false);
       finish(await handlers.receive(await receiveOf(command, uri, given)));
     });
@@ -150,9 +160,11 @@ export function defineReceive(command: Command, handlers: CommandHandlers, finis
 export function defineRestore(command: Command, handlers: CommandHandlers, finish: Finish): void {
   guestOptions(agentOptions(command))
     .description("Takes a guest from the file of peregrine checkpoint, and runs it. The file stays.")
-    .argument("<file>", "the file")
+    .argument("[file]", "the file; needed unless --config names it")
     .addOption(maxRamOption())
-    .action(async (file: string, given: RestoreFlags) => {
+    .action(async () => {
+      const [file] = (await applyConfiguration(command)) as [string];
+      const given = command.opts<RestoreFlags>();
       const uri = formatUri({ kind: "file", path: resolve(file), offset: 0 });
       const flags: ReceiveFlags = { ...given, machine: "wasm", sourceDirs: true, exitOnError: true };
       finish(await handlers.receive(await receiveOf(command, uri, flags)));
@@ -164,11 +176,16 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
   const taking = intakeOptions(agentOptions(command), "--intake-parallel <channels>");
   sendOptions(arrivalTlsOptions(taking, "intake-"))
     .description("Takes the migration of a QEMU and sends it on at the same time, while the guest runs.")
-    .argument("<in>", "where the source connects, as for peregrine receive")
-    .argument("<out>", "where the destination waits, as for peregrine migrate")
+    .argument("[in]", "where the source connects, as for peregrine receive; needed unless --config says it")
+    .argument(
+      "[out]",
+      "where the destination waits, as for peregrine migrate; needed unless --config says it",
+    )
     .addOption(uuidOption())
     .option("--json", "print one JSON object per line")
-    .action(async (from: string, to: string, given: RelayFlags) => {
+    .action(async () => {
+      const [from, to] = (await applyConfiguration(command)) as [string, string];
+      const given = command.opts<RelayFlags>();
       const { maxRam, intakeParallel, uuid, json = false } = given;
       requireExecAllowed([from, to], given.allowExec ?? false);
       const agent = await agentOf(command, given);
@@ -181,6 +198,7 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
 
 function agentOptions(command: Command): Command {
   return objectOption(command)
+    .option("--config <file>", "take from this file in TOML what the command line does not say")
     .option("--name <name>", "name of the guest on this host", value.guestName)
     .option(
       "--qmp <address>",
@@ -260,7 +278,23 @@ function guestOptions(command: Command): Command {
       "announce the guest there, for example on stream:unix:PATH or dgram:HOST:PORT; may be repeated",
       value.each(value.nic),
     )
-    .option("-S, --paused", "do not start the guest before `peregrine cont`");
+    .option("-S, --paused", "do not start the guest before `peregrine cont`")
+    .option(
+      "--on-arrival <command>",
+      "run this with the shell when the guest is here: it was started, or has arrived",
+      value.shellCommand,
+    )
+    .option(
+      "--on-departure <command>",
+      "run this with the shell when the guest is here no longer: it has moved away, or has ended",
+      value.shellCommand,
+    )
+    .option(
+      "--hook-timeout <seconds>",
+      "end a command of --on-arrival or --on-departure that takes longer",
+      value.wholeNumber(1, LONGEST_HOOK),
+      DEFAULT_HOOK_SECONDS,
+    );
 }
 
 /** @param parallel the flag that allows more connections: a relay has another one for sending. */
@@ -340,8 +374,10 @@ function dashboardNeedsToken({ host, port }: DashboardAddress): MigrationError {
   );
 }
 
-function guestOf({ dir = [], drive = [], nic = [], paused = false }: GuestFlags): GuestOptions {
-  return { directories: dir, drives: drive, nics: nic, paused };
+function guestOf({ dir = [], drive = [], nic = [], paused = false, ...given }: GuestFlags): GuestOptions {
+  const { onArrival: arrival, onDeparture: departure, hookTimeout } = given;
+  const hooks = { arrival, departure, limit: hookTimeout * 1000 };
+  return { directories: dir, drives: drive, nics: nic, hooks, paused };
 }
 
 async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
@@ -356,6 +392,8 @@ async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Pr
       command.error("error: option '--drive <id=ID,file=PATH>' is for --machine wasm");
     if (given.nic !== undefined)
       command.error("error: option '--nic <mac=MAC,netdev=NETDEV>' is for --machine wasm");
+    if (given.onArrival !== undefined || given.onDeparture !== undefined)
+      command.error("error: options '--on-arrival' and '--on-departure' are for --machine wasm");
     if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
     return { ...common, machine, store, uuid };
   }

@@ -4,6 +4,7 @@ import type { AgentInfo } from "@peregrine/monitor";
 import type { ErrorCode } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { IncomingSnapshot, OutgoingSnapshot, RamInfo } from "@peregrine/shared-state";
+import type { HookReport } from "./hooks/guest-hooks.ts";
 import { HandOvers } from "./hand-overs.ts";
 import type { HandOverReport } from "./hand-overs.ts";
 import type { DowntimeBreakdown } from "@peregrine/source-agent";
@@ -35,6 +36,8 @@ export interface AgentReport extends AgentInfo {
   /** Null for a program, and for a virtual machine that has not arrived. */
   readonly image: ImageReport | null;
   readonly interfaces: readonly InterfaceReport[];
+  /** The commands that were run, or are to be, because the guest came or left. */
+  readonly hooks: readonly HookReport[];
   /** What is known of guests that were handed over here and from here. */
   readonly handOvers: readonly HandOverReport[];
   /** How far the present or last outgoing migration is; null before the first. */
@@ -89,6 +92,13 @@ const Interface = v.object({
   sent: v.number(),
   lost: v.number(),
 } satisfies Record<keyof InterfaceReport, unknown>);
+
+const Hook = v.object({
+  hook: v.picklist(["arrival", "departure"]),
+  reason: v.picklist(["started", "arrived", "moved", "ended"]),
+  state: v.picklist(["waiting", "running", "done", "failed"]),
+  failure: v.nullable(v.string()),
+} satisfies Record<keyof HookReport, unknown>);
 
 /** What is shown of a snapshot; the rest is passed on as it came. */
 const Outgoing = v.looseObject({
@@ -157,6 +167,7 @@ export const ReceivedReport = v.looseObject({
   memory: v.number(),
   image: v.nullable(Image),
   interfaces: v.array(Interface),
+  hooks: v.array(Hook),
   handOvers: HandOvers,
   migration: v.looseObject({
     status: v.optional(

@@ -7,6 +7,7 @@ import type { GuestMachine } from "./guest-machine.ts";
 import { arrivalReport, imageReport } from "./agent-report.ts";
 import type { AgentReport } from "./agent-report.ts";
 import type { GuestNetwork } from "./guest-network.ts";
+import type { GuestHooks } from "./hooks/guest-hooks.ts";
 import { handOverReports } from "./hand-overs.ts";
 import { VERSION } from "./version.ts";
 
@@ -17,6 +18,7 @@ interface AgentParts {
   readonly incoming: IncomingMigration | undefined;
   readonly outgoing: OutgoingMigration;
   readonly network: GuestNetwork;
+  readonly hooks: GuestHooks | undefined;
 }
 
 /** An agent as others see it: nothing here changes anything. */
@@ -62,7 +64,7 @@ export class AgentView {
 
   /** What `x-peregrine-info` answers. */
   report({ target, moved }: { readonly target: string | undefined; readonly moved: boolean }): AgentReport {
-    const { name, machine, run, incoming, outgoing, network } = this.#parts;
+    const { name, machine, run, incoming, outgoing, network, hooks } = this.#parts;
     const { error } = outgoing;
     const progress = this.progress;
     return {
@@ -77,6 +79,7 @@ export class AgentView {
       memory: machine.memoryBytes,
       image: imageReport(machine.summary),
       interfaces: network.report(),
+      hooks: hooks?.report() ?? [],
       migration: outgoing.query(),
       progress: progress.outgoing ?? null,
       incoming: progress.incoming ?? null,

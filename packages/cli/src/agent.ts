@@ -32,6 +32,7 @@ import type { AgentReport } from "./agent-report.ts";
 import { AgentView } from "./agent-view.ts";
 import type { GuestMachine } from "./guest-machine.ts";
 import { GuestNetwork } from "./guest-network.ts";
+import type { GuestHooks } from "./hooks/guest-hooks.ts";
 import { copyImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
@@ -57,6 +58,8 @@ export interface AgentOptions {
   readonly exitOnError?: boolean;
   /** Network interfaces that the guest is known by. Default: none. */
   readonly interfaces?: readonly NetworkInterface[];
+  /** What is run when the guest comes and goes. Default: nothing. */
+  readonly hooks?: GuestHooks;
   /** For TLS. Default: none. */
   readonly objects?: SecurityObjects;
   /** Stays after the guest has moved away. */
@@ -76,6 +79,7 @@ export class Agent implements AgentControl {
   readonly network: GuestNetwork;
   /** What can be seen of it. */
   readonly view: AgentView;
+  readonly #hooks: GuestHooks | undefined;
   readonly #machine: GuestMachine;
   readonly #run: RunControl;
   readonly #incoming: IncomingMigration | undefined;
@@ -100,6 +104,7 @@ export class Agent implements AgentControl {
     this.#channels = options.channels ?? 0;
     this.#exitOnError = options.exitOnError ?? true;
     this.#keep = keep;
+    this.#hooks = options.hooks;
     const { promise, resolve } = Promise.withResolvers<AgentEnd>();
     this.ended = promise;
     this.#end = resolve;
@@ -123,7 +128,15 @@ export class Agent implements AgentControl {
       publish: (event) => this.#publish(event),
     });
     const { network } = this;
-    this.view = new AgentView({ name, machine, run, incoming, outgoing: this.#outgoing, network });
+    this.view = new AgentView({
+      name,
+      machine,
+      run,
+      incoming,
+      outgoing: this.#outgoing,
+      network,
+      hooks: options.hooks,
+    });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
     incoming?.subscribe((status) => this.#publish({ name: "MIGRATION", data: { status } }));
     run.subscribe((event) => this.#publish(event));
@@ -162,11 +175,13 @@ export class Agent implements AgentControl {
     await Promise.all([this.#outgoing.dispose(), this.#incoming?.close()]);
   }
 
-  /** Ends the guest. Nothing of it runs afterwards. */
-  dispose(): Promise<void> {
+  /** Ends the guest. Nothing of it runs afterwards, nor what is run when it leaves. */
+  async dispose(): Promise<void> {
     this.network.leave();
     this.#descriptors.close();
-    return this.#machine.dispose();
+    await this.#machine.dispose();
+    this.#hooks?.left("ended");
+    await this.#hooks?.settled();
   }
 
   /** Tells the monitor's clients that the agent ends for a reason that is not its guest's. */
@@ -381,6 +396,7 @@ export class Agent implements AgentControl {
         return;
       }
     }
+    this.#hooks?.here(this.#incoming === undefined ? "started" : "arrived");
     this.#end({ kind: "guest", exit: await this.#machine.exited });
   }
 
@@ -395,6 +411,7 @@ export class Agent implements AgentControl {
 
   #moved(): void {
     this.network.leave();
+    this.#hooks?.left("moved");
     if (!this.#keep) void this.#leave();
   }
 

@@ -29,6 +29,7 @@ const RUN_DEFAULTS = {
   directories: [],
   drives: [],
   nics: [],
+  hooks: { arrival: undefined, departure: undefined, limit: 30_000 },
   monitors: NO_MONITORS,
   ...NO_FIGURES,
   objects: [],
@@ -83,6 +84,7 @@ test("run takes all its options, and leaves those behind -- to the program", asy
         ],
         drives: [],
         nics: [],
+        hooks: { arrival: undefined, departure: undefined, limit: 30_000 },
         environment: ["A=b=c", "E="],
         ...NO_FIGURES,
         monitors: {
@@ -168,6 +170,7 @@ test("receive waits for a program unless it is told to hold a virtual machine", 
       directories: [],
       drives: [],
       nics: [],
+      hooks: { arrival: undefined, departure: undefined, limit: 30_000 },
       paused: false,
     },
   ]);

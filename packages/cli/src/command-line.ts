@@ -81,6 +81,12 @@ function commandOf(
   return root;
 }
 
+/** The commands that become an agent, for documents and tests; they carry nothing out. */
+export function agentCommands(): readonly Command[] {
+  const all = commandOf("peregrine", {} as CommandHandlers, () => undefined, {});
+  return all.commands.filter(({ options }) => options.some(({ long }) => long === "--config"));
+}
+
 interface FormatFlags {
   readonly json?: boolean;
 }

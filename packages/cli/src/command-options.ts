@@ -5,6 +5,7 @@ import type { DriveOptions } from "@peregrine/node-host";
 import type { MultifdCompression } from "@peregrine/protocol";
 import type { MigrateRequest } from "@peregrine/shared-state";
 import type { ObjectProperties } from "@peregrine/transport";
+import type { HookOptions } from "./hooks/guest-hooks.ts";
 import type { DoctorOptions } from "./doctor-options.ts";
 import type { InspectOptions } from "./inspect-options.ts";
 import type { LogOptions } from "./log/log-options.ts";
@@ -68,6 +69,7 @@ export interface GuestOptions {
   readonly directories: readonly Preopen[];
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
+  readonly hooks: HookOptions;
   /** Does not start the guest: `-S`. */
   readonly paused: boolean;
 }

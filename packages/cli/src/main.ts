@@ -48,6 +48,6 @@ async function statusOf(program: ProgramName, args: readonly string[]): Promise<
   } catch (error) {
     const known = MigrationError.from(error);
     sayError(known, error);
-    return known.code === "USAGE" ? USAGE_STATUS : 1;
+    return known.code === "USAGE" || known.code === "BAD_CONFIGURATION" ? USAGE_STATUS : 1;
   }
 }

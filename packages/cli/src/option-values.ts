@@ -208,9 +208,25 @@ export function wholeNumber(from: number, to: number): (text: string) => number 
   };
 }
 
+/** Of options that may be given several times. */
+const REPEATABLE = new WeakSet<object>();
+
 /** For an option that may be given several times. */
 export function each<T>(parse: (text: string) => T): (text: string, before?: readonly T[]) => readonly T[] {
-  return (text, before = []) => [...before, parse(text)];
+  const parseOneMore = (text: string, before: readonly T[] = []): readonly T[] => [...before, parse(text)];
+  REPEATABLE.add(parseOneMore);
+  return parseOneMore;
+}
+
+/** Whether a parser is one that {@link each} has made. */
+export function isRepeatable(parse: object | undefined): boolean {
+  return parse !== undefined && REPEATABLE.has(parse);
+}
+
+/** A command of the shell. */
+export function shellCommand(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("It has to be a command.");
+  return text;
 }
 
 function translating<T>(check: () => T): T {

@@ -66,6 +66,8 @@ export const ERROR_CODES = {
   ACCESS_DENIED: "the monitor did not let its client in, for want of the right token for example",
   EXEC_NOT_ALLOWED: "commands of exec: are not run without --allow-exec",
   NOT_FROM_NETWORK: "a monitor's client that comes over the network may not name this",
+  BAD_CONFIGURATION: "a configuration file cannot be read, or says something that is not understood",
+  HOOK_FAILED: "a command that was to run because the guest came or left has failed, or took too long",
   USAGE: "the command line could not be understood",
   INTERNAL: "a defect of this program",
 } as const;

@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
 import type { ImageReport, InterfaceReport, ReceivedReport } from "../agent-report.ts";
 import type { InfoOptions } from "../command-options.ts";
+import type { HookReport } from "../hooks/guest-hooks.ts";
 import { hasCompleted, readRecord } from "../completed-record.ts";
 import { openRegistry } from "../open-registry.ts";
 import { downtimeText, passText, percentText, rateText } from "../progress-text.ts";
@@ -71,11 +72,13 @@ function infoText(report: ReceivedReport): string {
     ["memory", formatSize(report.memory)],
     ...(report.image === null ? [] : [["image", imageText(report.image)] as const]),
     ...report.interfaces.map((one) => ["network", interfaceText(one)] as const),
+    ...report.hooks.map((one) => [`on ${one.hook}`, hookText(one)] as const),
     ...arrivalRows(report),
     ["migration", migrationText(report)],
     ...progressRows(report),
   ];
-  return rows.map(([label, text]) => `${label.padEnd(10)} ${text}\n`).join("");
+  const width = Math.max(...rows.map(([label]) => label.length), 10);
+  return rows.map(([label, text]) => `${label.padEnd(width)} ${text}\n`).join("");
 }
 
 /** The connection broke while the guest was being handed over, and an operator has to say who has it. */
@@ -85,6 +88,10 @@ function isInDoubt({ owner, handOvers }: ReceivedReport): boolean {
 
 function interfaceText({ id, mac, netdev, sent, lost }: InterfaceReport): string {
   return `${id}, ${mac} on ${netdev}; ${sent} frames sent, ${lost} lost`;
+}
+
+function hookText({ reason, state, failure }: HookReport): string {
+  return `${failure === null ? state : `${state}: it ${failure}`} (${reason})`;
 }
 
 function imageText({ contents, devices, runState }: ImageReport): string {

@@ -6,6 +6,7 @@ import { recordsOfArrival } from "../agent-state.ts";
 import type { ReceiveGuestOptions, ReceiveOptions } from "../command-options.ts";
 import { incomingMachine } from "../machines.ts";
 import { openObjects } from "../tls-options.ts";
+import { openHooks } from "../hooks/open-hooks.ts";
 import { openInterfaces } from "../open-interfaces.ts";
 import { awaitGuest, drivesProgress, listenTls, sayRefusals, sayWhatFailed } from "./await-guest.ts";
 import { receiveImage } from "./receive-image.ts";
@@ -46,6 +47,7 @@ function receiveGuest(options: ReceiveGuestOptions): Promise<number> {
       keep,
       objects,
       interfaces,
+      hooks: openHooks(claim.name, options.hooks),
       ledger,
       silence,
       ...arrival,

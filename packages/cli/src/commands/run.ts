@@ -7,6 +7,7 @@ import { nameFromProgram } from "../guest-name.ts";
 import { signalStatus } from "../host-signals.ts";
 import { freshMachine } from "../machines.ts";
 import { openObjects } from "../tls-options.ts";
+import { openHooks } from "../hooks/open-hooks.ts";
 import { openInterfaces } from "../open-interfaces.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
@@ -31,6 +32,7 @@ export function runCommand(options: RunOptions): Promise<number> {
       keep,
       objects,
       interfaces,
+      hooks: openHooks(claim.name, options.hooks),
       ledger,
       silence: options.silence,
     });

@@ -1,0 +1,10 @@
+import { defineConfig } from "vitest/config";
+import { testConfig } from "../vitest.shared.ts";
+
+export default defineConfig(
+  testConfig("containers", {
+    include: ["containers/**/*.test.ts"],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  }),
+);

@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+import { testConfig } from "../vitest.shared.ts";
+
+export default defineConfig(
+  testConfig("hosts", {
+    globalSetup: ["@peregrine/cli/build"],
+    include: ["hosts/**/*.test.ts"],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+  }),
+);
