@@ -82,7 +82,7 @@ export class IncomingMigration {
     const { channelOptions, limits, extensions, silence } = this.#options;
     this.#startThread({
       uri: source,
-      channelOptions,
+      channelOptions: { keepalive: silence, ...channelOptions },
       tls,
       machine: awaited(this.#machine),
       multifdChannels,

@@ -27,7 +27,10 @@ export interface IncomingMigrationOptions {
   readonly ledger?: OwnershipLedger;
   /** What a source can have beyond QEMU's protocol. Default: everything. */
   readonly extensions?: Extensions;
-  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. Default: 5000. */
+  /**
+   * Milliseconds of silence after which a source counts as dead: one that has promised to speak up, and any other whose
+   * kernel answers nothing either. 0: never. Default: 5000.
+   */
   readonly silence?: number;
   /** Called when the guest is loaded and nobody will say whether it is this side's. */
   readonly undecided?: (error: MigrationError) => void;

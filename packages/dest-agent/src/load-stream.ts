@@ -23,7 +23,7 @@ const UNDIVIDED_WAIT = 2000;
 const STALL_LIMIT = 30_000;
 
 /** How a connection ends that nobody ends in order. A QEMU does so over TLS. */
-const BROKEN: ReadonlySet<ErrorCode> = new Set(["CHANNEL_FAILED", "CHANNEL_CUT"]);
+const BROKEN: ReadonlySet<ErrorCode> = new Set(["CHANNEL_FAILED", "CHANNEL_CUT", "PEER_SILENT"]);
 
 /** Milliseconds. */
 export interface Patience {

@@ -93,7 +93,8 @@ export class MigrationRun {
 
   async #connect(): Promise<Channel> {
     const signal = AbortSignal.any([this.#link.signal, AbortSignal.timeout(this.#data.timeouts.connect)]);
-    const channel = await connect(this.#data.uri, { signal, tls: this.#data.tls });
+    const { uri, tls, timeouts } = this.#data;
+    const channel = await connect(uri, { signal, tls, keepalive: timeouts.silence });
     if (this.#link.signal.aborted) channel.destroy();
     this.#link.check();
     return channel;
@@ -245,6 +246,7 @@ export class MigrationRun {
       uri: this.#data.uri,
       tls: this.#data.tls,
       connectTimeout: this.#data.timeouts.connect,
+      keepalive: this.#data.timeouts.silence,
       signal: this.#link.signal,
       now,
     });

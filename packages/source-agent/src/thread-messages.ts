@@ -38,7 +38,10 @@ export interface MigrationTimeouts {
   readonly revoke: number;
   /** For a destination that has failed to give up the drives. */
   readonly reclaim: number;
-  /** For anything at all from a destination that has promised to say now and then that it lives. */
+  /**
+   * For anything at all: from a destination that has promised to say now and then that it lives, and from the kernel of any
+   * other.
+   */
   readonly silence: number;
 }
 
