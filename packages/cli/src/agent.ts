@@ -24,7 +24,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { Extensions } from "@peregrine/protocol";
 import { isUnderWay } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
-import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
+import type { OutgoingMigrationEvent, PassedOn } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
@@ -70,6 +70,8 @@ export interface AgentOptions {
   readonly ledger?: OwnershipLedger;
   /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
   readonly extensions?: Extensions;
+  /** The guest is sent on while it comes. Default: it is to be this side's. */
+  readonly passedOn?: PassedOn;
   /** Milliseconds of silence after which a destination counts as dead; 0: never. Default: 5000. */
   readonly silence?: number | undefined;
 }
@@ -116,6 +118,7 @@ export class Agent implements AgentControl {
       objects: this.#objects,
       ...(ledger === undefined ? {} : { ledger }),
       ...(extensions === undefined ? {} : { extensions }),
+      ...(options.passedOn === undefined ? {} : { passedOn: options.passedOn }),
       ...(silence === undefined ? {} : { timeouts: { silence } }),
     });
     this.network = new GuestNetwork({

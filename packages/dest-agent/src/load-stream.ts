@@ -112,7 +112,8 @@ async function decided(
   }
   if (decision === "keep") throw kept();
   // From here on a broken connection changes nothing: the decision is taken.
-  await target.commit(true);
+  const unknown = await target.commit(true);
+  if (unknown !== undefined) return { kind: "undecided", error: unknown };
   // The source has given the guest away already. Whether it hears this only tells it so.
   await returnPath.taken().catch(() => false);
   options.statistics.answered();

@@ -31,6 +31,8 @@ export { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "./hand-over/giver.ts";
 export type { Giver, GiverEffect, GiverEvent } from "./hand-over/giver.ts";
 export { NO_LEDGER } from "./hand-over/ownership-record.ts";
 export type { OwnershipLedger, OwnershipRecord, RecordedOwnership } from "./hand-over/ownership-record.ts";
+export { PASSER_LOADING, stepPasser } from "./hand-over/passer.ts";
+export type { Passer, PasserEffect, PasserEvent } from "./hand-over/passer.ts";
 export { stepTaker, TAKER_LOADING, takerIsInDoubt } from "./hand-over/taker.ts";
 export type { Taker, TakerEffect, TakerEvent } from "./hand-over/taker.ts";
 export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { Extensions } from "@peregrine/protocol";
+import type { Extensions, MigrationId } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   GuestExit,
@@ -14,6 +14,7 @@ import { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
 import type { Giving } from "./giving.ts";
 import { HandoverGate } from "./handover-gate.ts";
+import type { PassedOn } from "./outgoing-options.ts";
 import { reclaimDrives } from "./reclaim-drives.ts";
 import { StreamFrame } from "./stream-frame.ts";
 import type {
@@ -41,6 +42,7 @@ export interface AttemptOptions {
   readonly timeouts: MigrationTimeouts;
   readonly extensions: Extensions;
   readonly giving: Giving;
+  readonly passedOn: PassedOn | undefined;
   /** The channel is there and nothing was sent. What it throws fails the attempt. */
   readonly connected: () => void;
   /** The setup stage is sent. */
@@ -74,6 +76,7 @@ export class MigrationAttempt {
   readonly #threadExited = Promise.withResolvers<void>();
   /** The last thing the thread asked for, until it is done. Never rejects. */
   #asked: Promise<void> = Promise.resolve();
+  readonly #calledOff = Promise.withResolvers<"keep">();
   #dirtyLogTouched = false;
   #drivesReleased = false;
   #givenUp: MigrationError | undefined;
@@ -92,7 +95,6 @@ export class MigrationAttempt {
       gate: this.#gate.buffer,
       timeouts: options.timeouts,
       extensions: options.extensions,
-      migration: options.giving.migration.migration,
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
@@ -126,6 +128,7 @@ export class MigrationAttempt {
     if (this.#over || this.#givenUp !== undefined || this.#cancelled) return false;
     if (!this.#gate.close()) {
       this.#cancelled = true;
+      this.#calledOff.resolve("keep");
       void this.#options.giving.hear("called-off");
       this.#post({ kind: "revoke" });
       return false;
@@ -184,6 +187,9 @@ export class MigrationAttempt {
     switch (message.kind) {
       case "connected":
         this.#answer(() => this.#begin());
+        return;
+      case "agreed":
+        this.#options.passedOn?.agreed(message.handOver);
         return;
       case "active":
         this.#options.active();
@@ -252,9 +258,17 @@ export class MigrationAttempt {
     const pauseTime = await this.#pause();
     if (pauseTime === undefined) return;
     // The devices are saved while the last pages are being sent.
-    this.#post({ kind: "guest-stopped", pauseTime });
+    this.#post({ kind: "guest-stopped", pauseTime, migration: await this.#offeredAs() });
     const closing = await this.#frame.closing();
     this.#post({ kind: "devices-saved", closing }, this.#frame.transferable(closing.late));
+  }
+
+  /** A guest that is sent on has the name that its source has for it, or none. */
+  async #offeredAs(): Promise<MigrationId | undefined> {
+    const { passedOn, giving } = this.#options;
+    if (passedOn === undefined) return giving.migration.migration;
+    const ended = this.#threadEnded.promise.then(() => undefined);
+    return Promise.race([passedOn.offered(), ended]);
   }
 
   async #releaseDrives(): Promise<void> {
@@ -265,10 +279,17 @@ export class MigrationAttempt {
 
   /** Whether the guest is given away is decided here, and on the disk before the destination hears of it. */
   async #decide(): Promise<void> {
-    const { giving } = this.#options;
-    await giving.hear("loaded");
+    const { giving, passedOn } = this.#options;
+    const decision = passedOn === undefined ? "give" : await this.#decisionOf(passedOn);
+    if (decision === "lost") throw new MigrationError("UNDECIDED", "The source's decision will not be heard");
+    await giving.hear(decision === "give" ? "loaded" : "called-off");
     const refusal = giving.given ? undefined : (giving.failure ?? cancelled()).serialize();
     this.#post({ kind: "decided", refusal });
+  }
+
+  async #decisionOf(passedOn: PassedOn): Promise<"give" | "keep" | "lost"> {
+    const ended = this.#threadEnded.promise.then(() => "keep" as const);
+    return Promise.race([passedOn.loaded(), this.#calledOff.promise, ended]);
   }
 
   /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */

@@ -147,7 +147,6 @@ export class MigrationRun {
       statistics: this.#statistics,
       releasesDrives,
       timeouts: this.#data.timeouts,
-      migration: this.#data.migration,
       peer: channel.peer,
       endStream: () => channel.end(),
       holdChannel: (hold) => {
@@ -200,13 +199,14 @@ export class MigrationRun {
       ? new ReturnPathReader({
           channel,
           asks: this.#data.extensions,
-          migration: this.#data.migration,
+          agreed: ({ handOver }) => this.#link.post({ kind: "agreed", handOver }),
           acknowledges: this.#data.capabilities["switchover-ack"],
           failed,
           prepared: () => this.#link.wake(),
           heard: () => this.#liveness?.heard(),
         })
       : new SilentPeer({ channel, failed });
+    if (!answers) this.#link.post({ kind: "agreed", handOver: false });
     this.#destination = destination;
     this.#listening = destination.run();
     return destination;

@@ -35,6 +35,7 @@ import type {
   OutgoingMigrationEvent,
   OutgoingMigrationOptions,
   Ownership,
+  PassedOn,
 } from "./outgoing-options.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
 import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
@@ -62,6 +63,7 @@ export class OutgoingMigration {
   readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
   readonly #objects: SecurityObjects;
+  readonly #passedOn: PassedOn | undefined;
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
   #giving: Giving | undefined;
@@ -77,6 +79,7 @@ export class OutgoingMigration {
     this.#descriptors = descriptors ?? new NamedDescriptors();
     this.#objects = objects ?? new SecurityObjects();
     this.#extensions = extensions ?? ALL_EXTENSIONS;
+    this.#passedOn = options.passedOn;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
@@ -151,7 +154,8 @@ export class OutgoingMigration {
       peer: uri,
     });
     const attempt = new MigrationAttempt({
-      extensions: this.#extensions,
+      extensions: this.#asks,
+      passedOn: this.#passedOn,
       giving: this.#giving,
       uri: target,
       tls,
@@ -170,6 +174,12 @@ export class OutgoingMigration {
     });
     this.#attempt = attempt;
     void this.#follow(attempt);
+  }
+
+  /** What a destination is asked for: a guest that is sent on has a hand-over only where its source has one. */
+  get #asks(): Extensions {
+    const { handOver, ...others } = this.#extensions;
+    return { ...others, handOver: handOver && this.#passedOn?.asked !== false };
   }
 
   /** Whether {@link migrate} would start an attempt. Errors: IN_PROGRESS, WRONG_STATE, BLOCKED. */

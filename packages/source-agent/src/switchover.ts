@@ -23,7 +23,6 @@ export interface SwitchoverOptions {
   /** Whether there are drives to be released: the destination takes them before it answers. */
   readonly releasesDrives: boolean;
   readonly timeouts: MigrationTimeouts;
-  readonly migration: MigrationId;
   /** As error texts name the destination. */
   readonly peer: string;
   /** Gives the stream's end to the destination without waiting for an answer. */
@@ -50,7 +49,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   const meter = new DowntimeMeter(now);
   statistics.stopTime = now();
   const saved = link.message("devices-saved");
-  const { pauseTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  const { pauseTime, migration } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
   meter.mark("stop", pauseTime);
 
   stream.liftLimit();
@@ -63,8 +62,9 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 
   const answers = destination instanceof ReturnPathReader;
   // Where nothing marks the end of the stream for certain, nothing can be said behind it.
-  const offered = answers && destination.extensions.handOver && closing.ending.kind === "described";
-  if (offered) await writer.command({ kind: "hand-over", step: "offer", migration: options.migration });
+  const canDecide = answers && destination.extensions.handOver && closing.ending.kind === "described";
+  const offered = canDecide ? migration : undefined;
+  if (offered !== undefined) await writer.command({ kind: "hand-over", step: "offer", migration: offered });
   await writer.late(closing);
   link.check();
   if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
@@ -73,7 +73,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   await stream.flush();
   meter.mark("deviceState");
 
-  if (offered) await decision(options, destination);
+  if (answers && offered !== undefined) await decision(options, destination, offered);
   else if (answers) await confirmation(options, destination);
   else await endUnanswered(options);
   meter.mark("load");

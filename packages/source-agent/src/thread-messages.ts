@@ -24,8 +24,6 @@ export interface ThreadData {
   readonly timeouts: MigrationTimeouts;
   /** What the destination is asked for beyond QEMU's protocol. */
   readonly extensions: Extensions;
-  /** Names this attempt to the destination. */
-  readonly migration: MigrationId;
 }
 
 /** How long the source waits. Milliseconds. */
@@ -70,6 +68,8 @@ export type MessageToThread =
       readonly kind: "guest-stopped";
       /** Milliseconds that it stood still before the migration was continued. */
       readonly pauseTime: number;
+      /** By which name the destination is offered the guest, if it is. */
+      readonly migration: MigrationId | undefined;
     }
   /** Follows `guest-stopped`. */
   | { readonly kind: "devices-saved"; readonly closing: CarriedClosing }
@@ -91,6 +91,8 @@ export type MessageToThread =
 /** From the migration thread to the main thread. */
 export type MessageToMain =
   | { readonly kind: "connected" }
+  /** The destination has answered, or cannot: whether it takes part in a hand-over. */
+  | { readonly kind: "agreed"; readonly handOver: boolean }
   /** The setup stage is sent. */
   | { readonly kind: "active" }
   /** A pass over guest memory begins. */
