@@ -33,6 +33,7 @@ export { NO_LEDGER } from "./hand-over/ownership-record.ts";
 export type { OwnershipLedger, OwnershipRecord, RecordedOwnership } from "./hand-over/ownership-record.ts";
 export { PASSER_LOADING, stepPasser } from "./hand-over/passer.ts";
 export type { Passer, PasserEffect, PasserEvent } from "./hand-over/passer.ts";
+export { RecordedSide } from "./hand-over/recorded-side.ts";
 export { stepTaker, TAKER_LOADING, takerIsInDoubt } from "./hand-over/taker.ts";
 export type { Taker, TakerEffect, TakerEvent } from "./hand-over/taker.ts";
 export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";

@@ -47,7 +47,7 @@ export async function decision(
     await keep(options, destination, migration);
     throw first === "timeout" ? unconfirmed(options) : cancelled();
   }
-  const { refusal } = await link.ask({ kind: "loaded" }, "decided");
+  const { refusal } = await link.ask({ kind: "loaded", into: "destination" }, "decided");
   if (refusal !== undefined) {
     await keep(options, destination, migration);
     throw MigrationError.deserialize(refusal);

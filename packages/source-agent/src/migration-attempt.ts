@@ -79,6 +79,7 @@ export class MigrationAttempt {
   readonly #calledOff = Promise.withResolvers<"keep">();
   #dirtyLogTouched = false;
   #drivesReleased = false;
+  #intoFile = false;
   #givenUp: MigrationError | undefined;
   #cancelled = false;
   #over = false;
@@ -178,7 +179,9 @@ export class MigrationAttempt {
   /** Tells the giver how the exchange has ended. */
   async #settle(outcome: ThreadOutcome): Promise<void> {
     const { giving } = this.#options;
-    if (outcome.kind === "failed") await giving.hear(outcome.refused ? "refused" : "link-lost");
+    // A file that was not finished is removed.
+    const refused = outcome.kind === "failed" && (outcome.refused || this.#intoFile);
+    if (outcome.kind === "failed") await giving.hear(refused ? "refused" : "link-lost");
     else if (giving.given) await giving.hear("taken");
     else if (outcome.handover.confirmed) await giving.takenUnasked();
   }
@@ -207,7 +210,7 @@ export class MigrationAttempt {
         this.#answer(() => this.#releaseDrives());
         return;
       case "loaded":
-        this.#answer(() => this.#decide());
+        this.#answer(() => this.#decide(message.into));
         return;
       case "ended":
         this.#threadEnded.resolve(message.outcome);
@@ -223,8 +226,9 @@ export class MigrationAttempt {
   }
 
   async #begin(): Promise<void> {
-    const { machine, request, connected } = this.#options;
+    const { machine, request, connected, giving } = this.#options;
     connected();
+    await giving.requireRecords();
     // Another migration may have failed to get them back.
     await machine.drives?.reclaim();
     this.#dirtyLogTouched = true;
@@ -278,9 +282,15 @@ export class MigrationAttempt {
   }
 
   /** Whether the guest is given away is decided here, and on the disk before the destination hears of it. */
-  async #decide(): Promise<void> {
-    const { giving, passedOn } = this.#options;
-    const decision = passedOn === undefined ? "give" : await this.#decisionOf(passedOn);
+  async #decide(into: "destination" | "file"): Promise<void> {
+    const { giving, passedOn, request } = this.#options;
+    this.#intoFile = into === "file";
+    if (this.#intoFile && request.copy === true) {
+      this.#post({ kind: "decided", refusal: undefined });
+      return;
+    }
+    const isOwn = this.#intoFile || passedOn === undefined;
+    const decision = isOwn ? "give" : await this.#decisionOf(passedOn);
     if (decision === "lost") throw new MigrationError("UNDECIDED", "The source's decision will not be heard");
     await giving.hear(decision === "give" ? "loaded" : "called-off");
     const refusal = giving.given ? undefined : (giving.failure ?? cancelled()).serialize();
@@ -351,6 +361,11 @@ export class MigrationAttempt {
         if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
       }
     };
+    if (giving.isUnrecorded) {
+      notes.push(
+        "the guest has stayed here, and that could not be recorded, so do not trust the record of it",
+      );
+    }
     if (giving.inDoubt) {
       // It goes on only when an operator says so; until then nothing here touches it.
       run.undecided = true;

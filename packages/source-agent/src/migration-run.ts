@@ -153,6 +153,7 @@ export class MigrationRun {
         this.#holdsChannel = hold;
       },
       revocable: channel.medium !== "connection",
+      isFile: channel.medium === "file",
       now,
     });
   }

@@ -84,6 +84,10 @@ export class OutgoingMigration {
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
+    // Who continues it here has decided that what is in the file is a copy.
+    this.#run.subscribe(({ name }) => {
+      if (name === "RESUME" && this.#giving?.gone === true && !this.#run.handedOver) void this.#recordOwner();
+    });
     this.#state.subscribe((status) => this.#publish({ kind: "migration", status }));
   }
 
@@ -360,6 +364,14 @@ export class OutgoingMigration {
     const attempt = this.#attempt;
     this.cancel();
     await attempt?.result;
+  }
+
+  async #recordOwner(): Promise<void> {
+    try {
+      await this.#ledger.write({ ownership: "owner" });
+    } catch (error) {
+      process.emitWarning(MigrationError.from(error));
+    }
   }
 
   async #follow(attempt: MigrationAttempt): Promise<void> {

@@ -34,6 +34,8 @@ export interface SwitchoverOptions {
    * command is killed.
    */
   readonly revocable: boolean;
+  /** Whether it goes into a file, and nobody takes it from there by himself. */
+  readonly isFile: boolean;
   /** Milliseconds. */
   readonly now: () => number;
 }
@@ -82,7 +84,12 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 }
 
 /** A command may take as long as it likes to end, but not longer than the main thread wants. */
-async function endUnanswered({ link, endStream, revocable }: SwitchoverOptions): Promise<void> {
+async function endUnanswered({ link, endStream, revocable, isFile }: SwitchoverOptions): Promise<void> {
+  if (isFile) {
+    // The guest is in the file from the moment on at which that is complete, whatever becomes of this process.
+    const { refusal } = await link.ask({ kind: "loaded", into: "file" }, "decided");
+    if (refusal !== undefined) throw MigrationError.deserialize(refusal);
+  }
   const ended = endStream().then(() => "ended" as const);
   const revoked = link.revoked.then(() => "revoked" as const);
   const first = await link.orAbort(revocable ? Promise.race([ended, revoked]) : ended);

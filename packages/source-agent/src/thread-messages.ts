@@ -102,8 +102,8 @@ export type MessageToMain =
   | { readonly kind: "stop-guest" }
   /** Nothing of the drives is read any more. */
   | { readonly kind: "release-drives" }
-  /** The destination has loaded everything, and asks who has the guest. */
-  | { readonly kind: "loaded" }
+  /** The destination has loaded everything, and asks who has the guest; or a file has everything and is to be finished. */
+  | { readonly kind: "loaded"; readonly into: "destination" | "file" }
   /** The last message: the channel is closed. */
   | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
 
