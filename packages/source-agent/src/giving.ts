@@ -119,6 +119,15 @@ export class Giving {
     return this.#side.become({ kind: "gone" }, ["record-gone"]);
   }
 
+  /** The guest is in a file, and goes on here as well. Never rejects. */
+  async continuedHere(): Promise<void> {
+    try {
+      await this.#ledger.write({ ownership: "owner" });
+    } catch (error) {
+      process.emitWarning(MigrationError.from(error));
+    }
+  }
+
   /** The guest runs here. What keeps its record from being written, a full disk for example, may pass. */
   #recordLater(): void {
     const timer = setTimeout(() => {

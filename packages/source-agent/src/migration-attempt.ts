@@ -11,6 +11,7 @@ import type {
 } from "@peregrine/shared-state";
 import type { ClientTls } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
+import { cancelled, describe, guestEnded, undecided, withNotes } from "./attempt-errors.ts";
 import { now } from "./clock.ts";
 import type { Giving } from "./giving.ts";
 import { HandoverGate } from "./handover-gate.ts";
@@ -384,29 +385,4 @@ export class MigrationAttempt {
   #post(message: MessageToThread, transfer: readonly ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
-}
-
-function cancelled(): MigrationError {
-  return new MigrationError("CANCELLED", "The migration was cancelled");
-}
-
-function undecided(reason: MigrationError): MigrationError {
-  const text =
-    `The guest was given away, and nobody answered: ${reason.message}. It stands still here. ` +
-    "Look at the other side with peregrine info, and then tell this one with peregrine resolve";
-  return new MigrationError("UNDECIDED", text, { cause: reason });
-}
-
-function guestEnded(exit: GuestExit): MigrationError {
-  const how = exit.kind === "exit" ? `with exit status ${exit.status}` : `by a trap: ${exit.message}`;
-  return new MigrationError("GUEST_ENDED", `The guest ended during the migration, ${how}`);
-}
-
-function withNotes(error: MigrationError, notes: readonly string[]): MigrationError {
-  if (notes.length === 0) return error;
-  return new MigrationError(error.code, [error.message, ...notes].join("; "), { cause: error });
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
