@@ -22,7 +22,6 @@ import type {
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
 import type { Extensions } from "@peregrine/protocol";
-import { isUnderWay } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent, PassedOn } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
@@ -33,12 +32,10 @@ import type { AgentReport } from "./agent-report.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import { handOverReports } from "./hand-overs.ts";
 import { migrationCounters } from "./migration-counters.ts";
-import { copyImage } from "./image-copy.ts";
+import { copyHeldImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
 const OUTCOME_WAIT_MS = 5000;
-
-const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
 /** A machine that can tell what it runs. */
 export interface GuestMachine extends Machine {
@@ -243,20 +240,8 @@ export class Agent implements AgentControl {
    * Sends a copy of a virtual machine that is held; it stays here. Resolves when all of it is sent.
    * Errors: WRONG_STATE for a guest that runs here or has not arrived; IN_PROGRESS; those of the sending.
    */
-  async copy(uri: string): Promise<void> {
-    if (this.#machine.carried === undefined) {
-      throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
-    }
-    if (isUnderWay(this.#outgoing.status)) {
-      throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
-    }
-    this.#outgoing.addBlocker(BEING_COPIED);
-    try {
-      const tls = { objects: this.#objects, parameters: this.#outgoing.queryParameters() };
-      await copyImage(this.#machine, uri, tls);
-    } finally {
-      this.#outgoing.removeBlocker(BEING_COPIED);
-    }
+  copy(uri: string): Promise<void> {
+    return copyHeldImage(this.#machine, this.#outgoing, uri, this.#objects);
   }
 
   switchOverNow(): void {

@@ -130,14 +130,15 @@ export class Giving {
 
   /** The guest runs here. What keeps its record from being written, a full disk for example, may pass. */
   #recordLater(): void {
-    const timer = setTimeout(() => {
-      void this.#ledger.write({ ownership: "owner", ...this.migration }).then(
-        () => {
-          this.#isUnrecorded = false;
-        },
-        () => this.#recordLater(),
-      );
-    }, RECORD_AGAIN_MS);
-    timer.unref();
+    setTimeout(() => void this.#recordAgain(), RECORD_AGAIN_MS).unref();
+  }
+
+  async #recordAgain(): Promise<void> {
+    try {
+      await this.#ledger.write({ ownership: "owner", ...this.migration });
+      this.#isUnrecorded = false;
+    } catch {
+      this.#recordLater();
+    }
   }
 }

@@ -72,10 +72,10 @@ export class OutgoingMigration extends OutgoingSettings {
 
   constructor(options: OutgoingMigrationOptions) {
     super();
-    const { machine, run, timeouts, ledger, extensions, descriptors, objects } = options;
-    this.#descriptors = descriptors ?? new NamedDescriptors();
-    this.#objects = objects ?? new SecurityObjects();
-    this.#extensions = extensions ?? ALL_EXTENSIONS;
+    const { machine, run, timeouts, ledger, extensions = ALL_EXTENSIONS } = options;
+    this.#descriptors = options.descriptors ?? new NamedDescriptors();
+    this.#objects = options.objects ?? new SecurityObjects();
+    this.#extensions = extensions;
     this.#passedOn = options.passedOn;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;

@@ -1,5 +1,4 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { MigrationId } from "@peregrine/protocol";
 import type { MigrationStatistics } from "@peregrine/shared-state";
 import { DowntimeMeter } from "./downtime.ts";
 import { confirmation, decision } from "./handing-over.ts";
