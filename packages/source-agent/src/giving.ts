@@ -31,6 +31,7 @@ export class Giving {
   /** The record may say that the guest was given away. */
   #mayBeGiven = false;
   #isUnrecorded = false;
+  #isSuperseded = false;
 
   constructor(ledger: OwnershipLedger, migration: RecordedMigration) {
     this.#ledger = ledger;
@@ -128,12 +129,18 @@ export class Giving {
     }
   }
 
+  /** Another migration begins: only that one decides from now on. */
+  superseded(): void {
+    this.#isSuperseded = true;
+  }
+
   /** The guest runs here. What keeps its record from being written, a full disk for example, may pass. */
   #recordLater(): void {
     setTimeout(() => void this.#recordAgain(), RECORD_AGAIN_MS).unref();
   }
 
   async #recordAgain(): Promise<void> {
+    if (this.#isSuperseded) return;
     try {
       await this.#ledger.write({ ownership: "owner", ...this.migration });
       this.#isUnrecorded = false;

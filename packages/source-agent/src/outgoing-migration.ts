@@ -159,6 +159,7 @@ export class OutgoingMigration extends OutgoingSettings {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
     }
+    this.#giving?.superseded();
     this.#giving = new Giving(this.#ledger, {
       migration: randomBytes(MIGRATION_ID_BYTES).toString("hex"),
       peer: uri,
