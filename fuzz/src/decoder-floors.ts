@@ -58,6 +58,8 @@ export const FLOORS: Readonly<Record<string, number>> = {
   "packages/monitor/src/web/admission.ts": 74,
   "packages/monitor/src/web/message-pack.ts": 80,
   "packages/monitor/src/web/message-pack-connection.ts": 88,
+  "packages/transport/src/tls/protected-records.ts": 92,
+  "packages/transport/src/tls/verdict.ts": 84,
   "packages/transport/src/web-socket-listener.ts": 70,
   "packages/transport/src/web-socket-stream.ts": 54,
   "packages/machine-wasm/src/frames.ts": 76,

@@ -75,6 +75,22 @@ export const TARGETS: readonly Target[] = [
     end: async () => (await import("./web-socket-target.ts")).endServers(),
   },
   {
+    name: "tls-verdict",
+    share: 1,
+    property: late(
+      () => import("./tls-target.ts"),
+      (module) => module.verdictProperty,
+    ),
+  },
+  {
+    name: "tls-records",
+    share: 1,
+    property: late(
+      () => import("./tls-target.ts"),
+      (module) => module.recordsProperty,
+    ),
+  },
+  {
     name: "rewriter",
     share: 2,
     property: late(

@@ -28,6 +28,8 @@ export interface MachineOptions {
   readonly anonymousMib?: number;
   /** `incoming`: a migration is to come. `held`: also, and the guest stands still when it has arrived. */
   readonly mode: "boot" | "incoming" | "held";
+  /** What its command is started with, for another network. */
+  readonly prefix?: readonly string[];
 }
 
 /** What `query-migrate` tells. */
@@ -67,7 +69,13 @@ export class VirtualMachine {
     this.#memory = join(directory, `${name}.ram`);
     this.#socket = join(directory, `${name}.qmp`);
     // It ends with this process, also when that is killed.
-    const command = ["--pdeathsig", "KILL", options.release.binary, ...this.#arguments(options)];
+    const command = [
+      "--pdeathsig",
+      "KILL",
+      ...(options.prefix ?? []),
+      options.release.binary,
+      ...this.#arguments(options),
+    ];
     this.#child = spawn("setpriv", command, { stdio: ["ignore", "pipe", "pipe"] });
     this.serial = new Output(this.#child.stdout!);
     this.stderr = new Output(this.#child.stderr!);
@@ -144,12 +152,12 @@ export class VirtualMachine {
   }
 
   /** Waits for a migration. @returns where. */
-  async listen(transport: Transport = "unix"): Promise<string> {
-    const uri = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${this.#memory}.in`;
+  async listen(transport: Transport = "unix", host = "127.0.0.1"): Promise<string> {
+    const uri = transport === "tcp" ? `tcp:${host}:0` : `unix:${this.#memory}.in`;
     await this.execute("migrate-incoming", { uri });
     if (transport === "unix") return uri;
     const info = await this.migration((one) => one["socket-address"] !== undefined);
-    return `tcp:127.0.0.1:${info["socket-address"]![0]!.port}`;
+    return `tcp:${host}:${info["socket-address"]![0]!.port}`;
   }
 
   /** Looks at the migration until `accept` says so. @returns what it saw. Errors: when the process ends before. */

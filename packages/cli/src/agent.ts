@@ -24,7 +24,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { Extensions } from "@peregrine/protocol";
 import { isUnderWay, pictureOf } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
-import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
+import type { OutgoingMigrationEvent, PassedOn } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
@@ -33,12 +33,10 @@ import { AgentView } from "./agent-view.ts";
 import type { GuestMachine } from "./guest-machine.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import type { GuestHooks } from "./hooks/guest-hooks.ts";
-import { copyImage } from "./image-copy.ts";
+import { copyHeldImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
 const OUTCOME_WAIT_MS = 5000;
-
-const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
 /** What was done to an agent that is told by no event. */
 export type AgentTrace =
@@ -68,6 +66,8 @@ export interface AgentOptions {
   readonly ledger?: OwnershipLedger;
   /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
   readonly extensions?: Extensions;
+  /** The guest is sent on while it comes. Default: it is to be this side's. */
+  readonly passedOn?: PassedOn;
   /** Milliseconds of silence after which a destination counts as dead; 0: never. Default: 5000. */
   readonly silence?: number | undefined;
 }
@@ -117,6 +117,7 @@ export class Agent implements AgentControl {
       objects: this.#objects,
       ...(ledger === undefined ? {} : { ledger }),
       ...(extensions === undefined ? {} : { extensions }),
+      ...(options.passedOn === undefined ? {} : { passedOn: options.passedOn }),
       ...(silence === undefined ? {} : { timeouts: { silence } }),
     });
     this.network = new GuestNetwork({
@@ -253,20 +254,8 @@ export class Agent implements AgentControl {
    * Sends a copy of a virtual machine that is held; it stays here. Resolves when all of it is sent.
    * Errors: WRONG_STATE for a guest that runs here or has not arrived; IN_PROGRESS; those of the sending.
    */
-  async copy(uri: string): Promise<void> {
-    if (this.#machine.carried === undefined) {
-      throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
-    }
-    if (isUnderWay(this.#outgoing.status)) {
-      throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
-    }
-    this.#outgoing.addBlocker(BEING_COPIED);
-    try {
-      const tls = { objects: this.#objects, parameters: this.#outgoing.queryParameters() };
-      await copyImage(this.#machine, uri, tls);
-    } finally {
-      this.#outgoing.removeBlocker(BEING_COPIED);
-    }
+  copy(uri: string): Promise<void> {
+    return copyHeldImage(this.#machine, this.#outgoing, uri, this.#objects);
   }
 
   switchOverNow(): void {

@@ -9,8 +9,12 @@ const peregrine = usePeregrine();
 const UNDISTURBED =
   "[1] sum=0> added 12, sum is 12\n[2] sum=12> sum is 12\n[3] sum=12> bye after 1 entries, sum 12\n";
 
+const CONSOLE = ["run", guest("console"), "--name", "a"];
+
+const state = (): string => `${peregrine.directory}/state`;
+
 async function startConsole(): Promise<TestProcess> {
-  const source = peregrine.start("run", guest("console"), "--name", "a");
+  const source = peregrine.start(...CONSOLE, "--state", state());
   source.write("12\n");
   await source.printed("stdout", /\[2\] sum=12> $/u);
   return source;
@@ -31,6 +35,13 @@ test("a guest ends in a file, and goes on from there where it was, as often as o
   expect(checkpoint.stdout).toMatch(/^moved in .*\n$/mu);
   const { status, stdout: before } = await source.finished();
   expect(status).toBe(0);
+  // Here it would begin once more, beside the file.
+  expect(await peregrine.run(...CONSOLE, "--state", state())).toMatchObject({
+    status: 1,
+    stderr: expect.stringMatching(
+      /GUEST_ELSEWHERE: The guest 'a' moved to file:.*\/guest on .*peregrine resolve a --as owner/u,
+    ),
+  });
   const bytes = await readFile(file);
   for (const name of ["b", "c"]) {
     const restored = peregrine.start("restore", file, "--name", name);
@@ -50,6 +61,11 @@ test("a guest that is left running goes on here as well", async () => {
     summary: expect.stringMatching(/^copied in .*; the guest has stayed here$/u),
   });
   expect(await peregrine.report("a")).toMatchObject({ status: "running", owner: "owner", moved: false });
+  const record = await readFile(`${state()}/a.owner.json`, "utf8");
+  const { decisions } = JSON.parse(record) as {
+    readonly decisions: readonly { readonly ownership: string }[];
+  };
+  expect(decisions.map(({ ownership }) => ownership)).toEqual(["owner"]);
   const before = source.stdout;
   const restored = peregrine.start("restore", file, "--name", "b", "-S");
   await expect

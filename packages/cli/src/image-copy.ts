@@ -1,13 +1,40 @@
 import { MigrationError } from "@peregrine/protocol";
-import { RunControl } from "@peregrine/shared-state";
+import { isUnderWay, RunControl } from "@peregrine/shared-state";
 import type { Machine } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { SecurityObjects, TlsParameters } from "@peregrine/transport";
+
+const BEING_COPIED = "The guest is being copied; it can be migrated when that has ended";
 
 /** As the agent's migrations have it. */
 export interface CopyTls {
   readonly objects: SecurityObjects;
   readonly parameters: TlsParameters;
+}
+
+/**
+ * The same of what an agent holds, which is not migrated meanwhile.
+ * @param outgoing the agent's migration, with whose parameters for TLS the copy is sent.
+ * Errors: WRONG_STATE for a guest that runs here; IN_PROGRESS; those of the sending.
+ */
+export async function copyHeldImage(
+  machine: Machine,
+  outgoing: OutgoingMigration,
+  uri: string,
+  objects: SecurityObjects,
+): Promise<void> {
+  if (machine.carried === undefined) {
+    throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
+  }
+  if (isUnderWay(outgoing.status)) {
+    throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
+  }
+  outgoing.addBlocker(BEING_COPIED);
+  try {
+    await copyImage(machine, uri, { objects, parameters: outgoing.queryParameters() });
+  } finally {
+    outgoing.removeBlocker(BEING_COPIED);
+  }
 }
 
 /**

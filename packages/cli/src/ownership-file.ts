@@ -66,7 +66,11 @@ export class OwnershipFile implements OwnershipLedger {
 
   write({ ownership, migration, peer }: OwnershipRecord): Promise<void> {
     const decision = { ownership, migration, peer, since: new Date().toISOString() };
-    const decisions = [...this.#decisions, decision].slice(-LONGEST_HISTORY);
+    const { last } = this;
+    // What says the same as before, and of no migration, says no more than that it can be written.
+    const isAgain = migration === undefined && last?.migration === undefined && last?.ownership === ownership;
+    const before = isAgain ? this.#decisions.slice(0, -1) : this.#decisions;
+    const decisions = [...before, decision].slice(-LONGEST_HISTORY);
     this.#decisions = decisions;
     const writing = this.#written.then(() => this.#replace(JSON.stringify({ version: 1, decisions })));
     this.#written = writing.catch(() => undefined);

@@ -52,7 +52,7 @@ async function load({ chunks, beforeWrite }: LoadOptions): Promise<Load> {
       close: async () => void done.push("close"),
     };
   };
-  const commit = async (): Promise<void> => void done.push("commit");
+  const commit = async (): Promise<undefined> => void done.push("commit");
   const guest = destination({ drives });
   const fed = await feed({ chunks, guest, target: { openDrives, commit } });
   return { ...fed, images, drives, done };

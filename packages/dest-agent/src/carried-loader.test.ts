@@ -114,7 +114,7 @@ describe("a machine that is not known", () => {
     const { error } = await feedImage({
       chunks: chunks(),
       target: {
-        opened: async (_opening, _ram, returnPath) => {
+        opened: async (_opening, _ram, { returnPath }) => {
           calls.push(`opened ${returnPath}`);
         },
         closed: async () => {

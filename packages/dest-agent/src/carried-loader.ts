@@ -62,11 +62,14 @@ export class CarriedLoader implements MachineLoader {
   }
 
   /** Errors: LOAD_FAILED when multifd channels belong to another machine; those of the target. */
-  async ramStarted({ footers, returnPath, uuid }: StreamHead): Promise<void> {
+  async ramStarted({ footers, returnPath, asksHandOver, uuid }: StreamHead): Promise<void> {
     const configuration = this.#configuration;
     if (uuid !== undefined && configuration?.uuid !== undefined) requireSame(uuid, configuration.uuid);
     const opening = { configuration, footers, early: this.#early, uuid: uuid ?? configuration?.uuid };
-    await this.#options.target.opened(opening, this.#options.builder.access(), returnPath);
+    await this.#options.target.opened(opening, this.#options.builder.access(), {
+      returnPath,
+      asksHandOver,
+    });
     this.#blocks.handedOut();
   }
 

@@ -7,6 +7,7 @@ import type {
   RamAccess,
 } from "@peregrine/shared-state";
 import type { Address, ChannelOptions, ServerTls } from "@peregrine/transport";
+import type { SourceExpectation } from "./incoming-options.ts";
 import type { DeviceState } from "./load-target.ts";
 
 /** What the incoming thread is started with. */
@@ -23,6 +24,8 @@ export interface IncomingTask {
   readonly limits: Limits;
   /** What a source can have beyond QEMU's protocol. */
   readonly extensions: Extensions;
+  /** Whether `agree` says later if the source has a hand-over that asks for one. */
+  readonly agreesLater: boolean;
   /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. */
   readonly silence: number;
   /** The buffer of the IncomingStatistics. */
@@ -56,7 +59,7 @@ export type ThreadQuestion =
       readonly kind: "opened";
       readonly opening: CarriedOpening;
       readonly ram: RamAccess;
-      readonly returnPath: boolean;
+      readonly source: SourceExpectation;
     }
   /** Of a carried machine: everything has arrived. */
   | { readonly kind: "closed"; readonly closing: CarriedClosing }
@@ -94,6 +97,10 @@ export type MainMessage =
   | { readonly kind: "drives"; readonly access: DriveAccess }
   /** Unasked, once after `ram`: the machine needs nothing any more but the late devices. */
   | { readonly kind: "prepared" }
+  /** The answer to `commit` where it is not known who has the guest: the source is told nothing. */
+  | { readonly kind: "unknown"; readonly error: SerializedError }
+  /** Unasked, once: whether a source that asks for a hand-over has one. */
+  | { readonly kind: "agree"; readonly handOver: boolean }
   /** The load cannot succeed any more. It is answered with `failed`. */
   | { readonly kind: "abort"; readonly error: SerializedError }
   /** After `loaded`: the channel is not needed any more. */

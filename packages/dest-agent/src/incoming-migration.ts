@@ -15,7 +15,7 @@ import { awaited } from "./awaited-machine.ts";
 import { incomingInfo } from "./incoming-info.ts";
 import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
 import { INCOMING_DEFAULTS } from "./incoming-options.ts";
-import type { IncomingMigrationOptions, SourceExpectation } from "./incoming-options.ts";
+import type { IncomingMigrationOptions, PassesOn, SourceOffer } from "./incoming-options.ts";
 import { statusOf } from "./incoming-phase.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
@@ -54,6 +54,8 @@ export class IncomingMigration {
   /** The machine's drives are being locked, or were. */
   #locked: Promise<void> | undefined;
   #worker: Worker | undefined;
+  /** The source has offered the guest by a name, and decides about it. */
+  #offered = false;
   /** The last question of the thread, until it is answered. Never rejects. */
   #answered: Promise<void> = Promise.resolve();
 
@@ -90,13 +92,14 @@ export class IncomingMigration {
     const { channelOptions, limits, extensions, silence } = this.#options;
     this.#startThread({
       uri: source,
-      channelOptions,
+      channelOptions: { keepalive: silence, ...channelOptions },
       tls,
       machine: awaited(this.#machine),
       multifdChannels,
       switchoverAck: this.#switchoverAck.buffer,
       limits,
       extensions,
+      agreesLater: this.#options.passesOn !== undefined,
       silence,
       statistics: this.#statistics.buffer,
     });
@@ -109,6 +112,11 @@ export class IncomingMigration {
    */
   acknowledgeSwitchover(on: boolean): void {
     Atomics.store(this.#switchoverAck, 0, Number(on));
+  }
+
+  /** Of a guest that is sent on: whether its source has a hand-over, if it asks for one. Once. */
+  agree(handOver: boolean): void {
+    this.#post({ kind: "agree", handOver });
   }
 
   query(): IncomingStatus {
@@ -216,7 +224,7 @@ export class IncomingMigration {
       case "opened":
         this.#inTurn(() => {
           this.#machine.intake?.opened(message.opening, message.ram);
-          this.#options.opened?.({ returnPath: message.returnPath });
+          this.#options.opened?.(message.source);
           return { kind: "done" };
         });
         return;
@@ -228,15 +236,20 @@ export class IncomingMigration {
         return;
       case "accept":
         this.#inTurn(async () => {
-          await this.#requireAcceptable({ returnPath: true });
-          this.#taking = new Taking(this.#options.ledger, message.migration, this.#peer);
+          const { migration } = message;
+          await this.#requireAcceptable({ returnPath: true, migration });
+          this.#offered = true;
+          if (this.#options.passesOn !== undefined) return { kind: "done" };
+          this.#taking = new Taking(this.#options.ledger, migration, this.#peer);
           await this.#taking.hear("complete");
           return { kind: "done" };
         });
         return;
       case "commit":
         this.#inTurn(async () => {
-          if (this.#taking === undefined) await this.#requireAcceptable({ returnPath: message.returnPath });
+          if (!this.#offered) {
+            await this.#requireAcceptable({ returnPath: message.returnPath, migration: undefined });
+          }
           return this.#commit();
         });
         return;
@@ -280,7 +293,7 @@ export class IncomingMigration {
   }
 
   /** Everything is here. Errors: why the guest cannot be taken all the same. */
-  async #requireAcceptable(source: SourceExpectation): Promise<void> {
+  async #requireAcceptable(source: SourceOffer): Promise<void> {
     // The source has released them. If they are in use elsewhere, it can still go on with its guest.
     this.#locked = this.#machine.drives?.lock();
     await this.#locked;
@@ -295,16 +308,37 @@ export class IncomingMigration {
     const taking = this.#taking;
     if (this.#phase.kind !== "active") return undefined;
     this.#phase = { kind: "committed", peer: this.#phase.peer };
+    if (this.#passesOn !== undefined) return this.#passOn(this.#passesOn);
     await taking?.hear("give");
     if (taking === undefined || taking.owns) return { kind: "done" };
     this.#phase = { kind: "active", peer: this.#peer };
     throw new MigrationError("STORE_FAILED", "That the guest was taken cannot be recorded on this host");
   }
 
+  /** Where the guest goes, if it is sent on and its source decides. */
+  get #passesOn(): PassesOn | undefined {
+    return this.#offered ? this.#options.passesOn : undefined;
+  }
+
+  /** Errors: the destination does not have the guest: the source takes it back. */
+  async #passOn(passesOn: PassesOn): Promise<MainMessage> {
+    try {
+      const unknown = await passesOn.given();
+      return unknown === undefined ? { kind: "done" } : { kind: "unknown", error: unknown.serialize() };
+    } catch (error) {
+      this.#phase = { kind: "active", peer: this.#peer };
+      throw error;
+    }
+  }
+
   /** Whoever has the guest is to be able to use its drives. */
   async #doubt(reason: MigrationError): Promise<void> {
     if (this.#phase.kind === "stopping") {
       await this.#fail(this.#phase.error);
+      return;
+    }
+    if (this.#passesOn !== undefined) {
+      await this.#fail(this.#passesOn.lost(reason));
       return;
     }
     if (this.#phase.kind !== "active") return;

@@ -1,5 +1,5 @@
 import { ALL_EXTENSIONS, DEFAULT_LIMITS } from "@peregrine/protocol";
-import type { Extensions, Limits, MigrationError } from "@peregrine/protocol";
+import type { Extensions, Limits, MigrationError, MigrationId } from "@peregrine/protocol";
 import { NO_LEDGER } from "@peregrine/shared-state";
 import type { Machine, OwnershipLedger, RunControl } from "@peregrine/shared-state";
 import type { ChannelOptions } from "@peregrine/transport";
@@ -11,6 +11,26 @@ export interface SourceExpectation {
    * when it has sent everything.
    */
   readonly returnPath: boolean;
+  /** Whether it has asked for a hand-over. */
+  readonly asksHandOver: boolean;
+}
+
+/** The same when everything is here. */
+export interface SourceOffer {
+  readonly returnPath: boolean;
+  /** By which name the source decides about the guest. Undefined: it takes for its loss what it is told next. */
+  readonly migration: MigrationId | undefined;
+}
+
+/** Where a guest goes that is sent on: what a relay passes on of the hand-over. It never belongs to this side. */
+export interface PassesOn {
+  /**
+   * The source has given the guest. Resolves when the destination has it. Resolves with an error when nobody knows whether it
+   * has: the source is told nothing. Rejects with why the destination does not have it and never will.
+   */
+  given(): Promise<MigrationError | undefined>;
+  /** The source's decision will not be heard. @returns what the load fails with. */
+  lost(reason: MigrationError): MigrationError;
 }
 
 export interface IncomingMigrationOptions {
@@ -27,8 +47,16 @@ export interface IncomingMigrationOptions {
   readonly ledger?: OwnershipLedger;
   /** What a source can have beyond QEMU's protocol. Default: everything. */
   readonly extensions?: Extensions;
-  /** Milliseconds of silence after which a source counts as dead that has promised to speak up; 0: never. Default: 5000. */
+  /**
+   * Milliseconds of silence after which a source counts as dead: one that has promised to speak up, and any other whose
+   * kernel answers nothing either. 0: never. Default: 5000.
+   */
   readonly silence?: number;
+  /**
+   * The guest is sent on, and its destination takes part in the hand-over or does not: {@link IncomingMigration.agree} says so.
+   * Default: it is to be this side's.
+   */
+  readonly passesOn?: PassesOn;
   /** Called when the guest is loaded and nobody will say whether it is this side's. */
   readonly undecided?: (error: MigrationError) => void;
   /** Called when the machine's intake was opened: it can be sent on from now on. */
@@ -41,7 +69,7 @@ export interface IncomingMigrationOptions {
    * The load can still be called off meanwhile: by `close`, and by a source with a return path
    * that takes its guest back. Then `done` resolves, and what this comes to is ignored.
    */
-  readonly accept?: (source: SourceExpectation) => Promise<void>;
+  readonly accept?: (source: SourceOffer) => Promise<void>;
   /** Called once when the load has succeeded, before the guest runs: tells the network where it is now. */
   readonly announce?: () => void;
   /** Told how much of the first pass over the machine's drives has come, in percent. */

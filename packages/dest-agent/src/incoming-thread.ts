@@ -97,7 +97,7 @@ function takeMultifd(connection: Connection, fromSource: boolean): void {
 async function receive(connection: Connection, connections: Connections, address: Address): Promise<void> {
   const { channel } = connection;
   main.tell({ kind: "connected", peer: channel.peer });
-  const returnPath = new ReturnPath(answersTo(channel), interruption, task.extensions);
+  const returnPath = new ReturnPath(answersTo(channel), interruption, task.extensions, agreesLater());
   const chunks = new ChunkReader(connection.chunks);
   let machine: MachineLoader | undefined;
   let closing: Promise<void> | undefined;
@@ -143,6 +143,10 @@ async function receive(connection: Connection, connections: Connections, address
   await closing;
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
+}
+
+function agreesLater(): Promise<boolean> | undefined {
+  return task.agreesLater ? main.handOver : undefined;
 }
 
 function answersTo(channel: Channel): Answers {

@@ -185,11 +185,11 @@ describe("between the end of the stream and the answer", () => {
     last: AsyncGenerator<Uint8Array, void, void>,
     complete = stream,
   ): ReturnType<typeof feed> {
-    const commit = Promise.withResolvers<void>();
+    const commit = Promise.withResolvers<undefined>();
     async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
       yield complete.bytes;
       yield* last;
-      setImmediate(commit.resolve);
+      setImmediate(commit.resolve, undefined);
     }
     return feed({ chunks: chunks(), target: { commit: () => commit.promise } });
   }
@@ -232,9 +232,10 @@ describe("between the end of the stream and the answer", () => {
     const fed = await feed({
       chunks: chunks(),
       target: {
-        commit: () => {
+        commit: async () => {
           committed.resolve();
-          return consumed.promise;
+          await consumed.promise;
+          return undefined;
         },
       },
     });

@@ -23,7 +23,7 @@ const UNDIVIDED_WAIT = 2000;
 const STALL_LIMIT = 30_000;
 
 /** How a connection ends that nobody ends in order. A QEMU does so over TLS. */
-const BROKEN: ReadonlySet<ErrorCode> = new Set(["CHANNEL_FAILED", "CHANNEL_CUT"]);
+const BROKEN: ReadonlySet<ErrorCode> = new Set(["CHANNEL_FAILED", "CHANNEL_CUT", "PEER_SILENT"]);
 
 /** Milliseconds. */
 export interface Patience {
@@ -112,7 +112,8 @@ async function decided(
   }
   if (decision === "keep") throw kept();
   // From here on a broken connection changes nothing: the decision is taken.
-  await target.commit(true);
+  const unknown = await target.commit(true);
+  if (unknown !== undefined) return { kind: "undecided", error: unknown };
   // The source has given the guest away already. Whether it hears this only tells it so.
   await returnPath.taken().catch(() => false);
   options.statistics.answered();

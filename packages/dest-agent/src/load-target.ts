@@ -1,4 +1,4 @@
-import type { MigrationId } from "@peregrine/protocol";
+import type { MigrationError, MigrationId } from "@peregrine/protocol";
 import type {
   CarriedClosing,
   CarriedOpening,
@@ -6,6 +6,7 @@ import type {
   RamAccess,
   StateValue,
 } from "@peregrine/shared-state";
+import type { SourceExpectation } from "./incoming-options.ts";
 import type { OpenedRam } from "./guest-blocks.ts";
 
 /** The machine that a stream is loaded into, as every loader sees it. */
@@ -20,8 +21,9 @@ export interface LoadTarget {
    * The same, unless it was accepted before, and then: the guest is this side's as soon as the source is told so, and
    * nobody can call the load off any more. Rejects when somebody did before.
    * @param returnPath whether the source waits to be told.
+   * @returns why it is not known here who has the guest, where that is decided elsewhere: the source is told nothing then.
    */
-  commit(returnPath: boolean): Promise<void>;
+  commit(returnPath: boolean): Promise<MigrationError | undefined>;
 }
 
 /** What came for one device. */
@@ -47,7 +49,6 @@ export interface DescribedTarget {
 
 /** A machine that is made of what its stream says; see MachineIntake. The payloads belong to the callee. */
 export interface CarriedTarget {
-  /** @param returnPath whether the source waits to be told that everything is loaded. */
-  opened(opening: CarriedOpening, ram: RamAccess, returnPath: boolean): Promise<void>;
+  opened(opening: CarriedOpening, ram: RamAccess, source: SourceExpectation): Promise<void>;
   closed(closing: CarriedClosing): Promise<void>;
 }

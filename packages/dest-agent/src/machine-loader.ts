@@ -15,6 +15,8 @@ export interface StreamHead {
   readonly footers: boolean;
   /** Whether the source waits to be told that everything is loaded. */
   readonly returnPath: boolean;
+  /** Whether it has asked for a hand-over. */
+  readonly asksHandOver: boolean;
   /** 16 bytes, as multifd channels name it. */
   readonly uuid: Uint8Array | undefined;
 }

@@ -11,11 +11,12 @@ import type {
 } from "@peregrine/shared-state";
 import type { MessagePort } from "node:worker_threads";
 import type { MainMessage, ThreadMessage, ThreadQuestion } from "./incoming-messages.ts";
+import type { SourceExpectation } from "./incoming-options.ts";
 import type { Interruption } from "./interruption.ts";
 import type { OpenedRam } from "./guest-blocks.ts";
 import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "./load-target.ts";
 
-type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" }>;
+type Answer = Extract<MainMessage, { readonly kind: "done" | "ram" | "drives" | "unknown" }>;
 
 /** The machine as the incoming thread sees it: through messages to the thread that holds it. */
 export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
@@ -24,6 +25,7 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
   readonly #prepared = Promise.withResolvers<void>();
   readonly #released = Promise.withResolvers<void>();
   readonly #abandoned = Promise.withResolvers<never>();
+  readonly #handOver = Promise.withResolvers<boolean>();
   #calledOff = false;
   /** Of the questions that are not answered yet, in their order. */
   readonly #waiting: ((answer: Answer) => void)[] = [];
@@ -78,8 +80,8 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     return this.#prepared.promise;
   }
 
-  async opened(opening: CarriedOpening, ram: RamAccess, returnPath: boolean): Promise<void> {
-    await this.#ask({ kind: "opened", opening, ram, returnPath }, opening.early);
+  async opened(opening: CarriedOpening, ram: RamAccess, source: SourceExpectation): Promise<void> {
+    await this.#ask({ kind: "opened", opening, ram, source }, opening.early);
   }
 
   async closed(closing: CarriedClosing): Promise<void> {
@@ -90,8 +92,14 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
     await this.#ask({ kind: "accept", migration });
   }
 
-  async commit(returnPath: boolean): Promise<void> {
-    await Promise.race([this.#ask({ kind: "commit", returnPath }), this.#abandoned.promise]);
+  async commit(returnPath: boolean): Promise<MigrationError | undefined> {
+    const answer = await Promise.race([this.#ask({ kind: "commit", returnPath }), this.#abandoned.promise]);
+    return answer.kind === "unknown" ? MigrationError.deserialize(answer.error) : undefined;
+  }
+
+  /** Resolves when it is known whether a source that asks for a hand-over has one. */
+  get handOver(): Promise<boolean> {
+    return this.#handOver.promise;
   }
 
   /** Whether the main thread has called the load off. */
@@ -126,10 +134,14 @@ export class MainLink implements LoadTarget, DescribedTarget, CarriedTarget {
       case "done":
       case "ram":
       case "drives":
+      case "unknown":
         this.#waiting.shift()?.(message);
         return;
       case "prepared":
         this.#prepared.resolve();
+        return;
+      case "agree":
+        this.#handOver.resolve(message.handOver);
         return;
       case "abort":
         this.#callOff(MigrationError.deserialize(message.error));

@@ -28,24 +28,40 @@ export class ReturnPath {
   readonly #answers: Answers;
   readonly #interruption: Interruption;
   readonly #supported: Extensions;
+  readonly #handOver: Promise<boolean> | undefined;
   #state: "closed" | "open" | "shut" = "closed";
   #waitingPongs = 0;
   #extensions = NO_EXTENSIONS;
+  #asksHandOver = false;
   #alive: NodeJS.Timeout | undefined;
   #saidSomething = false;
   /** Settles with the last answer asked for. */
   #lastAnswer: Promise<void> = Promise.resolve();
 
-  /** @param interruption told when an answer cannot be sent. @param supported what a source can have that asks. */
-  constructor(answers: Answers, interruption: Interruption, supported: Extensions) {
+  /**
+   * @param interruption told when an answer cannot be sent.
+   * @param supported what a source can have that asks.
+   * @param handOver resolves when it is known whether a hand-over is among that, where somebody else has to be asked first.
+   */
+  constructor(
+    answers: Answers,
+    interruption: Interruption,
+    supported: Extensions,
+    handOver?: Promise<boolean>,
+  ) {
     this.#answers = answers;
     this.#interruption = interruption;
     this.#supported = supported;
+    this.#handOver = handOver;
   }
 
   /** What was agreed on with the source; nothing with one that has not asked. */
   get extensions(): Extensions {
     return this.#extensions;
+  }
+
+  get isAskedForHandOver(): boolean {
+    return this.#asksHandOver;
   }
 
   /** Whether the source waits for {@link shut}. */
@@ -75,7 +91,7 @@ export class ReturnPath {
    * Answers a ping, after the answers before it and not before `ready`. Returns at once.
    * Errors: BAD_STREAM_COMMAND when the path is not open, LIMIT_EXCEEDED when too many answers wait.
    */
-  pong(value: number, ready: Promise<void> | undefined): void {
+  pong(value: number | (() => Promise<number>), ready: Promise<void> | undefined): void {
     if (this.#answers.kind === "dropped") return;
     if (this.#state !== "open") {
       throw new MigrationError("BAD_STREAM_COMMAND", "Command PING came before OPEN_RETURN_PATH");
@@ -85,13 +101,26 @@ export class ReturnPath {
       throw new MigrationError("LIMIT_EXCEEDED", message);
     }
     this.#waitingPongs++;
-    this.#answer({ kind: "pong", value }, ready);
+    this.#answer(typeof value === "number" ? { kind: "pong", value } : value, ready);
   }
 
   /** Answers a source that asks for more than QEMU's protocol. Errors: as of {@link pong}. */
   agree(asked: Extensions): void {
     const agreed = both(asked, this.#supported);
+    this.#asksHandOver = agreed.handOver;
+    if (agreed.handOver && this.#handOver !== undefined) {
+      this.pong(async () => {
+        const handOver = await this.#handOver;
+        this.#agreedOn({ ...agreed, handOver: handOver === true });
+        return agreeTo(this.#extensions);
+      }, undefined);
+      return;
+    }
     this.pong(agreeTo(agreed), undefined);
+    this.#agreedOn(agreed);
+  }
+
+  #agreedOn(agreed: Extensions): void {
     if (this.#state !== "open") return;
     this.#extensions = agreed;
     if (agreed.alive) this.#alive ??= setInterval(() => this.#sayAlive(), ALIVE_PERIOD_MS);
@@ -123,7 +152,7 @@ export class ReturnPath {
     if (this.#state === "open") this.#answer({ kind: "switchover-ack" }, ready);
   }
 
-  #answer(message: ReturnMessage, ready: Promise<void> | undefined): void {
+  #answer(message: ReturnMessage | (() => Promise<number>), ready: Promise<void> | undefined): void {
     this.#lastAnswer = this.#inTurn(this.#lastAnswer, message, ready);
     this.#lastAnswer.catch((error: unknown) => {
       this.#interruption.interrupt(MigrationError.from(error));
@@ -132,11 +161,13 @@ export class ReturnPath {
 
   async #inTurn(
     before: Promise<void>,
-    message: ReturnMessage,
+    wanted: ReturnMessage | (() => Promise<number>),
     ready: Promise<void> | undefined,
   ): Promise<void> {
     await before;
     await ready;
+    const message: ReturnMessage =
+      typeof wanted === "function" ? { kind: "pong", value: await wanted() } : wanted;
     if (this.#state !== "open") return;
     await this.#send(message);
     if (message.kind === "pong") this.#waitingPongs--;

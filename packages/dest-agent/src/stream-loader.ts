@@ -216,6 +216,7 @@ export class StreamLoader implements StreamHandler {
       machine.ramStarted({
         footers: this.#decoder.footers === "present",
         returnPath: returnPath.isOpen,
+        asksHandOver: returnPath.isAskedForHandOver,
         uuid: multifd?.uuid,
       }),
     );

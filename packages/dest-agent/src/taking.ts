@@ -1,9 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MigrationId } from "@peregrine/protocol";
-import { stepTaker, takerIsInDoubt, TAKER_LOADING } from "@peregrine/shared-state";
+import { RecordedSide, stepTaker, takerIsInDoubt, TAKER_LOADING } from "@peregrine/shared-state";
 import type {
   OwnershipLedger,
-  RecordedOwnership,
   Taker,
   TakerEffect,
   TakerEvent,
@@ -13,32 +12,37 @@ import type {
 /** The taker's side of one hand-over, with its records. What is done with the guest follows from its state. */
 export class Taking {
   readonly migration: MigrationId;
-  readonly #peer: string;
-  readonly #ledger: OwnershipLedger;
-  #taker: Taker = TAKER_LOADING;
-  /** The effects of the last event, and of those before it. */
-  #done: Promise<void> = Promise.resolve();
+  readonly #side: RecordedSide<Taker, TakerEvent, TakerEffect>;
 
   /** @param peer the source, as its channel names it. */
   constructor(ledger: OwnershipLedger, migration: MigrationId, peer: string) {
-    this.#ledger = ledger;
     this.migration = migration;
-    this.#peer = peer;
+    this.#side = new RecordedSide({
+      ledger,
+      migration,
+      peer,
+      start: TAKER_LOADING,
+      step: stepTaker,
+      records: { "record-owner": "owner", "record-receiving": "receiving" },
+      answered: "record-owner",
+      answers: { recorded: "recorded", notRecorded: "not-recorded" },
+      failed: (error) => process.emitWarning(error),
+    });
   }
 
   /** The guest is loaded, and nobody will say whether it is this side's. */
   get inDoubt(): boolean {
-    return takerIsInDoubt(this.#taker);
+    return takerIsInDoubt(this.#side.state);
   }
 
   /** The guest is this side's, and that is recorded. */
   get owns(): boolean {
-    return this.#taker.kind === "owns";
+    return this.#side.state.kind === "owns";
   }
 
   /** What an operator is told. */
   get knows(): TakerKnowledge {
-    switch (this.#taker.kind) {
+    switch (this.#side.state.kind) {
       case "loaded":
         return "loaded";
       case "owns":
@@ -52,49 +56,7 @@ export class Taking {
 
   /** Resolves when what follows from the event is recorded, as far as that is possible. Never rejects. */
   hear(event: TakerEvent): Promise<void> {
-    const effects = this.#step(event);
-    this.#done = this.#done.then(() => this.#perform(effects));
-    return this.#done;
-  }
-
-  #step(event: TakerEvent): readonly TakerEffect[] {
-    const [taker, effects] = stepTaker(this.#taker, event);
-    this.#taker = taker;
-    return effects;
-  }
-
-  async #perform(effects: readonly TakerEffect[]): Promise<void> {
-    for (const effect of effects) {
-      switch (effect) {
-        case "record-owner": {
-          const recorded = await this.#record("owner");
-          await this.#perform(this.#step(recorded ? "recorded" : "not-recorded"));
-          break;
-        }
-        case "record-receiving":
-          await this.#record("receiving");
-          break;
-        case "send-loaded":
-        case "send-taken":
-        case "send-refused":
-        case "start":
-        case "discard":
-        case "report":
-          // Whoever told of the event does so, when it finds the new state.
-          break;
-      }
-    }
-  }
-
-  /** @returns whether it is on the disk. */
-  async #record(ownership: RecordedOwnership): Promise<boolean> {
-    try {
-      await this.#ledger.write({ ownership, migration: this.migration, peer: this.#peer });
-      return true;
-    } catch (error) {
-      process.emitWarning(MigrationError.from(error));
-      return false;
-    }
+    return this.#side.hear(event);
   }
 }
 

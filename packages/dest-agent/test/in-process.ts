@@ -71,7 +71,10 @@ export async function feed(options: Feeding & { readonly guest?: Guest }): Promi
       last = loadAfter(last, devices);
       return last;
     },
-    commit: () => last,
+    commit: async () => {
+      await last;
+      return undefined;
+    },
     openRam: async () => {
       const access = machine.ram();
       return { ram: openRam(access.data), access };
@@ -163,6 +166,7 @@ async function load(
         commit: async (returnPath) => {
           await options.target?.commit?.(returnPath);
           committed = true;
+          return undefined;
         },
       },
       returnPath: new ReturnPath(

@@ -92,6 +92,19 @@ describe("a QMP client", () => {
 });
 
 describe("a QMP client and a peer that is no monitor", () => {
+  test("keeps no line of any length", async () => {
+    const connecting = QmpClient.connect(uri);
+    const refused = expect(connecting).rejects.toMatchObject({ code: "CONNECT_FAILED" });
+    peer = await listener.accept();
+    // All of it is a greeting, but for its length.
+    const greeting = '{"QMP": {"version": {"qemu": {"major": 1, "minor": 1, "micro": 1}, "package": ""}}}';
+    const line = Buffer.alloc(1024 * 1024 + 2, " ");
+    line.write(greeting);
+    line.write("\n", line.length - 1);
+    await peer.write(line).catch(() => undefined);
+    await refused;
+  });
+
   let listener: Listener;
   let uri: string;
   let peer: Channel;

@@ -1,14 +1,16 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { MigrationId } from "@peregrine/protocol";
-import { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "@peregrine/shared-state";
+import { GIVER_OFFERS, giverIsInDoubt, RecordedSide, stepGiver } from "@peregrine/shared-state";
 import type {
   Giver,
   GiverEffect,
   GiverEvent,
   GiverKnowledge,
   OwnershipLedger,
-  RecordedOwnership,
 } from "@peregrine/shared-state";
+
+/** How long it takes until it is tried again to record that the guest has stayed here. Milliseconds. */
+const RECORD_AGAIN_MS = 1000;
 
 /** What is recorded of one migration besides who has the guest. */
 export interface RecordedMigration {
@@ -24,29 +26,61 @@ export interface RecordedMigration {
 export class Giving {
   readonly migration: RecordedMigration;
   readonly #ledger: OwnershipLedger;
-  #giver: Giver = GIVER_OFFERS;
+  readonly #side: RecordedSide<Giver, GiverEvent, GiverEffect>;
   #failure: MigrationError | undefined;
-  /** The effects of the last event, and of those before it. */
-  #done: Promise<void> = Promise.resolve();
+  /** The record may say that the guest was given away. */
+  #mayBeGiven = false;
+  #isUnrecorded = false;
+  #isSuperseded = false;
 
   constructor(ledger: OwnershipLedger, migration: RecordedMigration) {
     this.#ledger = ledger;
     this.migration = migration;
+    this.#side = new RecordedSide({
+      ledger,
+      ...migration,
+      start: GIVER_OFFERS,
+      step: stepGiver,
+      records: { "record-given": "given", "record-owner": "owner", "record-gone": "gone" },
+      answered: "record-given",
+      answers: { recorded: "recorded", notRecorded: "not-recorded" },
+      failed: (error, ownership) => {
+        this.#failure = error;
+        process.emitWarning(error);
+        if (ownership !== "owner" || !this.#mayBeGiven) return;
+        this.#isUnrecorded = true;
+        this.#recordLater();
+      },
+    });
+  }
+
+  /**
+   * Makes sure that what is decided can be recorded, before anything is sent.
+   * Errors: STORE_FAILED.
+   */
+  async requireRecords(): Promise<void> {
+    try {
+      await this.#ledger.write({ ownership: "owner" });
+    } catch (cause) {
+      const { message } = MigrationError.from(cause, "STORE_FAILED");
+      const text = `The guest stays here, because it could not be recorded who gets it: ${message}`;
+      throw new MigrationError("STORE_FAILED", text, { cause });
+    }
   }
 
   /** The guest is given away, and the destination has not answered. */
   get given(): boolean {
-    return this.#giver.kind === "given";
+    return this.#side.state.kind === "given";
   }
 
   /** The guest is given away, and nothing more will be heard of it. */
   get inDoubt(): boolean {
-    return giverIsInDoubt(this.#giver);
+    return giverIsInDoubt(this.#side.state);
   }
 
   /** The destination has the guest. */
   get gone(): boolean {
-    return this.#giver.kind === "gone";
+    return this.#side.state.kind === "gone";
   }
 
   /** Why the last decision that could not be recorded could not. */
@@ -54,12 +88,20 @@ export class Giving {
     return this.#failure;
   }
 
+  /**
+   * The guest has stayed here, and that could not be recorded so far: who finds the record after the end of this process
+   * may take it for gone.
+   */
+  get isUnrecorded(): boolean {
+    return this.#isUnrecorded;
+  }
+
   /** What an operator is told. */
   get knows(): GiverKnowledge {
-    switch (this.#giver.kind) {
+    switch (this.#side.state.kind) {
       case "given":
       case "gone":
-        return this.#giver.kind;
+        return this.#side.state.kind;
       case "deciding":
         return "unknown";
       default:
@@ -69,57 +111,41 @@ export class Giving {
 
   /** Resolves when what follows from the event is recorded, as far as that is possible. Never rejects. */
   hear(event: GiverEvent): Promise<void> {
-    const effects = this.#step(event);
-    this.#done = this.#done.then(() => this.#perform(effects));
-    return this.#done;
+    if (event === "loaded") this.#mayBeGiven = true;
+    return this.#side.hear(event);
   }
 
   /** The destination has taken the guest without asking for a decision, as a QEMU does. Never rejects. */
   takenUnasked(): Promise<void> {
-    this.#giver = { kind: "gone" };
-    this.#done = this.#done.then(() => this.#perform(["record-gone"]));
-    return this.#done;
+    return this.#side.become({ kind: "gone" }, ["record-gone"]);
   }
 
-  #step(event: GiverEvent): readonly GiverEffect[] {
-    const [giver, effects] = stepGiver(this.#giver, event);
-    this.#giver = giver;
-    return effects;
-  }
-
-  async #perform(effects: readonly GiverEffect[]): Promise<void> {
-    for (const effect of effects) {
-      switch (effect) {
-        case "record-given": {
-          const recorded = await this.#record("given");
-          await this.#perform(this.#step(recorded ? "recorded" : "not-recorded"));
-          break;
-        }
-        case "record-owner":
-          await this.#record("owner");
-          break;
-        case "record-gone":
-          await this.#record("gone");
-          break;
-        case "send-give":
-        case "send-keep":
-        case "go-on":
-        case "report":
-          // Whoever told of the event does so, when it finds the new state.
-          break;
-      }
+  /** The guest is in a file, and goes on here as well. Never rejects. */
+  async continuedHere(): Promise<void> {
+    try {
+      await this.#ledger.write({ ownership: "owner" });
+    } catch (error) {
+      process.emitWarning(MigrationError.from(error));
     }
   }
 
-  /** @returns whether it is on the disk. */
-  async #record(ownership: RecordedOwnership): Promise<boolean> {
+  /** Another migration begins: only that one decides from now on. */
+  superseded(): void {
+    this.#isSuperseded = true;
+  }
+
+  /** The guest runs here. What keeps its record from being written, a full disk for example, may pass. */
+  #recordLater(): void {
+    setTimeout(() => void this.#recordAgain(), RECORD_AGAIN_MS).unref();
+  }
+
+  async #recordAgain(): Promise<void> {
+    if (this.#isSuperseded) return;
     try {
-      await this.#ledger.write({ ownership, ...this.migration });
-      return true;
-    } catch (error) {
-      this.#failure = MigrationError.from(error, "STORE_FAILED");
-      process.emitWarning(this.#failure);
-      return false;
+      await this.#ledger.write({ ownership: "owner", ...this.migration });
+      this.#isUnrecorded = false;
+    } catch {
+      this.#recordLater();
     }
   }
 }

@@ -7,21 +7,28 @@ import type { ReceiverBehaviour } from "./testing/test-receiver.ts";
 /** What is known of the guest on the disk. */
 class Ledger implements OwnershipLedger {
   readonly records: OwnershipRecord[] = [];
-  broken = false;
+  /** What the disk has no room for; `start`: to make sure that there is a record at all. */
+  broken: readonly (OwnershipRecord["ownership"] | "start")[] = [];
 
   async write(record: OwnershipRecord): Promise<void> {
-    if (this.broken) throw new Error("the disk is full");
+    const what = record.migration === undefined ? "start" : record.ownership;
+    if (this.broken.includes(what)) throw new Error("the disk is full");
     this.records.push(record);
   }
 
+  /** What was decided about migrations. */
   get ownerships(): string[] {
-    return this.records.map(({ ownership }) => ownership);
+    return this.decisions.map(({ ownership }) => ownership);
+  }
+
+  get decisions(): OwnershipRecord[] {
+    return this.records.filter(({ migration }) => migration !== undefined);
   }
 }
 
 const AGREED = { extensions: { ...ALL_EXTENSIONS, alive: false } };
 
-async function sent(behaviour: Omit<ReceiverBehaviour, "devices">, broken = false) {
+async function sent(behaviour: Omit<ReceiverBehaviour, "devices">, broken: Ledger["broken"] = []) {
   const ledger = new Ledger();
   const source = await Source.make({ ledger, timeouts: { confirm: 500, revoke: 500 } });
   const receiver = await source.receiver({ ...AGREED, ...behaviour });
@@ -39,7 +46,7 @@ describe("a source that hands its guest over", () => {
     expect(receiver.items.slice(-2)).toEqual(["vmdescription", "give"]);
     expect(receiver.items).toContain("offer");
     expect(ledger.ownerships).toEqual(["given", "gone"]);
-    expect(ledger.records[0]).toMatchObject({
+    expect(ledger.decisions[0]).toMatchObject({
       migration: expect.stringMatching(/^[0-9a-f]{32}$/u),
       peer: receiver.uri,
     });
@@ -82,12 +89,40 @@ describe("a source that hands its guest over", () => {
   });
 
   test("keeps it when the decision cannot be recorded", async () => {
-    const { source, receiver, status, error } = await sent({}, true);
+    const { source, receiver, status, error } = await sent({}, ["given"]);
     await using _ = source;
     expect([status, error?.code, error?.message]).toEqual(["failed", "STORE_FAILED", "the disk is full"]);
     await receiver.over;
     expect(receiver.items.at(-1)).toBe("keep");
     await source.expectUntouched();
+  });
+
+  test("sends nothing where no decision could be recorded, and the guest runs on", async () => {
+    const { source, receiver, status, error, ledger } = await sent({}, ["start", "given", "owner"]);
+    await using _ = source;
+    expect([status, error?.code, error?.message]).toEqual([
+      "failed",
+      "STORE_FAILED",
+      "The guest stays here, because it could not be recorded who gets it: the disk is full",
+    ]);
+    await receiver.over;
+    expect(receiver.items).toEqual([]);
+    await source.expectUntouched();
+    ledger.broken = [];
+    await source.expectMigrates();
+  });
+
+  test("says that its record is not to be trusted when it takes the guest back without one, and records it later", async () => {
+    const { source, status, error, ledger } = await sent({ given: "refuse" }, ["owner"]);
+    await using _ = source;
+    expect([status, error?.code]).toEqual(["failed", "PEER_REFUSED"]);
+    expect(error?.message).toMatch(
+      /; the guest has stayed here, and that could not be recorded, so do not trust the record of it$/u,
+    );
+    await source.expectUntouched();
+    expect(ledger.ownerships).toEqual(["given"]);
+    ledger.broken = [];
+    await expect.poll(() => ledger.ownerships, { timeout: 10_000 }).toEqual(["given", "owner"]);
   });
 
   test.for(["close", "say nothing"] as const)(

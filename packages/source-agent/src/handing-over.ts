@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { HandOverStep } from "@peregrine/protocol";
+import type { HandOverStep, MigrationId } from "@peregrine/protocol";
 import { setTimeout as delay } from "node:timers/promises";
 import type { MainLink } from "./main-link.ts";
 import type { ReturnPathReader } from "./return-path-reader.ts";
@@ -29,27 +29,31 @@ export async function confirmation(options: SwitchoverOptions, destination: Retu
  * The same where the decision is this side's: the destination waits for it with everything loaded.
  * Errors: why the guest stays here; after the decision, why nobody knows what has become of it.
  */
-export async function decision(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
+export async function decision(
+  options: SwitchoverOptions,
+  destination: ReturnPathReader,
+  migration: MigrationId,
+): Promise<void> {
   const { link, timeouts } = options;
   const loaded = destination.loaded.then(() => "loaded" as const);
   const revoked = link.revoked.then(() => "revoked" as const);
   options.holdChannel(true);
   const first = await within(timeouts.confirm, link, [loaded, revoked]).catch(async (error: unknown) => {
-    if (!destination.refused) await lastWords(options);
+    if (!destination.refused) await lastWords(options, migration);
     throw error;
   });
   options.holdChannel(false);
   if (first !== "loaded") {
-    await keep(options, destination);
+    await keep(options, destination, migration);
     throw first === "timeout" ? unconfirmed(options) : cancelled();
   }
-  const { refusal } = await link.ask({ kind: "loaded" }, "decided");
+  const { refusal } = await link.ask({ kind: "loaded", into: "destination" }, "decided");
   if (refusal !== undefined) {
-    await keep(options, destination);
+    await keep(options, destination, migration);
     throw MigrationError.deserialize(refusal);
   }
   destination.given();
-  await say(options, "give");
+  await say(options, "give", migration);
   const confirmed = destination.confirmed.then(() => "confirmed" as const);
   if ((await within(timeouts.confirm, link, [confirmed])) === "timeout") {
     const text = `The destination '${options.peer}' was given the guest and has not answered for ${timeouts.confirm / 1000} s`;
@@ -58,10 +62,14 @@ export async function decision(options: SwitchoverOptions, destination: ReturnPa
 }
 
 /** Tells the destination that it does not get the guest, as far as it can be told. */
-async function keep(options: SwitchoverOptions, destination: ReturnPathReader): Promise<void> {
+async function keep(
+  options: SwitchoverOptions,
+  destination: ReturnPathReader,
+  migration: MigrationId,
+): Promise<void> {
   const { link, timeouts, endStream } = options;
   destination.kept();
-  const told = say(options, "keep").then(endStream);
+  const told = say(options, "keep", migration).then(endStream);
   // It closes when it has read that. Dropping the connection earlier could take the message back.
   await within(timeouts.revoke, link, [Promise.all([told, destination.over])]).catch(() => undefined);
 }
@@ -70,20 +78,24 @@ async function keep(options: SwitchoverOptions, destination: ReturnPathReader): 
  * The same when nothing more comes from the destination: it may hear all the same, and would not know otherwise that it
  * has to give up what it holds. The guest waits meanwhile.
  */
-async function lastWords(options: SwitchoverOptions): Promise<void> {
-  const said = sayKeep(options).catch(() => undefined);
+async function lastWords(options: SwitchoverOptions, migration: MigrationId): Promise<void> {
+  const said = sayKeep(options, migration).catch(() => undefined);
   await Promise.race([said, delay(LAST_WORDS_MS)]);
 }
 
-async function sayKeep({ writer, stream, migration, endStream }: SwitchoverOptions): Promise<void> {
+async function sayKeep(
+  { writer, stream, endStream }: SwitchoverOptions,
+  migration: MigrationId,
+): Promise<void> {
   await writer.command({ kind: "hand-over", step: "keep", migration });
   await stream.flush();
   await endStream();
 }
 
 async function say(
-  { link, writer, stream, migration }: SwitchoverOptions,
+  { link, writer, stream }: SwitchoverOptions,
   step: HandOverStep,
+  migration: MigrationId,
 ): Promise<void> {
   await writer.command({ kind: "hand-over", step, migration });
   await link.orAbort(stream.flush());

@@ -5,5 +5,6 @@ export type {
   OutgoingMigrationEvent,
   OutgoingMigrationOptions,
   Ownership,
+  PassedOn,
 } from "./outgoing-options.ts";
 export type { MigrationTimeouts } from "./thread-messages.ts";

@@ -1,5 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { Extensions } from "@peregrine/protocol";
+import type { Extensions, MigrationId } from "@peregrine/protocol";
 import type {
   CapabilityStates,
   GuestExit,
@@ -13,9 +13,11 @@ import type {
 } from "@peregrine/shared-state";
 import type { ClientTls } from "@peregrine/transport";
 import { Worker } from "node:worker_threads";
+import { cancelled, describe, guestEnded, undecided, withNotes } from "./attempt-errors.ts";
 import { now } from "./clock.ts";
 import type { Giving } from "./giving.ts";
 import { HandoverGate } from "./handover-gate.ts";
+import type { PassedOn } from "./outgoing-options.ts";
 import { reclaimDrives } from "./reclaim-drives.ts";
 import { StreamFrame } from "./stream-frame.ts";
 import type {
@@ -44,6 +46,7 @@ export interface AttemptOptions {
   readonly timeouts: MigrationTimeouts;
   readonly extensions: Extensions;
   readonly giving: Giving;
+  readonly passedOn: PassedOn | undefined;
   /** The channel is there and nothing was sent. What it throws fails the attempt. */
   readonly connected: () => void;
   /** The setup stage is sent. */
@@ -79,8 +82,10 @@ export class MigrationAttempt {
   readonly #threadExited = Promise.withResolvers<void>();
   /** The last thing the thread asked for, until it is done. Never rejects. */
   #asked: Promise<void> = Promise.resolve();
+  readonly #calledOff = Promise.withResolvers<"keep">();
   #dirtyLogTouched = false;
   #drivesReleased = false;
+  #intoFile = false;
   #givenUp: MigrationError | undefined;
   #cancelled = false;
   #over = false;
@@ -98,7 +103,6 @@ export class MigrationAttempt {
       gate: this.#gate.buffer,
       timeouts: options.timeouts,
       extensions: options.extensions,
-      migration: options.giving.migration.migration,
     };
     this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
       name: "migration",
@@ -132,6 +136,7 @@ export class MigrationAttempt {
     if (this.#over || this.#givenUp !== undefined || this.#cancelled) return false;
     if (!this.#gate.close()) {
       this.#cancelled = true;
+      this.#calledOff.resolve("keep");
       void this.#options.giving.hear("called-off");
       this.#post({ kind: "revoke" });
       return false;
@@ -181,7 +186,9 @@ export class MigrationAttempt {
   /** Tells the giver how the exchange has ended. */
   async #settle(outcome: ThreadOutcome): Promise<void> {
     const { giving } = this.#options;
-    if (outcome.kind === "failed") await giving.hear(outcome.refused ? "refused" : "link-lost");
+    // A file that was not finished is removed.
+    const refused = outcome.kind === "failed" && (outcome.refused || this.#intoFile);
+    if (outcome.kind === "failed") await giving.hear(refused ? "refused" : "link-lost");
     else if (giving.given) await giving.hear("taken");
     else if (outcome.handover.confirmed) await giving.takenUnasked();
   }
@@ -190,6 +197,9 @@ export class MigrationAttempt {
     switch (message.kind) {
       case "connected":
         this.#answer(() => this.#begin());
+        return;
+      case "agreed":
+        this.#options.passedOn?.agreed(message.handOver);
         return;
       case "active":
         this.#options.active();
@@ -210,7 +220,7 @@ export class MigrationAttempt {
         this.#answer(() => this.#releaseDrives());
         return;
       case "loaded":
-        this.#answer(() => this.#decide());
+        this.#answer(() => this.#decide(message.into));
         return;
       case "ended":
         this.#threadEnded.resolve(message.outcome);
@@ -226,8 +236,9 @@ export class MigrationAttempt {
   }
 
   async #begin(): Promise<void> {
-    const { machine, request, connected } = this.#options;
+    const { machine, request, connected, giving } = this.#options;
     connected();
+    await giving.requireRecords();
     // Another migration may have failed to get them back.
     await machine.drives?.reclaim();
     this.#dirtyLogTouched = true;
@@ -261,9 +272,17 @@ export class MigrationAttempt {
     const pauseTime = await this.#pause();
     if (pauseTime === undefined) return;
     // The devices are saved while the last pages are being sent.
-    this.#post({ kind: "guest-stopped", pauseTime });
+    this.#post({ kind: "guest-stopped", pauseTime, migration: await this.#offeredAs() });
     const closing = await this.#frame.closing();
     this.#post({ kind: "devices-saved", closing }, this.#frame.transferable(closing.late));
+  }
+
+  /** A guest that is sent on has the name that its source has for it, or none. */
+  async #offeredAs(): Promise<MigrationId | undefined> {
+    const { passedOn, giving } = this.#options;
+    if (passedOn === undefined) return giving.migration.migration;
+    const ended = this.#threadEnded.promise.then(() => undefined);
+    return Promise.race([passedOn.offered(), ended]);
   }
 
   async #releaseDrives(): Promise<void> {
@@ -273,11 +292,24 @@ export class MigrationAttempt {
   }
 
   /** Whether the guest is given away is decided here, and on the disk before the destination hears of it. */
-  async #decide(): Promise<void> {
-    const { giving } = this.#options;
-    await giving.hear("loaded");
+  async #decide(into: "destination" | "file"): Promise<void> {
+    const { giving, passedOn, request } = this.#options;
+    this.#intoFile = into === "file";
+    if (this.#intoFile && request.copy === true) {
+      this.#post({ kind: "decided", refusal: undefined });
+      return;
+    }
+    const isOwn = this.#intoFile || passedOn === undefined;
+    const decision = isOwn ? "give" : await this.#decisionOf(passedOn);
+    if (decision === "lost") throw new MigrationError("UNDECIDED", "The source's decision will not be heard");
+    await giving.hear(decision === "give" ? "loaded" : "called-off");
     const refusal = giving.given ? undefined : (giving.failure ?? cancelled()).serialize();
     this.#post({ kind: "decided", refusal });
+  }
+
+  async #decisionOf(passedOn: PassedOn): Promise<"give" | "keep" | "lost"> {
+    const ended = this.#threadEnded.promise.then(() => "keep" as const);
+    return Promise.race([passedOn.loaded(), this.#calledOff.promise, ended]);
   }
 
   /** @returns how long the rest had to wait, milliseconds; undefined when the attempt has ended meanwhile. */
@@ -339,6 +371,11 @@ export class MigrationAttempt {
         if (run.exit === undefined) notes.push(`${what}: ${MigrationError.from(error).message}`);
       }
     };
+    if (giving.isUnrecorded) {
+      notes.push(
+        "the guest has stayed here, and that could not be recorded, so do not trust the record of it",
+      );
+    }
     if (giving.inDoubt) {
       // It goes on only when an operator says so; until then nothing here touches it.
       run.undecided = true;
@@ -357,29 +394,4 @@ export class MigrationAttempt {
   #post(message: MessageToThread, transfer: readonly ArrayBuffer[] = []): void {
     this.#worker.postMessage(message, transfer);
   }
-}
-
-function cancelled(): MigrationError {
-  return new MigrationError("CANCELLED", "The migration was cancelled");
-}
-
-function undecided(reason: MigrationError): MigrationError {
-  const text =
-    `The guest was given away, and nobody answered: ${reason.message}. It stands still here. ` +
-    "Look at the other side with peregrine info, and then tell this one with peregrine resolve";
-  return new MigrationError("UNDECIDED", text, { cause: reason });
-}
-
-function guestEnded(exit: GuestExit): MigrationError {
-  const how = exit.kind === "exit" ? `with exit status ${exit.status}` : `by a trap: ${exit.message}`;
-  return new MigrationError("GUEST_ENDED", `The guest ended during the migration, ${how}`);
-}
-
-function withNotes(error: MigrationError, notes: readonly string[]): MigrationError {
-  if (notes.length === 0) return error;
-  return new MigrationError(error.code, [error.message, ...notes].join("; "), { cause: error });
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -93,7 +93,8 @@ export class MigrationRun {
 
   async #connect(): Promise<Channel> {
     const signal = AbortSignal.any([this.#link.signal, AbortSignal.timeout(this.#data.timeouts.connect)]);
-    const channel = await connect(this.#data.uri, { signal, tls: this.#data.tls });
+    const { uri, tls, timeouts } = this.#data;
+    const channel = await connect(uri, { signal, tls, keepalive: timeouts.silence });
     if (this.#link.signal.aborted) channel.destroy();
     this.#link.check();
     return channel;
@@ -148,13 +149,13 @@ export class MigrationRun {
       statistics: this.#statistics,
       releasesDrives,
       timeouts: this.#data.timeouts,
-      migration: this.#data.migration,
       peer: channel.peer,
       endStream: () => channel.end(),
       holdChannel: (hold) => {
         this.#holdsChannel = hold;
       },
       revocable: channel.medium !== "connection",
+      isFile: channel.medium === "file",
       now,
     });
   }
@@ -201,13 +202,14 @@ export class MigrationRun {
       ? new ReturnPathReader({
           channel,
           asks: this.#data.extensions,
-          migration: this.#data.migration,
+          agreed: ({ handOver }) => this.#link.post({ kind: "agreed", handOver }),
           acknowledges: this.#data.capabilities["switchover-ack"],
           failed,
           prepared: () => this.#link.wake(),
           heard: () => this.#liveness?.heard(),
         })
       : new SilentPeer({ channel, failed });
+    if (!answers) this.#link.post({ kind: "agreed", handOver: false });
     this.#destination = destination;
     this.#listening = destination.run();
     return destination;
@@ -248,6 +250,7 @@ export class MigrationRun {
       uri: this.#data.uri,
       tls: this.#data.tls,
       connectTimeout: this.#data.timeouts.connect,
+      keepalive: this.#data.timeouts.silence,
       signal: this.#link.signal,
       now,
     });

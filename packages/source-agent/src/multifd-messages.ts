@@ -8,6 +8,8 @@ export interface MultifdThreadData {
   readonly tls: ClientTls | undefined;
   /** How long the connection may take, milliseconds. */
   readonly connectTimeout: number;
+  /** As that of a ChannelOptions. */
+  readonly keepalive: number;
   /** Which of the connections it is, from 0 on. */
   readonly channel: number;
   /** 16 bytes. */

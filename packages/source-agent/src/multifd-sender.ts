@@ -120,7 +120,7 @@ export class MultifdSender implements PageSender {
   };
 
   #connect(
-    { uri, tls, connectTimeout, ramAccess, opening, stream, statistics }: PageSenderOptions,
+    { uri, tls, connectTimeout, keepalive, ramAccess, opening, stream, statistics }: PageSenderOptions,
     settings: ParameterValues,
   ): void {
     const compression = settings["multifd-compression"];
@@ -129,6 +129,7 @@ export class MultifdSender implements PageSender {
       uri,
       tls,
       connectTimeout,
+      keepalive,
       uuid: opening.uuid ?? new Uint8Array(UUID_BYTES),
       ram: ramAccess,
       compression,

@@ -32,12 +32,12 @@ try {
 }
 
 async function open(): Promise<MultifdChannel> {
-  const { uri, tls, connectTimeout, channel: number, uuid, packetNumbers } = data;
+  const { uri, tls, connectTimeout, keepalive, channel: number, uuid, packetNumbers } = data;
   const signal = AbortSignal.any([givenUp.signal, AbortSignal.timeout(connectTimeout)]);
   const ram = await openRam(data.ram);
   // Understood by every release that has multifd since 5.0.
   const encoder = new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(data) });
-  const connected = await connect(uri, { signal, tls });
+  const connected = await connect(uri, { signal, tls, keepalive });
   const opened = new MultifdChannel({ channel: connected, ram, encoder, packetNumbers, tell });
   if (givenUp.signal.aborted) opened.destroy();
   else await opened.open({ uuid, channel: number });

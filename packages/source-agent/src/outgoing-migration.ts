@@ -1,10 +1,8 @@
 import { ALL_EXTENSIONS, MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
 import type { Extensions, MigrationId } from "@peregrine/protocol";
 import {
-  MigrationCapabilities,
   MIGRATION_TRANSITIONS,
   migrationInfo,
-  MigrationParameters,
   MigrationState,
   MigrationStatistics,
   NO_LEDGER,
@@ -12,7 +10,6 @@ import {
   sampleOutgoing,
 } from "@peregrine/shared-state";
 import type {
-  CapabilityStates,
   GiverKnowledge,
   Machine,
   MigrateRequest,
@@ -22,13 +19,13 @@ import type {
   OutgoingSnapshot,
   OwnershipLedger,
   PageMapAccess,
-  ParameterValues,
   RunControl,
 } from "@peregrine/shared-state";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import type { ClientTls } from "@peregrine/transport";
 import { randomBytes } from "node:crypto";
 import { now } from "./clock.ts";
+import { completeRate } from "./complete-rate.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
 import { Giving } from "./giving.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
@@ -40,9 +37,11 @@ import type {
   OutgoingMigrationEvent,
   OutgoingMigrationOptions,
   Ownership,
+  PassedOn,
 } from "./outgoing-options.ts";
 import { ProgressKeeper } from "./progress-keeper.ts";
 import type { Handover, MigrationTimeouts } from "./thread-messages.ts";
+import { OutgoingSettings } from "./outgoing-settings.ts";
 import { requireDrives, requireFittingRequest, requireFittingTransport } from "./transport-check.ts";
 
 /**
@@ -52,7 +51,7 @@ import { requireDrives, requireFittingRequest, requireFittingTransport } from ".
  * A migration that fails or is cancelled leaves the guest as it was: running if it ran. When the state says
  * `completed`, `failed` or `cancelled`, everything is cleaned up and the next attempt can start at once.
  */
-export class OutgoingMigration {
+export class OutgoingMigration extends OutgoingSettings {
   readonly #machine: Machine;
   readonly #run: RunControl;
   readonly #timeouts: MigrationTimeouts;
@@ -60,8 +59,6 @@ export class OutgoingMigration {
   readonly #statistics = new MigrationStatistics();
   readonly #passes = new PassLog();
   #pageMap: PageMapAccess | undefined;
-  readonly #parameters = new MigrationParameters();
-  readonly #capabilities = new MigrationCapabilities();
   /** Newest first. */
   readonly #blockers: string[] = [];
   readonly #notifiers = new Set<MigrationNotifier>();
@@ -71,6 +68,7 @@ export class OutgoingMigration {
   readonly #descriptors: NamedDescriptors;
   readonly #objects: SecurityObjects;
   readonly #progress = new ProgressKeeper((migration) => this.#sample(migration));
+  readonly #passedOn: PassedOn | undefined;
   #attempt: MigrationAttempt | undefined;
   /** Of the present or last attempt. */
   #giving: Giving | undefined;
@@ -82,14 +80,21 @@ export class OutgoingMigration {
   #disposed = false;
 
   constructor(options: OutgoingMigrationOptions) {
-    const { machine, run, timeouts, ledger, extensions, descriptors, objects } = options;
-    this.#descriptors = descriptors ?? new NamedDescriptors();
-    this.#objects = objects ?? new SecurityObjects();
-    this.#extensions = extensions ?? ALL_EXTENSIONS;
+    super();
+    const { machine, run, timeouts, ledger, extensions = ALL_EXTENSIONS } = options;
+    this.#descriptors = options.descriptors ?? new NamedDescriptors();
+    this.#objects = options.objects ?? new SecurityObjects();
+    this.#extensions = extensions;
+    this.#passedOn = options.passedOn;
     this.#ledger = ledger ?? NO_LEDGER;
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
+    // Who continues it here has decided that what is in the file is a copy.
+    this.#run.subscribe(({ name }) => {
+      if (name === "RESUME" && this.#giving?.gone === true && !this.#run.handedOver)
+        void this.#giving.continuedHere();
+    });
     this.#state.subscribe((status) => {
       this.#progress.changed(status);
       this.#publish({ kind: "migration", status });
@@ -98,6 +103,14 @@ export class OutgoingMigration {
 
   get status(): MigrationStatus {
     return this.#state.get();
+  }
+
+  protected override get migrationStatus(): MigrationStatus {
+    return this.#state.get();
+  }
+
+  protected override parametersChanged(): void {
+    this.#attempt?.parametersChanged();
   }
 
   /** Why the last attempt failed. */
@@ -152,28 +165,30 @@ export class OutgoingMigration {
     let tls: ClientTls | undefined;
     try {
       const address = parseUri(uri, "outgoing");
-      requireFittingTransport(this.#capabilities.states, address);
+      requireFittingTransport(this.capabilities.states, address);
       requireFittingRequest(request, address, this.#machine);
-      tls = this.#objects.client(this.#parameters.texts(), address);
+      tls = this.#objects.client(this.parameters.texts(), address);
       target = this.#descriptors.resolve(uri, "outgoing");
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
     }
+    this.#giving?.superseded();
     this.#giving = new Giving(this.#ledger, {
       migration: randomBytes(MIGRATION_ID_BYTES).toString("hex"),
       peer: uri,
     });
     const attempt = new MigrationAttempt({
-      extensions: this.#extensions,
+      extensions: this.#asks,
+      passedOn: this.#passedOn,
       giving: this.#giving,
       uri: target,
       tls,
       request,
       machine: this.#machine,
       run: this.#run,
-      capabilities: this.#capabilities.states,
-      parameters: this.#parameters,
+      capabilities: this.capabilities.states,
+      parameters: this.parameters,
       statistics: this.#statistics,
       passes: this.#passes,
       timeouts: this.#timeouts,
@@ -191,6 +206,12 @@ export class OutgoingMigration {
     });
     this.#attempt = attempt;
     void this.#follow(attempt);
+  }
+
+  /** What a destination is asked for: a guest that is sent on has a hand-over only where its source has one. */
+  get #asks(): Extensions {
+    const { handOver, ...others } = this.#extensions;
+    return { ...others, handOver: handOver && this.#passedOn?.asked !== false };
   }
 
   /** Whether {@link migrate} would start an attempt. Errors: IN_PROGRESS, WRONG_STATE, BLOCKED. */
@@ -285,7 +306,7 @@ export class OutgoingMigration {
       statistics: this.#statistics,
       now: Math.round(now()),
       error: this.#error?.message,
-      xbzrleCacheSize: this.#capabilities.isOn("xbzrle") ? this.#parameters.xbzrleCacheSize : undefined,
+      xbzrleCacheSize: this.capabilities.isOn("xbzrle") ? this.parameters.xbzrleCacheSize : undefined,
       blockedReasons: [...this.#blockers, ...this.#machine.devices.blockedReasons],
     });
   }
@@ -308,50 +329,6 @@ export class OutgoingMigration {
   /** What has become of each page in the present or last attempt, from when it is connected on. */
   get pageMap(): PageMapAccess | undefined {
     return this.#pageMap;
-  }
-
-  /** Bytes per second; 0 is unlimited, a negative value becomes 0. Takes effect at once. Errors: BAD_PARAMETER. */
-  setSpeed(bytesPerSecond: number): void {
-    this.#parameters.setSpeed(bytesPerSecond);
-    this.#attempt?.parametersChanged();
-  }
-
-  /** Tolerated downtime in seconds. Takes effect at once. Errors: BAD_PARAMETER. */
-  setDowntime(seconds: number): void {
-    this.#parameters.setDowntime(seconds);
-    this.#attempt?.parametersChanged();
-  }
-
-  /**
-   * Size of the XBZRLE cache, rounded down to a power of two. Takes effect at once.
-   * @param ramBytes of the guest's memory, the most that is accepted.
-   * Errors: BAD_PARAMETER.
-   */
-  setCacheSize(bytes: number, ramBytes: number): void {
-    this.#parameters.setCacheSize(bytes, ramBytes);
-    this.#attempt?.parametersChanged();
-  }
-
-  /** Sets all of `changes`, or none of them. Takes effect at once. Errors: BAD_PARAMETER. */
-  setParameters(changes: Readonly<Record<string, unknown>>): void {
-    this.#parameters.set(changes);
-    this.#attempt?.parametersChanged();
-  }
-
-  queryParameters(): ParameterValues {
-    return this.#parameters.values();
-  }
-
-  /** Sets all of `states`, or none of them. Errors: IN_PROGRESS, BAD_PARAMETER. */
-  setCapabilities(states: Readonly<Record<string, boolean | undefined>>): void {
-    const changes = Object.entries(states).flatMap(([capability, state]) =>
-      state === undefined ? [] : [{ capability, state }],
-    );
-    this.#capabilities.set(changes, this.#state.get());
-  }
-
-  queryCapabilities(): CapabilityStates {
-    return this.#capabilities.states;
   }
 
   /** Refuses every migration with these words until the reason is removed. */
@@ -402,8 +379,8 @@ export class OutgoingMigration {
       migration,
       state,
       statistics: this.#statistics,
-      parameters: this.#parameters,
-      capabilities: this.#capabilities.states,
+      parameters: this.parameters,
+      capabilities: this.capabilities.states,
       guestRuns: !isCarried && this.#run.state === "running",
       canThrottle: !isCarried && this.#machine.setThrottle !== undefined,
       arriving: this.#run.state === "inmigrate",
@@ -412,14 +389,14 @@ export class OutgoingMigration {
   }
 
   #connected(): void {
-    this.#statistics.expectedDowntime = Math.round(this.#parameters.downtimeLimit);
+    this.#statistics.expectedDowntime = Math.round(this.parameters.downtimeLimit);
     for (const notifier of this.#notifiers) notifier(this.#state);
   }
 
   /** The guest stands still. @returns what the rest waits for. */
   #stopped(): Promise<void> | undefined {
     this.#continued = Promise.withResolvers();
-    const pauses = this.#capabilities.isOn("pause-before-switchover");
+    const pauses = this.capabilities.isOn("pause-before-switchover");
     return pauses && this.#state.set("active", "pre-switchover") ? this.#continued.promise : undefined;
   }
 
@@ -477,10 +454,4 @@ export class OutgoingMigration {
   #publish(event: OutgoingMigrationEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
-}
-
-/** A migration that was over before the first accounting has the rate of the whole. */
-function completeRate(statistics: MigrationStatistics): void {
-  const seconds = Math.max(statistics.totalTime - statistics.setupTime, 1) / 1000;
-  if (statistics.mbps === 0) statistics.mbps = (statistics.transferred * 8) / seconds / 1_000_000;
 }

@@ -1,4 +1,4 @@
-import type { Extensions } from "@peregrine/protocol";
+import type { Extensions, MigrationId } from "@peregrine/protocol";
 import type {
   Machine,
   MigrationState,
@@ -17,6 +17,21 @@ export const DEFAULT_TIMEOUTS: MigrationTimeouts = {
   silence: 5000,
 };
 
+/** Where a guest comes from that is sent on: what a relay passes on of the hand-over. */
+export interface PassedOn {
+  /** Whether the source has asked for a hand-over. Without one the guest is sent on without one. */
+  readonly asked: boolean;
+  /** The destination has answered. @param handOver whether it takes part in a hand-over. */
+  agreed(handOver: boolean): void;
+  /** Resolves when everything has come: by which name the source offers the guest, if it does. Never rejects. */
+  offered(): Promise<MigrationId | undefined>;
+  /**
+   * The destination has loaded everything. Resolves with what the source has decided; `lost`: that will not be heard. Never
+   * rejects.
+   */
+  loaded(): Promise<"give" | "keep" | "lost">;
+}
+
 export interface OutgoingMigrationOptions {
   readonly machine: Machine;
   readonly run: RunControl;
@@ -29,6 +44,8 @@ export interface OutgoingMigrationOptions {
   readonly ledger?: OwnershipLedger;
   /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
   readonly extensions?: Extensions;
+  /** The guest is sent on while it comes. Default: it is this side's. */
+  readonly passedOn?: PassedOn;
   /** What the names in `fd:NAME` stand for. Default: none is known. */
   readonly descriptors?: NamedDescriptors;
   /** What the parameters for TLS name. Default: nothing is known. */

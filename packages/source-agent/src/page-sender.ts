@@ -75,6 +75,8 @@ export interface PageSenderOptions {
   readonly tls?: ClientTls | undefined;
   /** How long each of them may take, milliseconds. */
   readonly connectTimeout: number;
+  /** As that of a ChannelOptions. */
+  readonly keepalive: number;
   /** Aborted when the attempt is given up. */
   readonly signal: AbortSignal;
   /** Milliseconds. */

@@ -7,7 +7,7 @@ import {
   MigrationError,
   NO_EXTENSIONS,
 } from "@peregrine/protocol";
-import type { ReturnMessage } from "@peregrine/protocol";
+import type { Extensions, ReturnMessage } from "@peregrine/protocol";
 import { describe, expect, test } from "vitest";
 import { ReturnPathReader } from "./return-path-reader.ts";
 import { FakeChannel } from "./testing/fake-channel.ts";
@@ -32,20 +32,21 @@ async function read(
   channel.error = options.error;
   const errors: MigrationError[] = [];
   const log: string[] = [];
+  const agreed: Extensions[] = [];
   const reader = new ReturnPathReader({
     channel,
     asks: ALL_EXTENSIONS,
-    migration: MIGRATION,
+    agreed: (extensions) => agreed.push(extensions),
     heard: () => {},
     acknowledges: options.acknowledges ?? false,
     failed: (error) => errors.push(error),
     prepared: () => log.push("prepared"),
   });
   void reader.confirmed.then(() => log.push("confirmed"));
-  if (options.complete === true) reader.streamComplete(options.offered ?? false);
+  if (options.complete === true) reader.streamComplete(options.offered === true ? MIGRATION : undefined);
   if (options.given === true) reader.given();
   await reader.run();
-  return { errors, log, reader };
+  return { agreed, errors, log, reader };
 }
 
 const MIGRATION = "00112233445566778899aabbccddeeff";
@@ -56,10 +57,10 @@ const pong = (value: number) => ({ kind: "pong", value }) as const;
 describe("the return path", () => {
   test("an echo of the question agrees to nothing; an answer does", async () => {
     const echo = await read([bytes(pong(1), pong(askFor(ALL_EXTENSIONS)), SHUT)], { complete: true });
-    expect(echo.reader.extensions).toEqual(NO_EXTENSIONS);
+    expect([echo.reader.extensions, echo.agreed]).toEqual([NO_EXTENSIONS, [NO_EXTENSIONS]]);
     const some = { handOver: true, reasons: false, alive: true };
     const answer = await read([bytes(pong(1), pong(agreeTo(some)), SHUT)], { complete: true });
-    expect([answer.reader.extensions, answer.errors]).toEqual([some, []]);
+    expect([answer.reader.extensions, answer.agreed, answer.errors]).toEqual([some, [some], []]);
   });
 
   test("a destination that was offered the guest is not believed to have it before it was given", async () => {

@@ -23,8 +23,8 @@ export interface ReturnPathOptions {
   readonly channel: Channel;
   /** What the destination is asked for beyond QEMU's protocol, in a ping after the first. */
   readonly asks: Extensions;
-  /** Names this attempt. */
-  readonly migration: MigrationId;
+  /** The destination has answered what it is asked for beyond QEMU's protocol. */
+  readonly agreed: (extensions: Extensions) => void;
   /** Whether the destination is to acknowledge that it can take over. */
   readonly acknowledges: boolean;
   /** The destination has failed, refused or broken the protocol. Called at most once. */
@@ -45,7 +45,7 @@ export class ReturnPathReader {
   #extensions = NO_EXTENSIONS;
   /** Who may say now that the guest is the destination's. */
   #mayTake = false;
-  #mayLoad = false;
+  #offered: MigrationId | undefined;
   #kept = false;
   #streamComplete = false;
   #taken = false;
@@ -92,11 +92,11 @@ export class ReturnPathReader {
     });
   }
 
-  /** Everything is sent. @param offered whether the destination waits for the decision; if not, it may take the guest. */
-  streamComplete(offered: boolean): void {
+  /** Everything is sent. @param offered the name of what the destination waits for; without one it may take the guest. */
+  streamComplete(offered: MigrationId | undefined): void {
     this.#streamComplete = true;
-    this.#mayLoad = offered;
-    this.#mayTake = !offered;
+    this.#offered = offered;
+    this.#mayTake = offered === undefined;
   }
 
   /** The destination does not get the guest: what it says or does from now on is its own affair. */
@@ -174,10 +174,13 @@ export class ReturnPathReader {
     } else if (value === PING.catchUp && this.#caughtUp !== undefined) {
       this.#caughtUp();
       this.#caughtUp = undefined;
-    } else if (value !== PING.hello && value !== askFor(this.#options.asks)) {
+    } else if (value === askFor(this.#options.asks)) {
+      this.#options.agreed(NO_EXTENSIONS);
+    } else if (value !== PING.hello) {
       const agreed = agreedTo(value);
       if (agreed !== undefined) {
         this.#extensions = agreed;
+        this.#options.agreed(agreed);
         return;
       }
       throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
@@ -201,7 +204,7 @@ export class ReturnPathReader {
   }
 
   #onLoaded(migration: MigrationId): void {
-    if (!this.#mayLoad || migration !== this.#options.migration) {
+    if (migration !== this.#offered) {
       throw new MigrationError("BAD_RETURN_MESSAGE", "LOADED came for a guest that was not offered");
     }
     this.#loaded.resolve();

@@ -1,5 +1,4 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { MigrationId } from "@peregrine/protocol";
 import type { MigrationStatistics } from "@peregrine/shared-state";
 import { DowntimeMeter } from "./downtime.ts";
 import { confirmation, decision } from "./handing-over.ts";
@@ -23,7 +22,6 @@ export interface SwitchoverOptions {
   /** Whether there are drives to be released: the destination takes them before it answers. */
   readonly releasesDrives: boolean;
   readonly timeouts: MigrationTimeouts;
-  readonly migration: MigrationId;
   /** As error texts name the destination. */
   readonly peer: string;
   /** Gives the stream's end to the destination without waiting for an answer. */
@@ -35,6 +33,8 @@ export interface SwitchoverOptions {
    * command is killed.
    */
   readonly revocable: boolean;
+  /** Whether it goes into a file, and nobody takes it from there by himself. */
+  readonly isFile: boolean;
   /** Milliseconds. */
   readonly now: () => number;
 }
@@ -50,7 +50,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   const meter = new DowntimeMeter(now);
   statistics.stopTime = now();
   const saved = link.message("devices-saved");
-  const { pauseTime } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
+  const { pauseTime, migration } = await link.ask({ kind: "stop-guest" }, "guest-stopped");
   meter.mark("stop", pauseTime);
 
   stream.liftLimit();
@@ -63,8 +63,9 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 
   const answers = destination instanceof ReturnPathReader;
   // Where nothing marks the end of the stream for certain, nothing can be said behind it.
-  const offered = answers && destination.extensions.handOver && closing.ending.kind === "described";
-  if (offered) await writer.command({ kind: "hand-over", step: "offer", migration: options.migration });
+  const canDecide = answers && destination.extensions.handOver && closing.ending.kind === "described";
+  const offered = canDecide ? migration : undefined;
+  if (offered !== undefined) await writer.command({ kind: "hand-over", step: "offer", migration: offered });
   await writer.late(closing);
   link.check();
   if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
@@ -73,7 +74,7 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   await stream.flush();
   meter.mark("deviceState");
 
-  if (offered) await decision(options, destination);
+  if (answers && offered !== undefined) await decision(options, destination, offered);
   else if (answers) await confirmation(options, destination);
   else await endUnanswered(options);
   meter.mark("load");
@@ -82,7 +83,12 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
 }
 
 /** A command may take as long as it likes to end, but not longer than the main thread wants. */
-async function endUnanswered({ link, endStream, revocable }: SwitchoverOptions): Promise<void> {
+async function endUnanswered({ link, endStream, revocable, isFile }: SwitchoverOptions): Promise<void> {
+  if (isFile) {
+    // The guest is in the file from the moment on at which that is complete, whatever becomes of this process.
+    const { refusal } = await link.ask({ kind: "loaded", into: "file" }, "decided");
+    if (refusal !== undefined) throw MigrationError.deserialize(refusal);
+  }
   const ended = endStream().then(() => "ended" as const);
   const revoked = link.revoked.then(() => "revoked" as const);
   const first = await link.orAbort(revocable ? Promise.race([ended, revoked]) : ended);

@@ -27,8 +27,6 @@ export interface ThreadData {
   readonly timeouts: MigrationTimeouts;
   /** What the destination is asked for beyond QEMU's protocol. */
   readonly extensions: Extensions;
-  /** Names this attempt to the destination. */
-  readonly migration: MigrationId;
 }
 
 /** How long the source waits. Milliseconds. */
@@ -41,7 +39,10 @@ export interface MigrationTimeouts {
   readonly revoke: number;
   /** For a destination that has failed to give up the drives. */
   readonly reclaim: number;
-  /** For anything at all from a destination that has promised to say now and then that it lives. */
+  /**
+   * For anything at all: from a destination that has promised to say now and then that it lives, and from the kernel of any
+   * other.
+   */
   readonly silence: number;
 }
 
@@ -70,6 +71,8 @@ export type MessageToThread =
       readonly kind: "guest-stopped";
       /** Milliseconds that it stood still before the migration was continued. */
       readonly pauseTime: number;
+      /** By which name the destination is offered the guest, if it is. */
+      readonly migration: MigrationId | undefined;
     }
   /** Follows `guest-stopped`. */
   | { readonly kind: "devices-saved"; readonly closing: CarriedClosing }
@@ -93,6 +96,8 @@ export type MessageToMain =
   | { readonly kind: "connected" }
   /** What becomes of the pages, for whoever wants to look. */
   | { readonly kind: "page-map"; readonly access: PageMapAccess }
+  /** The destination has answered, or cannot: whether it takes part in a hand-over. */
+  | { readonly kind: "agreed"; readonly handOver: boolean }
   /** The setup stage is sent. */
   | { readonly kind: "active" }
   /** A pass over guest memory begins. */
@@ -102,8 +107,8 @@ export type MessageToMain =
   | { readonly kind: "stop-guest" }
   /** Nothing of the drives is read any more. */
   | { readonly kind: "release-drives" }
-  /** The destination has loaded everything, and asks who has the guest. */
-  | { readonly kind: "loaded" }
+  /** The destination has loaded everything, and asks who has the guest; or a file has everything and is to be finished. */
+  | { readonly kind: "loaded"; readonly into: "destination" | "file" }
   /** The last message: the channel is closed. */
   | { readonly kind: "ended"; readonly outcome: ThreadOutcome };
 

@@ -5,7 +5,7 @@ import { SocketChannel } from "./socket-channel.ts";
 
 /**
  * Goes on with a connection that another thread has released. The bytes that were read there come first: they are the
- * caller's to use, and not read again.
+ * caller's to use, and not read again. What was set for an idle link still holds.
  */
 export function adopt({ descriptor, peer }: ReleasedConnection, options: ChannelOptions = {}): Channel {
   const reads = options.readBuffer === undefined ? undefined : new ReadBuffer(options.readBuffer);
@@ -16,5 +16,5 @@ export function adopt({ descriptor, peer }: ReleasedConnection, options: Channel
     allowHalfOpen: true,
     ...(reads === undefined ? {} : { onread: reads.onread }),
   });
-  return new SocketChannel(socket, peer, options, "both", reads);
+  return new SocketChannel(socket, peer, { keepalive: 0, ...options }, "both", reads);
 }

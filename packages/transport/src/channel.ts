@@ -5,7 +5,8 @@ import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 
 /**
  * A byte stream in both directions. One writer and one reader at a time.
- * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address; TLS_FAILED and CHANNEL_CUT of TLS.
+ * Every failure is a MigrationError, by default CHANNEL_FAILED with the peer's address; PEER_SILENT when the
+ * other end's kernel answers nothing; TLS_FAILED and CHANNEL_CUT of TLS.
  */
 export interface Channel {
   /** The other end, as it is named in error texts: `127.0.0.1:4444` or the path of a socket. */
@@ -101,6 +102,12 @@ export interface ChannelOptions {
    * TCP alone needs a quarter of an hour to give up. 0 waits for ever. Default 30 000.
    */
   readonly stallTimeout?: number;
+  /**
+   * Milliseconds after which a connection of TCP fails of which the other end's kernel has acknowledged nothing, with data in
+   * flight or without: PEER_SILENT. A peer that lives and only has no room is none of that. Less than 2000 counts as 2000.
+   * 0: never. Default: 5000.
+   */
+  readonly keepalive?: number;
   /**
    * Lets the peers of a unix socket that is listened on hand descriptors over. Without the package koffi they cannot.
    * Default: false.

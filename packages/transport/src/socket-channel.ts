@@ -1,9 +1,12 @@
 import { MigrationError } from "@peregrine/protocol";
+import type { ErrorCode } from "@peregrine/protocol";
 import type { Duplex } from "node:stream";
 import net from "node:net";
 import type { Channel, ChannelOptions, Medium, ReceivedDescriptors, ReleasedConnection } from "./channel.ts";
+import { descriptorOf } from "./descriptors/descriptor-of.ts";
 import { loadDuplicate } from "./descriptors/duplicate.ts";
 import { systemError } from "./errno.ts";
+import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
@@ -21,6 +24,8 @@ export interface ByteSocket extends Duplex {
   readonly descriptors?: ReceivedDescriptors;
   /** After `end`: why that was not the end which the peer gives. Undefined where nobody can tell, or it was. */
   readonly endFault?: string | undefined;
+  /** The socket of the system below it. */
+  readonly below?: ByteSocket;
 }
 
 /** In which directions bytes can go. */
@@ -69,6 +74,7 @@ export class SocketChannel implements Channel {
         resolve();
       });
     });
+    this.#watchLink(options.keepalive ?? DEFAULT_KEEPALIVE);
     if (reads === undefined) socket.on("data", this.#onChunk);
     else reads.connect(this.#onChunk);
     socket.once("end", () => this.#onEnd());
@@ -220,6 +226,15 @@ export class SocketChannel implements Channel {
     this.#wake();
   }
 
+  #watchLink(limit: number): void {
+    let below = this.#socket;
+    while (below.below !== undefined) below = below.below;
+    if (!(below instanceof net.Socket)) return;
+    const text = `nothing has come back for ${limit / 1000} s: the other side or the way to it is dead`;
+    const end = watchLink(below, limit, () => this.destroy(this.#failure(text, "PEER_SILENT")));
+    void this.closed.then(end);
+  }
+
   /** Every direction has ended in order. */
   get #isOver(): boolean {
     const received = this.#direction === "out" || (this.#peerEnded && this.#endFault === undefined);
@@ -249,22 +264,24 @@ export class SocketChannel implements Channel {
 
   /** The first failure is the one that counts: what follows are its consequences. */
   #fail(cause: unknown): MigrationError {
-    this.#error ??= systemError("CHANNEL_FAILED", `Connection to '${this.peer}' failed`, cause);
+    this.#error ??= systemError(
+      isSilence(cause) ? "PEER_SILENT" : "CHANNEL_FAILED",
+      `Connection to '${this.peer}' failed`,
+      cause,
+    );
     this.#wake();
     return this.#error;
   }
 
-  #failure(reason: string): MigrationError {
-    return new MigrationError("CHANNEL_FAILED", `Connection to '${this.peer}' failed: ${reason}`);
+  #failure(reason: string, code: ErrorCode = "CHANNEL_FAILED"): MigrationError {
+    return new MigrationError(code, `Connection to '${this.peer}' failed: ${reason}`);
   }
 }
 
-/** Undefined for what is no socket of the system alone, such as a WebSocket. */
-function descriptorOf(socket: ByteSocket): number | undefined {
-  if (!(socket instanceof net.Socket) || socket.destroyed || "encrypted" in socket) return undefined;
-  // Node has no documented name for it.
-  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
-  return handle?.fd === undefined || handle.fd < 0 ? undefined : handle.fd;
+/** What the kernel says of a connection that it has given up because nothing was answered. */
+function isSilence(cause: unknown): boolean {
+  const { code } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
+  return code === "ETIMEDOUT" || code === "EHOSTUNREACH" || code === "ENETUNREACH";
 }
 
 /**

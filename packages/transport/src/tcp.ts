@@ -2,13 +2,11 @@ import type net from "node:net";
 import { describeAddress, parseTcpAddress } from "./address.ts";
 import type { TcpAddress } from "./address.ts";
 import type { SocketTarget, Transport } from "./channel.ts";
+import { prepareLinkWatch } from "./link-watch.ts";
 import { connectSocket } from "./socket-connect.ts";
 import { listenOnSocket } from "./socket-listener.ts";
 
-/** An idle link is probed after this time, and given up after ten more seconds without an answer. */
-const KEEPALIVE_DELAY_MS = 5000;
-
-const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS };
+const SOCKET_OPTIONS = { noDelay: true };
 
 /** Time for each address of a name; Node's own quarter of a second is too short for a far host. */
 const ATTEMPT_TIMEOUT_MS = 2000;
@@ -21,11 +19,13 @@ export const tcp: Transport = {
 
   async connect(rest, options) {
     const { target, peer } = targetOf(rest);
+    await prepareLinkWatch(options.keepalive);
     return connectSocket(target, peer, options);
   },
 
   async listen(rest, options) {
     const address = parseTcpAddress(rest);
+    await prepareLinkWatch(options.keepalive);
     return listenOnSocket(withoutEmptyHost(address), {
       name: describeAddress(address),
       socketOptions: SOCKET_OPTIONS,

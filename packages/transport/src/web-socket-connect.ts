@@ -5,16 +5,12 @@ import { WebSocket } from "ws";
 import { describeAddress, formatUri } from "./address.ts";
 import type { WebSocketAddress } from "./address.ts";
 import type { Channel, ConnectOptions } from "./channel.ts";
+import { prepareLinkWatch } from "./link-watch.ts";
 import { connected, openSocket, requireWanted } from "./socket-connect.ts";
 import { SocketChannel } from "./socket-channel.ts";
 import type { ClientTls } from "./tls/credentials.ts";
 import type { TlsStream } from "./tls/tls-stream.ts";
-import {
-  KEEPALIVE_DELAY_MS,
-  MAX_MESSAGE_BYTES,
-  SUBPROTOCOL,
-  WEB_SOCKET_OPTIONS,
-} from "./web-socket-limits.ts";
+import { MAX_MESSAGE_BYTES, SUBPROTOCOL, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
 
 /** Characters of the reason that a destination gives for refusing. */
@@ -29,6 +25,7 @@ export async function connectWebSocket(
 ): Promise<Channel> {
   const peer = describeAddress(address);
   requireWanted(signal, peer);
+  await prepareLinkWatch(options.keepalive);
   const secure = address.kind === "wss" ? await secureStream(address, { signal, tls }) : undefined;
   // What is below has TLS already.
   const url = formatUri({ ...address, kind: "ws", tls: {} });
@@ -41,7 +38,6 @@ export async function connectWebSocket(
   let socket: net.Socket | undefined;
   webSocket.once("upgrade", (response) => {
     socket = response.socket;
-    if (secure === undefined) socket.setKeepAlive(true, KEEPALIVE_DELAY_MS);
   });
   // It may have more to say of a connection that was given up.
   webSocket.on("error", () => undefined);
@@ -68,9 +64,8 @@ async function secureStream(
   const { host, port } = address;
   const { connectingTls, HTTP_PROTOCOL } = await import("./web-socket-tls.ts");
   const tls = await connectingTls(address, given);
-  const keepAlive = { keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS };
   const { secureClient } = await import("./tls/secure-client.ts");
-  const socket = await openSocket({ host, port, noDelay: true, ...keepAlive }, peer, signal);
+  const socket = await openSocket({ host, port, noDelay: true }, peer, signal);
   return secureClient(socket, { tls, peer, host, signal, protocol: HTTP_PROTOCOL });
 }
 

@@ -58,6 +58,3 @@ export const HANDSHAKE_OPTIONS = {
   requestTimeout: HANDSHAKE_TIMEOUT_MS,
   connectionsCheckingInterval: HANDSHAKE_CHECK_MS,
 } as const;
-
-/** An idle link is probed after this time. Milliseconds. */
-export const KEEPALIVE_DELAY_MS = 5000;

@@ -7,12 +7,12 @@ import { AcceptQueue } from "./accept-queue.ts";
 import { describeAddress } from "./address.ts";
 import type { WebSocketAddress } from "./address.ts";
 import type { ListenOptions, Listener } from "./channel.ts";
+import { prepareLinkWatch } from "./link-watch.ts";
 import { bind } from "./socket-listener.ts";
 import { SecureServer } from "./tls/secure-server.ts";
 import { TlsStream } from "./tls/tls-stream.ts";
 import {
   HANDSHAKE_OPTIONS,
-  KEEPALIVE_DELAY_MS,
   MAX_CONNECTIONS,
   MAX_MESSAGE_BYTES,
   SUBPROTOCOL,
@@ -21,19 +21,14 @@ import {
 import { WebSocketStream } from "./web-socket-stream.ts";
 import { HTTP_PROTOCOL, listeningTls } from "./web-socket-tls.ts";
 
-const SERVER_OPTIONS = {
-  ...HANDSHAKE_OPTIONS,
-  keepAlive: true,
-  keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
-} as const;
-
 /** Listens for WebSockets on the path of the address. Errors: BAD_ADDRESS, BAD_CREDENTIALS, LISTEN_FAILED. */
 export async function listenForWebSockets(
   address: WebSocketAddress,
   options: ListenOptions,
 ): Promise<Listener> {
   const name = describeAddress(address);
-  const server = http.createServer(SERVER_OPTIONS);
+  await prepareLinkWatch(options.keepalive);
+  const server = http.createServer(HANDSHAKE_OPTIONS);
   const secure = address.kind === "wss" ? await secureServer(address, server, options) : undefined;
   const door = secure === undefined ? server : doorOf(secure);
   door.maxConnections = MAX_CONNECTIONS;
@@ -74,7 +69,7 @@ async function secureServer(
 
 function doorOf(secure: SecureServer): net.Server {
   const door = net.createServer({
-    ...SERVER_OPTIONS,
+    ...HANDSHAKE_OPTIONS,
     noDelay: true,
     allowHalfOpen: true,
     pauseOnConnect: true,

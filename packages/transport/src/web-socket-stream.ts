@@ -50,6 +50,10 @@ export class WebSocketStream extends Duplex implements ByteSocket {
     return this.#isCut ? "the WebSocket ended without the message that ends a stream" : undefined;
   }
 
+  get below(): ByteSocket {
+    return this.#socket;
+  }
+
   setTimeout(ms: number): this {
     this.#socket.setTimeout(ms);
     return this;

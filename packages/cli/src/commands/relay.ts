@@ -1,5 +1,4 @@
 import { IncomingMigration } from "@peregrine/dest-agent";
-import { ALL_EXTENSIONS } from "@peregrine/protocol";
 import { absoluteUri } from "../absolute-uri.ts";
 import { limitsFor } from "../accepted-memory.ts";
 import { Agent } from "../agent.ts";
@@ -16,9 +15,6 @@ import { say } from "./say.ts";
 import { watchMigration } from "./watch-migration.ts";
 import { withClaim } from "./with-claim.ts";
 
-/** The guest never belongs to a relay, so it has nothing to decide: both of its ends behave as those of a QEMU. */
-const EXTENSIONS = { ...ALL_EXTENSIONS, handOver: false };
-
 /** `peregrine relay`: takes the migration of a virtual machine and sends it on at the same time. */
 export function relayCommand(options: RelayOptions): Promise<number> {
   const { name, from, channels, maxRam, uuid, keep, monitors, metrics, json } = options;
@@ -30,7 +26,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
-      extensions: EXTENSIONS,
+      passesOn: relay,
       silence: options.silence,
       limits: limitsFor(maxRam),
       refused: sayRefusals(),
@@ -44,7 +40,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       incoming,
       channels,
       keep,
-      extensions: EXTENSIONS,
+      passedOn: relay,
       objects,
       silence: options.silence,
     });

@@ -4,24 +4,42 @@ import type { GiverKnowledge, TakerKnowledge } from "./advice.ts";
 import { GIVER_OFFERS, giverIsInDoubt, stepGiver } from "./giver.ts";
 import type { Giver, GiverEffect, GiverEvent } from "./giver.ts";
 import type { RecordedOwnership } from "./ownership-record.ts";
+import { PASSER_LOADING, stepPasser } from "./passer.ts";
+import type { Passer, PasserEffect, PasserEvent } from "./passer.ts";
 import { stepTaker, takerIsInDoubt, TAKER_LOADING } from "./taker.ts";
 import type { Taker, TakerEffect, TakerEvent } from "./taker.ts";
 
 /**
- * Both state machines as the agents run them, and everything that can happen around them: each message arrives or is
- * lost with the link, each record reaches the disk or does not, each process dies, each side is called off; in every
- * order. Every state of the whole that can be reached is looked at.
+ * The state machines as the agents run them, and everything that can happen around them: each message arrives or is
+ * lost with its link, each record reaches the disk or does not, each process dies, each side is called off; in every
+ * order. Every state of the whole that can be reached is looked at; once with one link, once with a relay between two.
  */
 interface World {
   readonly giver: Side<Giver, GiverEffect>;
   readonly taker: Side<Taker, TakerEffect>;
-  readonly toTaker: readonly ("end" | "give" | "keep")[];
-  readonly toGiver: readonly ("loaded" | "taken" | "refused")[];
-  readonly linkUp: boolean;
+  readonly relay: Relay | undefined;
+  /** The giver is at the first one, the taker at the last one. */
+  readonly links: readonly [Link, ...Link[]];
   /** Whether the guest has gone on at the giver after it stood still. */
   readonly wentOn: boolean;
   /** Whether an operator has decided. */
   readonly resolved: boolean;
+}
+
+interface Link {
+  readonly up: boolean;
+  readonly toTaker: readonly ("end" | "give" | "keep")[];
+  readonly toGiver: readonly ("loaded" | "taken" | "refused")[];
+}
+
+/** It writes nothing to its disk, and never runs the guest. */
+interface Relay {
+  readonly state: Passer;
+  readonly effects: readonly PasserEffect[];
+  readonly alive: boolean;
+  readonly knowsSourceLost: boolean;
+  readonly knowsDestinationLost: boolean;
+  readonly calledOff: boolean;
 }
 
 interface Side<State, Effect> {
@@ -38,7 +56,7 @@ interface Side<State, Effect> {
   readonly calledOff: boolean;
 }
 
-const START: World = {
+const DIRECT: World = {
   giver: {
     state: GIVER_OFFERS,
     effects: [],
@@ -59,12 +77,46 @@ const START: World = {
     knowsLinkLost: false,
     calledOff: false,
   },
-  toTaker: ["end"],
-  toGiver: [],
-  linkUp: true,
+  relay: undefined,
+  links: [{ up: true, toTaker: ["end"], toGiver: [] }],
   wentOn: false,
   resolved: false,
 };
+
+const RELAYED: World = {
+  ...DIRECT,
+  relay: {
+    state: PASSER_LOADING,
+    effects: [],
+    alive: true,
+    knowsSourceLost: false,
+    knowsDestinationLost: false,
+    calledOff: false,
+  },
+  links: [...DIRECT.links, { up: true, toTaker: [], toGiver: [] }],
+};
+
+/** The links as numbers of {@link World.links}. */
+const FIRST = 0;
+const lastOf = ({ links }: World): number => links.length - 1;
+
+function withLink(world: World, which: number, change: Partial<Link>): World {
+  const links = world.links.map((link, index) => (index === which ? { ...link, ...change } : link));
+  return { ...world, links: links as unknown as World["links"] };
+}
+
+/** What is said on a link that is down goes nowhere. */
+function sent(
+  world: World,
+  which: number,
+  message: Link["toTaker"][number] | Link["toGiver"][number],
+): World {
+  const { up, toTaker, toGiver } = world.links[which]!;
+  if (!up) return world;
+  return message === "end" || message === "give" || message === "keep"
+    ? withLink(world, which, { toTaker: [...toTaker, message] })
+    : withLink(world, which, { toGiver: [...toGiver, message] });
+}
 
 function giverHears(world: World, event: GiverEvent): World {
   const [state, effects] = stepGiver(world.giver.state, event);
@@ -76,11 +128,19 @@ function takerHears(world: World, event: TakerEvent): World {
   return { ...world, taker: { ...world.taker, state, effects: [...world.taker.effects, ...effects] } };
 }
 
+function relayHears(world: World, event: PasserEvent): World {
+  const relay = world.relay!;
+  const [state, effects] = stepPasser(relay.state, event);
+  return { ...world, relay: { ...relay, state, effects: [...relay.effects, ...effects] } };
+}
+
 /** Every world that can come next. */
 function* next(world: World): Generator<World> {
   yield* effectsOfGiver(world);
   yield* effectsOfTaker(world);
+  yield* effectsOfRelay(world);
   yield* messages(world);
+  yield* messagesOfRelay(world);
   yield* accidents(world);
   yield* operators(world);
 }
@@ -110,8 +170,7 @@ function* effectsOfGiver(world: World): Generator<World> {
       return;
     case "send-give":
     case "send-keep": {
-      const message = effect === "send-give" ? "give" : "keep";
-      yield done.linkUp ? { ...done, toTaker: [...done.toTaker, message] } : done;
+      yield sent(done, FIRST, effect === "send-give" ? "give" : "keep");
       return;
     }
     case "go-on":
@@ -129,8 +188,7 @@ function* effectsOfTaker(world: World): Generator<World> {
   if (effect === undefined || !taker.alive) return;
   const done: World = { ...world, taker: { ...taker, effects: rest } };
   const recorded = (record: RecordedOwnership): World => ({ ...done, taker: { ...done.taker, record } });
-  const sent = (message: World["toGiver"][number]): World =>
-    done.linkUp ? { ...done, toGiver: [...done.toGiver, message] } : done;
+  const last = lastOf(world);
   switch (effect) {
     case "record-owner":
       yield takerHears(recorded("owner"), "recorded");
@@ -141,13 +199,13 @@ function* effectsOfTaker(world: World): Generator<World> {
       yield recorded("receiving");
       return;
     case "send-loaded":
-      yield sent("loaded");
+      yield sent(done, last, "loaded");
       return;
     case "send-taken":
-      yield sent("taken");
+      yield sent(done, last, "taken");
       return;
     case "send-refused":
-      yield sent("refused");
+      yield sent(done, last, "refused");
       return;
     case "start":
       yield { ...done, taker: { ...done.taker, runs: true } };
@@ -159,68 +217,124 @@ function* effectsOfTaker(world: World): Generator<World> {
   }
 }
 
+function* effectsOfRelay(world: World): Generator<World> {
+  const { relay } = world;
+  const [effect, ...rest] = relay?.effects ?? [];
+  if (relay === undefined || effect === undefined || !relay.alive) return;
+  const done: World = { ...world, relay: { ...relay, effects: rest } };
+  const last = lastOf(world);
+  switch (effect) {
+    case "pass-loaded":
+      yield sent(done, FIRST, "loaded");
+      return;
+    case "pass-taken":
+      yield sent(done, FIRST, "taken");
+      return;
+    case "pass-refused":
+      yield sent(done, FIRST, "refused");
+      return;
+    case "pass-give":
+      yield sent(done, last, "give");
+      return;
+    case "pass-keep":
+      yield sent(done, last, "keep");
+      return;
+    case "drop-source":
+      yield withLink(done, FIRST, { up: false });
+      return;
+    case "drop-destination":
+      yield withLink(done, last, { up: false });
+      return;
+  }
+}
+
 function* messages(world: World): Generator<World> {
   const { giver, taker } = world;
-  const [forTaker, ...laterForTaker] = world.toTaker;
+  const last = lastOf(world);
+  const [first, end] = [world.links[FIRST], world.links[last]!];
+  const [forTaker, ...laterForTaker] = end.toTaker;
   if (taker.alive && taker.effects.length === 0 && forTaker !== undefined) {
-    const read: World = { ...world, toTaker: laterForTaker };
+    const read = withLink(world, last, { toTaker: laterForTaker });
     yield takerHears(read, forTaker === "end" ? "complete" : forTaker);
   }
-  const [forGiver, ...laterForGiver] = world.toGiver;
+  const [forGiver, ...laterForGiver] = first.toGiver;
   if (giver.alive && forGiver !== undefined) {
-    yield giverHears({ ...world, toGiver: laterForGiver }, forGiver);
+    yield giverHears(withLink(world, FIRST, { toGiver: laterForGiver }), forGiver);
   }
-  if (world.linkUp) return;
-  if (giver.alive && forGiver === undefined && !giver.knowsLinkLost) {
+  if (!first.up && giver.alive && forGiver === undefined && !giver.knowsLinkLost) {
     yield giverHears({ ...world, giver: { ...giver, knowsLinkLost: true } }, "link-lost");
   }
-  if (taker.alive && forTaker === undefined && !taker.knowsLinkLost) {
+  if (!end.up && taker.alive && forTaker === undefined && !taker.knowsLinkLost) {
     yield takerHears({ ...world, taker: { ...taker, knowsLinkLost: true } }, "link-lost");
   }
 }
 
+/** What comes to a relay, from either side. It does what follows from one thing before it looks at the next. */
+function* messagesOfRelay(world: World): Generator<World> {
+  const { relay } = world;
+  if (relay === undefined || !relay.alive || relay.effects.length > 0) return;
+  const last = lastOf(world);
+  const [first, end] = [world.links[FIRST], world.links[last]!];
+  const [fromSource, ...laterFromSource] = first.toTaker;
+  if (fromSource !== undefined) {
+    const read = withLink(world, FIRST, { toTaker: laterFromSource });
+    // The stream itself is sent on while it comes.
+    yield fromSource === "end" ? sent(read, last, "end") : relayHears(read, fromSource);
+  } else if (!first.up && !relay.knowsSourceLost) {
+    yield relayHears({ ...world, relay: { ...relay, knowsSourceLost: true } }, "source-lost");
+  }
+  const [fromDestination, ...laterFromDestination] = end.toGiver;
+  if (fromDestination !== undefined) {
+    yield relayHears(withLink(world, last, { toGiver: laterFromDestination }), fromDestination);
+  } else if (!end.up && !relay.knowsDestinationLost) {
+    yield relayHears({ ...world, relay: { ...relay, knowsDestinationLost: true } }, "destination-lost");
+  }
+}
+
 function* accidents(world: World): Generator<World> {
-  const { giver, taker } = world;
-  if (world.linkUp) {
+  const { giver, taker, relay } = world;
+  const last = lastOf(world);
+  for (const [which, { up, toTaker, toGiver }] of world.links.entries()) {
+    if (!up) continue;
     // What is on the way still arrives, up to any point.
-    for (let a = 0; a <= world.toTaker.length; a++) {
-      for (let b = 0; b <= world.toGiver.length; b++) {
-        yield {
-          ...world,
-          linkUp: false,
-          toTaker: world.toTaker.slice(0, a),
-          toGiver: world.toGiver.slice(0, b),
-        };
+    for (let a = 0; a <= toTaker.length; a++) {
+      for (let b = 0; b <= toGiver.length; b++) {
+        yield withLink(world, which, {
+          up: false,
+          toTaker: toTaker.slice(0, a),
+          toGiver: toGiver.slice(0, b),
+        });
       }
     }
   }
   if (giver.alive) {
-    yield { ...world, linkUp: false, toGiver: [], giver: { ...giver, alive: false, runs: false } };
+    const dead = withLink(world, FIRST, { up: false, toGiver: [] });
+    yield { ...dead, giver: { ...giver, alive: false, runs: false } };
     if (giver.effects[0] === "record-given") {
       const record = { record: "given", current: true } as const;
-      yield {
-        ...world,
-        linkUp: false,
-        toGiver: [],
-        giver: { ...giver, ...record, alive: false, runs: false },
-      };
+      yield { ...dead, giver: { ...giver, ...record, alive: false, runs: false } };
     }
     if (!giver.calledOff) yield giverHears({ ...world, giver: { ...giver, calledOff: true } }, "called-off");
   }
   if (taker.alive) {
-    yield { ...world, linkUp: false, toTaker: [], taker: { ...taker, alive: false, runs: false } };
+    const dead = withLink(world, last, { up: false, toTaker: [] });
+    yield { ...dead, taker: { ...taker, alive: false, runs: false } };
     if (taker.effects[0] === "record-owner") {
-      yield {
-        ...world,
-        linkUp: false,
-        toTaker: [],
-        taker: { ...taker, record: "owner", alive: false, runs: false },
-      };
+      yield { ...dead, taker: { ...taker, record: "owner", alive: false, runs: false } };
     }
     // Nobody calls off a guest that may be the only copy but an operator.
     if (!taker.calledOff && !takerIsInDoubt(taker.state)) {
       yield takerHears({ ...world, taker: { ...taker, calledOff: true } }, "called-off");
     }
+  }
+  if (relay?.alive === true) {
+    const dead = withLink(withLink(world, FIRST, { up: false, toTaker: [] }), last, {
+      up: false,
+      toGiver: [],
+    });
+    // One that is started again knows nothing, and waits for another guest.
+    yield { ...dead, relay: { ...relay, alive: false } };
+    if (!relay.calledOff) yield relayHears({ ...world, relay: { ...relay, calledOff: true } }, "called-off");
   }
 }
 
@@ -285,18 +399,24 @@ function whatTakerKnows({ taker }: World): TakerKnowledge {
 }
 
 /** Whether nothing more happens by itself. */
-function isQuiet({ giver, taker, toTaker, toGiver, linkUp }: World): boolean {
-  if (linkUp) return false;
+function isQuiet({ giver, taker, relay, links }: World): boolean {
+  const [first, last] = [links[0], links.at(-1)!];
+  if (links.some(({ up }) => up)) return false;
   const giverDone =
-    !giver.alive || (giver.effects.length === 0 && giver.knowsLinkLost && toGiver.length === 0);
+    !giver.alive || (giver.effects.length === 0 && giver.knowsLinkLost && first.toGiver.length === 0);
   const takerDone =
-    !taker.alive || (taker.effects.length === 0 && taker.knowsLinkLost && toTaker.length === 0);
-  return giverDone && takerDone;
+    !taker.alive || (taker.effects.length === 0 && taker.knowsLinkLost && last.toTaker.length === 0);
+  const relayDone =
+    relay?.alive !== true ||
+    (relay.effects.length === 0 && relay.knowsSourceLost && relay.knowsDestinationLost);
+  return giverDone && takerDone && relayDone;
 }
 
+type Reached = ReadonlyMap<string, { readonly world: World; readonly before: string | undefined }>;
+
 /** Every world that can be reached, each with the one before it on a shortest way. */
-function explore(): ReadonlyMap<string, { readonly world: World; readonly before: string | undefined }> {
-  const seen = new Map([[JSON.stringify(START), { world: START, before: undefined as string | undefined }]]);
+function explore(start: World): Reached {
+  const seen = new Map([[JSON.stringify(start), { world: start, before: undefined as string | undefined }]]);
   // A map is walked through in the order in which it grows.
   for (const [before, { world }] of seen) {
     for (const one of next(world)) {
@@ -308,18 +428,21 @@ function explore(): ReadonlyMap<string, { readonly world: World; readonly before
 }
 
 /** How the first of `worlds` comes about, a line for each step; nothing when there is none. */
-function story(worlds: readonly World[]): string[] {
+function storyIn(reached: Reached, worlds: readonly World[]): string[] {
   const [first] = worlds;
   const lines: string[] = [];
-  for (let key = first && JSON.stringify(first); key !== undefined; key = REACHED.get(key)?.before)
+  for (let key = first && JSON.stringify(first); key !== undefined; key = reached.get(key)?.before)
     lines.unshift(key);
   return lines;
 }
 
-const REACHED = explore();
-
-describe("over all losses, crashes and orders", () => {
-  const worlds = [...REACHED.values()].map(({ world }) => world);
+describe.each([
+  ["two agents", DIRECT],
+  ["two agents and a relay", RELAYED],
+])("over all losses, crashes and orders of %s", (_, start) => {
+  const reached = explore(start);
+  const worlds = [...reached.values()].map(({ world }) => world);
+  const story = (found: readonly World[]): string[] => storyIn(reached, found);
   const settled = worlds.filter(
     (world) =>
       isQuiet(world) &&
@@ -380,7 +503,7 @@ describe("over all losses, crashes and orders", () => {
 
   test("nothing happens, and it has moved", () => {
     const moved = worlds.find(
-      ({ taker, giver, linkUp }) => linkUp && taker.runs && giver.state.kind === "gone",
+      ({ taker, giver, links }) => links.every(({ up }) => up) && taker.runs && giver.state.kind === "gone",
     );
     expect(moved?.giver.runs).toBe(false);
   });

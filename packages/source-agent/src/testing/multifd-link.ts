@@ -155,6 +155,7 @@ export class MultifdLink implements AsyncDisposable {
       ramAccess: this.#access,
       uri: this.receiver.uri,
       connectTimeout: 5000,
+      keepalive: 5000,
       signal: this.abort.signal,
       now,
     });

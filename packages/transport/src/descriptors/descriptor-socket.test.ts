@@ -5,10 +5,11 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { sendDescriptors } from "../../test/descriptors.ts";
+import { sendDescriptors, socketPair } from "../../test/descriptors.ts";
 import type { Channel, Listener } from "../channel.ts";
 import { listeningFixture, transportCompliance } from "../testing/index.ts";
 import { connect, listen } from "../uri.ts";
+import { loadSystemCalls } from "./system-calls.ts";
 
 transportCompliance(
   "unix with descriptors",
@@ -26,6 +27,19 @@ transportCompliance(
     });
   },
 );
+
+test("of the descriptors of one message no more are taken than there may be, and the rest is closed", async () => {
+  const calls = (await loadSystemCalls())!;
+  const [sender, receiver] = socketPair();
+  const null_ = fs.openSync("/dev/null", "r");
+  const open = (): number => fs.readdirSync("/proc/self/fd").length;
+  const before = open();
+  sendDescriptors(sender, Buffer.from("x"), Array<number>(20).fill(null_));
+  const { descriptors } = calls.receive(receiver)!;
+  expect(descriptors).toHaveLength(16);
+  expect(open()).toBe(before + 16);
+  for (const descriptor of [...descriptors, sender, receiver, null_]) fs.closeSync(descriptor);
+});
 
 describe("descriptors that come over a unix socket", () => {
   let folder: string;

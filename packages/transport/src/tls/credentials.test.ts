@@ -43,6 +43,14 @@ async function expectRefused(source: CredentialsSource, text: RegExp | string): 
 }
 
 describe("certificates", () => {
+  test("are refused unread when their file is far too large for one", async () => {
+    const file = join(directory, "ca-cert.pem");
+    await writeFile(file, Buffer.alloc(2 ** 20 + 1));
+    await expectRefused(x509(), `'${file}' is too large for a certificate or a key`);
+    await writeFile(file, Buffer.alloc(2 ** 20));
+    await expectRefused(x509(), /ca-cert\.pem/u);
+  });
+
   test("of either side are read from their files", async () => {
     for (const endpoint of ["client", "server"] as const) {
       const { own } = (await loadCredentials(x509(endpoint))) as { own?: { certificate: string } };

@@ -42,6 +42,18 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("objects", () => {
+  test("are no more than there may be, and there is room again when one is removed", async () => {
+    const many = new SecurityObjects();
+    const add = (id: number): Promise<void> => many.add(parseObject(`authz-simple,id=o${id},identity=x`));
+    for (let id = 0; id < 256; id++) await add(id);
+    await expect(add(256)).rejects.toMatchObject({
+      code: "LIMIT_EXCEEDED",
+      message: "There are 256 objects already: remove one with object-del",
+    });
+    many.remove("o0");
+    await add(256);
+  });
+
   test("are found by the parameters", () => {
     expect(objects.client(named(""), TCP)).toBeUndefined();
     expect(objects.client(named("client", "", "n"), TCP)).toMatchObject({

@@ -52,6 +52,10 @@ export class TlsStream extends Duplex implements ByteSocket {
     return this.#isCut ? "it ended without the end that TLS has, so it was cut or the peer died" : undefined;
   }
 
+  get below(): ByteSocket {
+    return this.#socket;
+  }
+
   setTimeout(ms: number): this {
     this.#socket.setTimeout(ms);
     return this;

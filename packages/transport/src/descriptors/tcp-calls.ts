@@ -1,0 +1,72 @@
+/** What the kernel knows about the other end of a TCP connection. */
+export interface LinkState {
+  /** Milliseconds since anything was acknowledged, or anything has come. */
+  readonly quiet: number;
+  /** Whether something was sent that the other end's kernel has to answer: data, or a probe. */
+  readonly expectsAnswer: boolean;
+}
+
+/** What Node has no calls for: the options of TCP that say how soon a dead link is noticed. */
+export interface TcpCalls {
+  /** Undefined for what is no connection of TCP. */
+  linkState(descriptor: number): LinkState | undefined;
+  /** Whole seconds. Does nothing for what is no connection of TCP. */
+  setKeepalive(descriptor: number, probes: { idle: number; interval: number; count: number }): void;
+  /** The most that the kernel waits until it sends again, or looks again whether there is room. Linux 6.15 and later. */
+  setLongestWait(descriptor: number, milliseconds: number): void;
+}
+
+const IPPROTO_TCP = 6;
+const TCP_KEEPIDLE = 4;
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
+const TCP_INFO = 11;
+const TCP_RTO_MAX_MS = 44;
+
+/** `struct tcp_info`, as far as every kernel has it. Integers are the host's, and both architectures are little-endian. */
+const INFO_BYTES = 104;
+const INFO = { probes: 3, unacked: 24, lastDataReceived: 52, lastAckReceived: 56 } as const;
+
+let loading: Promise<TcpCalls | undefined> | undefined;
+
+/** Undefined where they cannot be called: on another system, or without koffi. */
+export function loadTcpCalls(): Promise<TcpCalls | undefined> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<TcpCalls | undefined> {
+  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
+  try {
+    const { default: koffi } = await import("koffi");
+    const libc = koffi.load(null);
+    const getOption = libc.func("int getsockopt(int socket, int level, int name, void *value, void *length)");
+    const setOption = libc.func("int setsockopt(int socket, int level, int name, void *value, uint length)");
+    const info = Buffer.alloc(INFO_BYTES);
+    const length = Buffer.alloc(4);
+    const value = Buffer.alloc(4);
+    const set = (descriptor: number, name: number, number: number): void => {
+      value.writeInt32LE(number);
+      setOption(descriptor, IPPROTO_TCP, name, value, value.length);
+    };
+    return {
+      linkState(descriptor) {
+        length.writeUInt32LE(INFO_BYTES);
+        if ((getOption(descriptor, IPPROTO_TCP, TCP_INFO, info, length) as number) < 0) return undefined;
+        const acknowledged = info.readUInt32LE(INFO.lastAckReceived);
+        return {
+          quiet: Math.min(acknowledged, info.readUInt32LE(INFO.lastDataReceived)),
+          expectsAnswer: info.readUInt32LE(INFO.unacked) > 0 || info.readUInt8(INFO.probes) > 0,
+        };
+      },
+      setKeepalive(descriptor, { idle, interval, count }) {
+        set(descriptor, TCP_KEEPIDLE, idle);
+        set(descriptor, TCP_KEEPINTVL, interval);
+        set(descriptor, TCP_KEEPCNT, count);
+      },
+      setLongestWait: (descriptor, milliseconds) => set(descriptor, TCP_RTO_MAX_MS, milliseconds),
+    };
+  } catch {
+    return undefined;
+  }
+}
