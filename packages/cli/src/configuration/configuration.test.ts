@@ -68,6 +68,11 @@ const FLAGS: Readonly<
     toml: `metrics-token-file = "${join(directory.path, "token")}"`,
     also: ["--metrics", "127.0.0.1:9000"],
   },
+  dashboard: {
+    flag: ["--dashboard", "127.0.0.1:8080"],
+    toml: `dashboard = "127.0.0.1:8080"`,
+    also: ["--monitor-token-file", join(directory.path, "token")],
+  },
   "log-format": { flag: ["--log-format", "json"], toml: `log-format = "json"` },
   "log-level": { flag: ["--log-level", "debug"], toml: `log-level = "debug"` },
   "allow-exec": { flag: ["--allow-exec"], toml: "allow-exec = true" },
