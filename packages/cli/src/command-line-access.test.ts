@@ -37,6 +37,7 @@ test.each([
   [["run", "a.wasm", "--qmp", "ws://127.0.0.1:0/"]],
   [["receive", "tcp::1", "--monitor", "tcp:[::1]:0"]],
   [["relay", "tcp::1", "tcp:h:1", "--qmp", "unix:/q", "--qmp", "tcp::0"]],
+  [["run", "a.wasm", "--dashboard", "127.0.0.1:0"]],
 ])("%j wants a token", async (args) => {
   const { calls, handlers } = recorder();
   await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
@@ -80,4 +81,45 @@ test("TLS is of monitors at tcp: alone, so one by WebSocket wants a token all th
   await expect(execute("peregrine", ["run", "a.wasm", ...flags], handlers)).rejects.toMatchObject({
     code: "TOKEN_NEEDED",
   });
+});
+
+test("a dashboard is of this machine, and makes its own token unless it is given one", async () => {
+  const { args } = await parsed(["dashboard"]);
+  expect(args[0]).toEqual({
+    address: { host: "127.0.0.1", port: 8620 },
+    token: undefined,
+    agents: [],
+    agentToken: undefined,
+    objects: [],
+    tls: { creds: undefined, hostname: undefined },
+    policy: { exec: false, hostFromNetwork: false },
+  });
+  using directory = new TemporaryDirectory();
+  const files = ["0123456789abcdef", "fedcba9876543210"].map((text) => join(directory.path, text));
+  for (const file of files) writeFileSync(file, file.slice(-16), { mode: 0o600 });
+  const flags = ["--token-file", files[0]!, "--monitor-token-file", files[1]!, "--allow-host-uris"];
+  const agents = ["--agent", "tcp:h:1", "--agent", "unix:/q", "--tls-creds", "tls0"];
+  const call = await parsed(["dashboard", "[::1]:0", ...flags, ...agents]);
+  expect(call.args[0]).toMatchObject({
+    address: { host: "::1", port: 0 },
+    token: "0123456789abcdef",
+    agents: ["tcp:h:1", "unix:/q"],
+    agentToken: "fedcba9876543210",
+    tls: { creds: "tls0" },
+    policy: { exec: false, hostFromNetwork: true },
+  });
+});
+
+test.each([
+  [["dashboard", "0.0.0.0:8620"], "A dashboard has no encryption"],
+  [["run", "a.wasm", "--dashboard", "10.0.0.1:1"], "A dashboard has no encryption"],
+  [["dashboard", "8620"], "A dashboard's address is HOST:PORT"],
+  [["dashboard", "--agent", "ws://127.0.0.1:1/"], "It has to be tcp:HOST:PORT or unix:PATH"],
+])("%j is no place for a dashboard", async (args, sentence) => {
+  const { calls, handlers } = recorder();
+  await expect(execute("peregrine", args, handlers)).rejects.toMatchObject({
+    code: "USAGE",
+    message: expect.stringContaining(sentence),
+  });
+  expect(calls).toEqual([]);
 });

@@ -29,6 +29,7 @@ export function recorder(): { readonly calls: Call[]; readonly handlers: Command
     "info",
     "list",
     "monitor",
+    "dashboard",
     "stop",
     "cont",
     "quit",
