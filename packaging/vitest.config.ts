@@ -7,6 +7,8 @@ export default defineConfig(
     // What is tried is what users have: nothing that was compiled for the workspace.
     env: {},
     testTimeout: 180_000,
+    // A process that has had the compiler in it takes its time to end on a busy machine.
+    teardownTimeout: 60_000,
     // They wait for processes most of the time.
     maxWorkers: 2,
   }),

@@ -30,9 +30,7 @@ const ELSEWHERE = globalPrefix();
 const peregrine = usePeregrine([process.execPath, commandFile("peregrine")]);
 
 test("installing one tarball gives the commands", () => {
-  expect(readdirSync(join(globalPrefix(), "bin")).filter((name) => !name.includes("msgpackr"))).toEqual(
-    COMMANDS,
-  );
+  expect(readdirSync(join(globalPrefix(), "bin"))).toEqual(COMMANDS);
   expect(readdirSync(join(INSTALLED, "@peregrine"))).toEqual(["cli"]);
 });
 
@@ -95,6 +93,18 @@ test("a guest that writes moves by several connections", async () => {
   await destination.printed("stdout", /\n.*\n.*\n/u);
   expect(await peregrine.run("quit", "b")).toMatchObject({ status: 0 });
   expect((await destination.finished()).status).toBe(0);
+});
+
+test("the page is in it", async () => {
+  const dashboard = peregrine.start("dashboard", "127.0.0.1:0");
+  const [, url] = await dashboard.printed("stderr", /The dashboard is at (\S+)#token=/u);
+  const page = await (await fetch(url!)).text();
+  const [, script] = /<script[^>]* src="([^"]+)"/u.exec(page)!;
+  const answer = await fetch(new URL(script!, url));
+  expect(answer.status).toBe(200);
+  expect((await answer.text()).length).toBeGreaterThan(10_000);
+  dashboard.signal("SIGTERM");
+  await dashboard.finished();
 });
 
 test("the commands of the README move a program, which goes on", async () => {

@@ -105,6 +105,7 @@ describe("the example", () => {
       args: async () => [guest],
       prints: /^it can be left at \d+ places, and has \d+ bytes then\nWasmMachine .* FixedMachine .*\n$/u,
     },
+    metrics: { prints: /^200: peregrine_example_total 1\n$/u },
     monitor: {
       args: async () => [await runningGuest()],
       prints:
