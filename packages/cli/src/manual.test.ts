@@ -30,7 +30,7 @@ describe("the manual", () => {
     (name, { options, arguments: args }) => {
       const text = pageOf(`peregrine-${name}.1`).replaceAll(String.raw`\-`, "-");
       for (const { flags } of options) expect(text).toContain(`.B ${flags}\n`);
-      for (const argument of args) expect(text).toContain(`${argument.name}`);
+      for (const argument of args) expect(text).toContain(argument.name);
     },
   );
 

@@ -1,6 +1,6 @@
 import type { CommandShape } from "./command-shape.ts";
-import type { CompletionModel, Offer } from "./completion.ts";
-import { flagsOf, takingNextWord } from "./completion.ts";
+import type { CompletionModel, Offer } from "./completion-model.ts";
+import { flagsOf, takingNextWord } from "./completion-model.ts";
 
 /** Everything that does not depend on the commands. */
 const HELPERS = String.raw`# Completion of peregrine for bash: source <(peregrine completion bash)
@@ -139,7 +139,7 @@ function offered(offer: Offer): string {
       return `_peregrine_files -d "$cur"`;
     case "modules":
       return `_peregrine_modules "$cur"`;
-    case "nothing":
+    default:
       return ":";
   }
 }

@@ -1,6 +1,6 @@
 import type { CommandShape } from "./command-shape.ts";
-import type { CompletionModel, Offer } from "./completion.ts";
-import { flagsOf, takingNextWord } from "./completion.ts";
+import type { CompletionModel, Offer } from "./completion-model.ts";
+import { flagsOf, takingNextWord } from "./completion-model.ts";
 
 const HELPERS = String.raw`# Completion of peregrine for fish: peregrine completion fish | source
 
@@ -114,7 +114,7 @@ function offered(offer: Offer): string {
       return "-f -a '(__fish_complete_directories)'";
     case "modules":
       return "-f -a '(__peregrine_modules)'";
-    case "nothing":
+    default:
       return "-f";
   }
 }

@@ -1,6 +1,6 @@
 import type { CommandShape, OptionShape } from "./command-shape.ts";
-import type { CompletionModel, Offer } from "./completion.ts";
-import { flagsOf } from "./completion.ts";
+import type { CompletionModel, Offer } from "./completion-model.ts";
+import { flagsOf } from "./completion-model.ts";
 
 const HELPERS = String.raw`# Completion of peregrine for zsh: source <(peregrine completion zsh), or this as _peregrine in a directory of $fpath
 
@@ -94,7 +94,7 @@ function offered(offer: Offer): string {
       return "_files -/";
     case "modules":
       return `_files -g "*.wasm"`;
-    case "nothing":
+    default:
       return " ";
   }
 }

@@ -1,25 +1,12 @@
 import { ERROR_CODES } from "@peregrine/protocol";
 import { bashCompletion } from "./completion-bash.ts";
 import { fishCompletion } from "./completion-fish.ts";
+import type { CompletionModel, Offer } from "./completion-model.ts";
 import { zshCompletion } from "./completion-zsh.ts";
-import type { CommandShape, OptionShape, ValueShape } from "./command-shape.ts";
+import type { CommandShape, ValueShape } from "./command-shape.ts";
 
 /** What an address may begin with. */
-export const SCHEMES = ["tcp:", "unix:", "ws://", "wss://", "file:", "exec:", "fd:"];
-
-/** What a shell is to offer for a value. */
-export type Offer =
-  | { readonly kind: "words"; readonly words: readonly string[] }
-  | { readonly kind: "guests" | "files" | "directories" | "modules" | "nothing" }
-  | { readonly kind: "schemes"; readonly words: readonly string[] };
-
-/** What the scripts of all shells are made of. */
-export interface CompletionModel {
-  readonly commands: readonly CommandShape[];
-  /** The daemons, with the command whose options they have. */
-  readonly daemons: Readonly<Record<string, string>>;
-  offer(command: CommandShape, value: ValueShape): Offer;
-}
+const SCHEMES = ["tcp:", "unix:", "ws://", "wss://", "file:", "exec:", "fd:"];
 
 /**
  * A script that completes commands, flags, guests of this user, files and error codes. It holds all that it offers but
@@ -51,17 +38,7 @@ function offerOf(root: CommandShape, command: CommandShape, value: ValueShape): 
       return { kind: "modules" };
     case "uri":
       return { kind: "schemes", words: SCHEMES };
-    case "other":
+    default:
       return { kind: "nothing" };
   }
-}
-
-/** The flags of an option, the long one first. */
-export function flagsOf({ long, short }: OptionShape): string[] {
-  return [long, short].filter((flag) => flag !== undefined);
-}
-
-/** Options whose value is the next word. One with a value that may be left out has it joined by `=`. */
-export function takingNextWord({ options }: CommandShape): OptionShape[] {
-  return options.filter(({ value }) => value?.required);
 }

@@ -19,14 +19,14 @@ export function manPages(
   daemons: readonly CommandShape[],
   version: string,
 ): readonly ManPage[] {
-  const page = (name: string, section: number, body: readonly string[]): ManPage => {
-    const title = `.TH ${name.toUpperCase()} ${section} "" "peregrine ${version}" "Peregrine"`;
+  const page = (name: string, number: number, body: readonly string[]): ManPage => {
+    const title = `.TH ${name.toUpperCase()} ${number} "" "peregrine ${version}" "Peregrine"`;
     const lines = [
       String.raw`.\" Made from the definitions of the commands by scripts/man-pages.ts.`,
       title,
       ...body,
     ];
-    return { file: `${name}.${section}`, text: `${lines.join("\n")}\n` };
+    return { file: `${name}.${number}`, text: `${lines.join("\n")}\n` };
   };
   const pages = [
     page(root.name, 1, rootBody(root, daemons)),
