@@ -59,7 +59,6 @@ function commandOf(
   const root = new Command(program)
     .exitOverride()
     .configureOutput({ ...output, outputError: () => undefined, writeErr: () => undefined })
-<<<<<<< HEAD
     .option("-V, --version", "print the version and its commit");
   // The parser's own would want the text at every start, and git may have to be asked for it.
   root.on("option:version", () => {
@@ -67,16 +66,11 @@ function commandOf(
     root.configureOutput().writeOut?.(`${text}\n`);
     throw new CommanderError(0, "commander.version", text);
   });
-  if (program === "source-agent") return defineRun(root, handlers, finish);
-  if (program === "dest-agent") return defineReceive(root, handlers, finish);
-=======
-    .version(`peregrine ${VERSION}`);
   if (program !== "peregrine") {
     const define = program === "source-agent" ? defineRun : defineReceive;
     addNotes(define(root, handlers, finish));
     return root;
   }
->>>>>>> 0d46f81 (Make help, man pages and shell completion of the definitions of the commands)
   root.description("Moves running programs and virtual machines from one process to another.");
   defineRun(root.command("run"), handlers, finish);
   defineReceive(root.command("receive"), handlers, finish);
@@ -94,16 +88,15 @@ function commandOf(
   return root;
 }
 
-<<<<<<< HEAD
 /** The commands that become an agent, for documents and tests; they carry nothing out. */
 export function agentCommands(): readonly Command[] {
   const all = commandOf("peregrine", {} as CommandHandlers, () => undefined, {});
   return all.commands.filter(({ options }) => options.some(({ long }) => long === "--config"));
-=======
+}
+
 /** What a program can be told, as data. */
 export function describeProgram(program: ProgramName): CommandShape {
   return commandShape(commandOf(program, {} as CommandHandlers, () => undefined, {}));
->>>>>>> 0d46f81 (Make help, man pages and shell completion of the definitions of the commands)
 }
 
 interface FormatFlags {
