@@ -21,6 +21,7 @@ const NOT_RUN: Readonly<Record<string, readonly string[]>> = {
   "docs/inspect.md": [
     "needs a virtual machine, its channels, and libvirt; e2e/src/qemu and packages/cli/src/inspect-process.test.ts have them",
   ],
+  "docs/machine.md": ["turbo runs it with all other tests"],
   "docs/monitor.md": [
     "needs the certificates of tls.md; packages/monitor/src/access/secure-monitor.test.ts has some",
   ],
