@@ -3,6 +3,8 @@ import { dirname, join, normalize } from "node:path";
 import { describeProgram, execute } from "@peregrine/cli";
 import type { CommandHandlers } from "@peregrine/cli";
 import { describe, expect, it } from "vitest";
+import { parseCast } from "../../scripts/recording/cast.ts";
+import { renderSvg } from "../../scripts/recording/render-svg.ts";
 import { commandsOf, docBlocks, MARKS } from "./docs/doc-block.ts";
 import type { DocBlock } from "./docs/doc-block.ts";
 import { DocSandbox, ROOT } from "./docs/doc-sandbox.ts";
@@ -76,6 +78,11 @@ describe("the pages", () => {
       const file = marks.get("file");
       if (file !== undefined) expect(text, `${page}:${line}`).toBe(readFileSync(join(ROOT, file), "utf8"));
     }
+  });
+
+  it("have the picture of the recording that lies beside it; `pnpm docs:demo --render` makes it anew", () => {
+    const file = (name: string): string => readFileSync(join(ROOT, "docs", name), "utf8");
+    expect(file("demo.svg")).toBe(renderSvg(parseCast(file("demo.cast"))));
   });
 
   it("leave commands out for a reason that is listed here", () => {

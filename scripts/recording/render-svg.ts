@@ -102,7 +102,7 @@ function folded(line: string, width: number): string[] {
 /** Which process it is about. */
 function classOf(line: string): string {
   if (line.startsWith("The joined output")) return "g";
-  return { A: "a", B: "b" }[/^ *\d+\.\d+ s (?<who>.)/u.exec(line)?.groups?.["who"] ?? ""] ?? "";
+  return { A: "a", B: "b" }[/^ *\d+\.\d+ s  (?<who>[AB])/u.exec(line)?.groups?.["who"] ?? ""] ?? "";
 }
 
 function escaped(text: string): string {

@@ -28,6 +28,7 @@ const Event = v.object({
   timestamp: v.object({ seconds: v.number(), microseconds: v.number() }),
 });
 
+/** An event as a client receives it, checked. */
 export type ReceivedEvent = v.InferOutput<typeof Event>;
 
 interface PendingCall {

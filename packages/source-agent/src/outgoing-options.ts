@@ -17,6 +17,7 @@ export const DEFAULT_TIMEOUTS: MigrationTimeouts = {
   silence: 5000,
 };
 
+/** What an outgoing migration is made of, and how long it waits. */
 export interface OutgoingMigrationOptions {
   readonly machine: Machine;
   readonly run: RunControl;

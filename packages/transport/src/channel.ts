@@ -82,7 +82,7 @@ export interface SeekableOutput {
   readonly position: number;
   /** Lets the next `write` go on at this offset. Bytes that are left out read as zero. */
   seek(position: number): void;
-  /** As the channel's `write`, at an offset of its own: {@link position} stays as it is. */
+  /** As the channel's `write`, at an offset of its own: `position` stays as it is. */
   writeAt(bytes: Uint8Array, position: number): Promise<void>;
 }
 
@@ -95,6 +95,7 @@ export interface ReceivedDescriptors {
   take(): number | undefined;
 }
 
+/** How a channel behaves, whatever it is made of. */
 export interface ChannelOptions {
   /**
    * Milliseconds after which a write that the peer's side takes nothing of fails the channel, because
@@ -113,6 +114,7 @@ export interface ChannelOptions {
   readonly readBuffer?: () => Uint8Array;
 }
 
+/** How a connection is made. */
 export interface ConnectOptions extends ChannelOptions {
   /** Has TLS on the connection. Errors: TLS_FAILED; BAD_PARAMETER for a transport that is no connection of its own. */
   readonly tls?: ClientTls | undefined;
@@ -120,6 +122,7 @@ export interface ConnectOptions extends ChannelOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How connections are awaited. */
 export interface ListenOptions extends ChannelOptions {
   /** Has TLS on every connection. Errors: BAD_CREDENTIALS; BAD_PARAMETER as for connecting. */
   readonly tls?: ServerTls | undefined;
@@ -127,6 +130,7 @@ export interface ListenOptions extends ChannelOptions {
   readonly refused?: (error: MigrationError) => void;
 }
 
+/** Something that connections are taken from, one after the other. */
 export interface Listener {
   /** Where it really listens: the port that was given for port 0. */
   readonly address: Address;
