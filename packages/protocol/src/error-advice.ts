@@ -278,9 +278,9 @@ export const ERROR_ADVICE = {
     "A guest with the name 'web' runs already; take another --name",
   ),
   TOKEN_NEEDED: advice(
-    "A monitor is to be opened at TCP or a WebSocket, without a token or with one that is too short or that others can read.",
-    "Make a token with `openssl rand -hex 32`, put it into a file with mode 600, and give `--monitor-token-file FILE`. Or use a unix socket, which needs none.",
-    "A monitor at 'tcp:0.0.0.0:4445' can be reached by others and needs a token: give --monitor-token-file FILE, set PEREGRINE_MONITOR_TOKEN, or listen on unix:PATH",
+    "A monitor, or metrics, are to be opened at TCP or a WebSocket, without a token or with one that is too short or that others can read.",
+    "Make a token with `openssl rand -hex 32`, put it into a file with mode 600, and give `--monitor-token-file FILE` or `--metrics-token-file FILE`. Or use a unix socket, which needs none.",
+    "A monitor at 'tcp:0.0.0.0:4445' can be reached by others and needs a token: give --monitor-token-file FILE, set PEREGRINE_MONITOR_TOKEN, ask for certificates by --monitor-tls-creds, or listen on unix:PATH",
   ),
   ACCESS_DENIED: advice(
     "The token is missing or another one than the agent was started with.",
