@@ -28,7 +28,8 @@ async function faultsOf(name: string, content: string): Promise<string[]> {
     if (!/@(?:v\d+(?:\.\d+)*|[0-9a-f]{40})$/u.test(action))
       faults.push(`${name}: '${action}' has no version`);
   }
-  if (!/^permissions:(?: \{\})?$/mu.test(content)) faults.push(`${name}: it does not say what it may do (permissions)`);
+  if (!/^permissions:(?: \{\})?$/mu.test(content))
+    faults.push(`${name}: it does not say what it may do (permissions)`);
   return faults;
 }
 

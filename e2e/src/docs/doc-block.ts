@@ -14,6 +14,8 @@ export interface DocBlock {
 export const MARKS = [
   /** It goes on while the blocks behind it run. They begin when its guest is there. */
   "background",
+  /** What a command in the background prints when it is ready, if it has no guest. */
+  "until",
   /** With which status it ends. Default: 0. */
   "status",
   /** What it prints, on either output. */

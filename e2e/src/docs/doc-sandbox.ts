@@ -65,7 +65,7 @@ export class DocSandbox implements AsyncDisposable {
     const failed = (what: string): Error => new Error(`${page}:${line} ${what}:\n${script}\n${printed}`);
     this.#background.push({ child, output: () => printed });
     if (marks.has("background")) {
-      await this.#untilReady(script, child, () => printed, failed);
+      await this.#untilReady(script, child, () => printed, failed, marks.get("until"));
       return;
     }
     const deadline = AbortSignal.timeout(PATIENCE_MS);
@@ -84,15 +84,17 @@ export class DocSandbox implements AsyncDisposable {
     child: ChildProcess,
     printed: () => string,
     failed: (what: string) => Error,
+    ready: string | undefined,
   ): Promise<void> {
     const name = Array.from(script.matchAll(/--name ([\w.-]+)/gu)).at(-1)?.[1];
     const isAwaited = /\b(?:receive|dest-agent) (?:tcp|unix|wss?):/u.test(script);
     const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       if (child.exitCode !== null) throw failed(`ends with status ${child.exitCode} in the background`);
+      if (ready !== undefined && printed().includes(ready)) return;
       const isThere = await answers(join(this.#directory, "run", `${name}.sock`));
-      if (isThere && (!isAwaited || printed().includes("is awaited on"))) return;
-      if (performance.now() > deadline) throw failed(`has no guest '${name}' in the background`);
+      if (ready === undefined && isThere && (!isAwaited || printed().includes("is awaited on"))) return;
+      if (performance.now() > deadline) throw failed(`is not ready in the background`);
       await delay(20);
     }
   }

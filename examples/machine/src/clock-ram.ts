@@ -23,7 +23,7 @@ export function clockRamAccess(memory: ClockMemory): RamAccess {
   return { module: import.meta.url, data: memory };
 }
 
-/** What the other thread calls, by the name that {@link RamAccess} says. */
+/** @public What the other thread calls, by this name: see {@link RamAccess}. */
 export function openRam(data: unknown): GuestRam {
   return new ClockRam(data as ClockMemory);
 }

@@ -36,6 +36,7 @@ interface PendingCall {
   readonly reject: (error: MigrationError) => void;
 }
 
+/** How a client reaches a monitor. */
 export interface QmpConnectOptions {
   readonly signal?: AbortSignal;
   /** For a monitor that wants one. Default: none. */

@@ -297,6 +297,16 @@ export const ERROR_ADVICE = {
     "Use the agent's unix socket. If such clients are to be trusted with the host's files, start the agent with `--allow-host-uris`.",
     "A client that comes over the network may name tcp:, ws: and wss: without files: use the agent's unix socket, or start it with --allow-host-uris",
   ),
+  BAD_CONFIGURATION: advice(
+    "The file of `--config` has a key that the command does not have, a value of another kind, or it is no TOML; or other users can write to it.",
+    "Correct the line that the message names; docs/configuration.md lists the keys. The file has to be writable by its owner alone.",
+    "/etc/peregrine/web.toml:3: the key 'nmae' is wrong: there is no such key",
+  ),
+  HOOK_FAILED: advice(
+    "The command of `--on-arrival` or `--on-departure` ended with another status than 0, could not be started, or took too long.",
+    "Look at the output of the command, which is that of the agent, and do by hand what it was to do. The guest is where it was, and a migration has succeeded all the same.",
+    "The command of --on-arrival ended with status 1: /etc/peregrine/address up",
+  ),
   USAGE: advice(
     "A flag is misspelt, misses its value, or excludes another one.",
     "Look at `peregrine help COMMAND`, which lists all flags of the command.",
