@@ -32,6 +32,8 @@ export {
   encodeVmDescription,
   encodeVmDescriptionText,
 } from "./encode.ts";
+export { ERROR_ADVICE } from "./error-advice.ts";
+export type { ErrorAdvice } from "./error-advice.ts";
 export { ERROR_CODES, MigrationError } from "./errors.ts";
 export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.ts";
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
