@@ -20,7 +20,11 @@ export async function connectToGuest(registry: Registry, name: string): Promise<
         { cause: error },
       );
     }
-    throw new MigrationError("CONNECT_FAILED", `The agent of '${name}' does not answer`, { cause: error });
+    throw new MigrationError(
+      "CONNECT_FAILED",
+      `The agent of '${name}' does not answer: it is ending, or frozen; try again, and then look at its process`,
+      { cause: error },
+    );
   }
 }
 
@@ -40,7 +44,11 @@ export class AgentClient {
       return await this.#monitor.execute(command, args);
     } catch (error) {
       if (!MigrationError.is(error) || error.code !== "CHANNEL_FAILED") throw error;
-      throw new MigrationError("CHANNEL_FAILED", `The agent of '${this.name}' ended`, { cause: error });
+      throw new MigrationError(
+        "CHANNEL_FAILED",
+        `The agent of '${this.name}' ended before it answered; its own output says why`,
+        { cause: error },
+      );
     }
   }
 
@@ -51,7 +59,7 @@ export class AgentClient {
     const [issue] = answer.issues;
     throw new MigrationError(
       "COMMAND_FAILED",
-      `The agent of '${this.name}' is of another release: ${v.getDotPath(issue) ?? "its answer"} is not understood`,
+      `The agent of '${this.name}' is of another release: ${v.getDotPath(issue) ?? "its answer"} is not understood; use the peregrine of that release`,
     );
   }
 
