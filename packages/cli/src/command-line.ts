@@ -12,11 +12,14 @@ import {
 import type { CommandHandlers, Finish, MonitorTarget } from "./command-options.ts";
 import { defineDashboard } from "./dashboard-command-line.ts";
 import { defineDoctor } from "./doctor-command-line.ts";
+import { addNotes, defineHelp } from "./help-command-line.ts";
 import { defineInspect } from "./inspect-command-line.ts";
 import { defineCheckpoint, defineMigrate } from "./migrate-command-line.ts";
 import { takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
 import { objectOption } from "./tls-options.ts";
+import { commandShape } from "./reference/command-shape.ts";
+import type { CommandShape } from "./reference/command-shape.ts";
 import { describeVersion } from "./version.ts";
 
 /** The commands as a process offers them: all of them, or one daemon. */
@@ -63,8 +66,11 @@ function commandOf(
     root.configureOutput().writeOut?.(`${text}\n`);
     throw new CommanderError(0, "commander.version", text);
   });
-  if (program === "source-agent") return defineRun(root, handlers, finish);
-  if (program === "dest-agent") return defineReceive(root, handlers, finish);
+  if (program !== "peregrine") {
+    const define = program === "source-agent" ? defineRun : defineReceive;
+    addNotes(define(root, handlers, finish));
+    return root;
+  }
   root.description("Moves running programs and virtual machines from one process to another.");
   defineRun(root.command("run"), handlers, finish);
   defineReceive(root.command("receive"), handlers, finish);
@@ -78,6 +84,7 @@ function commandOf(
   defineResolve(root, handlers, finish);
   defineDashboard(root.command("dashboard"), handlers, finish);
   defineControls(root, handlers, finish);
+  defineHelp(root, finish);
   return root;
 }
 
@@ -85,6 +92,11 @@ function commandOf(
 export function agentCommands(): readonly Command[] {
   const all = commandOf("peregrine", {} as CommandHandlers, () => undefined, {});
   return all.commands.filter(({ options }) => options.some(({ long }) => long === "--config"));
+}
+
+/** What a program can be told, as data. */
+export function describeProgram(program: ProgramName): CommandShape {
+  return commandShape(commandOf(program, {} as CommandHandlers, () => undefined, {}));
 }
 
 interface FormatFlags {
