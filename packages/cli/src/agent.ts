@@ -44,6 +44,7 @@ export type AgentTrace =
   | { readonly kind: "parameters"; readonly names: readonly string[] }
   | { readonly kind: "ownership" };
 
+/** What an {@link Agent} is made of. */
 export interface AgentOptions {
   readonly name: string;
   readonly machine: GuestMachine;

@@ -29,6 +29,7 @@ export const DASHBOARD_LIMITS = {
 /** Where pages connect. */
 export const SOCKET_PATH = "/socket";
 
+/** What a dashboard serves, and to whom. */
 export interface DashboardOptions {
   readonly address: DashboardAddress;
   readonly token: AccessToken;

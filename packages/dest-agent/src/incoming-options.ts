@@ -33,6 +33,7 @@ export interface PassesOn {
   lost(reason: MigrationError): MigrationError;
 }
 
+/** What an incoming migration is made of, and how it is done. */
 export interface IncomingMigrationOptions {
   /** The machine that the guest arrives in. With an `intake` it may be any. It is disposed of when the load fails. */
   readonly machine: Machine;

@@ -28,6 +28,7 @@ export interface FixedGuest {
   readonly wasi: WasiConfig;
 }
 
+/** What a machine that cannot be migrated needs of its host. */
 export interface FixedMachineHost {
   startThread(guest: FixedGuest): FixedThread;
   readonly drives?: GuestDrives | undefined;

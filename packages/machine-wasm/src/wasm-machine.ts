@@ -59,6 +59,7 @@ interface Guest extends GuestMemories {
   readonly thread: Promise<{ readonly handle: GuestHandle; readonly program: CompiledProgram }>;
 }
 
+/** A program that is started here, and did not arrive. */
 export interface FreshGuest extends ProgramIdentity {
   readonly wasi: WasiConfig;
 }

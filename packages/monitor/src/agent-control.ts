@@ -17,6 +17,7 @@ import type {
   RunState,
 } from "@peregrine/shared-state";
 
+/** The answer of `query-status`. */
 export interface GuestStatus {
   readonly status: RunState;
   readonly running: boolean;

@@ -28,6 +28,7 @@ const Event = v.object({
   timestamp: v.object({ seconds: v.number(), microseconds: v.number() }),
 });
 
+/** An event as a client receives it, checked. */
 export type ReceivedEvent = v.InferOutput<typeof Event>;
 
 interface PendingCall {
@@ -35,6 +36,7 @@ interface PendingCall {
   readonly reject: (error: MigrationError) => void;
 }
 
+/** How a client reaches a monitor. */
 export interface QmpConnectOptions {
   readonly signal?: AbortSignal;
   /** For a monitor that wants one. Default: none. */

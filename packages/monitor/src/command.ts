@@ -28,6 +28,7 @@ export interface CommandClient {
 /** Refuses a URI that the agent is not to open for this client. Errors: EXEC_NOT_ALLOWED, NOT_FROM_NETWORK. */
 export type CheckOpening = (uri: string, direction: Direction, client: CommandClient) => void;
 
+/** Commands by their names. */
 export type CommandTable = ReadonlyMap<string, Command>;
 
 /** The arguments of a command: every key it knows, and its type. Keys that are not listed are refused. */

@@ -16,6 +16,7 @@ export interface QmpEvent {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
+/** Where the events of an agent come from. */
 export interface EventSource<Event = QmpEvent> {
   /** Returns a function that ends the subscription. */
   subscribe(listener: (event: Event) => void): () => void;

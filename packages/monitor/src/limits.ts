@@ -18,6 +18,7 @@ export interface MonitorLimits {
   readonly closeTimeout: number;
 }
 
+/** What holds unless something else is said. */
 export const DEFAULT_MONITOR_LIMITS: MonitorLimits = {
   clients: 16,
   objectBytes: 64 * 1024,

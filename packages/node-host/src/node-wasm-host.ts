@@ -8,6 +8,7 @@ import { ConsoleInput } from "./host-console.ts";
 import { prepareProgram, validateProgram } from "./prepare-program.ts";
 import { ProgramCache } from "./program-cache.ts";
 
+/** What a WebAssembly guest is given of this process. */
 export interface NodeWasmHostOptions {
   /** What the guest reads as its console; undefined for none. */
   readonly stdin: Readable | undefined;

@@ -23,6 +23,7 @@ export interface DirtyBitmapName {
   readonly bitmap: string;
 }
 
+/** A record of section `dirty-bitmap`: about one bitmap of one disk. */
 export type DirtyBitmapRecord = DirtyBitmapName &
   (
     | {

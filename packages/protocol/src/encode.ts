@@ -76,6 +76,7 @@ export function encodeFooter(w: ByteWriter, id: number): void {
   w.be32(id);
 }
 
+/** The byte behind the last section. */
 export function encodeEndMark(w: ByteWriter): void {
   w.u8(SECTION_TYPE.endMark);
 }

@@ -72,8 +72,10 @@ export const ERROR_CODES = {
   INTERNAL: "a defect of this program",
 } as const;
 
+/** A stable name of what went wrong. */
 export type ErrorCode = keyof typeof ERROR_CODES;
 
+/** Where in a stream it happened, and why. */
 export interface MigrationErrorDetail {
   /** What caused it, kept for the log. */
   readonly cause?: unknown;

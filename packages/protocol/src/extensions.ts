@@ -12,7 +12,9 @@ export interface Extensions {
   readonly alive: boolean;
 }
 
+/** What is agreed on with a peer that is no Peregrine. */
 export const NO_EXTENSIONS: Extensions = { handOver: false, reasons: false, alive: false };
+/** Every extension that this release knows. */
 export const ALL_EXTENSIONS: Extensions = { handOver: true, reasons: true, alive: true };
 
 /** High half of a ping that asks, and of the pong that agrees; the low half has a bit for each extension. */
@@ -40,6 +42,7 @@ export function agreedTo(pong: number): Extensions | undefined {
   return extensionsOf(AGREE, pong);
 }
 
+/** The extensions that are in both. */
 export function both(a: Extensions, b: Extensions): Extensions {
   return {
     handOver: a.handOver && b.handOver,

@@ -9,6 +9,7 @@ export interface Configuration {
   readonly uuid?: Uint8Array;
 }
 
+/** What a section's first byte says: the beginning, a part or the end of one that comes in parts, or a whole one. */
 export type SectionKind = "start" | "part" | "end" | "full";
 
 /** What names a section. PART and END carry only the id on the wire; the rest comes from their START. */
@@ -50,6 +51,7 @@ export type Command =
   | { readonly kind: "alive" }
   | { readonly kind: "other"; readonly code: number; readonly payload: Uint8Array };
 
+/** The payload of POSTCOPY_ADVISE. */
 export interface PostcopyPageSizes {
   /** The page sizes of all RAM blocks, combined with OR. */
   readonly summary: number;

@@ -52,6 +52,7 @@ export interface StreamDecompressor {
   decompress(data: Uint8Array, size: number): Promise<Uint8Array>;
 }
 
+/** What is done with the packets of one channel. */
 export interface MultifdChannelOptions {
   readonly sink: MultifdSink;
   /** Called once, at the first compressed packet. Default: compressed packets are refused. */

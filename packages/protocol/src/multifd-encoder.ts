@@ -14,6 +14,7 @@ export interface StreamCompressor {
   compress(data: Uint8Array): Promise<Uint8Array>;
 }
 
+/** How the packets of one channel are made. */
 export interface MultifdChannelEncoderOptions {
   readonly layout: MultifdLayout;
   /** Undefined: the pages go as they are. */

@@ -37,6 +37,7 @@ const MULTIFD_MAX_PAYLOAD_BYTES = 2 * MULTIFD_PACKET_PAGES * WIRE_PAGE_SIZE;
 const FLAG = { sync: 1, zlib: 2, zstd: 4, qpl: 8, uadk: 16, qatzip: 32, deviceState: 64 } as const;
 const COMPRESSION_MASK = FLAG.zlib | FLAG.zstd | FLAG.qpl | FLAG.uadk | FLAG.qatzip;
 
+/** How pages are compressed on multifd channels. */
 export type MultifdCompression = "none" | "zlib" | "zstd";
 
 /**
@@ -78,6 +79,7 @@ export interface MultifdDeviceState {
   readonly payloadBytes: number;
 }
 
+/** The 64 bytes that a channel begins with. Errors: INTERNAL for a UUID of another length than 16. */
 export function encodeMultifdInit(w: ByteWriter, { uuid, channel }: MultifdInit): void {
   if (uuid.length !== UUID_BYTES) {
     throw new MigrationError("INTERNAL", `a UUID has ${UUID_BYTES} bytes, not ${uuid.length}`);

@@ -63,6 +63,7 @@ export interface RamSink extends RamBlockListSink {
  */
 export type InflatePage = (data: Uint8Array, size: number) => Uint8Array;
 
+/** What section `ram` is decoded with. */
 export interface RamDecoderOptions {
   readonly limits: Limits;
   readonly sink: RamSink;

@@ -26,11 +26,13 @@ export function configurationMissing(detail?: Detail): MigrationError {
   return new MigrationError("CONFIGURATION_MISSING", "Configuration section missing", detail);
 }
 
+/** The stream is of another machine type than this machine. */
 export function machineTypeMismatch(received: string, local: string, detail?: Detail): MigrationError {
   const text = `Machine type received is '${received}' and local is '${local}'`;
   return new MigrationError("MACHINE_TYPE_MISMATCH", text, detail);
 }
 
+/** The stream has a device that this machine has not. */
 export function unknownSection(name: string, instance: number, detail?: Detail): MigrationError {
   const text =
     `Unknown savevm section or instance '${name}' ${instance}. ` +
@@ -38,7 +40,10 @@ export function unknownSection(name: string, instance: number, detail?: Detail):
   return new MigrationError("UNKNOWN_SECTION", text, detail);
 }
 
-/** @param supported the newest version that can be loaded here. */
+/**
+ * A device is newer than it is here.
+ * @param supported the newest version that can be loaded here.
+ */
 export function unsupportedSectionVersion(
   name: string,
   received: number,
@@ -71,6 +76,7 @@ export function footerMissing(name: string, detail?: Detail): MigrationError {
   return new MigrationError("BAD_FOOTER", `Missing section footer for ${name}`, detail);
 }
 
+/** A RAM block has another length than here. Both are bytes. */
 export function ramBlockSizeMismatch(
   name: string,
   received: number,
@@ -81,10 +87,15 @@ export function ramBlockSizeMismatch(
   return new MigrationError("BAD_RAM_BLOCK", text, detail);
 }
 
+/** The stream has a RAM block that this machine has not. */
 export function unknownRamBlock(name: string, detail?: Detail): MigrationError {
   return new MigrationError("BAD_RAM_BLOCK", `Unknown ramblock "${name}", cannot accept migration`, detail);
 }
 
+/**
+ * A page lies outside its block.
+ * @param offset bytes.
+ */
 export function illegalRamOffset(offset: number, detail?: Detail): MigrationError {
   return new MigrationError("BAD_RAM_PAGE", `Illegal RAM offset ${offset.toString(16)}`, detail);
 }
@@ -119,18 +130,28 @@ export function unexpectedData(after: string): MigrationError {
   return new MigrationError("UNEXPECTED_DATA", `Unexpected data after ${after}`);
 }
 
-/** @param expected what should have come, for example `a section type`. */
+/**
+ * The stream ended too early.
+ * @param expected what should have come, for example `a section type`.
+ */
 export function truncated(expected: string, detail?: Detail): MigrationError {
   const text = `The stream ended where ${expected} was expected: Input/output error`;
   return new MigrationError("TRUNCATED", text, detail);
 }
 
-/** @param what the thing that is too large, with its unit, for example `bytes of RAM`. */
+/**
+ * Something is larger than it may be.
+ * @param what the thing that is too large, with its unit, for example `bytes of RAM`.
+ */
 export function limitExceeded(what: string, value: number, limit: number, detail?: Detail): MigrationError {
   return new MigrationError("LIMIT_EXCEEDED", `${value} ${what} are more than the limit of ${limit}`, detail);
 }
 
-/** @param needed bytes of the guest's memory. @param accepted the most that it may have here. */
+/**
+ * The guest needs more memory than is accepted here.
+ * @param needed bytes of the guest's memory.
+ * @param accepted the most that it may have here.
+ */
 export function tooMuchRam(needed: number, accepted: number, detail?: Detail): MigrationError {
   return new MigrationError(
     "LIMIT_EXCEEDED",

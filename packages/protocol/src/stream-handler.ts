@@ -36,6 +36,7 @@ export interface StreamHandler {
   vmDescription(text: string): void;
 }
 
+/** What a stream is decoded with. */
 export interface StreamDecoderOptions {
   readonly limits: Limits;
   readonly handler: StreamHandler;

@@ -25,6 +25,7 @@ export type VmDeviceDescription =
       readonly fields: readonly VmFieldDescription[];
     };
 
+/** A field of a device, as the vmdescription has it. */
 export interface VmFieldDescription {
   readonly name: string;
   /** For example `bool`, `int8`..`uint64`, `buffer`, `bitmap`, `timer`, `struct`. */

@@ -2,6 +2,7 @@
 
 /** "QEVM". */
 export const STREAM_MAGIC = 0x5145564d;
+/** The only version of the stream that is read and written. */
 export const STREAM_VERSION = 3;
 
 /** The byte that starts each item of the stream. */
@@ -37,6 +38,7 @@ export const COMMAND_CODE = {
 
 /** First byte of the payload of HAND_OVER; 16 bytes that name the migration follow. */
 export const HAND_OVER_STEP = { offer: 1, give: 2, keep: 3 } as const;
+/** Length of what names a migration in HAND_OVER and LOADED. */
 export const MIGRATION_ID_BYTES = 16;
 
 /** The version byte that opens the payload of POSTCOPY_RAM_DISCARD. */

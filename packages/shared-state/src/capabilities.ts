@@ -39,11 +39,13 @@ const INCOMPATIBLE: readonly (readonly [CapabilityName, CapabilityName, string])
   ["mapped-ram", "multifd", "Mapped-ram migration is incompatible with multifd"],
 ];
 
+/** A capability, by its name in QMP. */
 export type CapabilityName = keyof typeof DEFAULTS;
 
 /** Every capability with its state. */
 export type CapabilityStates = Readonly<Record<CapabilityName, boolean>>;
 
+/** A capability with its state, as in QMP. */
 export interface CapabilityState {
   readonly capability: CapabilityName;
   readonly state: boolean;

@@ -14,6 +14,7 @@ export interface CarriedMachine {
   closing(): CarriedClosing;
 }
 
+/** What a carried machine's stream has before its memory. */
 export interface CarriedOpening {
   /** Undefined: the stream has no configuration section, as those of machine types up to 2.3. */
   readonly configuration: Configuration | undefined;
@@ -25,6 +26,7 @@ export interface CarriedOpening {
   readonly uuid: Uint8Array | undefined;
 }
 
+/** What a carried machine's stream has behind its memory. */
 export interface CarriedClosing {
   /** FULL sections behind the end of `ram`, in their order. */
   readonly late: readonly OpaqueSection[];
@@ -77,4 +79,5 @@ export interface RamBuilder {
   room(): Promise<void> | undefined;
 }
 
+/** What another thread calls to make the memory of a machine that arrives. */
 export type BuildRam = (data: unknown) => RamBuilder;

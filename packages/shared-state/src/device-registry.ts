@@ -22,6 +22,7 @@ export interface Device {
   load(value: StateValue): void | Promise<void>;
 }
 
+/** When a device is sent: before the first page, or after the last one. */
 export type DevicePhase = "early" | "late";
 
 /** A device's state, ready to be sent as a FULL section. */

@@ -62,6 +62,7 @@ export interface RamAccess {
   readonly data: unknown;
 }
 
+/** The function `openRam` of the module that a {@link RamAccess} names. */
 export type OpenRam = (data: unknown) => GuestRam;
 
 /** How the guest program ended. */

@@ -64,6 +64,7 @@ export type MigrationInfo = (
   readonly "blocked-reasons"?: readonly string[];
 };
 
+/** The answer of `query-migrate` while a migration runs. Times in milliseconds, sizes in bytes. */
 export type ActiveInfo = {
   readonly status: "active" | "pre-switchover" | "device";
   /** So far. */
@@ -79,6 +80,7 @@ export type ActiveInfo = {
   readonly "cpu-throttle-percentage"?: number;
 };
 
+/** The answer of `query-migrate` when a migration has completed. Times in milliseconds, sizes in bytes. */
 export type CompletedInfo = {
   readonly status: "completed";
   readonly "total-time": number;
@@ -95,6 +97,7 @@ export type ProgressInfo = {
   readonly "x-peregrine-progress"?: OutgoingSnapshot | IncomingSnapshot;
 };
 
+/** What the answer of `query-migrate` is made of. */
 export interface MigrationInfoInput {
   readonly status: MigrationStatus;
   readonly statistics: MigrationStatistics;
@@ -108,6 +111,7 @@ export interface MigrationInfoInput {
   readonly blockedReasons?: readonly string[];
 }
 
+/** The answer of `query-migrate`. */
 export function migrationInfo(input: MigrationInfoInput): MigrationInfo {
   const { blockedReasons = [] } = input;
   const info = statusInfo(input);

@@ -30,6 +30,7 @@ export const MIGRATION_TRANSITIONS: Readonly<Record<MigrationStatus, readonly Mi
   failed: ["setup"],
 };
 
+/** Is told of each change of a migration's status. */
 export type MigrationStatusListener = (status: MigrationStatus) => void;
 
 const STATE_BYTES = Int32Array.BYTES_PER_ELEMENT;

@@ -97,6 +97,7 @@ const RULES = {
 
 type NumberName = keyof typeof RULES;
 
+/** A parameter of migrations, by its name in QMP. */
 export type ParameterName = NumberName | TextParameterName;
 
 const NAMES = Object.keys(RULES) as NumberName[];

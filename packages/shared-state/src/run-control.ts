@@ -15,8 +15,10 @@ export type RunEvent =
       readonly data: { readonly guest: true; readonly reason: GuestShutdownReason };
     };
 
+/** Is told of each change of the run state. */
 export type RunEventListener = (event: RunEvent) => void;
 
+/** How the run state begins. */
 export interface RunControlOptions {
   /** `prelaunch` by default; `inmigrate` where a guest is to arrive. */
   readonly initial?: "prelaunch" | "inmigrate";

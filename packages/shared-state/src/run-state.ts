@@ -30,6 +30,7 @@ export const RUN_STATE_TRANSITIONS: Readonly<Record<RunState, readonly RunState[
 /** A state that a guest can be migrated in, and that it has again at the destination. */
 export type MigratableRunState = "running" | "paused" | "prelaunch";
 
+/** Whether a guest in this run state can be sent. */
 export function isMigratable(state: string): state is MigratableRunState {
   return state === "running" || state === "paused" || state === "prelaunch";
 }

@@ -18,6 +18,7 @@ export type ScalarType =
  */
 export type Count = number | { readonly from: string; readonly max: number };
 
+/** A field that is a number, or true or false. */
 export interface ScalarField {
   readonly name: string;
   readonly type: ScalarType;
@@ -31,12 +32,14 @@ export interface BufferField {
   readonly length: Count;
 }
 
+/** A field that is a state of its own. */
 export interface StructField {
   readonly name: string;
   readonly type: "struct";
   readonly struct: StateDescription;
 }
 
+/** A field that is several values, or several structures, of one kind. */
 export interface ArrayField {
   readonly name: string;
   readonly type: "array";
@@ -45,6 +48,7 @@ export interface ArrayField {
   readonly count: Count;
 }
 
+/** A part of a state. */
 export type Field = ScalarField | BufferField | StructField | ArrayField;
 
 /**
@@ -63,8 +67,10 @@ export interface StateValue {
   readonly [field: string]: FieldValue;
 }
 
+/** The value of a scalar field; 64-bit integers are bigint. */
 export type ScalarValue = boolean | number | bigint;
 
+/** The value of a field: of a scalar, of a buffer, of a structure, or of an array of either. */
 export type FieldValue = ScalarValue | Uint8Array | StateValue | readonly (ScalarValue | StateValue)[];
 
 type ScalarOf<T> = T extends "bool" ? boolean : T extends "uint64" | "int64" ? bigint : number;

@@ -32,6 +32,7 @@ export interface PassedOn {
   loaded(): Promise<"give" | "keep" | "lost">;
 }
 
+/** What an outgoing migration is made of, and how long it waits. */
 export interface OutgoingMigrationOptions {
   readonly machine: Machine;
   readonly run: RunControl;

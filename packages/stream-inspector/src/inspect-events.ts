@@ -7,6 +7,7 @@ export interface Extent {
   readonly size: number;
 }
 
+/** A section, or one part of it. */
 export interface SectionEvent extends Extent {
   readonly item: "section";
   readonly kind: SectionKind;
@@ -24,6 +25,7 @@ export interface SectionEvent extends Extent {
   readonly ram?: PageCounts;
 }
 
+/** A command in the stream, or inside of a package. */
 export interface CommandEvent extends Extent {
   readonly item: "command";
   readonly command: Command;

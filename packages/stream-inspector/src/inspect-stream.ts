@@ -21,6 +21,7 @@ export interface PageCodecs {
   readonly openDecompressor: NonNullable<MultifdChannelOptions["openDecompressor"]>;
 }
 
+/** What a stream is read with. */
 export interface InspectOptions {
   readonly limits: Limits;
   readonly codecs: PageCodecs;
@@ -29,6 +30,7 @@ export interface InspectOptions {
   readonly memory?: MemoryTarget;
 }
 
+/** What was found in a stream. */
 export interface Inspection {
   readonly summary: StreamSummary;
   /** Why the reading ended before the end. What came before it is in the summary. */

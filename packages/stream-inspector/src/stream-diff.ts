@@ -15,6 +15,7 @@ const MOST_RANGES = 8;
 /** The same thing in one stream and in the other; null where it is not there. */
 export type Values = readonly [NamedField["value"] | null, NamedField["value"] | null];
 
+/** Something in which two streams differ. */
 export type StreamDifference =
   | { readonly item: "configuration"; readonly field: string; readonly values: Values }
   /** The block list: bytes of the block in each. */

@@ -43,6 +43,7 @@ export interface ChannelSummary {
   readonly bytes: number;
 }
 
+/** Pages of all blocks that were announced and never came. */
 export function missingPages({ blocks }: Pick<StreamSummary, "blocks">): number {
   return blocks.reduce((sum, block) => sum + block.missingPages, 0);
 }

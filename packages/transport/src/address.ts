@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { parseFileOffset } from "./file-offset.ts";
 
+/** `tcp:HOST:PORT` */
 export interface TcpAddress {
   readonly kind: "tcp";
   /** A name, an IPv4 address or an IPv6 address without brackets. Empty: every local address. */
@@ -8,11 +9,13 @@ export interface TcpAddress {
   readonly port: number;
 }
 
+/** `unix:PATH` */
 export interface UnixAddress {
   readonly kind: "unix";
   readonly path: string;
 }
 
+/** `file:PATH[,offset=N]` */
 export interface FileAddress {
   readonly kind: "file";
   readonly path: string;
@@ -32,6 +35,7 @@ export interface FdAddress {
   readonly descriptor: number | string;
 }
 
+/** `ws://HOST:PORT[/PATH]` or `wss://HOST:PORT[/PATH]` */
 export interface WebSocketAddress {
   /** `wss` has TLS below it. */
   readonly kind: "ws" | "wss";
@@ -52,6 +56,7 @@ export interface TlsFiles {
   readonly ca?: string;
 }
 
+/** A URI taken apart. */
 export type Address = TcpAddress | UnixAddress | FileAddress | ExecAddress | FdAddress | WebSocketAddress;
 
 /** Size of `sun_path` on Linux, with the terminating zero. */

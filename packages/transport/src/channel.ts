@@ -83,7 +83,7 @@ export interface SeekableOutput {
   readonly position: number;
   /** Lets the next `write` go on at this offset. Bytes that are left out read as zero. */
   seek(position: number): void;
-  /** As the channel's `write`, at an offset of its own: {@link position} stays as it is. */
+  /** As the channel's `write`, at an offset of its own: `position` stays as it is. */
   writeAt(bytes: Uint8Array, position: number): Promise<void>;
 }
 
@@ -96,6 +96,7 @@ export interface ReceivedDescriptors {
   take(): number | undefined;
 }
 
+/** How a channel behaves, whatever it is made of. */
 export interface ChannelOptions {
   /**
    * Milliseconds after which a write that the peer's side takes nothing of fails the channel, because
@@ -120,6 +121,7 @@ export interface ChannelOptions {
   readonly readBuffer?: () => Uint8Array;
 }
 
+/** How a connection is made. */
 export interface ConnectOptions extends ChannelOptions {
   /** Has TLS on the connection. Errors: TLS_FAILED; BAD_PARAMETER for a transport that is no connection of its own. */
   readonly tls?: ClientTls | undefined;
@@ -127,6 +129,7 @@ export interface ConnectOptions extends ChannelOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How connections are awaited. */
 export interface ListenOptions extends ChannelOptions {
   /** Has TLS on every connection. Errors: BAD_CREDENTIALS; BAD_PARAMETER as for connecting. */
   readonly tls?: ServerTls | undefined;
@@ -134,6 +137,7 @@ export interface ListenOptions extends ChannelOptions {
   readonly refused?: (error: MigrationError) => void;
 }
 
+/** Something that connections are taken from, one after the other. */
 export interface Listener {
   /** Where it really listens: the port that was given for port 0. */
   readonly address: Address;

@@ -8,6 +8,7 @@ import { tcp } from "./tcp.ts";
 import { unix } from "./unix.ts";
 import { ws, wss } from "./web-socket.ts";
 
+/** Whether a guest is sent, or awaited. */
 export type Direction = "outgoing" | "incoming";
 
 /** Every transport by its scheme. A new one is an entry here and a member of {@link Address}. */

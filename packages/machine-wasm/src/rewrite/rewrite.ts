@@ -24,6 +24,7 @@ export const REWRITER_VERSION = 1;
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
 export const REWRITER_REVISION = 13;
 
+/** What the rewriter has to know of the host. */
 export interface RewriteOptions {
   /** Imports (module wasi_snapshot_preview1) that the host provides. */
   readonly supportedImports: ReadonlySet<string>;

@@ -28,6 +28,7 @@ export interface RewrittenInfo {
   readonly changingTables: readonly number[];
 }
 
+/** A program that can be left and continued, as two modules with the same sites and frames. */
 export interface Rewritten {
   /** Runs while the guest is not migrating. */
   readonly plain: Uint8Array;

@@ -11,6 +11,7 @@ export const ERRNO_NAMES = [
   "ETIMEDOUT", "ETXTBSY", "EXDEV", "ENOTCAPABLE",
 ] as const; // prettier-ignore
 
+/** An error of WASI preview 1, by its name in lower case letters, such as `badf`. */
 export type ErrnoName = (typeof ERRNO_NAMES)[number];
 
 const NUMBERS: ReadonlyMap<string, number> = new Map(ERRNO_NAMES.map((name, number) => [name, number]));
@@ -37,6 +38,7 @@ export class HostError extends Error {
   }
 }
 
+/** The number of an error of WASI preview 1. */
 export function errnoNumber(name: ErrnoName): number {
   const number = NUMBERS.get(name);
   if (number === undefined) throw new TypeError(`${name} is no error of WASI preview1`);

@@ -13,6 +13,7 @@ export interface GuestMemorySource {
 /** A number by which a {@link HostFiles} knows an open file or directory. */
 export type HostHandle = number;
 
+/** What a name in a directory of the host is. */
 export type HostFileType =
   | "regular"
   | "directory"
@@ -22,6 +23,7 @@ export type HostFileType =
   | "socket"
   | "other";
 
+/** What a host knows of a file. */
 export interface HostFileStat {
   readonly type: HostFileType;
   /** Device and inode together say whether two names mean the same file. */
@@ -36,6 +38,7 @@ export interface HostFileStat {
   readonly changedNs: bigint;
 }
 
+/** How a file of the host is opened. */
 export interface HostOpenOptions {
   readonly read: boolean;
   readonly write: boolean;
@@ -52,6 +55,7 @@ export interface HostOpenOptions {
 /** A time to set: nanoseconds since 1970, the present, or left as it is. */
 export type HostTime = bigint | "now" | "keep";
 
+/** A name in a directory of the host. */
 export interface HostDirectoryEntry {
   readonly name: string;
   readonly type: HostFileType;
@@ -116,8 +120,10 @@ export interface HostDrives {
   modifiedNs(drive: number): bigint;
 }
 
+/** The clocks that a program can ask for. */
 export type HostClockId = "realtime" | "monotonic";
 
+/** The clocks of a host. */
 export interface HostClock {
   /** Nanoseconds since 1970. */
   realtimeNs(): bigint;
@@ -126,6 +132,7 @@ export interface HostClock {
   resolutionNs(id: HostClockId): bigint;
 }
 
+/** Where a guest's random numbers come from. */
 export interface HostRandom {
   /** Fills `bytes`, which is private memory of at most 64 KiB, with random bytes of cryptographic quality. */
   fill(bytes: Uint8Array): void;
@@ -134,6 +141,7 @@ export interface HostRandom {
 /** The guest's standard input, output and error: 0, 1, 2. */
 export type ConsoleStream = 0 | 1 | 2;
 
+/** Where a guest's standard output and error go. */
 export interface HostConsole {
   /** Writes what it can now; fewer bytes than given, or 0, when the descriptor is full. Errors: EPIPE. */
   write(stream: 1 | 2, bytes: Uint8Array): number;

@@ -79,6 +79,7 @@ export const WASI_STATE = defineState({
   ],
 });
 
+/** The payload of section `wasi`, as values. */
 export type WasiSection = StateOf<typeof WASI_STATE>;
 type Text = StateOf<typeof TEXT>;
 type DescriptorSection = StateOf<typeof DESCRIPTOR>;

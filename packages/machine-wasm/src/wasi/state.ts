@@ -32,17 +32,20 @@ interface DescriptorPlace {
   readonly gone: boolean;
 }
 
+/** A descriptor of the guest that is its standard input, output or error. */
 export interface ConsoleDescriptorState extends DescriptorBase {
   readonly kind: "console";
   readonly stream: ConsoleStream;
 }
 
+/** A descriptor of the guest that is a directory. */
 export interface DirectoryDescriptorState extends DescriptorBase, DescriptorPlace {
   readonly kind: "directory";
   /** True when `fd_prestat_get` reports it. */
   readonly preopened: boolean;
 }
 
+/** A descriptor of the guest that is a file, with the byte at which it stands. */
 export interface FileDescriptorState extends DescriptorBase, DescriptorPlace {
   readonly kind: "file";
   readonly read: boolean;
@@ -52,6 +55,7 @@ export interface FileDescriptorState extends DescriptorBase, DescriptorPlace {
   readonly size: bigint;
 }
 
+/** An open descriptor of the guest, as it travels. */
 export type DescriptorState = ConsoleDescriptorState | DirectoryDescriptorState | FileDescriptorState;
 
 /** All state of the WASI layer between two host calls, as plain data. */

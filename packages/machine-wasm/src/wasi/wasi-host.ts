@@ -24,6 +24,7 @@ import type { HeldFiles, ResolvePreopen } from "./reopen.ts";
 import { openFresh } from "./start.ts";
 import type { DescriptorState, WasiConfig, WasiState } from "./state.ts";
 
+/** What the WASI layer is given by its host. */
 export interface WasiHostDependencies {
   readonly memory: GuestMemorySource;
   readonly files: HostFiles;

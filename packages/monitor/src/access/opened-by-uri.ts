@@ -10,6 +10,7 @@ export interface OpeningPolicy {
   readonly hostFromNetwork: boolean;
 }
 
+/** The policy of an agent that was given no switch: no commands, and nothing of the host for clients over the network. */
 export const NOTHING_OPEN: OpeningPolicy = { exec: false, hostFromNetwork: false };
 
 /** Where a migration goes or comes from, seen by what has to be opened for it. */

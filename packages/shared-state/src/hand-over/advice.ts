@@ -14,6 +14,7 @@ export type GiverKnowledge =
   /** It is not settled yet, or nobody could ask. */
   | "unknown";
 
+/** What a destination knows of the guest. */
 export type TakerKnowledge =
   /** It holds the guest, stopped, and does not know whether it is its own. */
   | "loaded"

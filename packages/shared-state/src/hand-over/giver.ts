@@ -15,6 +15,7 @@ export type Giver =
   /** The guest is this side's for good: what a taker says from now on comes too late. */
   | { readonly kind: "kept" };
 
+/** What happens to the source. */
 export type GiverEvent =
   /** The taker has loaded everything. */
   | "loaded"
@@ -32,6 +33,7 @@ export type GiverEvent =
   | "resolved-owner"
   | "resolved-gone";
 
+/** What the source has to do. */
 export type GiverEffect =
   /** A guest that cannot be recorded goes on all the same. */
   | "record-owner"
@@ -45,6 +47,7 @@ export type GiverEffect =
   /** Tell the operator that nobody knows here who has the guest. */
   | "report";
 
+/** How the source's side of a hand-over begins: the guest is offered, and still its own. */
 export const GIVER_OFFERS: Giver = { kind: "offers" };
 const KEPT: Giver = { kind: "kept" };
 

@@ -13,6 +13,7 @@ export type Taker =
   /** What was loaded is thrown away. */
   | { readonly kind: "gave-up" };
 
+/** What happens to the destination. */
 export type TakerEvent =
   /** Everything is loaded. */
   | "complete"
@@ -29,6 +30,7 @@ export type TakerEvent =
   | "resolved-owner"
   | "resolved-gone";
 
+/** What the destination has to do. */
 export type TakerEffect =
   /** Answered by `recorded` or `not-recorded`. */
   | "record-owner"
@@ -41,6 +43,7 @@ export type TakerEffect =
   /** Tell the operator that nobody knows here who has the guest. */
   | "report";
 
+/** How the destination's side of a hand-over begins: the guest is being loaded, and the source's. */
 export const TAKER_LOADING: Taker = { kind: "loading" };
 const GAVE_UP: Taker = { kind: "gave-up" };
 

@@ -79,6 +79,7 @@ export interface OutgoingSample {
   readonly downtime: number;
 }
 
+/** What a sample of an outgoing migration is made of. */
 export interface OutgoingSampleInput {
   readonly migration: number;
   readonly state: OutgoingState;

@@ -27,6 +27,7 @@ export interface ByteSource {
 }
 
 /** @param path `-` is the standard input. Errors: NO_SUCH_FILE; BAD_PARAMETER for a terminal. */
+/** Opens a file, or the standard input for `-`; what is compressed is undone. Errors: NO_SUCH_FILE; BAD_PARAMETER for a terminal. */
 export async function openByteSource(path: string): Promise<ByteSource> {
   return path === "-" ? standardInput() : fileSource(path);
 }
