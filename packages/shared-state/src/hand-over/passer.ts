@@ -14,6 +14,7 @@ export type Passer =
   /** There is nothing more to pass on. */
   | { readonly kind: "over" };
 
+/** What happens to a relay. */
 export type PasserEvent =
   /** The destination has loaded everything. */
   | "loaded"
@@ -29,6 +30,7 @@ export type PasserEvent =
   /** The migration was cancelled here, or has failed here. */
   | "called-off";
 
+/** What a relay has to do. */
 export type PasserEffect =
   /** To the source. */
   | "pass-loaded"
@@ -40,6 +42,7 @@ export type PasserEffect =
   | "pass-keep"
   | "drop-destination";
 
+/** How a relay's side of a hand-over begins: the guest is arriving, and the source's. */
 export const PASSER_LOADING: Passer = { kind: "loading" };
 const OVER: Passer = { kind: "over" };
 
