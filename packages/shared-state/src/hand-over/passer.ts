@@ -14,11 +14,7 @@ export type Passer =
   /** There is nothing more to pass on. */
   | { readonly kind: "over" };
 
-<<<<<<< HEAD
 /** What a relay hears, from either side. */
-=======
-/** What happens to a relay. */
->>>>>>> 2fb8283cb6eaa108770a3a7912b9a29c08a72a58
 export type PasserEvent =
   /** The destination has loaded everything. */
   | "loaded"
@@ -34,11 +30,7 @@ export type PasserEvent =
   /** The migration was cancelled here, or has failed here. */
   | "called-off";
 
-<<<<<<< HEAD
 /** What a relay says, to either side. */
-=======
-/** What a relay has to do. */
->>>>>>> 2fb8283cb6eaa108770a3a7912b9a29c08a72a58
 export type PasserEffect =
   /** To the source. */
   | "pass-loaded"
@@ -50,11 +42,7 @@ export type PasserEffect =
   | "pass-keep"
   | "drop-destination";
 
-<<<<<<< HEAD
 /** The state in which a relay begins. */
-=======
-/** How a relay's side of a hand-over begins: the guest is arriving, and the source's. */
->>>>>>> 2fb8283cb6eaa108770a3a7912b9a29c08a72a58
 export const PASSER_LOADING: Passer = { kind: "loading" };
 const OVER: Passer = { kind: "over" };
 
