@@ -55,10 +55,10 @@ test("a migration that converges says so while it runs, everywhere; both ends se
   // What the verdict is by now depends on how busy the host is.
   expect(info).toMatchObject({ progress: { state: "active", verdict: { text: expect.any(String) } } });
   expect(here.samples.get('peregrine_outgoing_state{state="active"}')).toBe(1);
-  expect(here.samples.get("peregrine_outgoing_sent_bytes_total")).toBeGreaterThan(8 << 20);
+  expect(here.samples.get("peregrine_outgoing_sent_bytes_total")).toBeGreaterThan(1 << 20);
   expect(here.samples.get("peregrine_outgoing_dirty_bytes_per_second")).toBeGreaterThan(0);
   expect(there.samples.get('peregrine_incoming_state{state="active"}')).toBe(1);
-  expect(there.samples.get("peregrine_incoming_received_bytes_total")).toBeGreaterThan(4 << 20);
+  expect(there.samples.get("peregrine_incoming_received_bytes_total")).toBeGreaterThan(1 << 20);
   expect(there.samples.get("peregrine_guests")).toBe(0);
 
   const { status, stdout } = await migrate.finished();

@@ -265,4 +265,41 @@ describe("a page", () => {
     expect(await client.next("done")).toMatchObject({ id: 7, error: null });
     expect(guest.calls.map(([name]) => name)).toEqual([command]);
   });
+
+  test("with a message that is too long is dropped", async () => {
+    const url = await start([], { limits: { messageBytes: 1000 } });
+    const client = await logIn(url);
+    client.send({ kind: "watch", guest: "x".repeat(1001) });
+    expect(await client.closed).toBe(1009);
+  });
+
+  test("that asks for too much at once is told so, and can go on", async () => {
+    const guest = new FakeGuest();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    guest.held = promise;
+    const url = await start([guest]);
+    const client = await logIn(url);
+    await shows(client, ({ link }) => link === "open");
+    for (let id = 1; id <= 9; id++) client.send({ kind: "act", id, guest: "web", action: { kind: "stop" } });
+    expect(await client.next("done")).toEqual({
+      kind: "done",
+      id: 9,
+      error: "Too much was asked for at once",
+    });
+    resolve();
+    for (let id = 1; id <= 8; id++) expect((await client.next("done")).error).toBeNull();
+    client.send({ kind: "act", id: 10, guest: "web", action: { kind: "cont" } });
+    expect(await client.next("done")).toEqual({ kind: "done", id: 10, error: null });
+  });
+});
+
+test("there are so many connections at a time, and those that are there are left alone", async () => {
+  const url = await start([], { limits: { connections: 2 } });
+  const first = await logIn(url);
+  const second = await logIn(url);
+  await expect(PageClient.connect(url)).rejects.toThrow(/hang up|ECONNRESET/u);
+  first.socket.terminate();
+  await first.closed;
+  second.send({ kind: "act", id: 1, guest: "nobody", action: { kind: "cancel" } });
+  expect(await second.next("done")).toMatchObject({ id: 1 });
 });

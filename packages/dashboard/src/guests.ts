@@ -84,7 +84,7 @@ export class Guests {
     for (const guest of found) {
       const known = this.#watchers.get(guest.id);
       if (known !== undefined && known.view.link !== "ended") continue;
-      if (known === undefined && this.#watchers.size >= MOST_GUESTS + MOST_ENDED) break;
+      if (known === undefined && this.#watchers.size - this.#ended.length >= MOST_GUESTS) continue;
       this.#forget(guest.id);
       this.#watchers.set(guest.id, this.#watch(guest));
     }

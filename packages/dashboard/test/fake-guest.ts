@@ -99,6 +99,8 @@ export class FakeGuest implements KnownGuest {
   refusal: Error | undefined;
   settings: Record<string, unknown> = { "max-bandwidth": 33_554_432, "downtime-limit": 30 };
   isGone = false;
+  /** Commands are answered when it resolves. */
+  held: Promise<void> = Promise.resolve();
   readonly #listeners = new Set<(event: unknown) => void>();
 
   constructor(id = "web") {
@@ -113,7 +115,10 @@ export class FakeGuest implements KnownGuest {
   open(): Promise<GuestLink> {
     if (this.isGone) return Promise.reject(new Error("nobody listens"));
     return Promise.resolve({
-      execute: (command, args) => Promise.resolve().then(() => this.#execute(command, args)),
+      execute: async (command, args) => {
+        if (!command.includes("quer") && command !== "x-peregrine-observe") await this.held;
+        return this.#execute(command, args);
+      },
       events: {
         subscribe: (listener) => {
           this.#listeners.add(listener);

@@ -18,11 +18,13 @@ afterEach(() => {
 async function start(
   authorize: (token: string | undefined) => Authorization = () => "allowed",
   render: () => Promise<string> = () => Promise.resolve("a_total 1\n"),
+  limits: Partial<typeof SERVER_LIMITS> = {},
 ): Promise<number> {
   const started = createMetricsServer({
     render,
     contentType: "text/plain; version=0.0.4",
     authorize: ({ headers }) => authorize(headers.authorization),
+    limits,
   });
   server = started;
   started.listen(0, "127.0.0.1");
@@ -130,4 +132,22 @@ test("a defect in a metric is an answer, and ends nothing", async () => {
   const port = await start(undefined, () => Promise.reject(new Error("a defect")));
   expect(await ask(port)).toMatchObject({ status: 500, body: "Internal Server Error\n" });
   expect(await ask(port)).toMatchObject({ status: 500 });
+});
+
+test("whoever asks for nothing, or not to the end, is dropped after a while", async () => {
+  const port = await start(undefined, undefined, { timeout: 100 });
+  const [silent, slow] = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
+  slow.write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n");
+  const [nothing, little] = await Promise.all([raw(silent), raw(slow)]);
+  expect(nothing).not.toContain("a_total");
+  expect(little).not.toContain("a_total");
+  expect(await ask(port)).toMatchObject({ status: 200 });
+});
+
+test("a connection is closed after so many requests", async () => {
+  const port = await start(undefined, undefined, { requests: 3 });
+  const socket = connect(port, "127.0.0.1");
+  for (let count = 0; count < 5; count++) socket.write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  const text = await raw(socket);
+  expect(text.match(/a_total 1/gu)).toHaveLength(3);
 });

@@ -13,7 +13,7 @@ export const SERVER_LIMITS = {
   requests: 1000,
   /** Milliseconds after which a wrong token is answered. */
   refusalDelay: 1000,
-} as const;
+};
 
 const PATH = "/metrics";
 
@@ -24,6 +24,7 @@ export interface MetricsServerOptions {
   readonly render: () => Promise<string>;
   readonly contentType: string;
   readonly authorize: (request: IncomingMessage) => Authorization;
+  readonly limits?: Partial<typeof SERVER_LIMITS>;
 }
 
 /**
@@ -31,7 +32,7 @@ export interface MetricsServerOptions {
  * method, its path and what `authorize` reads is looked at; one with a body is refused before any of that is read.
  */
 export function createMetricsServer(options: MetricsServerOptions): Server {
-  const { connections, headerBytes, timeout, requests } = SERVER_LIMITS;
+  const { connections, headerBytes, timeout, requests } = { ...SERVER_LIMITS, ...options.limits };
   const server = createServer(
     {
       maxHeaderSize: headerBytes,

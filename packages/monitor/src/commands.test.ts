@@ -27,6 +27,9 @@ describe("the commands about the guest", () => {
     expect(await run("x-peregrine-observe")).toEqual({ ...seen, memory: none });
     const picture = { pagesPerCell: 1, blocks: [{ name: "ram", pages: 2, cells: 2 }], cells: "AQEBAQEB" };
     expect(await run("x-peregrine-observe", { cells: 2 })).toEqual({ ...seen, memory: picture });
+    await expect(run("x-peregrine-observe", { cells: 16_385 })).rejects.toMatchObject({
+      message: expect.stringContaining("cells"),
+    });
     agent.name = null;
     expect(await run("query-name")).toEqual({});
   });
