@@ -225,7 +225,8 @@ describe("a database stays with its program, and nothing of it at the destinatio
     const first = await host.receive("unix", ["--drive", driveOf(there)]);
     const second = await host.receive("unix", ["--drive", driveOf(there)]);
     const guest = await startGuest(host, driveOf(here));
-    await guest.execute("migrate_set_speed", { value: MiB });
+    // So slowly that it does not end before the cancel, however busy the machine is.
+    await guest.execute("migrate_set_speed", { value: MiB / 4 });
     await guest.execute("migrate", { uri: first.uri, blk: true });
     await first.agent.until("stderr", /10 % of the drives have come/);
     const info = await guest.execute<{ disk: { total: number; remaining: number } }>("query-migrate");
