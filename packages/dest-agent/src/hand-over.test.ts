@@ -76,6 +76,20 @@ describe("a guest that is handed over", () => {
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
   });
 
+  test("is thrown away when the source keeps it, also if another name has come of it", async () => {
+    const arrival = await offered();
+    await arrival.sender.channel.write(bytesOf(step("keep", "ff".repeat(16))));
+    await expectFailed(arrival, "CANCELLED", "The source has decided to keep the guest");
+  });
+
+  test("is nobody's before an operator has decided when another one is given", async () => {
+    const { incoming, sender, doubt } = await offered();
+    await sender.channel.write(bytesOf(step("give", "ff".repeat(16))));
+    await doubt;
+    expect(incoming.query().kind).toBe("undecided");
+    await incoming.resolve("gone");
+  });
+
   test("is thrown away when the source keeps it", async () => {
     const arrival = await offered();
     await arrival.sender.channel.write(bytesOf(step("keep")));
@@ -177,8 +191,11 @@ describe("a source that breaks the exchange", () => {
       "Command HAND_OVER GIVE came before everything was loaded",
     ],
     [
-      "keeps another guest",
-      offering(ALL_EXTENSIONS, step("keep", "ff".repeat(16))),
+      "keeps what it has not offered",
+      Buffer.concat([
+        PLAIN.upTo("ram-start"),
+        bytesOf({ kind: "ping", value: askFor(ALL_EXTENSIONS) }, step("keep")),
+      ]),
       "Command HAND_OVER KEEP is about a guest that was not offered",
     ],
   ];

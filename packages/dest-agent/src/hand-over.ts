@@ -43,7 +43,9 @@ export class HandOver {
       this.#migration = migration;
       return;
     }
-    if (migration !== this.#migration) throw outOfTurn(step, "is about a guest that was not offered");
+    // One guest is offered on a connection, so a source that keeps one keeps this one, whatever name has come of it.
+    if (this.#migration === undefined || (step === "give" && migration !== this.#migration))
+      throw outOfTurn(step, "is about a guest that was not offered");
     if (step === "give" && !this.#asked) throw outOfTurn(step, "came before everything was loaded");
     this.#decide(step);
   }

@@ -188,6 +188,14 @@ describe("a destination", () => {
     await source.expectUntouched();
   });
 
+  test("that falls silent before it has said what it agrees to is given up", async () => {
+    await using source = await Source.make({ timeouts: { silence: 300 } });
+    const receiver = await source.receiver({ extensions: "no answer", prepared: new Promise(() => {}) });
+    source.migration.migrate(receiver.uri);
+    expect([await source.ended(), source.migration.error?.code]).toEqual(["failed", "PEER_SILENT"]);
+    await source.expectUntouched();
+  });
+
   test("hears that the source lives while nothing else is said", async () => {
     await using source = await Source.make({ timeouts: { silence: 0 } });
     source.migration.setCapabilities({ "pause-before-switchover": true });

@@ -9,6 +9,8 @@ export interface LivenessOptions {
   readonly peer: string;
   /** Milliseconds without a word after which the destination counts as dead. 0: it never does. */
   readonly limit: number;
+  /** Whether the destination has answered the first pings, of which the last asks what it agrees to. */
+  readonly answered: () => boolean;
   /** What was agreed on with the destination by now. */
   readonly extensions: () => Extensions;
   /** Bytes that have gone out. */
@@ -29,7 +31,6 @@ export class Liveness {
   readonly #options: LivenessOptions;
   readonly #timer: NodeJS.Timeout;
   #heardAt: number;
-  #answered = false;
   #written = 0;
 
   constructor(options: LivenessOptions) {
@@ -43,7 +44,6 @@ export class Liveness {
   /** Anything has come from the destination. */
   heard(): void {
     this.#heardAt = this.#options.now();
-    this.#answered = true;
   }
 
   stop(): void {
@@ -51,13 +51,13 @@ export class Liveness {
   }
 
   #look(): void {
-    const { peer, limit, extensions, written, tell, silent, now } = this.#options;
+    const { peer, limit, answered, extensions, written, tell, silent, now } = this.#options;
     const { alive } = extensions();
     const bytes = written();
     if (alive && bytes === this.#written) tell();
     this.#written = bytes;
     const quiet = now() - this.#heardAt;
-    if (limit === 0 || quiet <= limit || (this.#answered && !alive)) return;
+    if (limit === 0 || quiet <= limit || (answered() && !alive)) return;
     this.stop();
     const seconds = (limit / 1000).toFixed(1);
     const text = `The destination '${peer}' has said nothing for ${seconds} s: it is dead, frozen or cut off`;

@@ -180,6 +180,7 @@ export class MigrationRun {
     this.#liveness = new Liveness({
       peer: channel.peer,
       limit: this.#data.timeouts.silence,
+      answered: () => destination.answered,
       extensions: () => destination.extensions,
       written: () => channel.bytesWritten,
       tell: () => {

@@ -42,6 +42,7 @@ export class ReturnPathReader {
   readonly #confirmed = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   readonly #loaded = Promise.withResolvers<void>();
+  #answered = false;
   #extensions = NO_EXTENSIONS;
   /** Who may say now that the guest is the destination's. */
   #mayTake = false;
@@ -63,6 +64,11 @@ export class ReturnPathReader {
   /** Whether the destination is ready to take over as soon as it has the rest. */
   get prepared(): boolean {
     return this.#prepared && (this.#acknowledged || !this.#options.acknowledges);
+  }
+
+  /** Whether the destination has answered what it was asked for. A QEMU does so, too, and agrees to nothing. */
+  get answered(): boolean {
+    return this.#answered;
   }
 
   /** What was agreed on with the destination; nothing before it has answered. */
@@ -175,16 +181,19 @@ export class ReturnPathReader {
       this.#caughtUp();
       this.#caughtUp = undefined;
     } else if (value === askFor(this.#options.asks)) {
-      this.#options.agreed(NO_EXTENSIONS);
+      this.#agree(NO_EXTENSIONS);
     } else if (value !== PING.hello) {
       const agreed = agreedTo(value);
-      if (agreed !== undefined) {
-        this.#extensions = agreed;
-        this.#options.agreed(agreed);
-        return;
-      }
-      throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
+      if (agreed === undefined)
+        throw new MigrationError("BAD_RETURN_MESSAGE", `PONG ${value} answers no ping`);
+      this.#agree(agreed);
     }
+  }
+
+  #agree(extensions: Extensions): void {
+    this.#answered = true;
+    this.#extensions = extensions;
+    this.#options.agreed(extensions);
   }
 
   #onShut(status: number): void {

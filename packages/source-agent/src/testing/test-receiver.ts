@@ -32,7 +32,7 @@ export interface ReceiverBehaviour {
   /** Acknowledges the switchover when this resolves. Default: never. */
   readonly acknowledged?: Promise<void>;
   /** What it agrees to when it is asked. Default: it echoes the question, as QEMU does. */
-  readonly extensions?: Extensions;
+  readonly extensions?: Extensions | "no answer";
   /** What it does when the guest is given to it, if that was agreed on. Default: it takes it. */
   readonly given?: "take" | "refuse" | "close" | "say nothing";
   /** What it answers when everything is there; `nothing`: it waits until the source closes, `half-close`: it says that nothing more comes from it, and waits too. Default: 0. */
@@ -222,7 +222,8 @@ export class TestReceiver implements AsyncDisposable {
     if (command.kind !== "ping") return;
     const { extensions } = this.#behaviour;
     if (extensions !== undefined && askedFor(command.value) !== undefined) {
-      await this.#answer(channel, { kind: "pong", value: agreeTo(extensions) });
+      if (extensions !== "no answer")
+        await this.#answer(channel, { kind: "pong", value: agreeTo(extensions) });
       return;
     }
     if (command.value === 2) await this.#behaviour.prepared;
