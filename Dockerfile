@@ -3,6 +3,8 @@ ARG NODE_IMAGE=docker.io/library/node:24-bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
 COPY . /context
+# What `--version` tells: `--build-arg PEREGRINE_COMMIT=$(git rev-parse --short HEAD)`.
+ARG PEREGRINE_COMMIT
 # What the lock file says and nothing else; `deploy` has only what is needed at run time, without links. All that is
 # in between stays out of the layers.
 RUN --mount=type=cache,id=peregrine-pnpm,target=/var/cache/pnpm \

@@ -11,6 +11,8 @@ import type { Engine } from "./engine.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PROJECT = `peregrine-e2e-${process.pid}`;
+/** What the image is told that it is built from: git's files do not come into its build. */
+const COMMIT = "1234567";
 const IMAGE = `localhost/${PROJECT}:pair`;
 
 const found = await findEngine();
@@ -56,7 +58,18 @@ describe.skipIf(typeof found === "string")("two containers", () => {
     // podman-compose leaves its network.
     tidy.push(() => attempt([name, "network", "rm", `${PROJECT}_migration`]));
     tidy.push(() => compose("down", "--volumes"));
-    const built = [name, "build", ...engine.buildFlags, "--tag", IMAGE, "--file", dockerfile, ROOT];
+    const commit = ["--build-arg", `PEREGRINE_COMMIT=${COMMIT}`];
+    const built = [
+      name,
+      "build",
+      ...engine.buildFlags,
+      ...commit,
+      "--tag",
+      IMAGE,
+      "--file",
+      dockerfile,
+      ROOT,
+    ];
     if (await provideBase(engine, tag)) tidy.unshift(() => run([name, "rmi", tag]));
     await run(built);
     tidy.splice(-2, 0, () => run([name, "rmi", IMAGE]));
@@ -91,7 +104,7 @@ describe.skipIf(typeof found === "string")("two containers", () => {
     const own = files.split("\n").filter((file) => !file.includes("/node_modules/"));
     expect(own.filter((file) => /\.ts$|\.pem$|\.npmrc$|\.git/u.test(file))).toEqual([]);
     const { version } = JSON.parse(await readFile(join(ROOT, "packages/cli/package.json"), "utf8"));
-    expect(await run([...start, IMAGE, "--version"])).toBe(`peregrine ${version}\n`);
+    expect(await run([...start, IMAGE, "--version"])).toBe(`peregrine ${version} (${COMMIT})\n`);
   });
 
   test("a program moves from one to the other and is the same run; both were healthy", async () => {
