@@ -10,6 +10,7 @@ export class HandOver {
   readonly decided: Promise<"give" | "keep">;
   readonly #returnPath: Pick<ReturnPath, "extensions">;
   readonly #decide: (decision: "give" | "keep") => void;
+  #heard: "give" | "keep" | undefined;
   #migration: MigrationId | undefined;
   #asked = false;
 
@@ -18,6 +19,11 @@ export class HandOver {
     const { promise, resolve } = Promise.withResolvers<"give" | "keep">();
     this.decided = promise;
     this.#decide = resolve;
+  }
+
+  /** What the source has decided, if it has by now. */
+  get heard(): "give" | "keep" | undefined {
+    return this.#heard;
   }
 
   /** What the source offers; undefined while it offers nothing: the guest is taken without asking then. */
@@ -47,6 +53,7 @@ export class HandOver {
     if (this.#migration === undefined || (step === "give" && migration !== this.#migration))
       throw outOfTurn(step, "is about a guest that was not offered");
     if (step === "give" && !this.#asked) throw outOfTurn(step, "came before everything was loaded");
+    this.#heard ??= step;
     this.#decide(step);
   }
 }

@@ -119,6 +119,7 @@ async function receive(connection: Connection, connections: Connections, address
       fileOffset: address.kind === "file" ? address.offset : undefined,
       chunks,
       broken: channel.closed.then(() => channel.error),
+      failure: () => channel.error,
       identified: async () => {
         await connections.identified();
         // Nobody else is expected any more. The address is free by the time that the guest has arrived.

@@ -1,4 +1,4 @@
-import { MigrationError, RamPageEncoder } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, askFor, MigrationError, RamPageEncoder } from "@peregrine/protocol";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { feed, keptOpen } from "../test/in-process.ts";
@@ -241,6 +241,57 @@ describe("between the end of the stream and the answer", () => {
     });
     expect(fed.error).toBeUndefined();
     expect(fed.statistics.progress().bytes).toBe(bytes.length);
+  });
+});
+
+describe("a source that decides, and cannot be answered", () => {
+  const migration = "00112233445566778899aabbccddeeff";
+  const broken = new MigrationError("CHANNEL_FAILED", "broken");
+
+  /** Says `last` when the answer to a loaded guest has failed, and breaks. */
+  async function unanswered(last: Uint8Array): ReturnType<typeof feed> {
+    const failed = Promise.withResolvers<void>();
+    let isBroken = false;
+    async function* chunks(): AsyncGenerator<Uint8Array, void, void> {
+      const at = stream.offsetOf("ram-start");
+      yield bytes.subarray(0, at);
+      yield command({ kind: "ping", value: askFor(ALL_EXTENSIONS) });
+      yield command({ kind: "hand-over", step: "offer", migration });
+      yield bytes.subarray(at);
+      await failed.promise;
+      yield last;
+      throw broken;
+    }
+    return feed({
+      chunks: chunks(),
+      target: {
+        accept: async () => {
+          isBroken = true;
+        },
+      },
+      write: async () => {
+        if (!isBroken) return;
+        setImmediate(failed.resolve);
+        throw broken;
+      },
+      failure: () => (isBroken ? broken : undefined),
+    });
+  }
+
+  test("is heard when it keeps its guest", async () => {
+    const fed = await unanswered(command({ kind: "hand-over", step: "keep", migration }));
+    expect(fed.error?.message).toBe("The source has decided to keep the guest");
+    expect([fed.committed, fed.undecided]).toEqual([false, undefined]);
+  });
+
+  test("is heard when it gives it", async () => {
+    const fed = await unanswered(command({ kind: "hand-over", step: "give", migration }));
+    expect([fed.error, fed.committed, fed.undecided]).toEqual([undefined, true, undefined]);
+  });
+
+  test("leaves it undecided when it has said nothing", async () => {
+    const fed = await unanswered(command({ kind: "alive" }));
+    expect([fed.error, fed.committed, fed.undecided]).toEqual([undefined, false, broken]);
   });
 });
 

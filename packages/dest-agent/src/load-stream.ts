@@ -40,6 +40,8 @@ export interface LoadStreamOptions extends StreamLoaderOptions {
   readonly target: LoadTarget;
   /** Resolves when the channel is gone, with why if it broke. Nobody may be reading from it then. */
   readonly broken?: Promise<MigrationError | undefined>;
+  /** Why the channel is of no use any more, if it is known by now. What had come before can still be read. */
+  readonly failure?: () => MigrationError | undefined;
   /** Resolves when no connection is left that may have something to say about this stream. */
   readonly identified?: () => Promise<void>;
   readonly patience?: Patience;
@@ -74,12 +76,12 @@ export async function loadStream(options: LoadStreamOptions): Promise<StreamOutc
     silence: options.silence ?? 0,
   });
   await readToEnd(loader, handOver, options);
-  void watchSource(loader, handOver, options);
+  const reading = watchSource(loader, handOver, options);
   await machine.complete();
   if (identified !== undefined) await interruption.wait(identified());
   await interruption.wait(returnPath.answered());
   const { migration } = handOver;
-  if (migration !== undefined) return await decided(handOver, migration, options);
+  if (migration !== undefined) return await decided(handOver, migration, reading, options);
   await take(options);
   // Resolves when the kernel has the message. Should the connection break before the source has read it,
   // the source keeps its guest, and this side starts it as well: such a source has no other protocol.
@@ -92,23 +94,31 @@ async function take({ interruption, target, returnPath }: LoadStreamOptions): Pr
   await interruption.wait(target.commit(returnPath.isOpen));
 }
 
-/** Asks the source to decide, and does what it says. Errors: it keeps the guest, or the load was called off here. */
+/**
+ * Asks the source to decide, and does what it says. Errors: it keeps the guest, or the load was called off here.
+ *
+ * @param reading settles when nothing more comes from the source.
+ */
 async function decided(
   handOver: HandOver,
   migration: MigrationId,
+  reading: Promise<void>,
   options: LoadStreamOptions,
 ): Promise<StreamOutcome> {
   const { interruption, target, returnPath, calledOff } = options;
   await interruption.wait(target.accept(migration));
   handOver.asked();
-  let decision: "give" | "keep";
+  let decision: "give" | "keep" | undefined;
   try {
     await interruption.wait(returnPath.loaded(migration));
     decision = await interruption.wait(handOver.decided);
   } catch (error) {
     // What was called off here never runs here, and the source is told so.
     if (calledOff?.() === true) throw error;
-    return { kind: "undecided", error: MigrationError.from(error) };
+    // A source that could not be answered may have decided before.
+    if (options.failure?.() !== undefined) await reading;
+    decision = handOver.heard;
+    if (decision === undefined) return { kind: "undecided", error: MigrationError.from(error) };
   }
   if (decision === "keep") throw kept();
   // From here on a broken connection changes nothing: the decision is taken.

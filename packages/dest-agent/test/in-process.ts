@@ -22,6 +22,7 @@ export interface Feeding {
   /** What the loader does with the machine, where it is not what a machine does by itself. */
   readonly target?: Partial<LoadTarget & DescribedTarget & CarriedTarget>;
   readonly write?: (bytes: Uint8Array) => Promise<void>;
+  readonly failure?: () => MigrationError | undefined;
   readonly interruption?: Interruption;
   readonly patience?: Patience;
   readonly limits?: Limits;
@@ -44,6 +45,8 @@ export interface Loading {
   readonly sent: readonly ReturnMessage[];
   /** Whether the loader was given leave to tell the source that everything is loaded. */
   readonly committed: boolean;
+  /** Why nobody knows who has the guest. */
+  readonly undecided: MigrationError | undefined;
   readonly statistics: IncomingStatistics;
 }
 
@@ -131,6 +134,7 @@ async function load(
   const sent: ReturnMessage[] = [];
   let committed = false;
   let error: MigrationError | undefined;
+  let undecided: MigrationError | undefined;
   const decoder = new ReturnPathDecoder({
     limits: DEFAULT_LIMITS,
     message: (message) => {
@@ -156,7 +160,7 @@ async function load(
   for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
   try {
-    await loadStream({
+    const outcome = await loadStream({
       machine: open(statistics, interruption),
       limits: options.limits ?? DEFAULT_LIMITS,
       target: {
@@ -181,14 +185,16 @@ async function load(
       fileOffset,
       chunks: new ChunkReader(generate(options.chunks)),
       patience: options.patience ?? { description: 5 },
+      ...(options.failure === undefined ? {} : { failure: options.failure }),
     });
+    if (outcome.kind === "undecided") undecided = outcome.error;
   } catch (cause) {
     if (!MigrationError.is(cause)) throw cause;
     error = cause;
   } finally {
     await multifd?.close();
   }
-  return { error, sent, committed, statistics };
+  return { error, sent, committed, undecided, statistics };
 }
 
 async function* generate(

@@ -36,7 +36,8 @@ export interface Channel {
   /**
    * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
    * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
-   * channel fails. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
+   * channel fails. A connection that cannot be written to any more first gives what had come until then, where the
+   * system can tell. Leaving the loop early loses nothing: a later `read` goes on where this one stopped.
    * A peer that dies in order of its kernel looks the same as one that ended: only the content can tell. Not so over
    * TLS, where that fails with CHANNEL_CUT.
    */

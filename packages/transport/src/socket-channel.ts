@@ -8,6 +8,7 @@ import { loadDuplicate } from "./descriptors/duplicate.ts";
 import { systemError } from "./errno.ts";
 import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
+import { readUnread } from "./unread.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
 
@@ -109,6 +110,7 @@ export class SocketChannel implements Channel {
       this.#socket.write(bytes, (error) => {
         this.#writeDone();
         if (error) {
+          this.#keepUnread();
           reject(this.#fail(error));
           return;
         }
@@ -198,6 +200,14 @@ export class SocketChannel implements Channel {
       pieces.push(piece);
     }
     return Buffer.concat(pieces);
+  }
+
+  /** The socket is closed by a write that fails, whatever has come and was not read yet. */
+  #keepUnread(): void {
+    if (this.#direction === "out" || this.#socket.destroyed) return;
+    const last = readUnread(this.#socket);
+    const bytes = Buffer.concat([this.#takeUnread(), last]);
+    if (bytes.length > 0) this.#chunk = bytes;
   }
 
   #wake(): void {
