@@ -4,6 +4,7 @@ import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
 import type { Content, Copy, Transport } from "./content.ts";
 import { peakMemory, processorSeconds } from "./process-cost.ts";
+import { warmMemory } from "./warm-memory.ts";
 
 const CONTENT_PROGRAM = fileURLToPath(new URL("../guests/content.wasm", import.meta.url));
 
@@ -57,6 +58,7 @@ export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise
   }
   const resumed = momentOf(destination, "RESUME");
   await new Promise((resolve) => setTimeout(resolve, START_MS));
+  await warmMemory(content.mib);
   const cost = (): number => processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
   const before = cost();
   const start = performance.now();

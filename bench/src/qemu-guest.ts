@@ -5,6 +5,7 @@ import { VirtualMachine } from "@peregrine/e2e/qemu/virtual-machine.ts";
 import type { MachineOptions, MigrationSettings } from "@peregrine/e2e/qemu/virtual-machine.ts";
 import type { Content, Copy, Transport } from "./content.ts";
 import { processorSeconds } from "./process-cost.ts";
+import { warmMemory } from "./warm-memory.ts";
 
 /** More than any link has, bytes per second: releases differ in what 0 means. */
 export const UNLIMITED = 2 ** 50;
@@ -62,6 +63,7 @@ export async function copyQemuGuest(options: QemuCopyOptions): Promise<Copy> {
     await Promise.all([source, destination].map((one) => one.configure({ ...settings, parameters })));
     const uri = await destination.listen(transport);
     const cost = (): number => processorSeconds(source.pid) + processorSeconds(destination.pid);
+    await warmMemory(content.mib);
     const resumed = destination.momentOf("RESUME");
     const before = cost();
     const start = performance.now();

@@ -62,6 +62,11 @@ export class FalseDestination {
     server.on("connection", (socket) => this.#accept(socket));
   }
 
+  /** It has not agreed to anything but QEMU's protocol, and does not say any more after its lie. */
+  get isPlainAndSilent(): boolean {
+    return !this.#agrees && this.#options !== undefined && endingOf(this.#options.lie) === "silence";
+  }
+
   close(): void {
     this.#server.close();
     this.#socket?.destroy();
@@ -116,6 +121,11 @@ export class FalseDestination {
     const socket = this.#socket;
     if (this.#mode === "honest" && socket !== undefined && socket.writable) socket.write(bytes);
   }
+}
+
+function endingOf(name: LieName): Lie["ending"] {
+  const lie: Lie = LIES[name];
+  return lie.ending;
 }
 
 function phaseOf({ phases }: Lie, wanted: Phase): Phase {

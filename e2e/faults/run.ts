@@ -11,7 +11,7 @@ import { resolveDoubt } from "./operator.ts";
 import type { Plan } from "./plan.ts";
 import type { Run } from "./run-result.ts";
 import { SmallDisk } from "./small-disk.ts";
-import { untilJudged } from "./until-judged.ts";
+import { PLAIN_ANSWER_MS, untilJudged, VERDICT_MS } from "./until-judged.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Time in which what was held back could do harm. Milliseconds. */
@@ -181,7 +181,8 @@ async function falseDestination(run: Run, guest: LivingGuest, host: Host): Promi
   try {
     await migrateWith(guest.home, liar.uri, plan, guest.sendsDrive);
     const sides = { run, host, source: guest.home, destination: undefined };
-    const settling = { ...sides, reached: () => true };
+    const within = VERDICT_MS + (liar.isPlainAndSilent ? PLAIN_ANSWER_MS : 0);
+    const settling = { ...sides, reached: () => true, within };
     let verdict = await untilJudged(settling);
     if (verdict.kind === "operator") {
       await resolveDoubt(sides);

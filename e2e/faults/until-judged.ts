@@ -8,6 +8,13 @@ export const VERDICT_MS = 10_000;
 /** A migration without a fault takes less. */
 const MIGRATION_MS = 60_000;
 
+/**
+ * For so long a source waits for the answer of a destination that has QEMU's protocol alone, whose kernel lives: nothing in
+ * that protocol tells one that is silent for ever from one that takes its time, and giving up too early could have the
+ * guest run at both ends. Milliseconds.
+ */
+export const PLAIN_ANSWER_MS = 30_000;
+
 /** Between two looks: short at first, for what comes soon. Milliseconds. */
 const FIRST_LOOK_MS = 20;
 const LAST_LOOK_MS = 150;
@@ -19,10 +26,18 @@ export interface Judged {
   readonly destination: WatchedAgent | undefined;
   /** Whether the destination can know of the source. */
   readonly reached: () => boolean;
+  /** How long it may take from the fault on, milliseconds. Default: {@link VERDICT_MS}. */
+  readonly within?: number;
 }
 
 /** Waits until both sides are at rest, or have had the time for it. A side that is frozen goes on when the other is. */
-export async function untilJudged({ run, source, destination, reached }: Judged): Promise<Verdict> {
+export async function untilJudged({
+  run,
+  source,
+  destination,
+  reached,
+  within = VERDICT_MS,
+}: Judged): Promise<Verdict> {
   let since: number | undefined;
   const begun = Date.now();
   for (let look = FIRST_LOOK_MS; ; look = Math.min(LAST_LOOK_MS, look * 1.1)) {
@@ -30,7 +45,7 @@ export async function untilJudged({ run, source, destination, reached }: Judged)
     const verdict = judge(seen[0], seen[1], reached());
     if (verdict.kind !== "pending") return verdict;
     since ??= run.struckAt;
-    const limit = since === undefined ? begun + MIGRATION_MS : Math.max(since, begun) + VERDICT_MS;
+    const limit = since === undefined ? begun + MIGRATION_MS : Math.max(since, begun) + within;
     const frozen = [source, destination].find((agent) => agent?.isFrozen);
     if (frozen !== undefined && otherIsSettled(frozen === source, seen, reached())) {
       frozen.thaw();

@@ -7,6 +7,7 @@ import { startContentGuest } from "../peregrine-guest.ts";
 import { processorSeconds, processTree } from "../process-cost.ts";
 import type { Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
+import { warmMemory } from "../warm-memory.ts";
 
 const MIB = 1024;
 
@@ -68,6 +69,7 @@ async function move(content: Content, looking: Looking): Promise<Move> {
   const { uri } = await host.receive("tcp");
   if (looking === "nobody") {
     await delay(START_MS);
+    await warmMemory(content.mib);
     const { status, "total-time": totalTime } = await migrate(source, uri);
     if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
     return { totalTime: totalTime!, cost: 0, framesPerSecond: 0 };
@@ -80,6 +82,7 @@ async function move(content: Content, looking: Looking): Promise<Move> {
     await browser.open(url!);
     await browser.until("document.querySelectorAll('.guest').length === 2");
     await delay(START_MS);
+    await warmMemory(content.mib);
     const spent = (): number =>
       [server.child.pid!, ...processTree(browser.pid)].reduce((sum, pid) => sum + processorSeconds(pid), 0);
     const before = spent();

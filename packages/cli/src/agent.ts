@@ -1,4 +1,4 @@
-import type { IncomingMigration, NetworkInterface } from "@peregrine/dest-agent";
+import type { IncomingMigration } from "@peregrine/dest-agent";
 import type {
   AgentControl,
   AgentEvent,
@@ -15,19 +15,18 @@ import type {
   IncomingSnapshot,
   MigrateRequest,
   MigrationInfo,
-  OwnershipLedger,
   ParameterValues,
   ProgressInfo,
   RunControl,
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
-import type { Extensions } from "@peregrine/protocol";
-import { isUnderWay, pictureOf } from "@peregrine/shared-state";
+import { isUnderWay, Listeners, pictureOf } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
-import type { OutgoingMigrationEvent, PassedOn } from "@peregrine/source-agent";
+import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
+import type { AgentOptions, AgentTrace } from "./agent-options.ts";
 import type { AgentReport } from "./agent-report.ts";
 import { AgentView } from "./agent-view.ts";
 import type { GuestMachine } from "./guest-machine.ts";
@@ -37,41 +36,6 @@ import { copyHeldImage } from "./image-copy.ts";
 
 /** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
 const OUTCOME_WAIT_MS = 5000;
-
-/** What was done to an agent that is told by no event. */
-export type AgentTrace =
-  | { readonly kind: "capabilities"; readonly changes: Readonly<Record<string, boolean>> }
-  | { readonly kind: "parameters"; readonly names: readonly string[] }
-  | { readonly kind: "ownership" };
-
-/** What an {@link Agent} is made of. */
-export interface AgentOptions {
-  readonly name: string;
-  readonly machine: GuestMachine;
-  readonly run: RunControl;
-  /** The guest is to arrive by this; without it, it was made here. */
-  readonly incoming?: IncomingMigration;
-  /** Multifd channels that a source opens, where the monitor says where it is awaited. Default: 0. */
-  readonly channels?: number;
-  /** Whether the agent ends when the guest could not be loaded. Default: true. */
-  readonly exitOnError?: boolean;
-  /** Network interfaces that the guest is known by. Default: none. */
-  readonly interfaces?: readonly NetworkInterface[];
-  /** What is run when the guest comes and goes. Default: nothing. */
-  readonly hooks?: GuestHooks;
-  /** For TLS. Default: none. */
-  readonly objects?: SecurityObjects;
-  /** Stays after the guest has moved away. */
-  readonly keep: boolean;
-  /** Where it is kept who has the guest. Default: nowhere. */
-  readonly ledger?: OwnershipLedger;
-  /** What a destination is asked for beyond QEMU's protocol. Default: everything. */
-  readonly extensions?: Extensions;
-  /** The guest is sent on while it comes. Default: it is to be this side's. */
-  readonly passedOn?: PassedOn;
-  /** Milliseconds of silence after which a destination counts as dead; 0: never. Default: 5000. */
-  readonly silence?: number | undefined;
-}
 
 /** One guest with everything that can be done to it: what its monitor serves. */
 export class Agent implements AgentControl {
@@ -90,8 +54,8 @@ export class Agent implements AgentControl {
   readonly #outgoing: OutgoingMigration;
   readonly #descriptors = new NamedDescriptors();
   readonly #objects: SecurityObjects;
-  readonly #listeners = new Set<(event: AgentEvent) => void>();
-  readonly #traceListeners = new Set<(trace: AgentTrace) => void>();
+  readonly #listeners = new Listeners<AgentEvent>();
+  readonly #traceListeners = new Listeners<AgentTrace>();
   readonly #end: (end: AgentEnd) => void;
   /** Of the last migration. */
   #outcomeRead = Promise.withResolvers<void>();
@@ -357,10 +321,7 @@ export class Agent implements AgentControl {
 
   /** Calls `listener` for what no event tells. Returns how to stop that. */
   onTrace(listener: (trace: AgentTrace) => void): () => void {
-    this.#traceListeners.add(listener);
-    return () => {
-      this.#traceListeners.delete(listener);
-    };
+    return this.#traceListeners.add(listener);
   }
 
   /** Who has the guest may have changed without an event. */
@@ -369,10 +330,7 @@ export class Agent implements AgentControl {
   }
 
   subscribe(listener: (event: AgentEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   async #watchGuest(): Promise<void> {
@@ -420,11 +378,11 @@ export class Agent implements AgentControl {
   }
 
   #trace(trace: AgentTrace): void {
-    for (const listener of this.#traceListeners) listener(trace);
+    this.#traceListeners.tell(trace);
   }
 
   #publish(event: AgentEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    this.#listeners.tell(event);
   }
 }
 

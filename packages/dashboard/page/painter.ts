@@ -1,5 +1,5 @@
 /** Milliseconds between two drawings: often enough to be live, and seldom enough to be read. */
-const LEAST_PAUSE_MS = 200;
+const LEAST_PAUSE_MS = 500;
 
 /** However long a drawing takes, what is shown is never older. */
 const MOST_PAUSE_MS = 1000;
@@ -8,7 +8,7 @@ const MOST_PAUSE_MS = 1000;
  * A drawing takes at most so small a part of the time: the processors are those of the migration, too. On a busy machine
  * a drawing takes longer, so there are fewer.
  */
-const SHARE = 1 / 25;
+const SHARE = 1 / 50;
 
 /** Draws when there is something new, at a frame of the browser, and not more often than it can be afforded. */
 export class Painter {

@@ -100,10 +100,9 @@ export class Timeline {
   }
 
   #draw(): void {
-    const isEmpty = this.#points.length === 0;
-    setHidden(this.#figures, isEmpty);
-    setHidden(this.#empty, !isEmpty);
-    if (!this.node.isConnected || isEmpty) return;
+    setHidden(this.#empty, this.#points.length > 0);
+    // The charts are there before a migration begins: to build them takes longer than anything that follows.
+    if (!this.node.isConnected) return;
     if (this.#charts.length === 0)
       this.#charts = CHARTS.map((kind, index) => this.#chart(kind, this.#slots[index]!));
     for (const [index, kind] of CHARTS.entries()) this.#charts[index]!.setData(dataOf(kind, this.#points));
@@ -122,7 +121,7 @@ export class Timeline {
         pxAlign: 0,
         legend: { show: false },
         cursor: { show: false },
-        scales: { x: { time: false }, y: scaleOf(kind) },
+        scales: { x: { time: false, range: timeRange }, y: scaleOf(kind) },
         series: [
           {},
           ...kind.lines.map((line) => ({
@@ -156,6 +155,11 @@ export class Timeline {
       if (width > 0 && width !== chart.width) chart.setSize({ width, height: HEIGHT });
     }
   }
+}
+
+/** Seconds; of a migration that has just begun, the first one. */
+function timeRange(_: uPlot, _least: number | null, most: number | null): uPlot.Range.MinMax {
+  return [0, Math.max(most ?? 0, 1)];
 }
 
 function scaleOf({ scale }: ChartKind): uPlot.Scale {

@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import { once } from "node:events";
 import { afterEach, describe, expect, test } from "vitest";
 import { FakeGuest, observation, SAMPLE } from "../test/fake-guest.ts";
-import { PageClient } from "../test/page-client.ts";
+import { PageClient } from "./testing/page-client.ts";
 import { DashboardServer } from "./dashboard-server.ts";
 import type { DashboardOptions } from "./dashboard-server.ts";
 import type { GuestView } from "./guest-view.ts";

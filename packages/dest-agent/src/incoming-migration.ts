@@ -10,18 +10,18 @@ import type {
 } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
 import type { Worker } from "node:worker_threads";
-import { ArrivalProgress, arrivalSample } from "./arrival-progress.ts";
 import { awaited } from "./awaited-machine.ts";
-import { incomingInfo } from "./incoming-info.ts";
 import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
 import { INCOMING_DEFAULTS } from "./incoming-options.ts";
-import type { IncomingMigrationOptions, PassesOn, SourceOffer } from "./incoming-options.ts";
-import { statusOf } from "./incoming-phase.ts";
+import type { IncomingMigrationOptions, PassesOn } from "./incoming-options.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
+import { PhaseKeeper } from "./phase-keeper.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
+import { LoadedMachine } from "./loaded-machine.ts";
+import { machineAnswer } from "./machine-answers.ts";
 import { startIncomingThread } from "./start-incoming-thread.ts";
 import { Taking, undecided } from "./taking.ts";
 
@@ -34,25 +34,18 @@ export class IncomingMigration {
   readonly done: Promise<IncomingResult>;
   readonly #options: IncomingMigrationOptions & typeof INCOMING_DEFAULTS;
   readonly #machine: Machine;
+  readonly #loaded: LoadedMachine;
   readonly #runControl: RunControl;
   /** Once everything is loaded, if the source decides then. */
   #taking: Taking | undefined;
   readonly #statistics = new IncomingStatistics();
-  readonly #progress = new ArrivalProgress(() =>
-    arrivalSample(this.query(), this.#statistics, this.#channels === 0),
-  );
+  readonly #phases = new PhaseKeeper(this.#statistics, () => this.#channels > 0);
   /** Multifd channels that the source opens. */
   #channels = 0;
   readonly #switchoverAck = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   readonly #end = Promise.withResolvers<IncomingResult>();
   /** Of the last attempt. */
   #listening: PromiseWithResolvers<Address> | undefined;
-  /** Where it listens, or has listened. */
-  #address: Address | undefined;
-  readonly #listeners = new Set<(status: MigrationStatus) => void>();
-  #currentPhase: IncomingPhase = { kind: "setup" };
-  /** The machine's drives are being locked, or were. */
-  #locked: Promise<void> | undefined;
   #worker: Worker | undefined;
   /** The source has offered the guest by a name, and decides about it. */
   #offered = false;
@@ -69,6 +62,7 @@ export class IncomingMigration {
     this.done = this.#end.promise;
     this.#options = { ...INCOMING_DEFAULTS, ...options };
     this.#machine = machine;
+    this.#loaded = new LoadedMachine(machine, options.accept);
     this.#runControl = runControl;
     void this.#watchGuest();
   }
@@ -120,12 +114,12 @@ export class IncomingMigration {
   }
 
   query(): IncomingStatus {
-    return statusOf(this.#phase, () => this.#statistics.progress());
+    return this.#phases.status;
   }
 
   /** How much has come. */
   get progress(): IncomingSnapshot {
-    return this.#progress.look();
+    return this.#phases.progress;
   }
 
   /** What is known of the guest that came; undefined before everything of it is here, and where nobody decides. */
@@ -136,12 +130,12 @@ export class IncomingMigration {
 
   /** The same as the monitor's clients know it. */
   info(): IncomingInfo {
-    return incomingInfo(this.query(), this.#address);
+    return this.#phases.info;
   }
 
   /** Calls `listener` with each new status, as {@link info} has it. */
   subscribe(listener: (status: MigrationStatus) => void): void {
-    this.#listeners.add(listener);
+    this.#phases.subscribe(listener);
   }
 
   /**
@@ -156,16 +150,11 @@ export class IncomingMigration {
   }
 
   get #phase(): IncomingPhase {
-    return this.#currentPhase;
+    return this.#phases.current;
   }
 
   set #phase(phase: IncomingPhase) {
-    const before = this.info().status;
-    this.#currentPhase = phase;
-    this.#progress.changed(this.query().kind);
-    const { status } = this.info();
-    if (status === undefined || status === before) return;
-    for (const listener of this.#listeners) listener(status);
+    this.#phases.current = phase;
   }
 
   #startThread(task: IncomingTask): void {
@@ -189,7 +178,7 @@ export class IncomingMigration {
   #receive(message: ThreadMessage): void {
     switch (message.kind) {
       case "listening":
-        this.#address = message.address;
+        this.#phases.address = message.address;
         if (this.#phase.kind !== "opening") return;
         this.#phase = message;
         this.#listening?.resolve(message.address);
@@ -201,46 +190,34 @@ export class IncomingMigration {
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
         return;
       case "load-devices":
-        this.#inTurn(async () => {
-          for (const { name, instance, value } of message.devices)
-            await this.#machine.devices.load(name, instance, value);
-          return { kind: "done" };
-        });
+      case "open-drives":
+      case "closed":
+        this.#inTurn(() => machineAnswer(message, this.#machine));
         return;
       case "open-ram":
-        this.#inTurn(() => ({ kind: "ram", access: this.#machine.ram() }));
+        this.#inTurn(() => machineAnswer(message, this.#machine));
         void this.#answer(async () => {
           await this.#machine.prepared();
           return { kind: "prepared" };
         });
         return;
-      case "open-drives":
-        // Asked for a machine that has some.
-        this.#inTurn(() => ({ kind: "drives", access: this.#machine.drives!.incoming() }));
-        return;
       case "drives-progress":
         this.#options.drivesProgress?.(message.percent);
         return;
       case "opened":
-        this.#inTurn(() => {
-          this.#machine.intake?.opened(message.opening, message.ram);
+        this.#inTurn(async () => {
+          const answer = await machineAnswer(message, this.#machine);
           this.#options.opened?.(message.source);
-          return { kind: "done" };
-        });
-        return;
-      case "closed":
-        this.#inTurn(() => {
-          this.#machine.intake?.closed(message.closing);
-          return { kind: "done" };
+          return answer;
         });
         return;
       case "accept":
         this.#inTurn(async () => {
           const { migration } = message;
-          await this.#requireAcceptable({ returnPath: true, migration });
+          await this.#loaded.require({ returnPath: true, migration });
           this.#offered = true;
           if (this.#options.passesOn !== undefined) return { kind: "done" };
-          this.#taking = new Taking(this.#options.ledger, migration, this.#peer);
+          this.#taking = new Taking(this.#options.ledger, migration, this.#phases.peer);
           await this.#taking.hear("complete");
           return { kind: "done" };
         });
@@ -248,7 +225,7 @@ export class IncomingMigration {
       case "commit":
         this.#inTurn(async () => {
           if (!this.#offered) {
-            await this.#requireAcceptable({ returnPath: message.returnPath, migration: undefined });
+            await this.#loaded.require({ returnPath: message.returnPath, migration: undefined });
           }
           return this.#commit();
         });
@@ -288,18 +265,6 @@ export class IncomingMigration {
     return this.#phase.kind === "arriving" || this.#phase.kind === "undecided" || this.#taking?.owns === true;
   }
 
-  get #peer(): string {
-    return "peer" in this.#phase ? this.#phase.peer : "";
-  }
-
-  /** Everything is here. Errors: why the guest cannot be taken all the same. */
-  async #requireAcceptable(source: SourceOffer): Promise<void> {
-    // The source has released them. If they are in use elsewhere, it can still go on with its guest.
-    this.#locked = this.#machine.drives?.lock();
-    await this.#locked;
-    await this.#options.accept?.(source);
-  }
-
   /**
    * The last moment to call the load off has passed, unless it was. Errors: STORE_FAILED when the guest was given and
    * that cannot be recorded: the source takes it back.
@@ -311,7 +276,7 @@ export class IncomingMigration {
     if (this.#passesOn !== undefined) return this.#passOn(this.#passesOn);
     await taking?.hear("give");
     if (taking === undefined || taking.owns) return { kind: "done" };
-    this.#phase = { kind: "active", peer: this.#peer };
+    this.#phase = { kind: "active", peer: this.#phases.peer };
     throw new MigrationError("STORE_FAILED", "That the guest was taken cannot be recorded on this host");
   }
 
@@ -326,7 +291,7 @@ export class IncomingMigration {
       const unknown = await passesOn.given();
       return unknown === undefined ? { kind: "done" } : { kind: "unknown", error: unknown.serialize() };
     } catch (error) {
-      this.#phase = { kind: "active", peer: this.#peer };
+      this.#phase = { kind: "active", peer: this.#phases.peer };
       throw error;
     }
   }
@@ -344,8 +309,8 @@ export class IncomingMigration {
     if (this.#phase.kind !== "active") return;
     await this.#taking?.hear("link-lost");
     const error = undecided(reason);
-    this.#phase = { kind: "undecided", peer: this.#peer, error };
-    await tidyUp(() => this.#machine.drives?.unlock());
+    this.#phase = { kind: "undecided", peer: this.#phases.peer, error };
+    await this.#loaded.unlock();
     this.#options.undecided?.(error);
   }
 
@@ -369,7 +334,7 @@ export class IncomingMigration {
       );
       return;
     }
-    await this.#machine.drives?.lock();
+    await this.#loaded.lock();
     await taking.hear("resolved-owner");
     if (!taking.owns) {
       throw new MigrationError("STORE_FAILED", "That the guest is here cannot be recorded on this host");
@@ -450,9 +415,7 @@ export class IncomingMigration {
     this.#phase = { kind: "failing", error };
     this.#statistics.ended();
     await this.#worker?.terminate();
-    await this.#locked?.catch(() => {});
-    await tidyUp(() => this.#machine.drives?.discard());
-    await tidyUp(() => this.#machine.dispose());
+    await this.#loaded.discard();
     this.#conclude({ kind: "failed", error, progress: this.#statistics.progress() });
   }
 
@@ -460,14 +423,5 @@ export class IncomingMigration {
     this.#phase = { kind: "ended", result };
     if (result.kind === "failed") this.#listening?.reject(result.error);
     this.#end.resolve(result);
-  }
-}
-
-/** Why the load failed matters more than what goes wrong after it. */
-async function tidyUp(step: () => Promise<void> | undefined): Promise<void> {
-  try {
-    await step();
-  } catch (cause) {
-    process.emitWarning(MigrationError.from(cause));
   }
 }

@@ -44,7 +44,7 @@ export function renderTroubleshootingDocument(): string {
   return [
     "# Troubleshooting",
     "",
-    "An error is one line, `peregrine: CODE: what, where, what to do`. Look for the code here, or say `peregrine help CODE`.",
+    "An error is one line, `peregrine: CODE: what, where, what to do`. Look for the code here, or say `peregrine help CODE`, as a second line says on a terminal.",
     "Whatever fails, the guest runs on at its source; only with [`UNDECIDED`](#undecided) it stands still until you decide.",
     "",
     "Before a migration, `peregrine doctor URI` finds most of what is here. After one that failed, the reason is shown by",

@@ -37,6 +37,7 @@ export { RecordedSide } from "./hand-over/recorded-side.ts";
 export { stepTaker, TAKER_LOADING, takerIsInDoubt } from "./hand-over/taker.ts";
 export type { Taker, TakerEffect, TakerEvent } from "./hand-over/taker.ts";
 export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";
+export { Listeners } from "./listeners.ts";
 export { PAGE_SIZE } from "./machine.ts";
 export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
 export type { MigrateRequest } from "./migrate-request.ts";

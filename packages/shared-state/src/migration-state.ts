@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { Listeners } from "./listeners.ts";
 
 const STATUSES = [
   "none",
@@ -46,7 +47,7 @@ export class MigrationState {
   /** For opening the same state in another thread. */
   readonly buffer: SharedArrayBuffer;
   readonly #cell: Int32Array;
-  readonly #listeners = new Set<MigrationStatusListener>();
+  readonly #listeners = new Listeners<MigrationStatus>();
 
   /** @param buffer of another thread's MigrationState; a new one begins as `none`. */
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(STATE_BYTES)) {
@@ -89,15 +90,12 @@ export class MigrationState {
 
   /** Tells this thread's listeners of a change that another thread made. */
   publish(status: MigrationStatus): void {
-    for (const listener of this.#listeners) listener(status);
+    this.#listeners.tell(status);
   }
 
   /** @returns a function that ends the subscription. */
   subscribe(listener: MigrationStatusListener): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   /** A migration is under way: a new one is refused. */

@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { GuestExit, Machine } from "./machine.ts";
 import { isMigratable, RUN_STATE_TRANSITIONS } from "./run-state.ts";
 import type { MigratableRunState, RunState } from "./run-state.ts";
+import { Listeners } from "./listeners.ts";
 
 /** Why the guest program ended: by itself, or by a trap. */
 export type GuestShutdownReason = "guest-shutdown" | "guest-panic";
@@ -46,7 +47,7 @@ export class RunControl {
   /** How the guest program ended. */
   exit: GuestExit | undefined;
   readonly #machine: Machine;
-  readonly #listeners = new Set<RunEventListener>();
+  readonly #listeners = new Listeners<RunEvent>();
   #state: RunState;
   #beforeFinish: MigratableRunState | undefined;
   /** The drives of a guest that is to arrive were not taken over yet. */
@@ -82,10 +83,7 @@ export class RunControl {
 
   /** @returns a function that ends the subscription. */
   subscribe(listener: RunEventListener): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   /**
@@ -237,7 +235,7 @@ export class RunControl {
   }
 
   #publish(event: RunEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    this.#listeners.tell(event);
   }
 
   /** Runs `step` when every step before it has ended, in whatever way. */

@@ -1,6 +1,7 @@
 import { ALL_EXTENSIONS, MIGRATION_ID_BYTES, MigrationError } from "@peregrine/protocol";
 import type { Extensions, MigrationId } from "@peregrine/protocol";
 import {
+  Listeners,
   MIGRATION_TRANSITIONS,
   migrationInfo,
   MigrationState,
@@ -26,6 +27,7 @@ import type { ClientTls } from "@peregrine/transport";
 import { randomBytes } from "node:crypto";
 import { now } from "./clock.ts";
 import { completeRate } from "./complete-rate.ts";
+import { Departure } from "./departure.ts";
 import type { DowntimeBreakdown } from "./downtime.ts";
 import { Giving } from "./giving.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
@@ -61,8 +63,9 @@ export class OutgoingMigration extends OutgoingSettings {
   #pageMap: PageMapAccess | undefined;
   /** Newest first. */
   readonly #blockers: string[] = [];
-  readonly #notifiers = new Set<MigrationNotifier>();
-  readonly #listeners = new Set<(event: OutgoingMigrationEvent) => void>();
+  readonly #notifiers = new Listeners<MigrationState>();
+  readonly #listeners = new Listeners<OutgoingMigrationEvent>();
+  readonly #departure: Departure;
   readonly #ledger: OwnershipLedger;
   readonly #extensions: Extensions;
   readonly #descriptors: NamedDescriptors;
@@ -70,11 +73,7 @@ export class OutgoingMigration extends OutgoingSettings {
   readonly #progress = new ProgressKeeper((migration) => this.#sample(migration));
   readonly #passedOn: PassedOn | undefined;
   #attempt: MigrationAttempt | undefined;
-  /** Of the present or last attempt. */
-  #giving: Giving | undefined;
   #error: MigrationError | undefined;
-  #handover: Handover | undefined;
-  #request: MigrateRequest = {};
   /** Resolved when an attempt that has paused before the switchover is to go on. */
   #continued = Promise.withResolvers<void>();
   #disposed = false;
@@ -90,14 +89,10 @@ export class OutgoingMigration extends OutgoingSettings {
     this.#machine = machine;
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
-    // Who continues it here has decided that what is in the file is a copy.
-    this.#run.subscribe(({ name }) => {
-      if (name === "RESUME" && this.#giving?.gone === true && !this.#run.handedOver)
-        void this.#giving.continuedHere();
-    });
+    this.#departure = new Departure(machine, run);
     this.#state.subscribe((status) => {
       this.#progress.changed(status);
-      this.#publish({ kind: "migration", status });
+      this.#listeners.tell({ kind: "migration", status });
     });
   }
 
@@ -120,7 +115,7 @@ export class OutgoingMigration extends OutgoingSettings {
 
   /** What the downtime of a completed migration was made of. */
   get downtimeBreakdown(): DowntimeBreakdown | undefined {
-    return this.#handover?.downtime;
+    return this.#departure.downtime;
   }
 
   /**
@@ -128,20 +123,16 @@ export class OutgoingMigration extends OutgoingSettings {
    * return path, or into a file: keep what the guest was made from until somebody knows better.
    */
   get confirmed(): boolean {
-    return this.#handover?.confirmed ?? false;
+    return this.#departure.confirmed;
   }
 
   /** The last migration made a copy, and the guest has stayed here. */
   get copied(): boolean {
-    return this.#request.copy === true;
+    return this.#departure.isCopy;
   }
 
   get ownership(): Ownership {
-    if (this.#run.handedOver) return "not-owner";
-    if (this.#giving?.inDoubt === true) return "undecided";
-    // Who continues it here has decided.
-    const isSent = this.#handover?.confirmed === false && !this.copied && this.#run.state !== "running";
-    return this.#attempt?.handingOver === true || isSent ? "undecided" : "owner";
+    return this.#departure.ownership(this.#attempt?.handingOver === true);
   }
 
   /**
@@ -153,10 +144,9 @@ export class OutgoingMigration extends OutgoingSettings {
   migrate(uri: string, request: MigrateRequest = {}): void {
     this.requireMigratable();
     requireDrives(request, this.#machine);
-    this.#request = request;
+    this.#departure.begin(request.copy === true);
     this.#run.arrivesPaused = request.paused === true;
     this.#error = undefined;
-    this.#handover = undefined;
     this.#statistics.reset(Math.round(now()));
     this.#passes.reset();
     this.#pageMap = undefined;
@@ -173,15 +163,13 @@ export class OutgoingMigration extends OutgoingSettings {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
     }
-    this.#giving?.superseded();
-    this.#giving = new Giving(this.#ledger, {
-      migration: randomBytes(MIGRATION_ID_BYTES).toString("hex"),
-      peer: uri,
-    });
+    const migration = randomBytes(MIGRATION_ID_BYTES).toString("hex");
+    const giving = new Giving(this.#ledger, { migration, peer: uri });
+    this.#departure.give(giving);
     const attempt = new MigrationAttempt({
       extensions: this.#asks,
       passedOn: this.#passedOn,
-      giving: this.#giving,
+      giving,
       uri: target,
       tls,
       request,
@@ -197,7 +185,7 @@ export class OutgoingMigration extends OutgoingSettings {
       stopped: () => this.#stopped(),
       pass: (pass) => {
         this.#progress.look();
-        this.#publish({ kind: "migration-pass", pass });
+        this.#listeners.tell({ kind: "migration-pass", pass });
       },
       pageMap: (access) => {
         this.#pageMap = access;
@@ -240,35 +228,20 @@ export class OutgoingMigration extends OutgoingSettings {
 
   /** Whether the guest stands still until {@link resolve} is called. */
   get undecided(): boolean {
-    return this.#giving?.inDoubt ?? false;
+    return this.#departure.undecided;
   }
 
   /** What is known of the present or last attempt, by the name that both ends have for it. */
   get handOver(): { readonly migration: MigrationId; readonly knows: GiverKnowledge } | undefined {
-    const giving = this.#giving;
-    return giving && { migration: giving.migration.migration, knows: giving.knows };
+    return this.#departure.handOver;
   }
 
   /**
    * An operator has found out who has the guest. As `owner` it goes on here.
    * Errors: WRONG_STATE when nothing is undecided; those of continuing the guest.
    */
-  async resolve(as: "owner" | "gone"): Promise<void> {
-    const giving = this.#giving;
-    if (giving === undefined || !giving.inDoubt) {
-      throw new MigrationError(
-        "WRONG_STATE",
-        "It is known here who has the guest: there is nothing to resolve",
-      );
-    }
-    await giving.hear(as === "owner" ? "resolved-owner" : "resolved-gone");
-    this.#run.undecided = false;
-    if (as === "owner") {
-      await this.#run.restore();
-      return;
-    }
-    this.#run.handedOver = true;
-    this.#run.set("postmigrate");
+  resolve(as: "owner" | "gone"): Promise<void> {
+    return this.#departure.resolve(as);
   }
 
   /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
@@ -343,18 +316,12 @@ export class OutgoingMigration extends OutgoingSettings {
 
   /** @returns a function that removes the notifier. */
   addNotifier(notifier: MigrationNotifier): () => void {
-    this.#notifiers.add(notifier);
-    return () => {
-      this.#notifiers.delete(notifier);
-    };
+    return this.#notifiers.add(notifier);
   }
 
   /** @returns a function that ends the subscription. */
   subscribe(listener: (event: OutgoingMigrationEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => {
-      this.#listeners.delete(listener);
-    };
+    return this.#listeners.add(listener);
   }
 
   /** Cancels what is under way and resolves when nothing of it is left. No migration can start afterwards. */
@@ -390,7 +357,7 @@ export class OutgoingMigration extends OutgoingSettings {
 
   #connected(): void {
     this.#statistics.expectedDowntime = Math.round(this.parameters.downtimeLimit);
-    for (const notifier of this.#notifiers) notifier(this.#state);
+    this.#notifiers.tell(this.#state);
   }
 
   /** The guest stands still. @returns what the rest waits for. */
@@ -401,28 +368,10 @@ export class OutgoingMigration extends OutgoingSettings {
   }
 
   #handedOver(handover: Handover): void {
-    const { downtime, confirmed } = handover;
-    this.#handover = handover;
-    this.#statistics.downtime = Math.round(downtime.total);
+    this.#statistics.downtime = Math.round(handover.downtime.total);
     this.#statistics.totalTime = Math.round(now()) - this.#statistics.startTime;
     completeRate(this.#statistics);
-    this.#run.handedOver = confirmed;
-    // A guest that has been copied goes on.
-    if (!this.copied) this.#leaveRunState();
-  }
-
-  /** A machine that only passes through can be sent again until it is confirmed; it does not run here meanwhile. */
-  #leaveRunState(): void {
-    const staysHere = this.#machine.carried !== undefined && !this.confirmed;
-    switch (this.#run.state) {
-      case "finish-migrate":
-        this.#run.set(staysHere ? "paused" : "postmigrate");
-        return;
-      case "inmigrate":
-        if (!staysHere) this.#run.set("postmigrate");
-        return;
-      default:
-    }
+    this.#departure.handedOver(handover);
   }
 
   /** The end of an attempt that left nothing behind. */
@@ -441,17 +390,7 @@ export class OutgoingMigration extends OutgoingSettings {
         this.#state.end("failed");
         break;
     }
-    for (const notifier of this.#notifiers) {
-      try {
-        notifier(this.#state);
-      } catch (error) {
-        // The migration has ended either way; the others still have to hear of it.
-        process.emitWarning(MigrationError.from(error));
-      }
-    }
-  }
-
-  #publish(event: OutgoingMigrationEvent): void {
-    for (const listener of this.#listeners) listener(event);
+    // The migration has ended whatever one of them does; the others still have to hear of it.
+    this.#notifiers.tellEach(this.#state, (error) => process.emitWarning(MigrationError.from(error)));
   }
 }

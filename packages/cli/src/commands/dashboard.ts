@@ -40,7 +40,7 @@ export async function dashboardCommand(options: DashboardCommandOptions): Promis
     // The fragment of an address stays in the browser. A token that was given is never printed.
     say(`The dashboard is at ${server.url}${made === undefined ? "" : `#token=${made}`}`);
     // The page is for looking: what it shows comes first.
-    setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
+    setPriority(constants.priority.PRIORITY_LOW);
     await signals.first;
     await server.close();
     return 0;

@@ -34,5 +34,7 @@ export const PLAIN: LogOutput = {
   sayError({ code, message, stack }) {
     process.stderr.write(`peregrine: ${code}: ${message}\n`);
     if (stack !== undefined) process.stderr.write(`${stack}\n`);
+    // What a program reads stays one line.
+    if (process.stderr.isTTY) process.stderr.write(`What to do: peregrine help ${code}\n`);
   },
 };

@@ -2,7 +2,7 @@ import { encodeMessage } from "@peregrine/monitor/web";
 import { once } from "node:events";
 import { Unpackr } from "msgpackr/unpack";
 import { WebSocket } from "ws";
-import type { FromPage, ToPage } from "../src/messages.ts";
+import type { FromPage, ToPage } from "../messages.ts";
 
 const unpackr = new Unpackr({ useRecords: false });
 
