@@ -11,6 +11,8 @@ export function testConfig(name: string, test: ViteUserConfig["test"] = {}): Vit
       testTimeout: 60_000,
       // No test changes what its process shares; loading the sources once for all files is a third of the time.
       isolate: false,
+      // A test waits for threads and processes now and then. Turbo runs two packages at a time.
+      maxWorkers: 2,
       // Each thread that a test starts would strip the types of its sources again.
       env: { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/sources") },
       reporters: results === undefined ? ["default"] : ["default", "json"],

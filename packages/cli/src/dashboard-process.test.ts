@@ -1,9 +1,12 @@
+import type { Frame } from "@peregrine/dashboard/messages";
 import { PageClient } from "@peregrine/dashboard/testing";
 import { bothSides } from "@peregrine/transport/testing/tls";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
 import type { TestProcess } from "./testing/peregrine-process.ts";
+
+type GuestView = Frame["guests"][number];
 
 const here = usePeregrine();
 /** What runs there is in no runtime directory of this host. */
@@ -37,6 +40,15 @@ async function monitorOf(agent: TestProcess): Promise<string> {
   return address!;
 }
 
+/** @returns what resolves when a guest is shown that fits. A frame has only what has changed since the one before. */
+function watch(page: PageClient): (fits: (guest: GuestView) => boolean) => Promise<void> {
+  const guests = new Map<string, GuestView>();
+  return async (fits) => {
+    while (![...guests.values()].some(fits))
+      for (const one of (await page.next("frame")).guests) guests.set(one.id, one);
+  };
+}
+
 test.for(ACCESSES)(
   "the dashboard shows agents of another host, $name, and moves a guest there",
   async (access) => {
@@ -52,11 +64,11 @@ test.for(ACCESSES)(
     const page = await PageClient.connect(url!);
     try {
       page.send({ kind: "login", token: token! });
-      const shows = (name: string, status: string): Promise<unknown> =>
-        page.next("frame", ({ guests }) =>
-          guests.some((one) => one.name === name && one.status === status && addresses.includes(one.place)),
-        );
-      await Promise.all([shows("a", "running"), shows("b", "inmigrate")]);
+      const shown = watch(page);
+      const shows = (name: string, status: string): Promise<void> =>
+        shown((one) => one.name === name && one.status === status && addresses.includes(one.place));
+      await shows("a", "running");
+      await shows("b", "inmigrate");
       const action = {
         kind: "migrate",
         uri,
@@ -90,8 +102,9 @@ test("the dashboard says what is wrong with an agent that wants to know more", a
   const page = await PageClient.connect(url!);
   try {
     page.send({ kind: "login", token: token! });
-    const { guests } = await page.next("frame", (frame) => frame.guests.some(({ link }) => link === "lost"));
-    expect(guests[0]!.fault).toMatch(/needs a token: give --monitor-token-file FILE/u);
+    await watch(page)(
+      ({ fault }) => fault?.includes("needs a token: give --monitor-token-file FILE") === true,
+    );
   } finally {
     page.socket.terminate();
   }

@@ -1,11 +1,12 @@
 import { DashboardServer, pageFiles } from "@peregrine/dashboard";
 import type { FindGuests, KnownGuest } from "@peregrine/dashboard";
-import { AccessToken, QmpClient } from "@peregrine/monitor";
+import { AccessToken } from "@peregrine/monitor";
 import type { QmpConnectOptions } from "@peregrine/monitor";
 import { randomBytes } from "node:crypto";
 import { constants, setPriority } from "node:os";
 import type { DashboardCommandOptions } from "../command-options.ts";
 import { HostSignals } from "../host-signals.ts";
+import { connectToMonitor } from "../monitor-link.ts";
 import { openRegistry } from "../open-registry.ts";
 import type { Registry } from "../registry.ts";
 import { clientTls, openObjects } from "../tls-options.ts";
@@ -63,6 +64,6 @@ function known(
   return {
     id,
     place,
-    open: () => QmpClient.connect(uri, { ...security, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) }),
+    open: () => connectToMonitor(uri, security, CONNECT_TIMEOUT_MS),
   };
 }

@@ -1,9 +1,8 @@
 import { createInterface } from "node:readline";
-import { QmpClient } from "@peregrine/monitor";
-import { MigrationError } from "@peregrine/protocol";
 import { connectToGuest } from "../agent-client.ts";
 import type { AgentClient } from "../agent-client.ts";
 import type { MonitorCommandOptions } from "../command-options.ts";
+import { connectToMonitor } from "../monitor-link.ts";
 import { openRegistry } from "../open-registry.ts";
 import { clientTls, openObjects } from "../tls-options.ts";
 
@@ -46,24 +45,6 @@ async function connected({
   objects,
 }: MonitorCommandOptions): Promise<Pick<AgentClient, "execute" | "close" | "closed">> {
   if (target.kind === "guest") return connectToGuest(await openRegistry(), target.name);
-  const overdue = AbortSignal.timeout(CONNECT_TIMEOUT_MS);
-  try {
-    const security = clientTls(await openObjects(objects), tls, target.uri);
-    return await QmpClient.connect(target.uri, { token, tls: security, signal: overdue });
-  } catch (error) {
-    if (overdue.aborted && tls.creds === undefined) throw silent(target.uri, error);
-    if (token !== undefined || !MigrationError.is(error) || error.code !== "ACCESS_DENIED") throw error;
-    throw new MigrationError(
-      "ACCESS_DENIED",
-      `The monitor at '${target.uri}' needs a token: give --monitor-token-file FILE or set PEREGRINE_MONITOR_TOKEN`,
-      { cause: error },
-    );
-  }
-}
-
-/** One that has TLS waits for its client to begin. */
-function silent(uri: string, cause: unknown): MigrationError {
-  const seconds = CONNECT_TIMEOUT_MS / 1000;
-  const text = `The monitor at '${uri}' has said nothing for ${seconds} s; if it has TLS, give --object and --tls-creds`;
-  return new MigrationError("CONNECT_FAILED", text, { cause });
+  const security = clientTls(await openObjects(objects), tls, target.uri);
+  return connectToMonitor(target.uri, { token, tls: security }, CONNECT_TIMEOUT_MS);
 }
