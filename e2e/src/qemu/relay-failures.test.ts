@@ -2,7 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { PeregrineProcess } from "../agent-process.ts";
 import { expectArrived, expectCompleted, expectRunning, letGo, send, sendSlowly } from "./journey.ts";
 import { Lab } from "./lab.ts";
-import { noQemu, qemu100, qemu72, type QemuRelease } from "./releases.ts";
+import { withReleases } from "./matrix.ts";
+import { noQemu, qemu100, type QemuRelease } from "./releases.ts";
 import { intake } from "./settings.ts";
 import type { VirtualMachine } from "./virtual-machine.ts";
 
@@ -52,40 +53,38 @@ const misfits = [
 ];
 
 describe.skipIf(noQemu).concurrent("a relay that fails leaves the guest running at the source:", () => {
-  for (const release of [qemu100, qemu72]) {
-    for (const { what, act, status } of interruptions) {
-      it(`${what}, ${release.version}`, async ({ onTestFinished }) => {
-        const lab = await Lab.create(onTestFinished);
-        const [source, destination] = await Promise.all([
-          lab.start("boot", { release, type: "pc", devices: true }),
-          lab.start("incoming", { release, type: "pc", devices: true }),
-        ]);
-        const { agent: relay, uri } = await lab.relay(await destination.listen(), {});
-        await source.untilPrinted(1);
-        await sendSlowly(source, uri, returnPath.source);
-        await act({ lab, source, relay, destination });
-        const info = await letGo(source);
-        expect(info.status, `${relay.stderr.text}${JSON.stringify(info)}`).toMatch(status);
-        await Promise.all([relay.ended, destination.ended]);
-        await expectRunsOn(lab, source, release);
-      });
-    }
+  for (const { what, act, status, release } of withReleases(interruptions)) {
+    it(`${what}, ${release.version}`, async ({ onTestFinished }) => {
+      const lab = await Lab.create(onTestFinished);
+      const [source, destination] = await Promise.all([
+        lab.start("boot", { release, type: "pc", devices: true }),
+        lab.start("incoming", { release, type: "pc", devices: true }),
+      ]);
+      const { agent: relay, uri } = await lab.relay(await destination.listen(), {});
+      await source.untilPrinted(1);
+      await sendSlowly(source, uri, returnPath.source);
+      await act({ lab, source, relay, destination });
+      const info = await letGo(source);
+      expect(info.status, `${relay.stderr.text}${JSON.stringify(info)}`).toMatch(status);
+      await Promise.all([relay.ended, destination.ended]);
+      await expectRunsOn(lab, source, release);
+    });
+  }
 
-    for (const { what, options } of misfits) {
-      it(`the destination refuses its ${what}, ${release.version}`, async ({ onTestFinished }) => {
-        const lab = await Lab.create(onTestFinished);
-        const [source, destination] = await Promise.all([
-          lab.start("boot", { release, type: "pc", devices: true }),
-          lab.start("incoming", { release, ...options }),
-        ]);
-        const relay = await lab.relay(await destination.listen(), {});
-        await source.untilPrinted(1);
-        expect(await send(source, relay.uri, returnPath.source)).toMatchObject({ status: "failed" });
-        expect(await relay.agent.ended).toMatchObject({ status: 1 });
-        expect(relay.agent.stderr.text).toMatch(/^peregrine: (PEER_REFUSED|CHANNEL_FAILED): .*its own log/m);
-        await expectRunsOn(lab, source, release);
-      });
-    }
+  for (const { what, options, release } of withReleases(misfits)) {
+    it(`the destination refuses its ${what}, ${release.version}`, async ({ onTestFinished }) => {
+      const lab = await Lab.create(onTestFinished);
+      const [source, destination] = await Promise.all([
+        lab.start("boot", { release, type: "pc", devices: true }),
+        lab.start("incoming", { release, ...options }),
+      ]);
+      const relay = await lab.relay(await destination.listen(), {});
+      await source.untilPrinted(1);
+      expect(await send(source, relay.uri, returnPath.source)).toMatchObject({ status: "failed" });
+      expect(await relay.agent.ended).toMatchObject({ status: 1 });
+      expect(relay.agent.stderr.text).toMatch(/^peregrine: (PEER_REFUSED|CHANNEL_FAILED): .*its own log/m);
+      await expectRunsOn(lab, source, release);
+    });
   }
 });
 

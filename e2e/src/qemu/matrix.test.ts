@@ -1,0 +1,31 @@
+import { expect, it } from "vitest";
+import { casesOf, covering } from "./matrix.ts";
+import { intake, outgoing } from "./settings.ts";
+
+it("a short matrix has every setting of each release, in fewer moves", () => {
+  const { plain, zstd } = intake;
+  const cases = casesOf(
+    () => [
+      { type: "pc", into: plain, out: outgoing.plain },
+      { type: "q35", into: zstd, out: outgoing.zstd },
+      { type: "pc", into: plain, out: outgoing.zstd },
+      { type: "q35", into: zstd, out: outgoing.plain },
+      { type: "pc", into: plain, out: outgoing.plain },
+    ],
+    [],
+  );
+  const short = covering(cases);
+  const settings = (list: typeof cases): Set<string> =>
+    new Set(
+      list.flatMap(({ from, to, type, into, out, devices, transport, starts }) => [
+        `${from.version} ${type}`,
+        `${from.version} ${into.name}`,
+        `${to.version} ${out.name}`,
+        `${to.version} ${devices}`,
+        `${to.version} ${transport}`,
+        `${to.version} ${starts}`,
+      ]),
+    );
+  expect(short.length).toBeLessThan(cases.length);
+  expect(settings(short)).toEqual(settings(cases));
+});
