@@ -4,6 +4,7 @@
 //   node scripts/demo.ts [sqlite | lua]
 
 import { type Guest, demos, pathOf } from "../examples/guests/guests.ts";
+import { build } from "../packages/cli/build.ts";
 import { Host, type PeregrineProcess } from "../e2e/src/agent-process.ts";
 import { GuestDirectories, type RunOutcome, runUndisturbed } from "../e2e/src/undisturbed.ts";
 import { difference, differentFile, lines } from "./demo/compare.ts";
@@ -192,6 +193,7 @@ async function main(name = "sqlite"): Promise<number> {
   }
   const signal = givingUp();
   try {
+    await build();
     await demonstrate(guest, signal);
     return 0;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,8 @@ import { ended, Newcomer } from "./newcomer.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const NAME = `peregrine-first-use-${process.pid}`;
 const IMAGE = `localhost/${NAME}`;
+/** In the container. */
+const CHECKOUT = "/home/node/peregrine";
 
 /** What somebody has who finds the README: Debian with git, Node 20 and npm, and a browser. The repository lies in a file. */
 const DOCKERFILE = `
@@ -62,22 +64,10 @@ describe.skipIf(typeof found === "string")("somebody who has the README and an e
 
   test("sees the demonstration, runs a program, moves it, and the page shows that", async () => {
     expect((await attempt([name, "exec", NAME, "node", "--version"])).stdout).toMatch(/^v20\./u);
-    await run([
-      name,
-      "exec",
-      "--workdir",
-      "/home/node",
-      NAME,
-      "git",
-      "clone",
-      "-q",
-      "/peregrine.bundle",
-      ".",
-    ]);
-    const newcomer = new Newcomer(engine, NAME, "/home/node");
+    await run([name, "exec", NAME, "git", "clone", "-q", "/peregrine.bundle", CHECKOUT]);
+    const newcomer = new Newcomer(engine, NAME, CHECKOUT);
     // What is committed, and not what lies here.
     const readme = await newcomer.read("cat README.md");
-    expect(readme).toBe(await readFile(join(ROOT, "README.md"), "utf8"));
     const blocks = docBlocks("README.md", readme);
     const [demo, ...use] = blocks.filter(({ language }) => language === "sh").slice(0, -1);
     expect((await newcomer.follow(demo!)).output()).toMatch(/the same/u);
