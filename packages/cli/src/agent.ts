@@ -24,7 +24,6 @@ import { isUnderWay, Listeners, pictureOf } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
-import { setTimeout as delay } from "node:timers/promises";
 import type { AgentEnd } from "./agent-end.ts";
 import type { AgentOptions, AgentTrace } from "./agent-options.ts";
 import type { AgentReport } from "./agent-report.ts";
@@ -33,9 +32,7 @@ import type { GuestMachine } from "./guest-machine.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import type { GuestHooks } from "./hooks/guest-hooks.ts";
 import { copyHeldImage } from "./image-copy.ts";
-
-/** How long an agent whose guest has moved away stays for a client to ask how it went. Milliseconds. */
-const OUTCOME_WAIT_MS = 5000;
+import { OutcomeReaders } from "./outcome-readers.ts";
 
 /** One guest with everything that can be done to it: what its monitor serves. */
 export class Agent implements AgentControl {
@@ -58,7 +55,7 @@ export class Agent implements AgentControl {
   readonly #traceListeners = new Listeners<AgentTrace>();
   readonly #end: (end: AgentEnd) => void;
   /** Of the last migration. */
-  #outcomeRead = Promise.withResolvers<void>();
+  readonly #readers = new OutcomeReaders();
   #target: string | undefined;
 
   constructor(options: AgentOptions) {
@@ -176,7 +173,7 @@ export class Agent implements AgentControl {
     this.#outgoing.migrate(uri, request);
     // Connecting happens afterwards, so nothing has ended yet.
     this.#target = uri;
-    this.#outcomeRead = Promise.withResolvers();
+    this.#readers.begin();
   }
 
   /**
@@ -303,7 +300,8 @@ export class Agent implements AgentControl {
   }
 
   observe(cells: number): AgentObservation {
-    const { pageMap, passes } = this.#outgoing;
+    const { pageMap, passes, status } = this.#outgoing;
+    this.#readers.observed(status === "completed");
     return {
       info: this.report(),
       incoming: this.#incoming?.info() ?? null,
@@ -363,18 +361,15 @@ export class Agent implements AgentControl {
     if (!this.#keep) void this.#leave();
   }
 
-  /**
-   * Clients poll for the outcome: the agent does not take their connection away before one has read it. The
-   * source of a relayed guest is told of it first.
-   */
+  /** The source of a relayed guest is told of it first. */
   async #leave(): Promise<void> {
     await this.#incoming?.done;
-    await Promise.race([this.#outcomeRead.promise, delay(OUTCOME_WAIT_MS)]);
+    await this.#readers.known();
     this.#end({ kind: "moved" });
   }
 
   #readOutcome(): void {
-    if (this.#outgoing.status === "completed") this.#outcomeRead.resolve();
+    this.#readers.asked(this.#outgoing.status === "completed");
   }
 
   #trace(trace: AgentTrace): void {

@@ -80,6 +80,8 @@ test.for(ACCESSES)(
       page.send({ kind: "act", id: 1, guest: addresses[0]!, action });
       expect(await page.next("done")).toMatchObject({ id: 1, error: null });
       await shows("b", "running");
+      // The agent ends when it has told how it went: also those who look.
+      await shown(({ name, outgoing }) => name === "a" && outgoing?.state === "completed");
     } finally {
       page.socket.terminate();
     }
