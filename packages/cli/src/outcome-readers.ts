@@ -11,6 +11,12 @@ export class OutcomeReaders {
   #asked = Promise.withResolvers<void>();
   #observed = Promise.withResolvers<void>();
   #observedAt = -Infinity;
+  readonly #patience: number;
+
+  /** @param patience milliseconds that are waited at most. */
+  constructor(patience = PATIENCE_MS) {
+    this.#patience = patience;
+  }
 
   /** A migration begins. */
   begin(): void {
@@ -33,6 +39,6 @@ export class OutcomeReaders {
   async known(): Promise<void> {
     const isObserved = performance.now() - this.#observedAt < OBSERVED_MS;
     const read = Promise.all([this.#asked.promise, isObserved ? this.#observed.promise : undefined]);
-    await Promise.race([read, delay(PATIENCE_MS)]);
+    await Promise.race([read, delay(this.#patience)]);
   }
 }
