@@ -91,8 +91,10 @@ export class Pipe {
     }
     const piece = most.subarray(0, room);
     this.#held = this.#held.subarray(piece.length);
+    // What is dropped does not reach anybody.
+    if (passing.kind === "dropped") return;
     this.#watch.passed(piece.length);
-    if (passing.kind !== "dropped") await this.#write(piece);
+    await this.#write(piece);
     if (passing.kind === "slow") await new Promise((resolve) => setTimeout(resolve, SLOW_TICK_MS));
     if (passing.kind === "split") await new Promise((resolve) => setImmediate(resolve));
   }
