@@ -2,7 +2,7 @@
 // each thread. A process then reads a few files where it would read hundreds, which is most of what its start costs.
 // Packages of the workspace are taken in; others stay what is imported from `node_modules`.
 
-import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { isBuiltin } from "node:module";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -60,7 +60,7 @@ function builtFrom(): string {
   return parseCommit(process.env["PEREGRINE_COMMIT"]) ?? checkedOutCommit(PACKAGE, "packages/cli/") ?? "";
 }
 
-/** Builds into `directory`, which is replaced as a whole. Errors: those of the bundler. */
+/** Builds into `directory`, which is replaced as a whole, or left alone where nothing has changed. Errors: those of the bundler. */
 export async function build(directory: string = BUILT): Promise<void> {
   const made = `${directory}.${process.pid}`;
   const bundle = await rolldown({
@@ -74,11 +74,26 @@ export async function build(directory: string = BUILT): Promise<void> {
     mkdirSync(made, { recursive: true });
     await bundle.write({ dir: made, format: "esm", chunkFileNames: "[name]-[hash].js" });
     await buildPage(join(made, "dashboard-page.json"));
+    if (isSame(made, directory)) return;
+    rmSync(directory, { recursive: true, force: true });
+    renameSync(made, directory);
   } finally {
     await bundle.close();
+    rmSync(made, { recursive: true, force: true });
   }
-  rmSync(directory, { recursive: true, force: true });
-  renameSync(made, directory);
+}
+
+/** Whether both hold the same files. Processes that run from what is there read more of its files later, so it stays then. */
+function isSame(made: string, directory: string): boolean {
+  if (!existsSync(directory)) return false;
+  const files = readdirSync(made);
+  return (
+    files.length === readdirSync(directory).length &&
+    files.every((file) => {
+      const there = join(directory, file);
+      return existsSync(there) && readFileSync(there).equals(readFileSync(join(made, file)));
+    })
+  );
 }
 
 /** For a test run, before its tests: they start what is built here, so it is that of the sources as they are. */

@@ -1,20 +1,19 @@
 import { expect, it } from "vitest";
-import { casesOf, covering } from "./matrix.ts";
+import { casesOf } from "./matrix.ts";
+import type { Move } from "./matrix.ts";
 import { intake, outgoing } from "./settings.ts";
 
 it("a short matrix has every setting of each release, in fewer moves", () => {
   const { plain, zstd } = intake;
-  const cases = casesOf(
-    () => [
-      { type: "pc", into: plain, out: outgoing.plain },
-      { type: "q35", into: zstd, out: outgoing.zstd },
-      { type: "pc", into: plain, out: outgoing.zstd },
-      { type: "q35", into: zstd, out: outgoing.plain },
-      { type: "pc", into: plain, out: outgoing.plain },
-    ],
-    [],
-  );
-  const short = covering(cases);
+  const within = (): readonly Move[] => [
+    { type: "pc", into: plain, out: outgoing.plain },
+    { type: "q35", into: zstd, out: outgoing.zstd },
+    { type: "pc", into: plain, out: outgoing.zstd },
+    { type: "q35", into: zstd, out: outgoing.plain },
+    { type: "pc", into: plain, out: outgoing.plain },
+  ];
+  const cases = casesOf(within, [], false);
+  const short = casesOf(within, [], true);
   const settings = (list: typeof cases): Set<string> =>
     new Set(
       list.flatMap(({ from, to, type, into, out, devices, transport, starts }) => [

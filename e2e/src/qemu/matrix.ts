@@ -41,6 +41,7 @@ export function withReleases<T extends object>(
 export function casesOf(
   within: (release: QemuRelease) => readonly Move[],
   upwards: readonly Move[],
+  isShort = IS_SHORT,
 ): readonly Case[] {
   const moves = [
     ...[qemu100, qemu72].flatMap((release) =>
@@ -62,11 +63,11 @@ export function casesOf(
     ].join(", ");
     return { ...move, ...spread, title };
   });
-  return IS_SHORT ? covering(cases) : cases;
+  return isShort ? covering(cases) : cases;
 }
 
 /** Leaves out whatever has nothing that the cases before it do not have. */
-export function covering(cases: readonly Case[]): readonly Case[] {
+function covering(cases: readonly Case[]): readonly Case[] {
   const seen = new Set<string>();
   return cases.filter(({ from, to, type, into, out, devices, transport, starts }) => {
     const settings = [

@@ -15,6 +15,7 @@ import { watchArrival } from "./arrival.ts";
 import { AutoConverge } from "./auto-converge.ts";
 import { BlockSender } from "./block-sender.ts";
 import { now } from "./clock.ts";
+import { DestinationWait } from "./destination-wait.ts";
 import { HandoverGate } from "./handover-gate.ts";
 import { Liveness } from "./liveness.ts";
 import type { MainLink } from "./main-link.ts";
@@ -122,15 +123,22 @@ export class MigrationRun {
     this.#statistics.setupTime = Math.round(now() - start);
     link.post({ kind: "active" });
 
+    const wait = new DestinationWait({
+      peer: channel.peer,
+      limit: this.#data.timeouts.confirm,
+      speaksUp: () => destination instanceof ReturnPathReader && destination.extensions.alive,
+      bandwidth: () => this.#statistics.bandwidth,
+      now,
+    });
     await new PrecopyLoop({
       sections,
       stream,
       parameters: this.#parameters,
       statistics: this.#statistics,
-      destinationPrepared: () => destination.prepared,
+      destinationPrepared: () => wait.isOver(destination.prepared),
       caughtUp:
         destination instanceof ReturnPathReader
-          ? () => this.#caughtUp(destination, writer, stream)
+          ? () => wait.until(this.#caughtUp(destination, writer, stream))
           : undefined,
       switchOverWanted: () => link.switchOverWanted,
       arrived: watchArrival(arrived, () => link.wake()),

@@ -3,9 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Source } from "./testing/source.ts";
+import type { SourceOptions } from "./testing/source.ts";
 
-async function waiting(): Promise<Source> {
-  const source = await Source.make();
+const NEVER = new Promise<void>(() => {});
+
+async function waiting(timeouts: NonNullable<SourceOptions["timeouts"]> = {}): Promise<Source> {
+  const source = await Source.make({ timeouts });
   source.migration.setCapabilities({ "switchover-ack": true });
   return source;
 }
@@ -39,6 +42,28 @@ describe("a migration with switchover-ack", () => {
     source.migration.setCapabilities({ "switchover-ack": false });
     await source.expectMigrates();
   });
+
+  test.each([
+    ["acknowledges", { switchoverAck: true }, {}, "that it can take over"],
+    ["prepares", { switchoverAck: false }, { prepared: NEVER }, "that it can take over"],
+    ["catches up", { switchoverAck: false }, { catchesUp: false }, "that it has loaded what was sent"],
+  ] as const)(
+    "gives up a destination of QEMU's protocol that never %s",
+    async (_, { switchoverAck }, behaviour, what) => {
+      await using source = await waiting({ confirm: 200 });
+      source.migration.setCapabilities({ "switchover-ack": switchoverAck });
+      await using receiver = await source.receiver(behaviour);
+      source.migration.migrate(receiver.uri);
+      expect(await source.ended()).toBe("failed");
+      expect(source.migration.error).toMatchObject({
+        code: "PEER_SILENT",
+        message: `The destination '${receiver.uri.slice(4)}' has not said for 0.2 s ${what}: it is dead, frozen or cut off`,
+      });
+      await source.expectUntouched();
+      source.migration.setCapabilities({ "switchover-ack": false });
+      await source.expectMigrates();
+    },
+  );
 
   test("into a file waits for nobody", async () => {
     const folder = await mkdtemp(join(tmpdir(), "peregrine-"));

@@ -29,6 +29,8 @@ export interface ReceiverBehaviour {
   readonly devices: readonly DeviceListing[];
   /** Answers PING 2 when this resolves. Default: at once. */
   readonly prepared?: Promise<void>;
+  /** Whether it answers PING 3. Default: true. */
+  readonly catchesUp?: boolean;
   /** Acknowledges the switchover when this resolves. Default: never. */
   readonly acknowledged?: Promise<void>;
   /** What it agrees to when it is asked. Default: it echoes the question, as QEMU does. */
@@ -227,6 +229,7 @@ export class TestReceiver implements AsyncDisposable {
       return;
     }
     if (command.value === 2) await this.#behaviour.prepared;
+    if (command.value === 3 && this.#behaviour.catchesUp === false) return;
     await this.#answer(channel, { kind: "pong", value: command.value });
   }
 
