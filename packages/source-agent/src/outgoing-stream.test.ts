@@ -54,7 +54,7 @@ describe("the outgoing stream", () => {
       new Promise((resolve) => {
         setImmediate(resolve);
       });
-    await stream.append(pattern(600_000, 1));
+    await stream.append(pattern(2_200_000, 1));
     expect(gates).toHaveLength(1);
     const flushed = stream.flush();
     await turn();
@@ -64,7 +64,7 @@ describe("the outgoing stream", () => {
     expect(gates).toHaveLength(2);
     gates[1]!();
     await flushed;
-    expect(channel.bytesWritten).toBe(600_000);
+    expect(channel.bytesWritten).toBe(2_200_000);
   });
 
   test("writes small pieces under a small limit", async () => {
@@ -106,7 +106,7 @@ describe("the outgoing stream", () => {
     const { stream } = open(channel);
     const error = new MigrationError("CHANNEL_FAILED", "gone");
     channel.destroy(error);
-    await stream.append(new Uint8Array(600_000));
+    await stream.append(new Uint8Array(2_200_000));
     await expect(stream.flush()).rejects.toBe(error);
   });
 });

@@ -9,8 +9,8 @@ import { Pacer } from "./pacer.ts";
 /** Pages that are read from the guest and encoded between two looks at the clock. */
 export const RUN_PAGES = 64;
 
-/** Bytes that are written at once when there is no limit. */
-const MAX_CHUNK = 512 * 1024;
+/** Bytes that are written at once when there is no limit. With less, the turns of the event loop cost more than the processor's cache saves. */
+const MAX_CHUNK = 2 * 1024 * 1024;
 /** A write may be this part of a second's bytes: it is what a limit can be exceeded by. */
 const CHUNKS_PER_SECOND = 100;
 const CAPACITY = MAX_CHUNK + RUN_PAGES * MAX_RAM_RECORD_BYTES;

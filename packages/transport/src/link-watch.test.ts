@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Channel } from "./channel.ts";
-import { loadTcpCalls } from "./descriptors/tcp-calls.ts";
+import { loadSocketCalls } from "./descriptors/socket-calls.ts";
 import { keepaliveProbes, LinkJudge } from "./link-watch.ts";
 import { NetworkNamespace, noNamespaces } from "./testing/network-namespace.ts";
 import { failure } from "./testing/opened.ts";
@@ -70,7 +70,7 @@ const PEER = `
   }).listen(0, "0.0.0.0", function () { console.log(this.address().port); });
 `;
 
-describe.skipIf((await loadTcpCalls()) === undefined).concurrent("what has no answer for long", () => {
+describe.skipIf((await loadSocketCalls()) === undefined).concurrent("what has no answer for long", () => {
   test("is no reason to cut off a receiver that lives, and only reads nothing", async () => {
     let peer: Socket | undefined;
     const server = createServer({ pauseOnConnect: true }, (socket) => (peer = socket));

@@ -1,8 +1,8 @@
 import type net from "node:net";
 import { performance } from "node:perf_hooks";
 import { descriptorOf } from "./descriptors/descriptor-of.ts";
-import { loadTcpCalls } from "./descriptors/tcp-calls.ts";
-import type { LinkState, TcpCalls } from "./descriptors/tcp-calls.ts";
+import { loadSocketCalls } from "./descriptors/socket-calls.ts";
+import type { LinkState, SocketCalls } from "./descriptors/socket-calls.ts";
 
 /** Milliseconds. */
 export const DEFAULT_KEEPALIVE = 5000;
@@ -50,7 +50,7 @@ export class LinkJudge {
 
 /** Loads what {@link watchLink} needs, so that this does not cost the time in which it counts. */
 export async function prepareLinkWatch(limit: number | undefined): Promise<void> {
-  if (limit !== 0) await loadTcpCalls();
+  if (limit !== 0) await loadSocketCalls();
 }
 
 /**
@@ -73,7 +73,7 @@ export function watchLink(socket: net.Socket, limit: number, dead: () => void): 
     clearInterval(timer);
   };
   const begin = async (): Promise<void> => {
-    const calls = await loadTcpCalls();
+    const calls = await loadSocketCalls();
     const descriptor = descriptorOf(socket);
     if (calls === undefined || descriptor === undefined || over) return;
     calls.setKeepalive(descriptor, probes);
@@ -88,7 +88,7 @@ export function watchLink(socket: net.Socket, limit: number, dead: () => void): 
   return end;
 }
 
-function look(calls: TcpCalls, socket: net.Socket, wanted: number, dead: () => void): NodeJS.Timeout {
+function look(calls: SocketCalls, socket: net.Socket, wanted: number, dead: () => void): NodeJS.Timeout {
   const limit = Math.max(wanted, LEAST_LIMIT_MS);
   const period = Math.min(limit / LOOKS, LONGEST_PERIOD_MS);
   // What is found at a look has been so for up to one period.

@@ -55,6 +55,8 @@ export class SocketChannel implements Channel {
   /** What fails whoever comes to the end of the bytes. They themselves are all right, and may be all that is wanted. */
   #endFault: MigrationError | undefined;
   #wakeReader: (() => void) | undefined;
+  /** Whether bytes are taken from the kernel. */
+  #isReading = true;
 
   constructor(
     socket: ByteSocket,
@@ -77,7 +79,7 @@ export class SocketChannel implements Channel {
     });
     this.#watchLink(options.keepalive ?? DEFAULT_KEEPALIVE);
     if (reads === undefined) socket.on("data", this.#onChunk);
-    else reads.connect(this.#onChunk);
+    else reads.connect(this.#onRead);
     socket.once("end", () => this.#onEnd());
     socket.on("error", (error) => this.#fail(error));
     socket.on("timeout", () => this.#onStall());
@@ -184,6 +186,8 @@ export class SocketChannel implements Channel {
     if (this.#wakeReader !== undefined) throw new MigrationError("INTERNAL", "a channel has two readers");
     return new Promise((resolve) => {
       this.#wakeReader = resolve;
+      if (this.#isReading) return;
+      this.#isReading = true;
       this.#socket.resume();
     });
   }
@@ -192,7 +196,7 @@ export class SocketChannel implements Channel {
   #takeUnread(): Uint8Array {
     const pieces = this.#chunk === undefined ? [] : [this.#chunk];
     this.#chunk = undefined;
-    this.#socket.pause();
+    this.#pause();
     this.#socket.off("data", this.#onChunk);
     for (;;) {
       const piece = this.#socket.read() as Buffer | null;
@@ -217,10 +221,29 @@ export class SocketChannel implements Channel {
   }
 
   readonly #onChunk = (chunk: Uint8Array): void => {
+    this.#pause();
     this.#chunk = chunk;
-    this.#socket.pause();
     this.#wake();
   };
+
+  /**
+   * The next read comes when all that this one has set going is done, as far as it waits for nothing else: most readers are
+   * done with the bytes then and want more. Stopping and starting for each chunk costs more than reading it.
+   */
+  readonly #onRead = (chunk: Uint8Array): void => {
+    this.#chunk = chunk;
+    this.#wake();
+    queueMicrotask(() => process.nextTick(this.#pauseUnlessWanted));
+  };
+
+  readonly #pauseUnlessWanted = (): void => {
+    if (this.#wakeReader === undefined) this.#pause();
+  };
+
+  #pause(): void {
+    this.#isReading = false;
+    this.#socket.pause();
+  }
 
   #onEnd(): void {
     this.#peerEnded = true;

@@ -4,6 +4,7 @@ import net from "node:net";
 import type { Channel, ConnectOptions } from "./channel.ts";
 import { systemError } from "./errno.ts";
 import { ReadBuffer } from "./read-buffer.ts";
+import { widenSendBuffer } from "./send-buffer.ts";
 import { SocketChannel } from "./socket-channel.ts";
 
 /** Opens a socket and makes a channel of it. Errors: CONNECT_FAILED, TLS_FAILED; CANCELLED by the signal. */
@@ -25,13 +26,15 @@ export async function connectSocket(
     allowHalfOpen: true,
     ...(reads === undefined ? {} : { onread: reads.onread }),
   });
-  return connected(socket, {
+  const channel = await connected(socket, {
     event: "connect",
     peer,
     signal,
     drop: () => socket.destroy(),
     made: () => new SocketChannel(socket, peer, options, "both", reads),
   });
+  if ("path" in target) await widenSendBuffer(socket);
+  return channel;
 }
 
 /** A connected socket that nothing was read from. Errors: CONNECT_FAILED; CANCELLED by the signal. */

@@ -1,6 +1,7 @@
-import { readdirSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { spawnSync } from "node:child_process";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -42,6 +43,25 @@ transportCompliance(
     });
   },
 );
+
+const MOST_SEND_BUFFER = "/proc/sys/net/core/wmem_max";
+const MIB = 1 << 20;
+
+const allowsMebibyte = existsSync(MOST_SEND_BUFFER) && Number(readFileSync(MOST_SEND_BUFFER, "utf8")) >= MIB;
+
+test.runIf(allowsMebibyte)("a unix socket takes a MiB before anybody has read it", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "peregrine-"));
+  // Nothing reads from who connects.
+  const server = net.createServer({ pauseOnConnect: true });
+  const uri = `unix:${join(folder, "socket")}`;
+  await new Promise<void>((resolve) => server.listen(join(folder, "socket"), resolve));
+  const channel = await connect(uri);
+  await channel.write(new Uint8Array(MIB));
+  expect(channel.bytesWritten).toBe(MIB);
+  channel.destroy();
+  server.close();
+  await rm(folder, { recursive: true });
+});
 
 /** Looks at what is in a folder, again and again, until it is told to end. Tells every kind and mode that it has seen. */
 const OBSERVER = `

@@ -1,5 +1,7 @@
+import { setTimeout as delay } from "node:timers/promises";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Channel } from "../channel.ts";
 import type { TransportFixture, TransportTraits } from "./fixture.ts";
 import { failure, Opened } from "./opened.ts";
 import { fillPattern, readAll, readPattern, writePattern } from "./streams.ts";
@@ -23,7 +25,7 @@ export function everyChannel(traits: TransportTraits, factory: () => Promise<Tra
       await fc.assert(
         fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 200_000 }), { maxLength: 12 }), async (sizes) => {
           const { writer, reader } = await opened.ends();
-          const early = stored ? undefined : reader().then(readPattern);
+          const early = stored ? undefined : reader().then((channel) => readPattern(channel));
           let position = 0;
           for (const size of sizes) {
             const bytes = new Uint8Array(size);
@@ -44,17 +46,27 @@ export function everyChannel(traits: TransportTraits, factory: () => Promise<Tra
     test("a large transfer goes through buffers that are used again", async () => {
       const total = 6 * MiB + 12_345;
       const { writer, reader } = await opened.ends();
-      const early = stored ? undefined : reader().then(readPattern);
+      const early = stored ? undefined : reader().then((channel) => readPattern(channel));
       await writePattern(writer, total, MiB);
       await writer.end();
       expect(await (early ?? readPattern(await reader()))).toBe(total);
+    });
+
+    test("a reader that takes its time with each chunk has it to itself meanwhile", async () => {
+      const total = MiB + 12_345;
+      const slowly = (channel: Channel): Promise<number> => readPattern(channel, () => delay(1));
+      const { writer, reader } = await opened.ends();
+      const early = stored ? undefined : reader().then(slowly);
+      await writePattern(writer, total, 100_000);
+      await writer.end();
+      expect(await (early ?? slowly(await reader()))).toBe(total);
     });
 
     test("a buffer in shared memory can be written", async () => {
       const { writer, reader } = await opened.ends();
       const bytes = new Uint8Array(new SharedArrayBuffer(100_000));
       fillPattern(bytes, 0);
-      const early = stored ? undefined : reader().then(readPattern);
+      const early = stored ? undefined : reader().then((channel) => readPattern(channel));
       await writer.write(bytes);
       await writer.end();
       expect(await (early ?? readPattern(await reader()))).toBe(bytes.length);
@@ -64,7 +76,7 @@ export function everyChannel(traits: TransportTraits, factory: () => Promise<Tra
       const { writer, reader } = await opened.ends();
       const bytes = new Uint8Array(3 * MiB);
       fillPattern(bytes, 0);
-      const early = stored ? undefined : reader().then(readPattern);
+      const early = stored ? undefined : reader().then((channel) => readPattern(channel));
       await Promise.all([writer.write(bytes), writer.end()]);
       expect(await (early ?? readPattern(await reader()))).toBe(bytes.length);
     });

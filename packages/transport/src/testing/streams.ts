@@ -24,9 +24,10 @@ export async function writePattern(channel: Channel, total: number, size: number
 }
 
 /** Reads to the end and returns how many bytes of the test stream arrived intact and in order; throws at the first that did not. */
-export async function readPattern(channel: Channel): Promise<number> {
+export async function readPattern(channel: Channel, beforeEach?: () => Promise<unknown>): Promise<number> {
   let position = 0;
   for await (const chunk of channel.read()) {
+    await beforeEach?.();
     const wrong = chunk.findIndex((byte, index) => byte !== patternAt(position + index));
     if (wrong >= 0) throw new Error(`byte ${position + wrong} is wrong`);
     position += chunk.length;

@@ -6,15 +6,20 @@ export interface LinkState {
   readonly expectsAnswer: boolean;
 }
 
-/** What Node has no calls for: the options of TCP that say how soon a dead link is noticed. */
-export interface TcpCalls {
+/** What Node has no calls for: how soon a dead link is noticed, and how much a socket takes. */
+export interface SocketCalls {
   /** Undefined for what is no connection of TCP. */
   linkState(descriptor: number): LinkState | undefined;
   /** Whole seconds. Does nothing for what is no connection of TCP. */
   setKeepalive(descriptor: number, probes: { idle: number; interval: number; count: number }): void;
   /** The most that the kernel waits until it sends again, or looks again whether there is room. Linux 6.15 and later. */
   setLongestWait(descriptor: number, milliseconds: number): void;
+  /** Bytes; the kernel counts its own needs besides. No more than the host allows. */
+  setSendBuffer(descriptor: number, bytes: number): void;
 }
+
+const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 
 const IPPROTO_TCP = 6;
 const TCP_KEEPIDLE = 4;
@@ -27,15 +32,15 @@ const TCP_RTO_MAX_MS = 44;
 const INFO_BYTES = 104;
 const INFO = { probes: 3, unacked: 24, lastDataReceived: 52, lastAckReceived: 56 } as const;
 
-let loading: Promise<TcpCalls | undefined> | undefined;
+let loading: Promise<SocketCalls | undefined> | undefined;
 
 /** Undefined where they cannot be called: on another system, or without koffi. */
-export function loadTcpCalls(): Promise<TcpCalls | undefined> {
+export function loadSocketCalls(): Promise<SocketCalls | undefined> {
   loading ??= load();
   return loading;
 }
 
-async function load(): Promise<TcpCalls | undefined> {
+async function load(): Promise<SocketCalls | undefined> {
   if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
   try {
     const { default: koffi } = await import("koffi");
@@ -45,9 +50,9 @@ async function load(): Promise<TcpCalls | undefined> {
     const info = Buffer.alloc(INFO_BYTES);
     const length = Buffer.alloc(4);
     const value = Buffer.alloc(4);
-    const set = (descriptor: number, name: number, number: number): void => {
+    const set = (descriptor: number, name: number, number: number, level = IPPROTO_TCP): void => {
       value.writeInt32LE(number);
-      setOption(descriptor, IPPROTO_TCP, name, value, value.length);
+      setOption(descriptor, level, name, value, value.length);
     };
     return {
       linkState(descriptor) {
@@ -65,6 +70,7 @@ async function load(): Promise<TcpCalls | undefined> {
         set(descriptor, TCP_KEEPCNT, count);
       },
       setLongestWait: (descriptor, milliseconds) => set(descriptor, TCP_RTO_MAX_MS, milliseconds),
+      setSendBuffer: (descriptor, bytes) => set(descriptor, SO_SNDBUF, bytes, SOL_SOCKET),
     };
   } catch {
     return undefined;
