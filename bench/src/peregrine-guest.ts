@@ -1,7 +1,8 @@
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
+import { Host, migrationEnd, startMigration } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
+import { endOf } from "@peregrine/e2e/measured-move.ts";
 import type { Content, Copy, Transport } from "./content.ts";
 import { peakMemory, processorSeconds } from "./process-cost.ts";
 import { warmMemory } from "./warm-memory.ts";
@@ -57,12 +58,16 @@ export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise
     });
   }
   const resumed = momentOf(destination, "RESUME");
+  await source.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+  const ended = endOf(await source.monitor());
   await new Promise((resolve) => setTimeout(resolve, START_MS));
   await warmMemory(content.mib);
   const cost = (): number => processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
   const before = cost();
   const start = performance.now();
-  const info = await migrate(source, uri, { bandwidth });
+  await startMigration(source, uri, { bandwidth });
+  await ended;
+  const info = await migrationEnd(source);
   if (info.status !== "completed") throw new Error(`Peregrine: ${info["error-desc"]}`);
   const seconds = ((await resumed) - start) / 1000;
   return {

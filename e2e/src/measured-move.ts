@@ -54,7 +54,7 @@ function momentOf(client: QmpClient, name: string): Promise<number> {
 }
 
 /** Resolves with the event that tells of a migration's end: to ask again and again would take the agent's time. */
-function endOf(client: QmpClient): Promise<void> {
+export function endOf(client: QmpClient): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   client.events.subscribe(({ event, data }) => {
     const { status } = (data ?? {}) as { readonly status?: string };
