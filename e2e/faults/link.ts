@@ -45,6 +45,8 @@ export class FaultyLink {
   readonly #options: LinkOptions;
   readonly #server: Server;
   readonly #connections: Connection[] = [];
+  /** All that have connected, whatever became of them. */
+  readonly #accepted: Socket[] = [];
   /** Bytes that were passed on: of the stream, of the answers, and of those behind the whole stream. */
   #sent = 0;
   #returned = 0;
@@ -79,14 +81,13 @@ export class FaultyLink {
 
   close(): void {
     this.#server.close();
-    for (const { near, far } of this.#connections) {
-      near.destroy();
-      far.destroy();
-    }
+    for (const near of this.#accepted) near.destroy();
+    for (const { far } of this.#connections) far.destroy();
   }
 
   #accept(near: Socket): void {
     const { point, fault } = this.#options;
+    this.#accepted.push(near);
     near.on("error", () => undefined);
     const connecting = point.in === "phase" && point.phase === "connecting";
     if (connecting && !this.struck) this.#strike(undefined);

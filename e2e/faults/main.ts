@@ -31,8 +31,7 @@ console.log(
   `${tally.runs} runs, ${tally.failures} failed; ${(tally.runs / minutes).toFixed(1)} runs per minute`,
 );
 leaveReport();
-// A link that was broken in some way may have left a socket that nobody closes: everything is said by now.
-process.exit(tally.failures === 0 ? 0 : 1);
+process.exitCode = tally.failures === 0 ? 0 : 1;
 
 /** Takes runs that have the same kind of guest, one after the other. */
 async function work(): Promise<void> {

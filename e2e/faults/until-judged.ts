@@ -1,3 +1,4 @@
+import { DEFAULT_TIMEOUTS } from "@peregrine/source-agent";
 import { delay, type WatchedAgent } from "./agents.ts";
 import type { Run } from "./run-result.ts";
 import { judge, type Seen, type Verdict } from "./verdict.ts";
@@ -13,7 +14,7 @@ const MIGRATION_MS = 60_000;
  * that protocol tells one that is silent for ever from one that takes its time, and giving up too early could have the
  * guest run at both ends. Milliseconds.
  */
-export const PLAIN_ANSWER_MS = 30_000;
+export const PLAIN_ANSWER_MS = DEFAULT_TIMEOUTS.confirm;
 
 /** Between two looks: short at first, for what comes soon. Milliseconds. */
 const FIRST_LOOK_MS = 20;

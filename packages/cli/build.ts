@@ -64,6 +64,8 @@ function builtFrom(): string {
 export async function build(directory: string = BUILT): Promise<void> {
   const made = `${directory}.${process.pid}`;
   const bundle = await rolldown({
+    // Paths in what is built are relative to it: from wherever it is built, the same comes out.
+    cwd: PACKAGE,
     input: Object.fromEntries(PROGRAMS.map((name) => [name, join(PACKAGE, "src", "bin", `${name}.mjs`)])),
     platform: "node",
     external: isForeign,

@@ -1,4 +1,5 @@
 // The command line as `npm install -g` has put it in a folder, without the workspace and without the other packages.
+import { manual } from "@peregrine/cli/manual";
 import { usePeregrine } from "@peregrine/cli/testing";
 import type { TestProcess } from "@peregrine/cli/testing";
 import { execFileSync } from "node:child_process";
@@ -32,6 +33,16 @@ const peregrine = usePeregrine([process.execPath, commandFile("peregrine")]);
 test("installing one tarball gives the commands", () => {
   expect(readdirSync(join(globalPrefix(), "bin"))).toEqual(COMMANDS);
   expect(readdirSync(join(INSTALLED, "@peregrine"))).toEqual(["cli"]);
+});
+
+test("installing it gives the pages of the manual", () => {
+  const pages = join(globalPrefix(), "share/man/man1");
+  expect(readdirSync(pages)).toEqual(
+    manual()
+      .map(({ file }) => file)
+      .toSorted(),
+  );
+  expect(readFileSync(join(pages, "peregrine.1"), "utf8")).toMatch(/^\.TH /mu);
 });
 
 test("the version has the commit", async () => {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "@peregrine/cli/build";
+import { manual } from "@peregrine/cli/manual";
 import { compile, copyCompiled } from "./compile.ts";
 import type { Release } from "./published-manifest.ts";
 import { commandManifest, libraryManifest } from "./published-manifest.ts";
@@ -58,7 +59,14 @@ async function stage(source: PublicPackage, release: Release): Promise<void> {
   if (source.hasCommands) {
     await build(dist);
     cpSync(join(source.directory, "bin"), join(directory, "bin"), { recursive: true });
-    manifest = commandManifest(source, release);
+    const pages = manual();
+    mkdirSync(join(directory, "man"));
+    for (const { file, text } of pages) writeFileSync(join(directory, "man", file), text);
+    manifest = commandManifest(
+      source,
+      release,
+      pages.map(({ file }) => file),
+    );
   } else {
     const threads = copyCompiled(source, dist);
     manifest = libraryManifest(source, release, { threads, declarations: textsOf(dist, "**/*.d.ts") });

@@ -43,14 +43,15 @@ export function libraryManifest(
   };
 }
 
-/** The `package.json` of what has commands: all of the workspace that it needs is in it. */
-export function commandManifest(commands: PublicPackage, release: Release): object {
+/** The `package.json` of what has commands: all of the workspace that it needs is in it. `pages`: of the manual, in `man`. */
+export function commandManifest(commands: PublicPackage, release: Release, pages: readonly string[]): object {
   const { bin, dependencies, optionalDependencies } = commands.manifest;
   return {
     ...head(commands, release),
     bin,
+    man: pages.map((file) => `./man/${file}`),
     exports: { "./package.json": "./package.json" },
-    files: ["bin", "dist", "CHANGELOG.md"],
+    files: ["bin", "dist", "man", "CHANGELOG.md"],
     ...filled("dependencies", foreign(dependencies)),
     ...filled("optionalDependencies", foreign(optionalDependencies)),
   };

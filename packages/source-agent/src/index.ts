@@ -1,5 +1,6 @@
 export type { DowntimeBreakdown } from "./downtime.ts";
 export { OutgoingMigration } from "./outgoing-migration.ts";
+export { DEFAULT_TIMEOUTS } from "./outgoing-options.ts";
 export type {
   MigrationNotifier,
   OutgoingMigrationEvent,

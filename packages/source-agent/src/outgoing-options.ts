@@ -9,6 +9,7 @@ import type {
 import type { NamedDescriptors, SecurityObjects } from "@peregrine/transport";
 import type { MigrationTimeouts } from "./thread-messages.ts";
 
+/** How long an outgoing migration waits where nothing else is said. Milliseconds. */
 export const DEFAULT_TIMEOUTS: MigrationTimeouts = {
   connect: 30_000,
   confirm: 30_000,
