@@ -36,13 +36,11 @@ test("installing one tarball gives the commands", () => {
 });
 
 test("installing it gives the pages of the manual", () => {
-  const pages = join(globalPrefix(), "share/man/man1");
-  expect(readdirSync(pages)).toEqual(
-    manual()
-      .map(({ file }) => file)
-      .toSorted(),
-  );
-  expect(readFileSync(join(pages, "peregrine.1"), "utf8")).toMatch(/^\.TH /mu);
+  const pages = join(globalPrefix(), "share/man");
+  const found = readdirSync(pages).flatMap((section) => readdirSync(join(pages, section)));
+  const expected = manual().map(({ file }) => file);
+  expect(found.toSorted()).toEqual(expected.toSorted());
+  expect(readFileSync(join(pages, "man1/peregrine.1"), "utf8")).toMatch(/^\.TH /mu);
 });
 
 test("the version has the commit", async () => {

@@ -34,6 +34,8 @@ export async function connectSocket(
     made: () => new SocketChannel(socket, peer, options, "both", reads),
   });
   if ("path" in target) await widenSendBuffer(socket);
+  if (signal?.aborted === true) channel.destroy();
+  requireWanted(signal, peer);
   return channel;
 }
 
