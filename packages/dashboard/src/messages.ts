@@ -2,7 +2,7 @@ import type { Action } from "./actions.ts";
 import type { GuestView } from "./guest-view.ts";
 
 /** Looks at a migration in a second, and so frames that a page gets. */
-export const FRAMES_PER_SECOND = 2;
+export const FRAMES_PER_SECOND = 4;
 
 /** What a page sends: MessagePack, one map in each binary message. The first is a `login`. */
 export type FromPage =
