@@ -7,9 +7,7 @@ import { ChannelLoad } from "./channel-load.ts";
 import type { ChannelTask, MessageFromChannel, MessageToChannel } from "./channel-messages.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { PassedBytes } from "./passed-bytes.ts";
-
-/** Bytes that are read at once. With less, the turns of the event loop cost more than the processor's cache saves. */
-const READ_BYTES = 1024 * 1024;
+import { READ_BYTES } from "./read-bytes.ts";
 
 if (parentPort === null) throw new MigrationError("INTERNAL", "the thread of a channel is not a program");
 const port = parentPort;

@@ -18,12 +18,10 @@ import type { StreamOutcome } from "./load-stream.ts";
 import type { MachineLoader } from "./machine-loader.ts";
 import { MainLink } from "./main-link.ts";
 import { MultifdReceiver } from "./multifd-receiver.ts";
+import { READ_BYTES } from "./read-bytes.ts";
 import { ReturnPath } from "./return-path.ts";
 import type { Answers } from "./return-path.ts";
 import { multifdIsOff } from "./stream-loader.ts";
-
-/** Bytes that are read at once. With less, the turns of the event loop cost more than the processor's cache saves. */
-const READ_BYTES = 1024 * 1024;
 
 /** Milliseconds that the source has for reading the last message and closing its end. */
 const LINGER_AFTER_LOAD = 5000;
