@@ -1,8 +1,17 @@
--- A mixed workload: lua workload.lua [ROUNDS]
+-- A mixed workload: lua workload.lua [ROUNDS | FILE]
+-- So many rounds, or until there is a file of that name.
 -- Each round works with tables, strings, closures, coroutines and metatables, checks its own
 -- results, and prints one line that depends on everything computed so far.
 
 local rounds = tonumber(arg[1] or 50)
+local enough = rounds == nil and arg[1]
+
+local function is_enough(round)
+  if rounds then return round > rounds end
+  local file = io.open(enough)
+  if file then file:close() end
+  return file ~= nil
+end
 
 local digest = 0x5bd1e995
 
@@ -157,13 +166,16 @@ local function post(random)
 end
 
 local random = generator(2026)
-for round = 1, rounds do
+local total = rounds and " of " .. rounds or ""
+local round = 1
+while not is_enough(round) do
   post(random)
   local bytes = round_trip(random)
   local solutions = count_queens(7 + round % 2)
   local words = count_words(random)
   local distance = walk(random)
-  print(string.format("round %3d of %d: tree %5d bytes, %3d boards, %3d words, walked %5d, digest %08x",
-    round, rounds, bytes, solutions, words, distance, digest))
+  print(string.format("round %3d%s: tree %5d bytes, %3d boards, %3d words, walked %5d, digest %08x",
+    round, total, bytes, solutions, words, distance, digest))
+  round = round + 1
 end
 print("lua: all checks passed")
