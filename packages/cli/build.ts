@@ -69,6 +69,8 @@ export async function build(directory: string = BUILT): Promise<void> {
     input: Object.fromEntries(PROGRAMS.map((name) => [name, join(PACKAGE, "src", "bin", `${name}.mjs`)])),
     platform: "node",
     external: isForeign,
+    // No module does anything by being imported, so a command reads those that it uses and not their whole packages.
+    treeshake: { moduleSideEffects: false },
     transform: { define: { PEREGRINE_COMMIT: JSON.stringify(builtFrom()) } },
     plugins: [addressedModules()],
   });

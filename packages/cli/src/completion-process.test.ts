@@ -37,7 +37,7 @@ const COMPLETE: Readonly<Record<Shell, (script: string, words: readonly string[]
       `autoload -Uz compinit && compinit -u -d ${script}.dump`,
       `source ${script}`,
       "zstyle ':completion:*' list-colors ''",
-      "unsetopt beep prompt_cr prompt_sp; setopt zle; LISTMAX=1000; PS1=",
+      "unsetopt beep prompt_cr prompt_sp; setopt zle; LISTMAX=1000",
       'compadd() { local -a found; builtin compadd -O found "$@"; print -rl -- "<"${^found}">"; builtin compadd "$@" }',
       "bindkey '^I' complete-word",
     ];
@@ -45,8 +45,9 @@ const COMPLETE: Readonly<Record<Shell, (script: string, words: readonly string[]
       "zmodload zsh/zpty",
       "zpty shell zsh -f -i",
       ...inner.map((line) => `zpty -w shell ${quoted(line)}`),
-      "zpty -w shell 'print READY'",
-      "zpty -r shell out '*READY*READY*'",
+      // The prompt comes when zle reads: what is typed before goes through the terminal's own line, and ^U would end it.
+      `zpty -w shell ${quoted("PS1=REA''DY")}`,
+      "zpty -r shell out '*READY*'",
       `zpty -w -n shell ${quoted(`${words.join(" ")}\t`)}`,
       "zpty -w -n shell $'\\x15print DO''NE\\n'",
       "zpty -r shell out '*DONE*'",

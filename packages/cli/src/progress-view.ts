@@ -1,6 +1,5 @@
-import { createLogUpdate } from "log-update";
 import type { ShownProgress } from "./agent-report.ts";
-import { progressLine, progressLines } from "./progress-text.ts";
+import { progressLine } from "./progress-text.ts";
 
 /** Shows how a migration goes. */
 export interface ProgressView {
@@ -27,24 +26,13 @@ export function isShown({ state }: ShownProgress): boolean {
 }
 
 /** What suits the standard output. */
-export function progressView(json: boolean): ProgressView {
+export async function progressView(json: boolean): Promise<ProgressView> {
   if (json) return jsonView(process.stdout);
   // A terminal that does not know its size, such as a recorded one, has no room to draw in.
   const canDraw = process.stdout.isTTY && process.stdout.columns > 0;
-  return canDraw ? terminalView(process.stdout) : linesView(process.stdout);
-}
-
-/** A bar that is drawn again and again, on a terminal that knows its size. */
-function terminalView(output: NodeJS.WriteStream): ProgressView {
-  const draw = createLogUpdate(output);
-  return {
-    show: (progress) => draw(progressLines(progress, output.columns).join("\n")),
-    note(text) {
-      draw.done();
-      output.write(`${text}\n`);
-    },
-    close: () => draw.done(),
-  };
+  if (!canDraw) return linesView(process.stdout);
+  // What draws takes a good part of the start of a command that only asks an agent.
+  return (await import("./terminal-view.ts")).terminalView(process.stdout);
 }
 
 /** A line for each pass, and one each second during a long one. */

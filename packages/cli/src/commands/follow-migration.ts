@@ -33,9 +33,9 @@ export interface FollowedMigration {
 /** Starts a migration and follows it to its end. @returns the exit status. */
 export async function followMigration(migration: FollowedMigration): Promise<number> {
   const { name, json, timeLimit } = migration;
+  const view = await progressView(json);
   const client = await connectToGuest(await openRegistry(), name);
   const signals = new HostSignals();
-  const view = progressView(json);
   try {
     await begin(client, migration);
     const report = await follow({ client, view, signals, timeKeeper: new TimeKeeper(timeLimit) });

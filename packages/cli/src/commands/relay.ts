@@ -12,6 +12,7 @@ import { arrivalTls, openObjects } from "../tls-options.ts";
 import { awaitGuest, DEFER, sayRefusals } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
 import { say } from "./say.ts";
+import { progressView } from "../progress-view.ts";
 import { watchMigration } from "./watch-migration.ts";
 import { withClaim } from "./with-claim.ts";
 
@@ -48,7 +49,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     agent.outgoing.setCapabilities(capabilities);
     agent.outgoing.setParameters(parameters);
     relay.connect(agent, incoming);
-    const watch = watchMigration(agent, json);
+    const watch = watchMigration(agent, await progressView(json), json);
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {

@@ -1,12 +1,16 @@
 import type { Agent } from "../agent.ts";
-import { isShown, progressView } from "../progress-view.ts";
+import { isShown } from "../progress-view.ts";
+import type { ProgressView } from "../progress-view.ts";
 import { describeOutcome, printOutcome } from "./outcome.ts";
 
 const PERIOD_MS = 100;
 
 /** Shows the migrations of an agent in this process, from its beginning to {@link end}. */
-export function watchMigration(agent: Agent, json: boolean): { readonly end: () => void } {
-  const view = progressView(json);
+export function watchMigration(
+  agent: Agent,
+  view: ProgressView,
+  json: boolean,
+): { readonly end: () => void } {
   const look = (): void => {
     const { outgoing } = agent.view.progress;
     if (outgoing !== undefined && isShown(outgoing)) view.show(outgoing);

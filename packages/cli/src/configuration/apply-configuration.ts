@@ -1,8 +1,6 @@
 import { InvalidArgumentError } from "commander";
 import type { Command, Option } from "commander";
-import { readConfiguration } from "./configuration-file.ts";
 import type { Setting } from "./configuration-file.ts";
-import { configurationKeys } from "./configuration-keys.ts";
 
 /**
  * Gives a command that was parsed what the file of `--config` says and its command line does not: a flag takes the place
@@ -13,10 +11,7 @@ import { configurationKeys } from "./configuration-keys.ts";
  */
 export async function applyConfiguration(command: Command): Promise<readonly unknown[]> {
   const { config } = command.opts<{ readonly config?: string }>();
-  const settings =
-    config === undefined
-      ? NO_SETTINGS
-      : await readConfiguration(config, configurationKeys(command), nameOf(command));
+  const settings = config === undefined ? NO_SETTINGS : await settingsIn(config, command);
   for (const setting of settings.values()) {
     const { target } = setting.key;
     if (target.kind !== "option") continue;
@@ -28,6 +23,15 @@ export async function applyConfiguration(command: Command): Promise<readonly unk
 }
 
 const NO_SETTINGS: ReadonlyMap<string, Setting> = new Map();
+
+/** What reads TOML is loaded where there is some: it would take a tenth of each start. */
+async function settingsIn(path: string, command: Command): Promise<ReadonlyMap<string, Setting>> {
+  const [{ readConfiguration }, { configurationKeys }] = await Promise.all([
+    import("./configuration-file.ts"),
+    import("./configuration-keys.ts"),
+  ]);
+  return readConfiguration(path, configurationKeys(command), nameOf(command));
+}
 
 /** What the parser would have made of the flag. Errors: BAD_CONFIGURATION. */
 function optionValue(option: Option, setting: Setting): unknown {
