@@ -103,7 +103,7 @@ export function viewOf(
     role: info.role,
     memory: info.memory,
     moved: info.moved,
-    listensOn: incoming?.status === "setup" ? listeningUri(incoming["socket-address"]?.[0]) : null,
+    listensOn: incoming?.status === "setup" ? listeningUri(incoming) : null,
     incoming: incoming === null ? null : (incoming.status ?? "deferred"),
     arrival: arriving === null ? null : { received: arriving.received, rate: arriving.rate },
     target: info.target,
@@ -114,9 +114,9 @@ export function viewOf(
   };
 }
 
-type SocketAddress = NonNullable<NonNullable<Observation["incoming"]>["socket-address"]>[number];
-
-function listeningUri(socket: SocketAddress | undefined): string | null {
+/** Where a guest is awaited, or was until its source connected; null where that is not told. */
+export function listeningUri(incoming: Observation["incoming"]): string | null {
+  const socket = incoming?.["socket-address"]?.[0];
   if (socket === undefined) return null;
   if (socket.type === "unix") return `unix:${socket.path ?? ""}`;
   const host = socket.host ?? "";

@@ -1,7 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { isUnderWay } from "@peregrine/shared-state";
 import type { GuestLink, KnownGuest } from "./guest-link.ts";
-import { unknownGuest, viewOf } from "./guest-view.ts";
+import { listeningUri, unknownGuest, viewOf } from "./guest-view.ts";
 import type { GuestView } from "./guest-view.ts";
 import { History } from "./history.ts";
 import { FRAMES_PER_SECOND } from "./messages.ts";
@@ -185,7 +185,8 @@ export class GuestWatcher {
       this.#setMemory({ ...rest, cells: Buffer.from(cells, "base64") });
     }
     const view = viewOf(this.#view, observation);
-    this.#listenedOn = view.listensOn ?? this.#listenedOn;
+    // A source that was quick has connected before the first look.
+    this.#listenedOn = listeningUri(observation.incoming) ?? this.#listenedOn;
     this.#show(view);
   }
 
