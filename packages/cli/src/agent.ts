@@ -34,6 +34,9 @@ import type { GuestHooks } from "./hooks/guest-hooks.ts";
 import { copyHeldImage } from "./image-copy.ts";
 import { OutcomeReaders } from "./outcome-readers.ts";
 
+/** How long a guest has been here when what it would be sent by is started. Milliseconds. */
+const PREPARE_MS = 1000;
+
 /** One guest with everything that can be done to it: what its monitor serves. */
 export class Agent implements AgentControl {
   /** Resolves when the agent is to end. Nothing is closed by then. */
@@ -343,6 +346,8 @@ export class Agent implements AgentControl {
       }
     }
     this.#hooks?.here(this.#incoming === undefined ? "started" : "arrived");
+    // A guest that has just come has the processors first.
+    setTimeout(() => this.#outgoing.prepare(), PREPARE_MS).unref();
     this.#end({ kind: "guest", exit: await this.#machine.exited });
   }
 

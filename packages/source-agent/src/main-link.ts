@@ -127,6 +127,7 @@ export class MainLink {
       case "converge":
         this.#converge = true;
         break;
+      case "run":
       case "begin":
       case "guest-stopped":
       case "devices-saved":

@@ -12,7 +12,7 @@ import type {
   RunControl,
 } from "@peregrine/shared-state";
 import type { ClientTls } from "@peregrine/transport";
-import { Worker } from "node:worker_threads";
+import type { Worker } from "node:worker_threads";
 import { cancelled, describe, guestEnded, undecided, withNotes } from "./attempt-errors.ts";
 import { now } from "./clock.ts";
 import type { Giving } from "./giving.ts";
@@ -26,7 +26,6 @@ import type {
   MessageToThread,
   MigrationTimeouts,
   SentDrives,
-  ThreadData,
   ThreadOutcome,
 } from "./thread-messages.ts";
 
@@ -34,6 +33,8 @@ import type {
 const GIVE_UP_MS = 1000;
 
 export interface AttemptOptions {
+  /** A migration thread that waits for what to do. */
+  readonly thread: Worker;
   readonly uri: string;
   readonly tls: ClientTls | undefined;
   readonly request: MigrateRequest;
@@ -93,24 +94,7 @@ export class MigrationAttempt {
   constructor(options: AttemptOptions) {
     this.#options = options;
     this.#frame = new StreamFrame(options.machine);
-    const workerData: ThreadData = {
-      uri: options.uri,
-      tls: options.tls,
-      capabilities: options.capabilities,
-      parameters: options.parameters.buffer,
-      statistics: options.statistics.buffer,
-      passes: options.passes.buffer,
-      gate: this.#gate.buffer,
-      timeouts: options.timeouts,
-      extensions: options.extensions,
-    };
-    this.#worker = new Worker(new URL("./migration-thread.ts", import.meta.url), {
-      name: "migration",
-      resourceLimits: { maxYoungGenerationSizeMb: 3 },
-      workerData,
-      // It closes descriptors that this thread was given.
-      trackUnmanagedFds: false,
-    });
+    this.#worker = options.thread;
     this.#worker.on("message", (message: MessageToMain) => this.#onMessage(message));
     this.#worker.on("error", (error) =>
       this.#threadFailed(`The migration thread failed: ${describe(error)}`),
@@ -118,6 +102,20 @@ export class MigrationAttempt {
     this.#worker.on("exit", (code) => {
       this.#threadFailed(`The migration thread ended unexpectedly with exit code ${code}`);
       this.#threadExited.resolve();
+    });
+    this.#post({
+      kind: "run",
+      data: {
+        uri: options.uri,
+        tls: options.tls,
+        capabilities: options.capabilities,
+        parameters: options.parameters.buffer,
+        statistics: options.statistics.buffer,
+        passes: options.passes.buffer,
+        gate: this.#gate.buffer,
+        timeouts: options.timeouts,
+        extensions: options.extensions,
+      },
     });
     void options.machine.exited.then((exit) => this.#guestEnded(exit));
     this.result = this.#run();

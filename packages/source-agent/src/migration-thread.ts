@@ -1,13 +1,14 @@
 /** The migration thread: the entry of the worker. */
 import { MigrationError } from "@peregrine/protocol";
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort } from "node:worker_threads";
 import { MainLink } from "./main-link.ts";
 import { MigrationRun } from "./migration-run.ts";
-import type { ThreadData, ThreadOutcome } from "./thread-messages.ts";
+import type { ThreadOutcome } from "./thread-messages.ts";
 
 if (parentPort === null) throw new MigrationError("INTERNAL", "the migration thread is not a program");
 const link = new MainLink(parentPort);
-const run = new MigrationRun(workerData as ThreadData, link);
+const { data } = await link.message("run");
+const run = new MigrationRun(data, link);
 const outcome = await run.run().then(
   (handover): ThreadOutcome => ({ kind: "handed-over", handover }),
   (error: unknown): ThreadOutcome => ({

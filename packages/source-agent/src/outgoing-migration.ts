@@ -32,6 +32,7 @@ import type { DowntimeBreakdown } from "./downtime.ts";
 import { Giving } from "./giving.ts";
 import { MigrationAttempt } from "./migration-attempt.ts";
 import type { AttemptResult } from "./migration-attempt.ts";
+import { MigrationThreads } from "./migration-threads.ts";
 import { requireMovableGuest } from "./movable-guest.ts";
 import { DEFAULT_TIMEOUTS } from "./outgoing-options.ts";
 import type {
@@ -72,6 +73,7 @@ export class OutgoingMigration extends OutgoingSettings {
   readonly #objects: SecurityObjects;
   readonly #progress = new ProgressKeeper((migration) => this.#sample(migration));
   readonly #passedOn: PassedOn | undefined;
+  readonly #threads = new MigrationThreads();
   #attempt: MigrationAttempt | undefined;
   #error: MigrationError | undefined;
   /** Resolved when an attempt that has paused before the switchover is to go on. */
@@ -167,6 +169,7 @@ export class OutgoingMigration extends OutgoingSettings {
     const giving = new Giving(this.#ledger, { migration, peer: uri });
     this.#departure.give(giving);
     const attempt = new MigrationAttempt({
+      thread: this.#threads.take(),
       extensions: this.#asks,
       passedOn: this.#passedOn,
       giving,
@@ -194,6 +197,14 @@ export class OutgoingMigration extends OutgoingSettings {
     });
     this.#attempt = attempt;
     void this.#follow(attempt);
+  }
+
+  /**
+   * Starts what the next migration is sent by, so that it need not be waited for then. It takes some memory from now on,
+   * and no processor time.
+   */
+  prepare(): void {
+    if (!this.#disposed && this.#attempt === undefined) this.#threads.prepare();
   }
 
   /** What a destination is asked for: a guest that is sent on has a hand-over only where its source has one. */
@@ -329,6 +340,7 @@ export class OutgoingMigration extends OutgoingSettings {
     this.#disposed = true;
     const attempt = this.#attempt;
     this.cancel();
+    await this.#threads.dispose();
     await attempt?.result;
   }
 

@@ -10,7 +10,7 @@ import type {
 import type { ClientTls } from "@peregrine/transport";
 import type { DowntimeBreakdown } from "./downtime.ts";
 
-/** What the migration thread is started with. All of it survives structured clone. */
+/** What the migration thread is to do. All of it survives structured clone. */
 export interface ThreadData {
   readonly uri: string;
   /** On every connection. Undefined: none has TLS. */
@@ -54,6 +54,8 @@ export interface SentDrives {
 
 /** From the main thread to the migration thread. */
 export type MessageToThread =
+  /** The first one, and the only one that a thread is waiting for when it was started ahead. */
+  | { readonly kind: "run"; readonly data: ThreadData }
   /** The guest logs what it writes: begin the stream. Answers `connected`. */
   | {
       readonly kind: "begin";
