@@ -9,8 +9,8 @@ import { warmMemory } from "./warm-memory.ts";
 
 const CONTENT_PROGRAM = fileURLToPath(new URL("../guests/content.wasm", import.meta.url));
 
-/** How long an agent is given to be done with its start, milliseconds. */
-const START_MS = 1000;
+/** How long an agent is given to be done with its start, and with what it starts a second later. Milliseconds. */
+const START_MS = 2000;
 
 export interface PeregrineCopyOptions {
   readonly transport: Transport;
