@@ -1,4 +1,5 @@
 import { Host } from "../src/agent-process.ts";
+import { makeCredentials } from "./credentials.ts";
 import { Diary } from "./diary.ts";
 import { LivingGuest } from "./living-guest.ts";
 import { migrateWith } from "./migrate.ts";
@@ -21,15 +22,18 @@ const UNDISTURBED = {
 /** Runs that follow each other, with the same guest as long as it lives. */
 export class Lane implements AsyncDisposable {
   readonly #host: Host;
+  readonly #pki: string;
   #guest: LivingGuest | undefined;
   #guests = 0;
 
   static async open(): Promise<Lane> {
-    return new Lane(await Host.create());
+    const host = await Host.create();
+    return new Lane(host, await makeCredentials(host.directory));
   }
 
-  private constructor(host: Host) {
+  private constructor(host: Host, pki: string) {
     this.#host = host;
+    this.#pki = pki;
   }
 
   async run(plan: Plan): Promise<Run> {
@@ -77,7 +81,12 @@ export class Lane implements AsyncDisposable {
 
   async #guestOf(kind: GuestKind, diary: Diary): Promise<LivingGuest> {
     if (this.#guest !== undefined && this.#guest.kind !== kind) await this.#discard();
-    this.#guest ??= await LivingGuest.start(this.#host, kind, this.#guests++, diary);
+    this.#guest ??= await LivingGuest.start(
+      { host: this.#host, pki: this.#pki },
+      kind,
+      this.#guests++,
+      diary,
+    );
     this.#guest.home.diary = diary;
     return this.#guest;
   }

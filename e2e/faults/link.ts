@@ -2,7 +2,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Random } from "../src/random.ts";
 import { Dice } from "./dice.ts";
 import { breakOff, Pipe, type Passing } from "./pipe.ts";
-import type { Direction, Fault, Point } from "./plan.ts";
+import { HANDSHAKE_BYTES, strikesAnswers, type Direction, type Fault, type Point } from "./plan.ts";
 import { PHASES, StreamPhases } from "./stream-phases.ts";
 
 const STREAM_MAGIC = 0x5145564d;
@@ -15,6 +15,8 @@ export type Target = { readonly host: string; readonly port: number } | { readon
 
 export interface LinkOptions {
   readonly target: Target;
+  /** What goes through is no stream that could be followed. */
+  readonly wrapped: boolean;
   readonly point: Point;
   readonly fault: Fault;
   /** For the sizes of pieces. */
@@ -35,8 +37,8 @@ interface Connection {
 
 /** What is between the source and the destination: passes everything on, and breaks as planned. */
 export class FaultyLink {
-  /** Where the source is to connect to. */
-  readonly uri: string;
+  /** Where the source is to connect to, on this host. */
+  readonly port: number;
   /** Whether the fault has struck. */
   struck = false;
   /** Whether the destination had been passed the whole stream by then. */
@@ -51,6 +53,8 @@ export class FaultyLink {
   #sent = 0;
   #returned = 0;
   #answered = 0;
+  /** Those of each direction that had been passed on when the guest had stopped. */
+  #atStop: Readonly<Record<Direction, number>> | undefined;
 
   static async open(options: LinkOptions): Promise<FaultyLink> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
@@ -61,13 +65,18 @@ export class FaultyLink {
   private constructor(server: Server, options: LinkOptions) {
     this.#server = server;
     this.#options = options;
-    this.uri = `tcp:127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.port = (server.address() as AddressInfo).port;
     server.on("connection", (near) => this.#accept(near));
   }
 
   /** Whether anything of the stream has been passed on: the destination can know of the source. */
   get reached(): boolean {
-    return this.#sent > 0;
+    return this.#sent > (this.#options.wrapped ? HANDSHAKE_BYTES : 0);
+  }
+
+  /** The guest stands still for the switchover, which has not begun. */
+  stopped(): void {
+    this.#atStop ??= { forward: this.#sent, return: this.#returned };
   }
 
   /** What was held back passes after all, and so does what follows. */
@@ -134,8 +143,9 @@ export class FaultyLink {
   }
 
   #read(connection: Connection, bytes: Uint8Array): void {
-    connection.kind ??= isStream(bytes) ? "main" : "channel";
-    if (connection.kind === "main") this.phases.push(bytes);
+    const { wrapped } = this.#options;
+    connection.kind ??= wrapped || isStream(bytes) ? "main" : "channel";
+    if (connection.kind === "main" && !wrapped) this.phases.push(bytes);
   }
 
   #room(room: number | undefined, bytes: number): number | undefined {
@@ -149,8 +159,17 @@ export class FaultyLink {
     if (point.in === "channel") {
       return connection.kind === "channel" ? point.offset - connection.bytes : undefined;
     }
+    if (point.in === "wrapped") return point.offset - this.#sent;
+    if (point.in === "stopped") return this.#roomBehindStop("forward", this.#sent);
     const at = connection.kind === "main" ? pointOf(point, this.phases) : undefined;
     return at === undefined ? undefined : at - this.#sent;
+  }
+
+  #roomBehindStop(direction: Direction, passed: number): number | undefined {
+    const { point } = this.#options;
+    if (point.in !== "stopped" || point.direction !== direction || this.#atStop === undefined)
+      return undefined;
+    return this.#atStop[direction] + point.offset - passed;
   }
 
   #forwardPassed(connection: Connection, bytes: number): void {
@@ -167,6 +186,7 @@ export class FaultyLink {
     const { point } = this.#options;
     if (connection.kind === "channel") return undefined;
     if (point.in === "return") return point.offset - this.#returned;
+    if (point.in === "stopped") return this.#roomBehindStop("return", this.#returned);
     return point.in === "answer" && this.#allSent ? point.offset - this.#answered : undefined;
   }
 
@@ -185,12 +205,17 @@ export class FaultyLink {
     if (this.struck) return;
     this.struck = true;
     const { point, fault, struck } = this.#options;
-    this.wholeWhenStruck = this.#allSent;
+    this.wholeWhenStruck = this.#allSent || this.#atStop !== undefined;
+    const phase = this.#options.wrapped
+      ? this.#atStop === undefined
+        ? "a wrapped stream"
+        : "a wrapped stream, stopped"
+      : this.phases.phaseAt(this.#sent);
     const where =
-      `in ${this.phases.phaseAt(this.#sent)}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +
+      `in ${phase}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +
       (point.in === "channel" ? `, ${connection?.bytes ?? 0} of a channel` : "");
-    const isBack = point.in === "return" || point.in === "answer";
-    if (connection !== undefined) this.#apply(connection, fault, isBack ? "return" : "forward");
+    if (connection !== undefined)
+      this.#apply(connection, fault, strikesAnswers(point) ? "return" : "forward");
     struck(where);
   }
 

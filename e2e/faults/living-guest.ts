@@ -5,8 +5,9 @@ import type { Host } from "../src/agent-process.ts";
 import { delay, WatchedAgent } from "./agents.ts";
 import { checkDrive, checkLog, checkOutput, checkRunTimes } from "./checks.ts";
 import type { Diary } from "./diary.ts";
+import { clientOptions, serverOptions } from "./credentials.ts";
 import type { Target } from "./link.ts";
-import { DRIVE_BYTES, type GuestKind, type Plan } from "./plan.ts";
+import { DRIVE_BYTES, type GuestKind, type Plan, type Transport } from "./plan.ts";
 import { SmallDisk } from "./small-disk.ts";
 
 const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
@@ -39,6 +40,8 @@ export class LivingGuest {
   /** The agents that have had it, in this order. */
   readonly #stays: WatchedAgent[] = [];
   readonly #host: Host;
+  /** Directory of the agents' credentials. */
+  readonly #pki: string;
   #images = 0;
   #states = 0;
   #image: string | undefined;
@@ -46,8 +49,14 @@ export class LivingGuest {
   /** File systems of their own, for drives that are not to have enough room. */
   readonly #disks: SmallDisk[] = [];
 
-  static async start(host: Host, kind: GuestKind, number: number, diary: Diary): Promise<LivingGuest> {
-    const guest = new LivingGuest(host, kind, join(host.directory, `guest-${number}`));
+  /** @param pki directory of the agents' credentials. */
+  static async start(
+    { host, pki }: { readonly host: Host; readonly pki: string },
+    kind: GuestKind,
+    number: number,
+    diary: Diary,
+  ): Promise<LivingGuest> {
+    const guest = new LivingGuest(host, pki, kind, join(host.directory, `guest-${number}`));
     await mkdir(join(guest.directory, "data"), { recursive: true });
     try {
       await guest.#start(diary);
@@ -58,8 +67,9 @@ export class LivingGuest {
     return guest;
   }
 
-  private constructor(host: Host, kind: GuestKind, directory: string) {
+  private constructor(host: Host, pki: string, kind: GuestKind, directory: string) {
     this.#host = host;
+    this.#pki = pki;
     this.kind = kind;
     this.directory = directory;
   }
@@ -114,13 +124,18 @@ export class LivingGuest {
   }
 
   async #receive(
-    transport: Plan["transport"],
+    transport: Transport,
     options: readonly string[],
     image: string | undefined,
     diary: Diary,
   ): Promise<Receiver> {
     const disk = this.#stateDisk();
-    const { agent: process, uri } = await this.#host.receive(transport, [...options, ...stateOptions(disk)]);
+    const tls = transport === "tls" ? serverOptions(this.#pki) : [];
+    const { agent: process, uri } = await this.#host.receive(transport === "tls" ? "tcp" : transport, [
+      ...options,
+      ...tls,
+      ...stateOptions(disk),
+    ]);
     return { agent: await WatchedAgent.watch(process, disk, diary), uri, target: targetOf(uri), image };
   }
 
@@ -194,7 +209,7 @@ export class LivingGuest {
   }
 
   #options(image: string | undefined, directory = this.directory): string[] {
-    const options = ["--dir", `${join(directory, "data")}::/data`];
+    const options = ["--dir", `${join(directory, "data")}::/data`, ...clientOptions(this.#pki)];
     if (image !== undefined) options.push("--drive", `id=db,file=${image}`);
     return options;
   }
@@ -225,6 +240,6 @@ function stateOptions(disk: SmallDisk | string): string[] {
 
 function targetOf(uri: string): Target {
   if (uri.startsWith("unix:")) return { path: uri.slice("unix:".length) };
-  const [, host, port] = uri.split(":");
+  const { host, port } = /^(?:tcp:|ws:\/\/)(?<host>[^:]+):(?<port>\d+)/u.exec(uri)!.groups!;
   return { host: host!, port: Number(port) };
 }

@@ -1,4 +1,5 @@
 import type { WatchedAgent } from "./agents.ts";
+import { CREDENTIALS } from "./credentials.ts";
 import type { Plan } from "./plan.ts";
 
 const CAPABILITIES = ["xbzrle", "multifd", "switchover-ack", "pause-before-switchover"] as const;
@@ -7,7 +8,7 @@ const CAPABILITIES = ["xbzrle", "multifd", "switchover-ack", "pause-before-switc
 export async function migrateWith(
   source: WatchedAgent,
   uri: string,
-  plan: Pick<Plan, "bandwidth" | "downtime" | "capability">,
+  plan: Pick<Plan, "bandwidth" | "downtime" | "capability" | "transport">,
   sendsDrive: boolean,
 ): Promise<void> {
   const execute = (command: string, args: Record<string, unknown>): Promise<unknown> =>
@@ -20,6 +21,7 @@ export async function migrateWith(
     "max-bandwidth": plan.bandwidth,
     "downtime-limit": plan.downtime,
     "multifd-channels": 2,
+    "tls-creds": plan.transport === "tls" ? CREDENTIALS.client : "",
   });
   await execute("migrate", { uri, ...(sendsDrive ? { blk: true } : {}) });
 }

@@ -13,9 +13,9 @@ describe("the plan of a run", () => {
   it("has every kind of fault and every place, most of them where the guest changes hands", () => {
     expect(new Set(PLANS.map(({ fault }) => fault.kind)).size).toBe(13);
     const places = PLANS.map(({ point }) => (point.in === "phase" ? point.phase : point.in));
-    expect(new Set(places).size).toBe(11);
+    expect(new Set(places).size).toBe(13);
     const late = places.filter((place) =>
-      ["device-state", "tail", "after-end", "return", "answer"].includes(place),
+      ["device-state", "tail", "after-end", "return", "answer", "stopped"].includes(place),
     );
     expect(late.length).toBeGreaterThan(PLANS.length / 2);
   });

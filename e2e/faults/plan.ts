@@ -20,7 +20,25 @@ export type Point =
   /** Bytes of the return path that come when the whole stream has been passed on. */
   | { readonly in: "answer"; readonly offset: number }
   /** Bytes of the first connection of multifd. */
-  | { readonly in: "channel"; readonly offset: number };
+  | { readonly in: "channel"; readonly offset: number }
+  /** Bytes of a connection whose stream is wrapped, with those of its handshake. */
+  | { readonly in: "wrapped"; readonly offset: number }
+  /** Bytes of such a connection that come in one direction when the guest stands still for the switchover. */
+  | { readonly in: "stopped"; readonly direction: Direction; readonly offset: number };
+
+export type Transport = "tcp" | "unix" | "ws" | "tls";
+
+/** Whether the stream does not go over the connection as it is. */
+export function isWrapped(transport: Transport): boolean {
+  return transport === "ws" || transport === "tls";
+}
+
+/** Whether the fault strikes in what the destination says. */
+export function strikesAnswers(point: Point): boolean {
+  return (
+    point.in === "return" || point.in === "answer" || (point.in === "stopped" && point.direction === "return")
+  );
+}
 
 export type Fault =
   | { readonly kind: "cut"; readonly how: "reset" | "end" }
@@ -67,7 +85,7 @@ export interface Plan {
   /** Tolerated downtime, ms. */
   readonly downtime: number;
   readonly capability: "none" | "xbzrle" | "multifd" | "switchover-ack" | "pause-before-switchover";
-  readonly transport: "tcp" | "unix";
+  readonly transport: Transport;
 }
 
 /** Bytes of the drive: the last chunk is not whole. */
@@ -82,6 +100,11 @@ const TAIL = 2048;
 const RETURN_BYTES = 48;
 const ANSWER_BYTES = 24;
 
+/** In what is wrapped: up to where the stream has begun for certain, and what comes after the guest has stopped. */
+export const HANDSHAKE_BYTES = 8192;
+const STOPPED_BYTES = 4000;
+const STOPPED_ANSWER_BYTES = 160;
+
 /** What run `run` of a seed does. The same for the same numbers, whatever ran before. */
 export function planRun(seed: number, run: number): Plan {
   const dice = new Dice(new Random(mixed(seed, run)));
@@ -93,7 +116,7 @@ export function planRun(seed: number, run: number): Plan {
     guest,
     fault,
     ...drawPace(dice, guest),
-    transport: dice.weighted<Plan["transport"]>([
+    transport: dice.weighted<Transport>([
       [3, "tcp"],
       [1, "unix"],
     ]),
@@ -106,12 +129,44 @@ export function planRun(seed: number, run: number): Plan {
     [1, "pause-before-switchover"],
   ]);
   const lies = fault.kind === "false-destination" || fault.kind === "false-source";
+  const wrapped = lies || fault.kind === "disk-full" ? undefined : drawWrapped(seed, run);
+  if (wrapped !== undefined) return { ...common, ...wrapped };
   return {
     ...common,
     // What is played and recorded has one connection.
     capability: lies && capability === "multifd" ? "none" : capability,
     point: drawPoint(dice, fault, capability === "multifd" && !lies),
   };
+}
+
+/**
+ * Of every fifth run. Nobody looks into what is wrapped, so the guest pauses before the switchover, and what comes then is
+ * counted from there.
+ */
+function drawWrapped(
+  seed: number,
+  run: number,
+): Pick<Plan, "transport" | "capability" | "point"> | undefined {
+  const dice = new Dice(new Random(mixed(seed ^ 0x2545f491, run)));
+  if (dice.whole(0, 5) > 0) return undefined;
+  const transport = dice.of(["ws", "tls"] as const);
+  const capability = "pause-before-switchover";
+  const where = dice.weighted<"handshake" | "copy" | Direction>([
+    [2, "handshake"],
+    [2, "copy"],
+    [4, "forward"],
+    [4, "return"],
+  ]);
+  switch (where) {
+    case "handshake":
+      return { transport, capability, point: { in: "wrapped", offset: dice.whole(0, HANDSHAKE_BYTES) } };
+    case "copy":
+      return { transport, capability, point: { in: "wrapped", offset: dice.whole(0, 300_000) } };
+    default: {
+      const offset = dice.whole(0, where === "forward" ? STOPPED_BYTES : STOPPED_ANSWER_BYTES);
+      return { transport, capability, point: { in: "stopped", direction: where, offset } };
+    }
+  }
 }
 
 /** With a limit, and little downtime, there are several passes. A drive is dirtied by chunks, too fast for that. */

@@ -39,6 +39,8 @@ const PLACES: Record<Exclude<Point["in"], "phase">, string> = {
   return: "return path",
   answer: "last answers",
   channel: "multifd channel",
+  wrapped: "ws or TLS, copy",
+  stopped: "ws or TLS, stopped",
 };
 
 function placeOf({ plan: { point, fault } }: Run): string {

@@ -8,7 +8,7 @@ import type { LivingGuest, Receiver } from "./living-guest.ts";
 import { FaultyLink } from "./link.ts";
 import { migrateWith } from "./migrate.ts";
 import { resolveDoubt } from "./operator.ts";
-import type { Plan } from "./plan.ts";
+import { strikesAnswers, isWrapped, type Plan } from "./plan.ts";
 import type { Run } from "./run-result.ts";
 import { SmallDisk } from "./small-disk.ts";
 import { PLAIN_ANSWER_MS, untilJudged, VERDICT_MS } from "./until-judged.ts";
@@ -42,6 +42,7 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
   const destination = receiver.agent;
   const link = await FaultyLink.open({
     target: receiver.target,
+    wrapped: isWrapped(plan.transport),
     point: plan.point,
     fault: plan.fault,
     seed: plan.seed + plan.run,
@@ -51,9 +52,9 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
     },
   });
   try {
-    await migrateWith(source, link.uri, plan, guest.sendsDrive);
+    await migrateWith(source, throughPort(receiver.uri, link.port), plan, guest.sendsDrive);
     const sides = { run, host, source, destination };
-    const settling = { ...sides, reached: () => link.reached };
+    const settling = { ...sides, reached: () => link.reached, pauses: () => link.stopped() };
     let verdict = await untilJudged(settling);
     link.heal();
     if (verdict.kind !== "pending" && mayComeLate(plan)) {
@@ -75,6 +76,11 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
     link.close();
     if (guest.home !== destination) await destination.end();
   }
+}
+
+/** The same address at a port of this host. */
+function throughPort(uri: string, port: number): string {
+  return uri.startsWith("ws:") ? uri.replace(/:\d+(?=\/)/u, `:${port}`) : `tcp:127.0.0.1:${port}`;
 }
 
 /** Whether the destination cannot have had the whole stream. What a source sent before it was killed still passes. */
@@ -123,7 +129,7 @@ async function judged(run: Run, guest: LivingGuest, receiver: Receiver, verdict:
   if (mustMove(run) && verdict.kind !== "moved") {
     run.fails(`the guest did not move, although nothing was broken: ${JSON.stringify(verdict)}`);
   }
-  const damages = run.plan.fault.kind === "corrupt" && !["return", "answer"].includes(run.plan.point.in);
+  const damages = run.plan.fault.kind === "corrupt" && !strikesAnswers(run.plan.point);
   if (
     verdict.kind === "wrong" &&
     damages &&

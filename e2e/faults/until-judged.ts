@@ -27,6 +27,8 @@ export interface Judged {
   readonly destination: WatchedAgent | undefined;
   /** Whether the destination can know of the source. */
   readonly reached: () => boolean;
+  /** Told of a migration that has paused before the switchover, before it goes on. */
+  readonly pauses?: () => void;
   /** How long it may take from the fault on, milliseconds. Default: {@link VERDICT_MS}. */
   readonly within?: number;
 }
@@ -37,6 +39,7 @@ export async function untilJudged({
   source,
   destination,
   reached,
+  pauses = () => undefined,
   within = VERDICT_MS,
 }: Judged): Promise<Verdict> {
   let since: number | undefined;
@@ -54,7 +57,10 @@ export async function untilJudged({
     } else if (Date.now() > limit) {
       return verdict;
     }
-    await goOn(source, seen[0]);
+    if (isPaused(seen[0])) {
+      pauses();
+      await goOn(source);
+    }
     await delay(look);
   }
 }
@@ -68,8 +74,11 @@ function otherIsSettled(sourceIsFrozen: boolean, [source, destination]: Seen[], 
   return verdict.kind !== "pending";
 }
 
+function isPaused(source: Seen): boolean {
+  return source.kind === "alive" && source.migration === "pre-switchover";
+}
+
 /** A migration that pauses before the switchover is told to go on. */
-async function goOn(source: WatchedAgent, seen: Seen): Promise<void> {
-  if (seen.kind !== "alive" || seen.migration !== "pre-switchover") return;
+async function goOn(source: WatchedAgent): Promise<void> {
   await source.process.execute("migrate-continue", { state: "pre-switchover" }).catch(() => undefined);
 }

@@ -115,14 +115,18 @@ export class Host implements AsyncDisposable {
 
   /** Starts a destination, which gives a program the directories that it had; resolves with its address once it listens. */
   async receive(
-    transport: "unix" | "tcp",
+    transport: "unix" | "tcp" | "ws",
     options: readonly string[] = [],
   ): Promise<{ readonly agent: PeregrineProcess; readonly uri: string }> {
     const name = `guest${this.#count++}`;
-    const uri = transport === "tcp" ? "tcp:127.0.0.1:0" : `unix:${join(this.directory, `${name}.in`)}`;
+    const uri = {
+      tcp: "tcp:127.0.0.1:0",
+      ws: "ws://127.0.0.1:0/guests",
+      unix: `unix:${join(this.directory, `${name}.in`)}`,
+    }[transport];
     const directories = options.includes("image") ? [] : ["--source-dirs"];
     const agent = this.start(["receive", uri, "--name", name, ...directories, ...options], name);
-    const match = await agent.until("stderr", /((?:tcp|unix):\S+)/);
+    const match = await agent.until("stderr", /((?:tcp|unix|ws):\S+)/);
     return { agent, uri: match[1]! };
   }
 

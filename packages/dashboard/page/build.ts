@@ -10,6 +10,9 @@ import type { PageFile, PageFiles } from "../src/page-files.ts";
 const PAGE = fileURLToPath(new URL(".", import.meta.url));
 const require = createRequire(import.meta.url);
 
+/** What the page has in common with the command line. */
+const SHARED = "@peregrine/shared-state/units";
+
 /** In the workspace. */
 export const BUILT_PAGE = join(PAGE, "..", "dist", "dashboard-page.json");
 
@@ -52,6 +55,7 @@ function stampOfSources(): string {
   const hash = createHash("sha256");
   const sources = readdirSync(PAGE).filter((name) => !name.endsWith(".test.ts"));
   for (const name of sources.sort()) hash.update(`${name}\0`).update(readFileSync(join(PAGE, name)));
+  hash.update(readFileSync(require.resolve(SHARED)));
   for (const name of ["uplot", "msgpackr", "rolldown"]) hash.update(`${name}\0${releaseOf(name)}\0`);
   return hash.digest("hex").slice(0, 32);
 }

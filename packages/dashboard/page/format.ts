@@ -1,19 +1,8 @@
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
-
-/** Bytes for a person. */
-export function size(bytes: number): string {
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1023.5 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number(value.toPrecision(value >= 100 ? 4 : 3))} ${UNITS[unit]}`;
-}
+import { formatRate } from "@peregrine/shared-state/units";
 
 /** Bytes per second for a person; null is not known. */
 export function rate(bytesPerSecond: number | null): string {
-  return bytesPerSecond === null ? "–" : `${size(bytesPerSecond)}/s`;
+  return bytesPerSecond === null ? "–" : formatRate(bytesPerSecond);
 }
 
 /** Milliseconds for a person; null is not known. */

@@ -1,6 +1,6 @@
+import { formatSize } from "@peregrine/shared-state/units";
 import type { GuestView } from "../src/guest-view.ts";
 import { element, setAttribute, setChildren, setHidden, setText } from "./dom.ts";
-import { size } from "./format.ts";
 import { guestState } from "./guest-state.ts";
 
 interface Entry {
@@ -71,7 +71,7 @@ export class GuestList {
       entry.program,
       guest.program?.split("/").at(-1) ?? (guest.role === "destination" ? "waiting for a guest" : "–"),
     );
-    setText(entry.memory, guest.memory > 0 ? `${size(guest.memory)}, ${guest.place}` : guest.place);
+    setText(entry.memory, guest.memory > 0 ? `${formatSize(guest.memory)}, ${guest.place}` : guest.place);
     if (isShown) setAttribute(entry.button, "aria-current", "true");
     else entry.button.removeAttribute("aria-current");
     return entry.item;

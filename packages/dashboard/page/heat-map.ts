@@ -1,8 +1,9 @@
+import { formatSize } from "@peregrine/shared-state/units";
 import type { MemoryView } from "../src/messages.ts";
 import { CELL_BYTES, describeCell, PAGE_SIZE, paint, sharesOf, STATES } from "./cells.ts";
 import type { PageState, Rgb } from "./cells.ts";
 import { element, setAttribute, setChildren, setHidden, setText } from "./dom.ts";
-import { percent, size } from "./format.ts";
+import { percent } from "./format.ts";
 import { colour } from "./theme.ts";
 
 /** Cells of a row. */
@@ -90,8 +91,8 @@ export class HeatMap {
     for (const { name } of STATES) setText(this.#shares[name]!, percent(shares[name]));
     const words = STATES.map(({ name, label }) => `${percent(shares[name])} ${label}`).join(", ");
     setAttribute(this.#canvas, "aria-label", `Guest memory: ${words}`);
-    const what = blocks.map(({ name, pages }) => `${name} ${size(pages * PAGE_SIZE)}`).join(", ");
-    setText(this.#blocks, `${what}; a cell is ${size(pagesPerCell * PAGE_SIZE)}`);
+    const what = blocks.map(({ name, pages }) => `${name} ${formatSize(pages * PAGE_SIZE)}`).join(", ");
+    setText(this.#blocks, `${what}; a cell is ${formatSize(pagesPerCell * PAGE_SIZE)}`);
   }
 
   #point(event: PointerEvent): void {

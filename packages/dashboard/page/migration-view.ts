@@ -1,6 +1,7 @@
+import { formatSize } from "@peregrine/shared-state/units";
 import type { GuestView } from "../src/guest-view.ts";
 import { element, setAttribute, setHidden, setText } from "./dom.ts";
-import { percent, rate, size, time } from "./format.ts";
+import { percent, rate, time } from "./format.ts";
 import { guestState } from "./guest-state.ts";
 
 const TONES: Readonly<Record<string, string>> = {
@@ -102,12 +103,12 @@ export class MigrationView {
       this.#pass,
       outgoing.pass === 0
         ? "No pass has begun."
-        : `${percent(outgoing.fraction)} in all; pass ${outgoing.pass}: ${size(outgoing.passDone)} of ${size(outgoing.passTotal)}`,
+        : `${percent(outgoing.fraction)} in all; pass ${outgoing.pass}: ${formatSize(outgoing.passDone)} of ${formatSize(outgoing.passTotal)}`,
     );
     const { predictedDowntime, downtimeLimit, state } = outgoing;
     const texts: Record<FigureName, string | readonly [string, string]> = {
-      Sent: size(outgoing.transferred),
-      Remaining: size(state === "completed" ? 0 : outgoing.remaining + outgoing.diskRemaining),
+      Sent: formatSize(outgoing.transferred),
+      Remaining: formatSize(state === "completed" ? 0 : outgoing.remaining + outgoing.diskRemaining),
       "Send rate": [
         rate(outgoing.sendRate),
         outgoing.bandwidthLimit > 0 ? `limit ${rate(outgoing.bandwidthLimit)}` : "no limit",
@@ -176,7 +177,9 @@ class EndCard {
     setText(this.#state, text);
     setAttribute(this.#state, "data-tone", tone);
     const arrived =
-      guest.arrival === null || guest.arrival.received === 0 ? "" : `, ${size(guest.arrival.received)} came`;
+      guest.arrival === null || guest.arrival.received === 0
+        ? ""
+        : `, ${formatSize(guest.arrival.received)} came`;
     setText(this.#where, `${guest.place}, process ${guest.pid}${arrived}`);
   }
 }

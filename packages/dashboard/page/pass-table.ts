@@ -1,6 +1,7 @@
+import { formatSize } from "@peregrine/shared-state/units";
 import type { PassView } from "../src/guest-view.ts";
 import { element, setChildren, setHidden, setText } from "./dom.ts";
-import { rate, size, time } from "./format.ts";
+import { rate, time } from "./format.ts";
 
 const TITLES = ["Pass", "To send", "On the wire", "Time", "Rate", "Dirty rate"];
 
@@ -45,8 +46,8 @@ export class PassTable {
     this.#rows.set(pass.pass, cells);
     const texts = [
       pass.isPresent ? `${pass.pass} (now)` : String(pass.pass),
-      size(pass.total),
-      size(pass.sent),
+      formatSize(pass.total),
+      formatSize(pass.sent),
       time(pass.time),
       pass.time > 0 ? rate((pass.sent / pass.time) * 1000) : "–",
       rate(pass.dirtyRate),

@@ -1,7 +1,8 @@
+import { formatSize } from "@peregrine/shared-state/units";
 import uPlot from "uplot";
 import type { Point } from "../src/messages.ts";
 import { element, setHidden } from "./dom.ts";
-import { rate, size } from "./format.ts";
+import { rate } from "./format.ts";
 import { colour } from "./theme.ts";
 
 const HEIGHT = 140;
@@ -39,7 +40,7 @@ const CHARTS: readonly ChartKind[] = [
   },
   {
     title: "Remaining",
-    format: size,
+    format: formatSize,
     scale: "bytes",
     lines: [{ label: "remaining", colour: "accent", of: (point) => point[3] }],
   },

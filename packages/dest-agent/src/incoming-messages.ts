@@ -103,5 +103,5 @@ export type MainMessage =
   | { readonly kind: "agree"; readonly handOver: boolean }
   /** The load cannot succeed any more. It is answered with `failed`. */
   | { readonly kind: "abort"; readonly error: SerializedError }
-  /** After `loaded`: the channel is not needed any more. */
+  /** When the guest is this side's: after `loaded` the channel is not needed any more. */
   | { readonly kind: "close-channel" };

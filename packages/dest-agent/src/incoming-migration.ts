@@ -11,9 +11,10 @@ import type {
 import type { Address } from "@peregrine/transport";
 import type { Worker } from "node:worker_threads";
 import { awaited } from "./awaited-machine.ts";
+import { DecidedGuest } from "./decided-guest.ts";
 import type { IncomingTask, MainMessage, ThreadMessage } from "./incoming-messages.ts";
 import { INCOMING_DEFAULTS } from "./incoming-options.ts";
-import type { IncomingMigrationOptions, PassesOn } from "./incoming-options.ts";
+import type { IncomingMigrationOptions } from "./incoming-options.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
@@ -23,7 +24,7 @@ import type { ListenOptions } from "./listen-options.ts";
 import { LoadedMachine } from "./loaded-machine.ts";
 import { machineAnswer } from "./machine-answers.ts";
 import { startIncomingThread } from "./start-incoming-thread.ts";
-import { Taking, undecided } from "./taking.ts";
+import { undecided } from "./taking.ts";
 
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
@@ -36,8 +37,7 @@ export class IncomingMigration {
   readonly #machine: Machine;
   readonly #loaded: LoadedMachine;
   readonly #runControl: RunControl;
-  /** Once everything is loaded, if the source decides then. */
-  #taking: Taking | undefined;
+  readonly #decided: DecidedGuest;
   readonly #statistics = new IncomingStatistics();
   readonly #phases = new PhaseKeeper(this.#statistics, () => this.#channels > 0);
   /** Multifd channels that the source opens. */
@@ -47,8 +47,8 @@ export class IncomingMigration {
   /** Of the last attempt. */
   #listening: PromiseWithResolvers<Address> | undefined;
   #worker: Worker | undefined;
-  /** The source has offered the guest by a name, and decides about it. */
-  #offered = false;
+  /** Resolves when the thread has told the source that the guest is here, or cannot. */
+  readonly #told = Promise.withResolvers<void>();
   /** The last question of the thread, until it is answered. Never rejects. */
   #answered: Promise<void> = Promise.resolve();
 
@@ -63,6 +63,12 @@ export class IncomingMigration {
     this.#options = { ...INCOMING_DEFAULTS, ...options };
     this.#machine = machine;
     this.#loaded = new LoadedMachine(machine, options.accept);
+    this.#decided = new DecidedGuest({
+      loaded: this.#loaded,
+      ledger: this.#options.ledger,
+      passesOn: options.passesOn,
+      peer: () => this.#phases.peer,
+    });
     this.#runControl = runControl;
     void this.#watchGuest();
   }
@@ -124,8 +130,7 @@ export class IncomingMigration {
 
   /** What is known of the guest that came; undefined before everything of it is here, and where nobody decides. */
   get handOver(): { readonly migration: MigrationId; readonly knows: TakerKnowledge } | undefined {
-    const taking = this.#taking;
-    return taking && { migration: taking.migration, knows: taking.knows };
+    return this.#decided.handOver;
   }
 
   /** The same as the monitor's clients know it. */
@@ -163,7 +168,9 @@ export class IncomingMigration {
         if (this.#worker === worker) this.#receive(message);
       },
       ended: (error) => {
-        if (this.#worker === worker && !this.#threadMayEnd) void this.#fail(error);
+        if (this.#worker !== worker) return;
+        if (this.#threadMayEnd) this.#told.resolve();
+        else void this.#fail(error);
       },
     });
     this.#worker = worker;
@@ -213,32 +220,29 @@ export class IncomingMigration {
         return;
       case "accept":
         this.#inTurn(async () => {
-          const { migration } = message;
-          await this.#loaded.require({ returnPath: true, migration });
-          this.#offered = true;
-          if (this.#options.passesOn !== undefined) return { kind: "done" };
-          this.#taking = new Taking(this.#options.ledger, migration, this.#phases.peer);
-          await this.#taking.hear("complete");
+          await this.#decided.accept(message.migration);
           return { kind: "done" };
         });
         return;
       case "commit":
         this.#inTurn(async () => {
-          if (!this.#offered) {
-            await this.#loaded.require({ returnPath: message.returnPath, migration: undefined });
-          }
+          await this.#decided.require(message.returnPath);
           return this.#commit();
         });
+        this.#answered = this.#answered.then(() => this.#takeOver());
         return;
       case "undecided":
+        this.#told.resolve();
         this.#answered = this.#answered.then(() => this.#doubt(MigrationError.deserialize(message.error)));
         return;
       case "loaded":
+        this.#told.resolve();
         void this.#succeed();
         return;
       case "failed":
-        // Once the source has been told, the thread only sees to the end of the channel.
-        if (!this.#threadMayEnd) void this.#fail(MigrationError.deserialize(message.error));
+        // Once the guest is this side's, the thread only sees to the end of the channel.
+        if (this.#threadMayEnd) this.#told.resolve();
+        else void this.#fail(MigrationError.deserialize(message.error));
         return;
     }
   }
@@ -262,36 +266,18 @@ export class IncomingMigration {
 
   /** Whether the thread has nothing more to do with what becomes of the guest. */
   get #threadMayEnd(): boolean {
-    return this.#phase.kind === "arriving" || this.#phase.kind === "undecided" || this.#taking?.owns === true;
+    return this.#phase.kind === "arriving" || this.#phase.kind === "undecided" || this.#decided.owns;
   }
 
-  /**
-   * The last moment to call the load off has passed, unless it was. Errors: STORE_FAILED when the guest was given and
-   * that cannot be recorded: the source takes it back.
-   */
+  /** The last moment to call the load off has passed, unless it was. Errors: the source takes the guest back. */
   async #commit(): Promise<MainMessage | undefined> {
-    const taking = this.#taking;
     if (this.#phase.kind !== "active") return undefined;
-    this.#phase = { kind: "committed", peer: this.#phase.peer };
-    if (this.#passesOn !== undefined) return this.#passOn(this.#passesOn);
-    await taking?.hear("give");
-    if (taking === undefined || taking.owns) return { kind: "done" };
-    this.#phase = { kind: "active", peer: this.#phases.peer };
-    throw new MigrationError("STORE_FAILED", "That the guest was taken cannot be recorded on this host");
-  }
-
-  /** Where the guest goes, if it is sent on and its source decides. */
-  get #passesOn(): PassesOn | undefined {
-    return this.#offered ? this.#options.passesOn : undefined;
-  }
-
-  /** Errors: the destination does not have the guest: the source takes it back. */
-  async #passOn(passesOn: PassesOn): Promise<MainMessage> {
+    const { peer } = this.#phase;
+    this.#phase = { kind: "committed", peer };
     try {
-      const unknown = await passesOn.given();
-      return unknown === undefined ? { kind: "done" } : { kind: "unknown", error: unknown.serialize() };
+      return await this.#decided.commit();
     } catch (error) {
-      this.#phase = { kind: "active", peer: this.#phases.peer };
+      this.#phase = { kind: "active", peer };
       throw error;
     }
   }
@@ -302,12 +288,13 @@ export class IncomingMigration {
       await this.#fail(this.#phase.error);
       return;
     }
-    if (this.#passesOn !== undefined) {
-      await this.#fail(this.#passesOn.lost(reason));
+    const { passesOn, taking } = this.#decided;
+    if (passesOn !== undefined) {
+      await this.#fail(passesOn.lost(reason));
       return;
     }
     if (this.#phase.kind !== "active") return;
-    await this.#taking?.hear("link-lost");
+    await taking?.hear("link-lost");
     const error = undecided(reason);
     this.#phase = { kind: "undecided", peer: this.#phases.peer, error };
     await this.#loaded.unlock();
@@ -319,7 +306,7 @@ export class IncomingMigration {
    * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded; those of the drives.
    */
   async resolve(as: "owner" | "gone"): Promise<void> {
-    const taking = this.#taking;
+    const { taking } = this.#decided;
     if (this.#phase.kind !== "undecided" || taking === undefined) {
       throw new MigrationError(
         "WRONG_STATE",
@@ -366,6 +353,11 @@ export class IncomingMigration {
     }
   }
 
+  /** What is this side's, and recorded as such, does not stand still for as long as it takes to tell the source. */
+  #takeOver(): void {
+    if (this.#decided.owns) void this.#succeed();
+  }
+
   async #succeed(): Promise<void> {
     if (this.#phase.kind !== "committed") return;
     this.#phase = { kind: "arriving", peer: this.#phase.peer };
@@ -374,19 +366,24 @@ export class IncomingMigration {
       await this.#arrive();
     } catch (cause) {
       error = MigrationError.from(cause, "LOAD_FAILED");
-      // A guest that has everything but its drives is not lost.
-      if (this.#runControl.state !== "paused" && this.#runControl.state !== "prelaunch") {
-        await this.#fail(error);
-        return;
-      }
     }
-    this.#statistics.started();
+    // A guest that has everything but its drives is not lost.
+    const runState = this.#runControl.state;
+    const standsStill = runState === "paused" || runState === "prelaunch";
+    const loss = standsStill ? undefined : error;
+    if (loss === undefined) this.#statistics.started();
+    // A guest that ends at once would end the process before the source has heard of it.
+    await this.#told.promise;
+    if (loss !== undefined) {
+      await this.#fail(loss);
+      return;
+    }
     this.#statistics.ended();
     // The source may take a while to close its end. That keeps neither the caller nor the process waiting.
     this.#worker?.unref();
     this.#conclude({
       kind: "loaded",
-      runState: this.#runControl.state,
+      runState,
       ...(error === undefined ? {} : { error }),
       progress: this.#statistics.progress(),
     });

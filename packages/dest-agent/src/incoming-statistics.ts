@@ -107,7 +107,8 @@ export class IncomingStatistics {
       totalTime: since(this.#firstByteAt, until),
       lateDevicesTime: this.#counters[AT.lateDevicesTime]!,
       startTime: since(this.#counters[AT.endMarkAt]!, this.#counters[AT.startedAt]!),
-      afterAnswerTime: since(this.#counters[AT.answeredAt]!, this.#counters[AT.startedAt]!),
+      // A guest that is handed over may start before the source is told.
+      afterAnswerTime: Math.max(since(this.#counters[AT.answeredAt]!, this.#counters[AT.startedAt]!), 0),
     };
   }
 

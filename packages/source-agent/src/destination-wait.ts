@@ -37,7 +37,7 @@ export class DestinationWait {
     if (prepared) return true;
     const { limit, speaksUp, now } = this.#options;
     this.#since ??= now();
-    if (now() - this.#since > limit && !speaksUp()) throw this.#silent("that it can take over");
+    if (now() - this.#since > limit && !speaksUp()) throw this.#silent(limit, "that it can take over");
     return false;
   }
 
@@ -45,13 +45,11 @@ export class DestinationWait {
   async until(answer: Promise<void>): Promise<void> {
     const { limit, speaksUp, bandwidth } = this.#options;
     const rate = bandwidth();
+    const most = limit + (rate > 0 ? IN_FLIGHT_BYTES / rate : 0);
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(
-      () => {
-        if (!speaksUp()) late.reject(this.#silent("that it has loaded what was sent"));
-      },
-      limit + (rate > 0 ? IN_FLIGHT_BYTES / rate : 0),
-    );
+    const timer = setTimeout(() => {
+      if (!speaksUp()) late.reject(this.#silent(most, "that it has loaded what was sent"));
+    }, most);
     try {
       await Promise.race([answer, late.promise]);
     } finally {
@@ -59,9 +57,9 @@ export class DestinationWait {
     }
   }
 
-  #silent(what: string): MigrationError {
-    const { peer, limit } = this.#options;
-    const text = `The destination '${peer}' has not said for ${limit / 1000} s ${what}: it is dead, frozen or cut off`;
+  #silent(ms: number, what: string): MigrationError {
+    const { peer } = this.#options;
+    const text = `The destination '${peer}' has not said for ${Math.round(ms / 100) / 10} s ${what}: it is dead, frozen or cut off`;
     return new MigrationError("PEER_SILENT", text);
   }
 }

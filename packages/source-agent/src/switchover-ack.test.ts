@@ -57,7 +57,11 @@ describe("a migration with switchover-ack", () => {
       expect(await source.ended()).toBe("failed");
       expect(source.migration.error).toMatchObject({
         code: "PEER_SILENT",
-        message: `The destination '${receiver.uri.slice(4)}' has not said for 0.2 s ${what}: it is dead, frozen or cut off`,
+        message: expect.stringMatching(
+          new RegExp(
+            String.raw`^The destination '.*' has not said for \d+\.\d s ${what}: it is dead, frozen or cut off$`,
+          ),
+        ),
       });
       await source.expectUntouched();
       source.migration.setCapabilities({ "switchover-ack": false });
