@@ -2,10 +2,13 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { Random } from "../src/random.ts";
 import { Dice } from "./dice.ts";
 import { breakOff, Pipe, type Passing } from "./pipe.ts";
-import { HANDSHAKE_BYTES, strikesAnswers, type Direction, type Fault, type Point } from "./plan.ts";
+import { strikesAnswers, type Direction, type Fault, type Point } from "./plan.ts";
 import { PHASES, StreamPhases } from "./stream-phases.ts";
 
 const STREAM_MAGIC = 0x5145564d;
+
+/** A handshake, and the first record of TLS: up to there a destination takes what comes for nobody that it waits for. */
+const UNKNOWN_BYTES = 32 * 1024;
 
 /** A slow link becomes a fast one again, for a run to end. Milliseconds. */
 const SLOW_MS = 1500;
@@ -55,6 +58,8 @@ export class FaultyLink {
   #answered = 0;
   /** Those of each direction that had been passed on when the guest had stopped. */
   #atStop: Readonly<Record<Direction, number>> | undefined;
+  /** Of the stream, before the fault struck. */
+  #sentSound = 0;
 
   static async open(options: LinkOptions): Promise<FaultyLink> {
     const server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true });
@@ -71,7 +76,11 @@ export class FaultyLink {
 
   /** Whether anything of the stream has been passed on: the destination can know of the source. */
   get reached(): boolean {
-    return this.#sent > (this.#options.wrapped ? HANDSHAKE_BYTES : 0);
+    const { wrapped, fault } = this.#options;
+    if (!wrapped) return this.#sent > 0;
+    // What follows a changed byte is of no use.
+    const sound = this.struck && fault.kind === "corrupt" ? this.#sentSound : this.#sent;
+    return sound > UNKNOWN_BYTES;
   }
 
   /** The guest stands still for the switchover, which has not begun. */
@@ -204,6 +213,7 @@ export class FaultyLink {
   #strike(connection: Connection | undefined): void {
     if (this.struck) return;
     this.struck = true;
+    this.#sentSound = this.#sent;
     const { point, fault, struck } = this.#options;
     this.wholeWhenStruck = this.#allSent || this.#atStop !== undefined;
     const phase = this.#options.wrapped

@@ -100,8 +100,8 @@ const TAIL = 2048;
 const RETURN_BYTES = 48;
 const ANSWER_BYTES = 24;
 
-/** In what is wrapped: up to where the stream has begun for certain, and what comes after the guest has stopped. */
-export const HANDSHAKE_BYTES = 8192;
+/** In what is wrapped: more than a handshake has, and what comes after the guest has stopped. */
+const HANDSHAKE_BYTES = 8192;
 const STOPPED_BYTES = 4000;
 const STOPPED_ANSWER_BYTES = 160;
 
