@@ -3,7 +3,7 @@ import { table } from "./report.ts";
 import { isMet } from "./scenario.ts";
 import type { Row } from "./scenario.ts";
 import { scenarios } from "./scenarios.ts";
-import { geometricMean, median, percentile } from "./statistics.ts";
+import { geometricMean, meanInterval, median, percentile } from "./statistics.ts";
 
 const row: Row = {
   name: "a.b",
@@ -22,6 +22,14 @@ describe("the figures", () => {
     expect([percentile(hundred, 0.95), percentile(hundred, 1), percentile([7], 0.5)]).toEqual([95, 100, 7]);
     for (const of of [median, geometricMean, (values: number[]) => percentile(values, 0.5)])
       expect(() => of([])).toThrow(RangeError);
+  });
+
+  test("the mean of pairs lies within twice its error", () => {
+    expect(meanInterval([2, 2, 2])).toEqual([2, 2]);
+    // Logarithms of -1 and 1: the deviation is the root of 2, and the error of the mean is 1.
+    const [least, most] = meanInterval([Math.E ** -1, Math.E]);
+    expect(Math.log(least)).toBeCloseTo(-1.96);
+    expect(Math.log(most)).toBeCloseTo(1.96);
   });
 
   test("a target is met on its own side, and at its limit", () => {

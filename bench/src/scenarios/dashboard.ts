@@ -6,7 +6,7 @@ import type { Content } from "../content.ts";
 import { startContentGuest } from "../peregrine-guest.ts";
 import { processorSeconds, processTree } from "../process-cost.ts";
 import type { Row, Scenario } from "../scenario.ts";
-import { median } from "../statistics.ts";
+import { geometricMean, meanInterval, median } from "../statistics.ts";
 import { warmMemory } from "../warm-memory.ts";
 
 const MIB = 1024;
@@ -110,6 +110,13 @@ const COUNT_FRAMES = `(() => {
   window.framesPerSecond = () => (frames * 1000) / (performance.now() - start);
 })()`;
 
+/** One pair tells little: what else the machine does is more than the page takes. */
+function meanText(ratios: readonly number[]): string {
+  if (ratios.length < 2) return "";
+  const [least, most] = meanInterval(ratios).map((bound) => bound.toFixed(3));
+  return `the mean of all such pairs is ${geometricMean(ratios).toFixed(3)}, with a certainty of 95 % within ${least} to ${most}; `;
+}
+
 function rows(
   ratios: readonly number[],
   costs: readonly number[],
@@ -123,7 +130,7 @@ function rows(
       unit: "ratio",
       target: { atMost: MOST_SLOWER },
       samples: ratios,
-      note: "the process that serves the page and the browser are on the same machine, and are not there otherwise; the browser draws without a graphics processor",
+      note: `${meanText(ratios)}the process that serves the page and the browser are on the same machine, and are not there otherwise; the browser draws without a graphics processor`,
     },
     {
       name: "dashboard.frames",
