@@ -25,8 +25,9 @@ type Looking = "nobody" | "page" | "counted page";
 interface Move {
   /** As the source says it, milliseconds. */
   readonly totalTime: number;
-  /** Processor time of the browser and of what serves the page, as a share of one processor. */
-  readonly cost: number;
+  /** Processor time of what serves the page, and of the browser, as shares of one processor. */
+  readonly server: number;
+  readonly browser: number;
   readonly framesPerSecond: number;
 }
 
@@ -42,7 +43,7 @@ export const dashboard: Scenario = {
     }
     const content = writeContent(directory, MIB, "random");
     const ratios: number[] = [];
-    const costs: number[] = [];
+    const shownMoves: Move[] = [];
     const frames: number[] = [];
     for (let n = 0; n < pairs; n++) {
       // The first of a pair would be the one that finds the machine as the last pair has left it.
@@ -52,14 +53,14 @@ export const dashboard: Scenario = {
       const [alone, shown] = [pair.get("nobody")!, pair.get("page")!];
       const counted = await move(content, "counted page");
       ratios.push(shown.totalTime / alone.totalTime);
-      costs.push(shown.cost);
+      shownMoves.push(shown);
       frames.push(counted.framesPerSecond);
       log(
-        `${alone.totalTime} ms alone, ${shown.totalTime} ms with the page, ${(100 * shown.cost).toFixed(1)} % of a processor; ` +
+        `${alone.totalTime} ms alone, ${shown.totalTime} ms with the page, ${percent(shown.server)} of a processor for the server and ${percent(shown.browser)} for the browser; ` +
           `${counted.framesPerSecond.toFixed(0)} frames a second`,
       );
     }
-    return rows(ratios, costs, frames);
+    return rows(ratios, shownMoves, frames);
   },
 };
 
@@ -72,7 +73,7 @@ async function move(content: Content, looking: Looking): Promise<Move> {
     await warmMemory(content.mib);
     const { status, "total-time": totalTime } = await migrate(source, uri);
     if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
-    return { totalTime: totalTime!, cost: 0, framesPerSecond: 0 };
+    return { totalTime: totalTime!, server: 0, browser: 0, framesPerSecond: 0 };
   }
   const server = host.start(["dashboard", "127.0.0.1:0"], "dashboard");
   const [, url] = await server.until("stderr", /The dashboard is at (\S+)/u);
@@ -83,19 +84,26 @@ async function move(content: Content, looking: Looking): Promise<Move> {
     await browser.until("document.querySelectorAll('.guest').length === 2");
     await delay(START_MS);
     await warmMemory(content.mib);
-    const spent = (): number =>
-      [server.child.pid!, ...processTree(browser.pid)].reduce((sum, pid) => sum + processorSeconds(pid), 0);
+    const spent = (): { readonly server: number; readonly browser: number } => ({
+      server: processorSeconds(server.child.pid!),
+      browser: processTree(browser.pid).reduce((sum, pid) => sum + processorSeconds(pid), 0),
+    });
     const before = spent();
     if (looking === "counted page") await browser.evaluate(COUNT_FRAMES);
     const start = performance.now();
     const { status, "total-time": totalTime } = await migrate(source, uri);
     const seconds = (performance.now() - start) / 1000;
     if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
-    const cost = (spent() - before) / seconds;
+    const after = spent();
     const framesPerSecond =
       looking === "page" ? 0 : await browser.evaluate<number>("window.framesPerSecond()");
     await browser.until("document.querySelector('.verdict').innerText.startsWith('Completed')");
-    return { totalTime: totalTime!, cost, framesPerSecond };
+    return {
+      totalTime: totalTime!,
+      server: (after.server - before.server) / seconds,
+      browser: (after.browser - before.browser) / seconds,
+      framesPerSecond,
+    };
   } finally {
     await browser.close();
   }
@@ -117,11 +125,23 @@ function meanText(ratios: readonly number[]): string {
   return `the mean of all such pairs is ${geometricMean(ratios).toFixed(3)}, with a certainty of 95 % within ${least} to ${most}; `;
 }
 
-function rows(
-  ratios: readonly number[],
-  costs: readonly number[],
-  frames: readonly number[],
-): readonly Row[] {
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** What one of the processes takes of a processor meanwhile. */
+function costRow(process: "server" | "browser", moves: readonly Move[]): Row {
+  const shares = moves.map((one) => 100 * one[process]);
+  return {
+    name: `dashboard.${process}`,
+    what: `processor time of the ${process} during the migration, of one processor`,
+    figure: median(shares),
+    unit: "%",
+    samples: shares,
+  };
+}
+
+function rows(ratios: readonly number[], moves: readonly Move[], frames: readonly number[]): readonly Row[] {
   return [
     {
       name: "dashboard.total-time",
@@ -141,12 +161,7 @@ function rows(
       samples: frames,
       note: "callbacks of requestAnimationFrame in moves of their own: asking for every frame costs more than the page does",
     },
-    {
-      name: "dashboard.cost",
-      what: "processor time of browser and server during the migration, of one processor",
-      figure: median(costs) * 100,
-      unit: "%",
-      samples: costs.map((cost) => cost * 100),
-    },
+    costRow("server", moves),
+    costRow("browser", moves),
   ];
 }
