@@ -210,19 +210,20 @@ export class FaultyLink {
     return this.phases.end !== undefined && this.#sent >= this.phases.end;
   }
 
+  /** What the stream is at, in words. */
+  get #phase(): string {
+    if (!this.#options.wrapped) return this.phases.phaseAt(this.#sent);
+    return this.#atStop === undefined ? "a wrapped stream" : "a wrapped stream, stopped";
+  }
+
   #strike(connection: Connection | undefined): void {
     if (this.struck) return;
     this.struck = true;
     this.#sentSound = this.#sent;
     const { point, fault, struck } = this.#options;
     this.wholeWhenStruck = this.#allSent || this.#atStop !== undefined;
-    const phase = this.#options.wrapped
-      ? this.#atStop === undefined
-        ? "a wrapped stream"
-        : "a wrapped stream, stopped"
-      : this.phases.phaseAt(this.#sent);
     const where =
-      `in ${phase}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +
+      `in ${this.#phase}, after ${this.#sent} bytes of the stream and ${this.#returned} of the answers` +
       (point.in === "channel" ? `, ${connection?.bytes ?? 0} of a channel` : "");
     if (connection !== undefined)
       this.#apply(connection, fault, strikesAnswers(point) ? "return" : "forward");
