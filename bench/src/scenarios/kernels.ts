@@ -82,7 +82,8 @@ function zeroPages({ kernel, pages }: Places): void {
 function decodeRun({ kernel, out, records }: Places): void {
   // A run is decoded in place, so it has to come anew.
   kernel.bytes.set(records, out);
-  if (kernel.decodeRun(out, out + records.length, 0, RUN) !== RUN) throw new Error("the run was not decoded");
+  if (kernel.countRun(out, out + records.length, 0, RUN) !== RUN) throw new Error("the run was not decoded");
+  kernel.gatherRun(out, RUN);
 }
 
 function deltaPairs(): readonly Pair[] {

@@ -69,9 +69,10 @@ export class ClockRam implements GuestRam {
     this.#guest.set(bytes, offset);
   }
 
-  fillPage(_: number, offset: number, value: number): void {
-    checkPlace(offset, PAGE_SIZE);
-    this.#guest.fill(value, offset, offset + PAGE_SIZE);
+  fillPages(_: number, offset: number, count: number, value: number): void {
+    const length = count * PAGE_SIZE;
+    checkPlace(offset, length);
+    this.#guest.fill(value, offset, offset + length);
   }
 
   /** Copies a page into `#page`, and notes it as seen. @returns whether it is another one than before. */

@@ -70,7 +70,7 @@ export class ChannelLoad {
       pages: (block, offset, bytes) => this.#pages(block, offset, bytes),
       zeroPage: (block, offset, fill) => {
         const { ram, blocks } = this.#loaded();
-        ram.fillPage(blocks[block]!.index, offset, fill);
+        ram.fillPages(blocks[block]!.index, offset, 1, fill);
         this.#statistics.addZeroPages(1);
       },
       sync: () => this.#sync(),

@@ -1,6 +1,6 @@
 import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
-import type { ListedRamBlock, RamSink } from "@peregrine/protocol";
-import type { RamAccess } from "@peregrine/shared-state";
+import type { GuestPages, ListedRamBlock, PageKernel, RamSink } from "@peregrine/protocol";
+import type { PagesInPlace, RamAccess } from "@peregrine/shared-state";
 import type { GuestBlocks } from "./guest-blocks.ts";
 import { MemoryAhead } from "./memory-ahead.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
@@ -18,19 +18,31 @@ export class RamLoader implements RamSink {
   readonly #guest: GuestBlocks;
   readonly #statistics: IncomingStatistics;
   readonly #flush: () => void;
+  readonly #kernel: PageKernel | undefined;
   readonly #placed: PlacedBlock[] = [];
   /** By index in guest memory; undefined for memory that this process does not have as bytes. */
   readonly #ahead: (MemoryAhead | undefined)[] = [];
+  /** By index in guest memory; undefined for memory whose pages have to be given to it. */
+  readonly #inPlace: ({ readonly ram: PagesInPlace; readonly pages: GuestPages } | undefined)[] = [];
   #listed = false;
   /** The last page that came; before the first, none is behind it. */
   #lastBlock = Infinity;
   #lastOffset = Infinity;
 
-  /** @param flush told of a multifd flush record; the decoding stops there. */
-  constructor(guest: GuestBlocks, statistics: IncomingStatistics, flush: () => void) {
+  /**
+   * @param flush told of a multifd flush record; the decoding stops there.
+   * @param kernel in whose work memory records are that come in runs.
+   */
+  constructor(
+    guest: GuestBlocks,
+    statistics: IncomingStatistics,
+    flush: () => void,
+    kernel: PageKernel | undefined,
+  ) {
     this.#guest = guest;
     this.#statistics = statistics;
     this.#flush = flush;
+    this.#kernel = kernel;
   }
 
   /** Errors: BAD_RAM_BLOCK when the block's pages are not in the file, and those of {@link GuestBlocks.place}. */
@@ -62,7 +74,7 @@ export class RamLoader implements RamSink {
   }
 
   zeroPage(block: number, offset: number, fill: number): void {
-    this.#guest.ram.fillPage(this.#indexOf(block), offset, fill);
+    this.#guest.ram.fillPages(this.#indexOf(block), offset, 1, fill);
     this.#sweep(block, offset, WIRE_PAGE_SIZE);
     this.#statistics.addZeroPages(1);
   }
@@ -74,15 +86,27 @@ export class RamLoader implements RamSink {
   pageRun(block: number, offset: number, bytes: Uint8Array): void {
     const index = this.#indexOf(block);
     this.#guest.ram.writePages(index, offset, bytes);
-    this.#ahead[index]?.arrived(offset, bytes.length);
-    this.#sweep(block, offset, bytes.length);
-    this.#statistics.addPages(bytes.length / WIRE_PAGE_SIZE);
+    this.#arrived(block, index, offset, bytes.length / WIRE_PAGE_SIZE);
+  }
+
+  pageRecords(block: number, offset: number, count: number, at: number): boolean {
+    const index = this.#indexOf(block);
+    const direct = this.#inPlace[index];
+    if (direct === undefined) return false;
+    direct.ram.writing(offset, count);
+    direct.pages.storeRun(at, count, offset);
+    this.#arrived(block, index, offset, count);
+    return true;
+  }
+
+  #arrived(block: number, index: number, offset: number, pages: number): void {
+    this.#ahead[index]?.arrived(offset, pages * WIRE_PAGE_SIZE);
+    this.#sweep(block, offset, pages * WIRE_PAGE_SIZE);
+    this.#statistics.addPages(pages);
   }
 
   zeroRun(block: number, offset: number, count: number): void {
-    const { ram } = this.#guest;
-    const index = this.#indexOf(block);
-    for (let n = 0; n < count; n++) ram.fillPage(index, offset + n * WIRE_PAGE_SIZE, 0);
+    this.#guest.ram.fillPages(this.#indexOf(block), offset, count, 0);
     this.#sweep(block, offset, count * WIRE_PAGE_SIZE);
     this.#statistics.addZeroPages(count);
   }
@@ -119,6 +143,9 @@ export class RamLoader implements RamSink {
     this.#placed.push({ name, length, index });
     const memory = this.#guest.ram.memory?.(index);
     if (memory !== undefined) this.#ahead[index] = new MemoryAhead(memory);
+    const ram = this.#guest.ram.inPlace?.(index);
+    if (ram !== undefined && this.#kernel !== undefined)
+      this.#inPlace[index] = { ram, pages: this.#kernel.openGuest(ram.memory, ram.heads) };
   }
 
   #indexOf(block: number): number {

@@ -112,9 +112,8 @@ export class StreamLoader implements StreamHandler {
   open(header: SectionHeader): PayloadDecoder | OpaqueDevice {
     if (!isRam(header)) return this.#options.machine.openDevice(header, (step) => this.#suspendFor(step));
     const { limits, machine, statistics, multifd, kernel, fileOffset } = this.#options;
-    const ram = new RamLoader(machine.startRam(header), statistics, () => {
-      this.#flush();
-    });
+    const flush = (): void => this.#flush();
+    const ram = new RamLoader(machine.startRam(header), statistics, flush, kernel);
     this.#ram = ram;
     multifd?.attach(() => ram.listed());
     return new RamDecoder({

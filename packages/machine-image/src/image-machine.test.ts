@@ -71,7 +71,7 @@ describe("an image of a virtual machine", () => {
     expect(machine.summary).toBeUndefined();
     const { ram } = open(machine);
     ram.writePages(0, PAGE_SIZE, new Uint8Array(2 * PAGE_SIZE));
-    ram.fillPage(1, 0, 0);
+    ram.fillPages(1, 0, 1, 0);
     expect([machine.type, machine.program]).toEqual(["pc-q35-10.0", "QEMU virtual machine"]);
     expect(machine.memoryBytes).toBe(10 * PAGE_SIZE);
     const opened = {
@@ -148,7 +148,7 @@ describe("an image of a virtual machine", () => {
     machine.setBacklogLimit(2);
     builder.ram.writePages(0, 0, new Uint8Array(2 * PAGE_SIZE));
     expect(builder.room()).toBeUndefined();
-    builder.ram.fillPage(1, 0, 0);
+    builder.ram.fillPages(1, 0, 1, 0);
     const room = builder.room();
     expect(room).toBeInstanceOf(Promise);
     lift(machine);

@@ -64,7 +64,7 @@ describe("the memory of an image", () => {
             }
             case "fill": {
               const offset = action.page * PAGE_SIZE;
-              ram.fillPage(1, offset, action.value);
+              ram.fillPages(1, offset, 1, action.value);
               written.fill(action.value, offset, offset + PAGE_SIZE);
               break;
             }
@@ -89,7 +89,7 @@ describe("the memory of an image", () => {
     const { ram } = builder;
     builder.addBlock({ name: "empty", length: 0 });
     builder.addBlock({ name: "b", length: 2 * PAGE_SIZE });
-    ram.fillPage(2, PAGE_SIZE, 5);
+    ram.fillPages(2, PAGE_SIZE, 1, 5);
     const opened = openRam(structuredClone(builder.access().data));
     expect(opened.blocks.map(({ name }) => name)).toEqual(["a", "empty", "b"]);
     const page = new Uint8Array(PAGE_SIZE);
@@ -104,8 +104,8 @@ describe("the memory of an image", () => {
     const refused = expect.objectContaining({ code: "BAD_RAM_PAGE" });
     expect(() => ram.writePages(0, 1, new Uint8Array(PAGE_SIZE))).toThrow(refused);
     expect(() => ram.writePages(0, 0, new Uint8Array(PAGE_SIZE - 1))).toThrow(refused);
-    expect(() => ram.fillPage(0, 512, 0)).toThrow(refused);
-    expect(() => ram.fillPage(1, 0, 0)).toThrow(refused);
+    expect(() => ram.fillPages(0, 512, 1, 0)).toThrow(refused);
+    expect(() => ram.fillPages(1, 0, 1, 0)).toThrow(refused);
     expect(() => ram.readPages(0, 0, -1, new Uint8Array(PAGE_SIZE), 0)).toThrow(refused);
     expect(() => ram.writePages(0, 0x7000, new Uint8Array(PAGE_SIZE))).toThrow("Illegal RAM offset 7000");
   });
@@ -114,7 +114,7 @@ describe("the memory of an image", () => {
     const pages = (2 * GIB) / PAGE_SIZE;
     const { ram } = builderOf({ name: "pc.ram", length: pages * PAGE_SIZE });
     const before = process.memoryUsage().rss;
-    for (let page = 0; page < pages; page++) ram.fillPage(0, page * PAGE_SIZE, 0);
+    for (let page = 0; page < pages; page++) ram.fillPages(0, page * PAGE_SIZE, 1, 0);
     expect(process.memoryUsage().rss - before).toBeLessThan(256 * MIB);
     expect(ram.harvest([new DirtyBitmap(pages)])).toBe(pages);
   });
@@ -126,7 +126,7 @@ describe("the memory of an image", () => {
     const { ram } = builderOf({ name: "pc.ram", length });
     const offsets = [0, 2 * GIB - PAGE_SIZE, 2 * GIB, 4 * GIB - PAGE_SIZE, 4 * GIB, length - PAGE_SIZE];
     for (const [n, offset] of offsets.entries()) {
-      if (n % 2 === 0) ram.fillPage(0, offset, n + 1);
+      if (n % 2 === 0) ram.fillPages(0, offset, 1, n + 1);
       else ram.writePages(0, offset, new Uint8Array(PAGE_SIZE).fill(n + 1));
     }
     const dirty = new DirtyBitmap(pages);
@@ -136,10 +136,10 @@ describe("the memory of an image", () => {
       const page = new Uint8Array(PAGE_SIZE);
       ram.readPages(0, offset / PAGE_SIZE, 1, page, 0);
       expect(page).toEqual(new Uint8Array(PAGE_SIZE).fill(n + 1));
-      ram.fillPage(0, offset, n + 1);
+      ram.fillPages(0, offset, 1, n + 1);
     }
     expect(ram.harvest([dirty])).toBe(0);
-    expect(() => ram.fillPage(0, length, 1)).toThrow("Illegal RAM offset 140000000");
+    expect(() => ram.fillPages(0, length, 1, 1)).toThrow("Illegal RAM offset 140000000");
   });
 
   it.each([1, 4095, 4097, Number.NaN])("refuses a block of %d bytes", (length) => {

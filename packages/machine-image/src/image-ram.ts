@@ -98,14 +98,16 @@ export class ImageRam implements GuestRam {
   }
 
   /** Errors: BAD_RAM_PAGE outside the block. */
-  fillPage(block: number, offset: number, value: number): void {
-    const { bytes, words, log } = this.#require(block, offset, PAGE_SIZE);
-    const page = offset / PAGE_SIZE;
-    // Without contents the page is zero, and the kernel has not given it yet.
-    const isNew = !log.hasContents(page);
-    if (!isNew && isFilledWith(words, page, value)) return;
-    if (!isNew || value !== 0) bytes.fill(value, offset, offset + PAGE_SIZE);
-    log.mark(page, 1);
+  fillPages(block: number, offset: number, count: number, value: number): void {
+    const { bytes, words, log } = this.#require(block, offset, count * PAGE_SIZE);
+    const first = offset / PAGE_SIZE;
+    for (let page = first; page < first + count; page++) {
+      // Without contents the page is zero, and the kernel has not given it yet.
+      const isNew = !log.hasContents(page);
+      if (!isNew && isFilledWith(words, page, value)) continue;
+      if (!isNew || value !== 0) bytes.fill(value, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+      log.mark(page, 1);
+    }
   }
 
   room(): Promise<void> | undefined {

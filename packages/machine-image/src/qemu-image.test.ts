@@ -48,7 +48,7 @@ class ImageLoader implements StreamHandler, RamSink {
   }
 
   zeroPage(block: number, offset: number, fill: number): void {
-    this.builder.ram.fillPage(block, offset, fill);
+    this.builder.ram.fillPages(block, offset, 1, fill);
     this.pages[block]!.add(offset);
   }
 

@@ -44,7 +44,7 @@ if (parentPort !== null) {
       const count = 1 + random(task.pages);
       const offset = PAGE_SIZE * random(task.blocks[block]!.length / PAGE_SIZE - count + 1);
       const value = (round + n) & 0xff;
-      if (count === 1) builder.ram.fillPage(block, offset, value);
+      if (count === 1) builder.ram.fillPages(block, offset, 1, value);
       else builder.ram.writePages(block, offset, bytes.subarray(0, count * PAGE_SIZE).fill(value));
     }
     Atomics.store(task.rounds, DONE, round + 1);

@@ -16,8 +16,13 @@ export class ArrivedPages {
     return new SharedArrayBuffer(4 * Math.ceil(bytes / PAGE_SIZE / 32));
   }
 
-  has(page: number): boolean {
-    return (this.#words[page >>> 5]! & (1 << page)) !== 0;
+  /** The first of them from `page` on, before `end`; `end` when there is none. */
+  next(page: number, end: number): number {
+    for (let at = page; at < end; at = (at | 31) + 1) {
+      const bits = this.#words[at >>> 5]! >>> (at & 31);
+      if (bits !== 0) return Math.min(at + 31 - Math.clz32(bits & -bits), end);
+    }
+    return end;
   }
 
   /** To be called before the pages are written to, by whoever does that. */

@@ -1,8 +1,9 @@
+import { HEAD_BYTES } from "@peregrine/protocol";
 import { type DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import { CONTROL } from "./rewrite/control-layout.ts";
 
 /** The widest store is 16 bytes: one that crosses into a page changes at most its first 15. */
-const SHADOW_BYTES = 16;
+const SHADOW_BYTES = HEAD_BYTES;
 /** Where the shadows begin in their memory: behind a bit for each page that a memory can have, which a harvest uses. */
 export const SHADOWS = 0x20000;
 
@@ -28,7 +29,7 @@ export function newShadows(maximumBytes: number): WebAssembly.Memory {
  * behind a dirty one is compared with the first 16 bytes that were last read of it, its *shadow*, by whatever thread. What
  * was never read counts as zero. So there is no harvest while another thread has pages to read.
  *
- * Pages are read through it, because their shadows are kept then. They are written through it because it has a fast way.
+ * Pages are read through it, because their shadows are kept then, or in place by who keeps them. They are written through it because it has a fast way.
  */
 export interface DirtyLog {
   /**

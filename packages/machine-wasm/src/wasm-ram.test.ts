@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { WasmPageKernel, workMemoryBytes } from "@peregrine/protocol";
+import { runBytes, TypeScriptPageKernel, WasmPageKernel, workMemoryBytes } from "@peregrine/protocol";
+import type { PageKernel } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { controlMemory } from "../test/fake-thread.ts";
+import { ArrivedPages } from "./arrived-pages.ts";
 import { TypeScriptDirtyLog } from "./dirty-log.ts";
 import { CONTROL } from "./rewrite/control-layout.ts";
 import { openDirtyLog } from "./wasm-dirty-log.ts";
@@ -42,13 +44,13 @@ function store(memory: WebAssembly.Memory, control: WebAssembly.Memory, at: numb
 class Copy {
   readonly bytes: Uint8Array;
   readonly #ram: WasmRam;
-  readonly #reader: WasmRam;
+  readonly #read: ReadPage;
   readonly #bitmap = new DirtyBitmap(MOST_PAGES);
 
-  constructor(ram: WasmRam, bytes: Uint8Array, reader: WasmRam = ram) {
-    this.bytes = bytes;
+  constructor(ram: WasmRam, { target, read }: Way, reader: WasmRam = ram) {
+    this.bytes = target();
     this.#ram = ram;
-    this.#reader = reader;
+    this.#read = read(reader);
     this.#bitmap.setAll(ram.usedBytes() / PAGE_SIZE);
   }
 
@@ -61,7 +63,7 @@ class Copy {
     for (let sent = 0; sent < most; sent++) {
       if (this.#bitmap.takeRun(0, 1) === 0) return;
       const page = this.#bitmap.runStart;
-      this.#reader.readPages(0, page, 1, this.bytes, page * PAGE_SIZE);
+      this.#read(page, this.bytes);
     }
   }
 }
@@ -73,12 +75,49 @@ const place = kernel.take(MOST_BYTES);
 
 const anywhere = (): Uint8Array => new Uint8Array(MOST_BYTES);
 const inWorkMemory = (): Uint8Array => kernel.bytes.subarray(place, place + MOST_BYTES).fill(0);
+const copied: Way["read"] = (ram) => (page, bytes) => ram.readPages(0, page, 1, bytes, page * PAGE_SIZE);
 
-/** The dirty logs, and where pages are copied to. */
-const LOGS: readonly (readonly [name: string, open: OpenLog, target: () => Uint8Array])[] = [
-  ["in typescript", (memories) => new TypeScriptDirtyLog(memories), anywhere],
-  ["by the kernel", openDirtyLog, anywhere],
-  ["by the kernel and copied by one", openDirtyLog, inWorkMemory],
+/** Makes a record of the page where it is, as migration does, and takes the page out of that. */
+function recordedBy(open: (bytes: number) => PageKernel): Way["read"] {
+  return (ram) => {
+    const records = open(workMemoryBytes([runBytes(1)]));
+    const out = records.take(runBytes(1));
+    const inPlace = ram.inPlace();
+    const pages = records.openGuest(inPlace.memory, inPlace.heads);
+    return (page, bytes) => {
+      inPlace.reading(page, 1);
+      const end = pages.encodeRun(page * PAGE_SIZE, 1, 0, false, out);
+      if (records.isZero(0)) bytes.fill(0, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+      else bytes.set(records.bytes.subarray(end - PAGE_SIZE, end), page * PAGE_SIZE);
+    };
+  };
+}
+
+type ReadPage = (page: number, bytes: Uint8Array) => void;
+
+/** Where pages are copied to, and how. */
+interface Way {
+  readonly target: () => Uint8Array;
+  readonly read: (ram: WasmRam) => ReadPage;
+}
+
+const inTypeScript: OpenLog = (memories) => new TypeScriptDirtyLog(memories);
+
+/** The dirty logs, and how their pages are read. */
+const LOGS: readonly (readonly [name: string, open: OpenLog, way: Way])[] = [
+  ["in typescript", inTypeScript, { target: anywhere, read: copied }],
+  ["by the kernel", openDirtyLog, { target: anywhere, read: copied }],
+  ["by the kernel and copied by one", openDirtyLog, { target: inWorkMemory, read: copied }],
+  [
+    "by the kernel and recorded in place by one",
+    openDirtyLog,
+    { target: anywhere, read: recordedBy((bytes) => new WasmPageKernel(bytes)) },
+  ],
+  [
+    "in typescript and recorded in place by it",
+    inTypeScript,
+    { target: anywhere, read: recordedBy((bytes) => new TypeScriptPageKernel(bytes)) },
+  ],
 ];
 
 it("has the dirty log by the kernel where engines can run it, as this one can", () => {
@@ -87,7 +126,7 @@ it("has the dirty log by the kernel where engines can run it, as this one can", 
   expect(openDirtyLog({ memory, control, shadows })).not.toBeInstanceOf(TypeScriptDirtyLog);
 });
 
-describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", (_name, openLog, target) => {
+describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", (_name, openLog, way) => {
   it("ends up at the destination as it is, whatever is stored, grown, harvested and sent in between", () => {
     const step = fc.oneof(
       fc.record({
@@ -104,7 +143,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, inOtherThread) => {
         const { memory, control, ram, reader } = newRam(openLog);
-        const copy = new Copy(ram, target(), inOtherThread ? reader : ram);
+        const copy = new Copy(ram, way, inOtherThread ? reader : ram);
         for (const action of steps) {
           if (action.kind === "grow") {
             if (ram.usedBytes() < MOST_WASM_PAGES * WASM_PAGE) memory.grow(1);
@@ -136,7 +175,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     });
     const ended = once(worker, "exit");
     await once(worker, "online");
-    const copy = new Copy(ram, target());
+    const copy = new Copy(ram, way);
     copy.send();
     Atomics.store(go, 0, 1);
     let harvests = 0;
@@ -165,7 +204,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     });
     const data = { memory, control, maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES) };
     const ram = new WasmRam(data, openLog);
-    const copy = new Copy(ram, target());
+    const copy = new Copy(ram, way);
     copy.send();
     memory.grow(1);
     isBehind = false;
@@ -182,7 +221,7 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
 
   it("copies nothing beyond the target or the memory", () => {
     const { ram } = newRam(openLog);
-    const bytes = target();
+    const bytes = way.target();
     expect(() => ram.readPages(0, 0, 2, bytes, MOST_BYTES - PAGE_SIZE)).toThrow(RangeError);
     expect(() => ram.readPages(0, 0, 2, bytes.subarray(0, PAGE_SIZE), 0)).toThrow(RangeError);
     expect(bytes.every((byte) => byte === 0)).toBe(true);
@@ -204,15 +243,39 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     expect(used(memory).at(WASM_PAGE)).toBe(7);
   });
 
+  it("lets pages be written in place, after it has grown for them", () => {
+    const { memory, ram } = newRam(openLog);
+    const inPlace = ram.inPlace();
+    inPlace.writing(2 * WASM_PAGE - PAGE_SIZE, 2);
+    expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
+    for (const offset of [-PAGE_SIZE, MOST_BYTES - PAGE_SIZE, Number.NaN])
+      expect(() => inPlace.writing(offset, 2)).toThrow(/Illegal RAM offset/);
+    expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
+  });
+
+  it("clears pages, and knows which ones have never been written to", () => {
+    const { memory, control } = newRam(openLog, MOST_WASM_PAGES);
+    const arrived = ArrivedPages.allocate(MOST_BYTES);
+    const data = { memory, control, maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES), arrived };
+    const ram = new WasmRam(data, openLog);
+    ram.fillPages(0, 3 * PAGE_SIZE, 2, 7);
+    ram.inPlace().writing(40 * PAGE_SIZE, 1);
+    used(memory).fill(9, 40 * PAGE_SIZE, 41 * PAGE_SIZE);
+    // Nobody said that this one is written to: nothing that arrives writes it, so it is not looked at.
+    used(memory)[50 * PAGE_SIZE] = 5;
+    ram.fillPages(0, 0, MOST_PAGES, 0);
+    expect(used(memory).findIndex((byte) => byte !== 0)).toBe(50 * PAGE_SIZE);
+  });
+
   it("grows for pages that arrive, and not for empty ones", () => {
     const { memory, ram } = newRam(openLog);
-    ram.fillPage(0, 2 * WASM_PAGE, 0);
+    ram.fillPages(0, 2 * WASM_PAGE, 1, 0);
     expect(memory.buffer.byteLength).toBe(WASM_PAGE);
-    ram.fillPage(0, 2 * WASM_PAGE, 9);
+    ram.fillPages(0, 2 * WASM_PAGE, 1, 9);
     expect(memory.buffer.byteLength).toBe(3 * WASM_PAGE);
     ram.writePages(0, MOST_WASM_PAGES * WASM_PAGE - PAGE_SIZE, new Uint8Array(PAGE_SIZE).fill(8));
     expect([used(memory)[2 * WASM_PAGE], used(memory).at(-1)]).toEqual([9, 8]);
-    const pages = target().subarray(8, 8 + 3 * PAGE_SIZE);
+    const pages = way.target().subarray(8, 8 + 3 * PAGE_SIZE);
     for (let n = 0; n < pages.length; n++) pages[n] = n * 7 + (n >> 8);
     ram.writePages(0, PAGE_SIZE, pages);
     expect(Buffer.compare(used(memory).subarray(PAGE_SIZE, 4 * PAGE_SIZE), pages)).toBe(0);

@@ -1,7 +1,13 @@
-import { MigrationError, tooMuchRam } from "@peregrine/protocol";
-import { type DirtyBitmap, type GuestRam, PAGE_SIZE, type RamBlock } from "@peregrine/shared-state";
+import { MigrationError, type PageHeads, tooMuchRam } from "@peregrine/protocol";
+import {
+  type DirtyBitmap,
+  type GuestRam,
+  PAGE_SIZE,
+  type PagesInPlace,
+  type RamBlock,
+} from "@peregrine/shared-state";
 import { ArrivedPages } from "./arrived-pages.ts";
-import { type DirtyLog, type LoggedMemory, newShadows } from "./dirty-log.ts";
+import { type DirtyLog, type LoggedMemory, newShadows, SHADOWS } from "./dirty-log.ts";
 import { openDirtyLog } from "./wasm-dirty-log.ts";
 
 const WASM_PAGE = 65536;
@@ -38,6 +44,7 @@ export class WasmRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
   readonly #memory: WebAssembly.Memory;
   readonly #log: DirtyLog;
+  readonly #heads: PageHeads;
   readonly #arrived: ArrivedPages | undefined;
   readonly #growing: Int32Array;
   readonly #mostBytes: number;
@@ -51,6 +58,7 @@ export class WasmRam implements GuestRam {
     this.#memory = data.memory;
     this.#mostBytes = data.mostBytes ?? data.maximumBytes;
     this.#log = openLog(data);
+    this.#heads = { memory: data.shadows, at: SHADOWS };
     this.#growing = new Int32Array(data.growing);
     if (data.arrived !== undefined) this.#arrived = new ArrivedPages(data.arrived);
     this.#view = new Uint8Array(data.memory.buffer);
@@ -80,25 +88,41 @@ export class WasmRam implements GuestRam {
   }
 
   readPages(_block: number, page: number, count: number, target: Uint8Array, at: number): void {
-    // Another thread may know of more memory than this one has been told of.
-    if ((page + count) * PAGE_SIZE > this.#bytes().length) this.#memory.grow(0);
+    this.#know(page + count);
     this.#log.read(this.#bytes(), page, count, target, at);
   }
 
   writePages(_block: number, offset: number, bytes: Uint8Array): void {
-    const memory = this.#require(offset, bytes.length);
-    this.#arrived?.add(offset / PAGE_SIZE, bytes.length / PAGE_SIZE);
+    const memory = this.#willWrite(offset, bytes.length / PAGE_SIZE);
     this.#log.write(memory, offset / PAGE_SIZE, bytes);
   }
 
-  fillPage(_block: number, offset: number, value: number): void {
-    // Memory that was never used is zero already and stays unused.
-    if (value === 0 && offset >= this.#bytes().length) return;
-    const bytes = this.#require(offset, PAGE_SIZE);
-    if (this.#arrived !== undefined) {
-      if (value === 0 && !this.#arrived.has(offset / PAGE_SIZE)) return;
-      this.#arrived.add(offset / PAGE_SIZE, 1);
-    }
+  fillPages(_block: number, offset: number, count: number, value: number): void {
+    this.#requireInBlock(offset, count * PAGE_SIZE);
+    const first = offset / PAGE_SIZE;
+    if (value === 0) this.#clear(first, first + count);
+    else for (let page = first; page < first + count; page++) this.#fill(page, value);
+  }
+
+  inPlace(): PagesInPlace {
+    return {
+      memory: this.#memory,
+      heads: this.#heads,
+      reading: (page, count) => this.#know(page + count),
+      writing: (offset, count) => this.#willWrite(offset, count),
+    };
+  }
+
+  /** Memory that was never used is zero already and stays unused. */
+  #clear(first: number, end: number): void {
+    const stop = Math.min(end, this.#bytes().length / PAGE_SIZE);
+    const next = (page: number): number => this.#arrived?.next(page, stop) ?? page;
+    for (let page = next(first); page < stop; page = next(page + 1)) this.#fill(page, 0);
+  }
+
+  #fill(page: number, value: number): void {
+    const offset = page * PAGE_SIZE;
+    const bytes = this.#willWrite(offset, 1);
     for (let position = offset; position < offset + PAGE_SIZE; position++) {
       if (bytes[position] === value) continue;
       bytes.fill(value, offset, offset + PAGE_SIZE);
@@ -106,20 +130,30 @@ export class WasmRam implements GuestRam {
     }
   }
 
-  /** Grows the memory so that the range lies in it. */
-  #require(offset: number, length: number): Uint8Array {
-    const limit = this.blocks[0]!.length;
-    const end = offset + length;
-    if (!(offset >= 0 && end <= limit))
-      throw new MigrationError(
-        "BAD_RAM_PAGE",
-        `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
-      );
+  /** @returns the memory, grown so that the pages lie in it. */
+  #willWrite(offset: number, count: number): Uint8Array {
+    const end = offset + count * PAGE_SIZE;
+    this.#requireInBlock(offset, count * PAGE_SIZE);
     if (end > this.#bytes().length) {
       if (end > this.#mostBytes) throw tooMuchRam(end, this.#mostBytes);
       this.#grow(end);
     }
+    this.#arrived?.add(offset / PAGE_SIZE, count);
     return this.#bytes();
+  }
+
+  #requireInBlock(offset: number, length: number): void {
+    const limit = this.blocks[0]!.length;
+    if (offset >= 0 && offset + length <= limit) return;
+    throw new MigrationError(
+      "BAD_RAM_PAGE",
+      `Illegal RAM offset ${offset.toString(16)}: ${RAM_BLOCK_NAME} holds ${limit} bytes`,
+    );
+  }
+
+  /** Another thread may know of more memory than this one has been told of. */
+  #know(pages: number): void {
+    if (pages * PAGE_SIZE > this.#bytes().length) this.#memory.grow(0);
   }
 
   /** Several threads may want to at once, and nothing would make a memory smaller again. */

@@ -3,8 +3,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import wabt from "wabt";
 
-const FEATURES = { simd: true, bulk_memory: true, multi_memory: true };
-const INCLUDE = /^ *;; include (\S+)\n/gm;
+const FEATURES = { simd: true, bulk_memory: true, multi_memory: true, threads: true };
+/** `;; include copy.wat`, also with a name of the included text that means another one here: `, $pages is $work`. */
+const INCLUDE = /^ *;; include ([^\s,]+)(?:, (\$\w+) is (\$\w+))?\n/gm;
 const LINE = 110;
 
 export const KERNEL_MODULES = fileURLToPath(new URL("../src/kernels/modules.ts", import.meta.url));
@@ -12,7 +13,10 @@ export const KERNEL_MODULES = fileURLToPath(new URL("../src/kernels/modules.ts",
 /** The text of a source beside this file, with what it includes. */
 function source(name: string): string {
   const text = readFileSync(new URL(name, import.meta.url), "utf8");
-  return text.replace(INCLUDE, (_line, included: string) => source(included));
+  return text.replace(INCLUDE, (_line, included: string, theirs?: string, ours?: string) => {
+    const inner = source(included);
+    return theirs === undefined || ours === undefined ? inner : inner.replaceAll(theirs, () => ours);
+  });
 }
 
 async function assemble(name: string): Promise<Uint8Array> {
@@ -44,6 +48,7 @@ export async function renderKernelModules(): Promise<string> {
   return [
     "// Made from the sources in `packages/protocol/kernels` by `node packages/protocol/kernels/build.ts`.",
     ...constant("PAGES_MODULE", "`pages.wat` as a module, in base64.", await assemble("pages.wat")),
+    ...constant("GUEST_MODULE", "`guest.wat` as a module, in base64.", await assemble("guest.wat")),
     ...constant("DELTAS_MODULE", "`deltas.wat` as a module, in base64.", await assemble("deltas.wat")),
     "",
   ].join("\n");

@@ -1,26 +1,10 @@
 ;; Records of whole pages, and deltas applied to pages, in the work memory. What calls this has checked that all
 ;; that is read and written lies in it.
 ;;
-;; The first bytes are fixed: 0 result word, 16 the counted name of a RAM block (see work-memory.ts).
+;; The first bytes are fixed: 0 result word, 16 the counted name of a RAM block, 320 a bit for each page of a run (see
+;; work-memory.ts).
 (module
-  (memory (import "work" "memory") 1)
-
-  ;; Whether a page has only zeros. Most pages that do not are found in their first bytes.
-  (func $isZero (param $at i32) (result i32)
-    (local $end i32)
-    (local.set $end (i32.add (local.get $at) (i32.const 4096)))
-    (loop $next
-      (if
-        (v128.any_true
-          (v128.or
-            (v128.or (v128.load (local.get $at)) (v128.load offset=16 (local.get $at)))
-            (v128.or (v128.load offset=32 (local.get $at)) (v128.load offset=48 (local.get $at)))))
-        (then (return (i32.const 0))))
-      (br_if $next
-        (i32.lt_u
-          (local.tee $at (i32.add (local.get $at) (i32.const 64)))
-          (local.get $end))))
-    (i32.const 1))
+  (memory $work (import "work" "memory") 1)
 
   ;; Copies a page to a lower place that may overlap it.
   (func $copyPage (param $to i32) (param $from i32)
@@ -42,110 +26,69 @@
           (local.tee $from (i32.add (local.get $from) (i32.const 64)))
           (local.get $end)))))
 
-  (func $putWord (param $at i32) (param $word i64)
-    (v128.store64_lane 0
-      (local.get $at)
-      (i8x16.shuffle 7 6 5 4 3 2 1 0 7 6 5 4 3 2 1 0
-        (i64x2.splat (local.get $word))
-        (i64x2.splat (local.get $word)))))
+  ;; include encode-run.wat, $pages is $work
 
-  (func $wordOf (param $high i32) (param $low i32) (result i64)
-    (i64.or
-      (i64.shl (i64.extend_i32_u (local.get $high)) (i64.const 32))
-      (i64.extend_i32_u (local.get $low))))
+  ;; Nobody asks for the heads of pages that were copied here.
+  (func $keepHead (param $page i32) (param $head v128))
 
-  ;; Writes the records of `count` pages that follow each other in a block. Returns the place behind them, and
-  ;; leaves the number of pages of zeros in the result word.
-  (func (export "encodeRun")
-    (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)
-    (result i32)
-    (local $word i64) (local $zeros i32) (local $zero i32) (local $name i32)
-    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+  ;; Looks which pages have only zeros, and says so as `encodeRun` does. Returns how many have.
+  (func (export "zeroPages") (param $page i32) (param $count i32) (result i32)
+    (local $zeros i32) (local $n i32)
+    (call $forgetZeros)
     (block $done
       (loop $next
-        (br_if $done (i32.eqz (local.get $count)))
-        (local.set $zero (call $isZero (local.get $page)))
-        (call $putWord
-          (local.get $out)
-          (i64.or
-            (local.get $word)
-            (i64.or
-              (select (i64.const 0x02) (i64.const 0x08) (local.get $zero))
-              (select (i64.const 0) (i64.const 0x20) (local.get $named)))))
-        (local.set $out (i32.add (local.get $out) (i32.const 8)))
-        (if (local.get $named)
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (if (call $isZero (local.get $page))
           (then
-            (local.set $named (i32.const 0))
-            (local.set $name (i32.add (i32.load8_u (i32.const 16)) (i32.const 1)))
-            (memory.copy (local.get $out) (i32.const 16) (local.get $name))
-            (local.set $out (i32.add (local.get $out) (local.get $name)))))
-        (if (local.get $zero)
-          (then
-            (i32.store8 (local.get $out) (i32.const 0))
-            (local.set $out (i32.add (local.get $out) (i32.const 1)))
-            (local.set $zeros (i32.add (local.get $zeros) (i32.const 1))))
-          (else
-            (memory.copy (local.get $out) (local.get $page) (i32.const 4096))
-            (local.set $out (i32.add (local.get $out) (i32.const 4096)))))
-        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+            (local.set $zeros (i32.add (local.get $zeros) (i32.const 1)))
+            (call $noteZero (local.get $n))))
         (local.set $page (i32.add (local.get $page) (i32.const 4096)))
-        (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
         (br $next)))
     (i32.store (i32.const 0) (local.get $zeros))
-    (local.get $out))
-
-  ;; Bit n of the two result words: whether page n has only zeros. Returns how many of the at most 64 have.
-  (func (export "zeroPages") (param $page i32) (param $count i32) (result i32)
-    (local $bits i64) (local $n i64)
-    (block $done
-      (loop $next
-        (br_if $done (i32.eqz (local.get $count)))
-        (local.set $bits
-          (i64.or
-            (local.get $bits)
-            (i64.shl (i64.extend_i32_u (call $isZero (local.get $page))) (local.get $n))))
-        (local.set $n (i64.add (local.get $n) (i64.const 1)))
-        (local.set $page (i32.add (local.get $page) (i32.const 4096)))
-        (local.set $count (i32.sub (local.get $count) (i32.const 1)))
-        (br $next)))
-    (i64.store (i32.const 0) (local.get $bits))
-    (i32.wrap_i64 (i64.popcnt (local.get $bits))))
+    (local.get $zeros))
 
   ;; Counts the records from `at` on that are whole, of pages that follow each other, and of the kind of the first:
-  ;; all pages, or all pages of zeros. Moves the bodies of pages down to the body of the first.
-  (func (export "decodeRun")
+  ;; all pages, or all pages of zeros.
+  (func (export "countRun")
     (param $at i32) (param $end i32) (param $high i32) (param $low i32) (param $most i32) (result i32)
-    (local $word i64) (local $count i32) (local $to i32)
+    (local $word i64) (local $count i32) (local $flags i64) (local $bytes i32)
     (local.set $word (call $wordOf (local.get $high) (local.get $low)))
-    (local.set $to (i32.add (local.get $at) (i32.const 8)))
     (if (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (i32.const 9))
       (then (return (i32.const 0))))
+    (local.set $flags (i64.const 0x28))
+    (local.set $bytes (i32.const 4104))
     (if (call $hasWord (local.get $at) (i64.or (local.get $word) (i64.const 0x22)))
       (then
-        (loop $nextZero
-          (br_if 1 (i32.eq (local.get $count) (local.get $most)))
-          (br_if 1 (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (i32.const 9)))
-          (br_if 1
-            (i32.eqz (call $hasWord (local.get $at) (i64.or (local.get $word) (i64.const 0x22)))))
-          (br_if 1 (i32.load8_u offset=8 (local.get $at)))
-          (local.set $at (i32.add (local.get $at) (i32.const 9)))
-          (local.set $word (i64.add (local.get $word) (i64.const 4096)))
-          (local.set $count (i32.add (local.get $count) (i32.const 1)))
-          (br $nextZero)))
-      (else
-        (loop $nextPage
-          (br_if 1 (i32.eq (local.get $count) (local.get $most)))
-          (br_if 1 (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (i32.const 4104)))
-          (br_if 1
-            (i32.eqz (call $hasWord (local.get $at) (i64.or (local.get $word) (i64.const 0x28)))))
-          (if (local.get $count)
-            (then (call $copyPage (local.get $to) (i32.add (local.get $at) (i32.const 8)))))
-          (local.set $to (i32.add (local.get $to) (i32.const 4096)))
-          (local.set $at (i32.add (local.get $at) (i32.const 4104)))
-          (local.set $word (i64.add (local.get $word) (i64.const 4096)))
-          (local.set $count (i32.add (local.get $count) (i32.const 1)))
-          (br $nextPage))))
+        (local.set $flags (i64.const 0x22))
+        (local.set $bytes (i32.const 9))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $count) (local.get $most)))
+        (br_if $done (i32.lt_u (i32.sub (local.get $end) (local.get $at)) (local.get $bytes)))
+        (br_if $done
+          (i32.eqz (call $hasWord (local.get $at) (i64.or (local.get $word) (local.get $flags)))))
+        (if (i32.eq (local.get $bytes) (i32.const 9))
+          (then (br_if $done (i32.load8_u offset=8 (local.get $at)))))
+        (local.set $at (i32.add (local.get $at) (local.get $bytes)))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $count (i32.add (local.get $count) (i32.const 1)))
+        (br $next)))
     (local.get $count))
+
+  ;; Moves the pages of `count` records of pages down to the page of the first, so that they follow each other.
+  (func (export "gatherRun") (param $at i32) (param $count i32)
+    (local $to i32)
+    (local.set $at (i32.add (local.get $at) (i32.const 8)))
+    (local.set $to (local.get $at))
+    (block $done
+      (loop $next
+        (local.set $at (i32.add (local.get $at) (i32.const 4104)))
+        (local.set $to (i32.add (local.get $to) (i32.const 4096)))
+        (br_if $done
+          (i32.le_s (local.tee $count (i32.sub (local.get $count) (i32.const 1))) (i32.const 0)))
+        (call $copyPage (local.get $to) (local.get $at))
+        (br $next))))
 
   (func $hasWord (param $at i32) (param $word i64) (result i32)
     (i64.eq

@@ -39,8 +39,8 @@ export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
 export { kernelModule } from "./kernels/kernel-module.ts";
 export { openPageKernel } from "./kernels/open-page-kernel.ts";
-export { MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
-export type { KeptPages, PageKernel } from "./kernels/page-kernel.ts";
+export { HEAD_BYTES, MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
+export type { GuestPages, KeptPages, PageHeads, PageKernel, PageSource } from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
 export { hasWasmKernels, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
 export { runBytes, workMemoryBytes } from "./kernels/work-memory.ts";

@@ -35,6 +35,11 @@ export interface RamSink extends RamBlockListSink {
   page(block: number, offset: number, bytes: Uint8Array): void;
   /** Pages that follow each other. `bytes` is valid during the call only. Without this method each is given to {@link page}. */
   pageRun?(block: number, offset: number, bytes: Uint8Array): void;
+  /**
+   * As {@link pageRun}, of pages that lie in the kernel's work memory as `count` records, the first at `at`.
+   * @returns whether they were taken; otherwise {@link pageRun} is given them. Default: it is.
+   */
+  pageRecords?(block: number, offset: number, count: number, at: number): boolean;
   /** So many pages of zeros that follow each other. Without this method each is given to {@link zeroPage}. */
   zeroRun?(block: number, offset: number, count: number): void;
   /**
@@ -97,7 +102,6 @@ const AWAITING: Record<Exclude<Next, "block-list">, string> = {
   compressed: "a compressed page",
 };
 
-const WORD_BYTES = 8;
 /** A run is worth the kernel's call from two records on; fewer bytes hold no two pages, and few zero pages. */
 const SMALLEST_RUN_BYTES = 2 * ZERO_RECORD_BYTES;
 const DELTA_HEAD_BYTES = 3;
@@ -206,20 +210,16 @@ export class RamDecoder implements PayloadDecoder {
     const most = Math.min((this.#blockLength - offset) / WIRE_PAGE_SIZE, MAX_KERNEL_RUN);
     if (offset < 0 || most <= 0) return false;
     const isZero = isZeroRecord(kernel.bytes, at);
-    const count = kernel.decodeRun(at, at + input.contiguous, offset, most);
+    const count = kernel.countRun(at, at + input.contiguous, offset, most);
     if (count === 0) return false;
     if (isZero) {
       input.skip(count * ZERO_RECORD_BYTES);
       this.#sink.zeroRun?.(this.#block, offset, count);
       return true;
     }
-    const pagesAt = at + WORD_BYTES;
     input.skip(count * PAGE_RECORD_BYTES);
-    this.#sink.pageRun?.(
-      this.#block,
-      offset,
-      kernel.bytes.subarray(pagesAt, pagesAt + count * WIRE_PAGE_SIZE),
-    );
+    if (this.#sink.pageRecords?.(this.#block, offset, count, at) === true) return true;
+    this.#sink.pageRun?.(this.#block, offset, kernel.gatherRun(at, count));
     return true;
   }
 

@@ -1,6 +1,6 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
-import type { PageKernel } from "./kernels/page-kernel.ts";
+import type { PageKernel, PageSource } from "./kernels/page-kernel.ts";
 import { encodeMappedRamHeader } from "./mapped-ram.ts";
 import type { RamBlockEntry } from "./messages.ts";
 import type { ListedRamBlock } from "./ram-block-list.ts";
@@ -93,17 +93,26 @@ export class RamPageEncoder {
   }
 
   /**
-   * The records of pages that follow each other in a block and in a kernel's work memory, those with only zeros as such.
+   * The records of pages that follow each other in a block and in memory, those with only zeros as such.
    *
-   * @param page where the first is, as for `PageKernel.encodeRun`.
+   * @param page where the first is, as for `PageSource.encodeRun`.
    * @param offset of the first page in its block.
-   * @param at where to write in the work memory, which must have room for `runBytes` of the pages.
+   * @param at where to write in the kernel's work memory, which must have room for `runBytes` of the pages.
+   * @param pages where they are. Default: in the work memory.
    * @returns the index behind the last record. How many pages have only zeros is in the kernel's `zeroCount`.
    */
-  putRun(kernel: PageKernel, page: number, count: number, block: string, offset: number, at: number): number {
+  putRun(
+    kernel: PageKernel,
+    page: number,
+    count: number,
+    block: string,
+    offset: number,
+    at: number,
+    pages: PageSource = kernel,
+  ): number {
     const named = block !== this.#lastBlock;
     if (named) kernel.setBlockName(this.#name(block));
-    const end = kernel.encodeRun(page, count, offset, named, at);
+    const end = pages.encodeRun(page, count, offset, named, at);
     if (count > 0) this.#lastBlock = block;
     return end;
   }

@@ -35,6 +35,24 @@ class RunRecorder extends RamRecorder {
   }
 }
 
+/** Takes some of the runs as the records that they came in. */
+class RecordsTaker extends RunRecorder {
+  taken = 0;
+  readonly #kernel: PageKernel;
+
+  constructor(kernel: PageKernel) {
+    super();
+    this.#kernel = kernel;
+  }
+
+  pageRecords(block: number, offset: number, count: number, at: number): boolean {
+    if (count % 2 === 0) return false;
+    this.taken++;
+    this.pageRun(block, offset, this.#kernel.gatherRun(at, count));
+    return true;
+  }
+}
+
 /** Decodes a payload that comes piece by piece in a kernel's work memory, as a channel's read buffer would have it. */
 function decodeInWorkMemory(
   kernel: PageKernel,
@@ -107,12 +125,21 @@ describe.each(KERNELS)("runs of records in the work memory of the kernel in %s",
         const cuts = places.map((place) => place % payload.length).sort((a, b) => a - b);
         const expected = new RamRecorder();
         expect(decodePayload([payload], expected)).toBe(true);
-        const sink = new RunRecorder();
-        expect(decodeInWorkMemory(kernel, at, payload, cuts, sink)).toBe(true);
-        expect(sink.events).toEqual(expected.events);
+        for (const sink of [new RunRecorder(), new RecordsTaker(kernel)]) {
+          expect(decodeInWorkMemory(kernel, at, payload, cuts, sink)).toBe(true);
+          expect(sink.events).toEqual(expected.events);
+        }
       }),
       { numRuns: 40 },
     );
+  });
+
+  test("are offered as they came to a sink that can take them from there", () => {
+    const payload = payloadOf([0, 1, 2, 3].map((n) => ["page", 0, n]));
+    const sink = new RecordsTaker(kernel);
+    expect(decodeInWorkMemory(kernel, at, payload, [], sink)).toBe(true);
+    // The first record names the block; three continue it.
+    expect(sink.taken).toBe(1);
   });
 
   test("are read at every place where the input can be cut", () => {

@@ -9,17 +9,22 @@ const ALL = 0xffff_ffff;
 export class DirtyBitmap {
   readonly pages: number;
   readonly #words: Uint32Array;
+  /** No bit is set in the words from here on: blocks are mostly much smaller than they may become. */
+  #end = 0;
   #count = 0;
   #runStart = 0;
 
   /**
    * @param buffer where the bits live, four bytes for each 32 pages or part of them; kept as it is, so a
    * bitmap can be opened again over the bits of another. Default: a new, empty ArrayBuffer.
+   * @param isClear no bit is set there, so that none has to be counted.
    */
-  constructor(pages: number, buffer?: ArrayBufferLike) {
+  constructor(pages: number, buffer?: ArrayBufferLike, isClear = false) {
     const words = Math.ceil(pages / 32);
     this.pages = pages;
     this.#words = new Uint32Array(buffer ?? new ArrayBuffer(4 * words), 0, words);
+    if (buffer === undefined || isClear) return;
+    this.#end = words;
     for (const word of this.#words) this.#count += bitsIn(word);
   }
 
@@ -50,6 +55,7 @@ export class DirtyBitmap {
     const bit = 1 << page;
     if ((word & bit) !== 0) return false;
     this.#words[page >>> 5] = word | bit;
+    this.#end = Math.max(this.#end, (page >>> 5) + 1);
     this.#count++;
     return true;
   }
@@ -113,12 +119,14 @@ export class DirtyBitmap {
 
   /** The first set bit at or after `from`, or -1. */
   nextSet(from: number): number {
-    if (from < 0 || from >= this.pages) return -1;
+    if (from < 0 || this.#count === 0) return -1;
     const words = this.#words;
+    const end = this.#end;
     let index = from >>> 5;
+    if (index >= end) return -1;
     let bits = words[index]! & (ALL << from);
     while (bits === 0) {
-      if (++index === words.length) return -1;
+      if (++index === end) return -1;
       bits = words[index]!;
     }
     return 32 * index + trailingZeros(bits);
@@ -152,6 +160,7 @@ export class DirtyBitmap {
     const word = this.#words[index]!;
     this.#count += bitsIn(bits & ~word);
     this.#words[index] = word | bits;
+    if (index >= this.#end) this.#end = index + 1;
   }
 
   #check(from: number, count: number): void {

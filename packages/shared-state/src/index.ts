@@ -39,7 +39,7 @@ export type { Taker, TakerEffect, TakerEvent } from "./hand-over/taker.ts";
 export type { IncomingInfo, SocketAddress } from "./incoming-info.ts";
 export { Listeners } from "./listeners.ts";
 export { PAGE_SIZE } from "./machine.ts";
-export type { GuestExit, GuestRam, Machine, OpenRam, RamAccess, RamBlock } from "./machine.ts";
+export type { GuestExit, GuestRam, Machine, OpenRam, PagesInPlace, RamAccess, RamBlock } from "./machine.ts";
 export type { MigrateRequest } from "./migrate-request.ts";
 export { migrationInfo } from "./migration-info.ts";
 export type {

@@ -1,3 +1,4 @@
+import type { PageHeads } from "@peregrine/protocol";
 import type { CarriedMachine, MachineIntake } from "./carried-machine.ts";
 import type { DeviceRegistry } from "./device-registry.ts";
 import type { MachineDrives } from "./drive.ts";
@@ -37,8 +38,11 @@ export interface GuestRam {
   readPages(block: number, page: number, count: number, target: Uint8Array, at: number): void;
   /** Writes whole pages at byte `offset`; the block grows if it has to. Errors: BAD_RAM_PAGE outside the block. */
   writePages(block: number, offset: number, bytes: Uint8Array): void;
-  /** Fills one page; a page that already holds `value` throughout is left untouched. */
-  fillPage(block: number, offset: number, value: number): void;
+  /**
+   * Fills `count` pages from byte `offset` on; one that already holds `value` throughout is left untouched. The block
+   * grows if it has to, but not for zeros. Errors: BAD_RAM_PAGE outside the block.
+   */
+  fillPages(block: number, offset: number, count: number, value: number): void;
   /**
    * Of memory that is sent on while it arrives: undefined when more may be written at once, otherwise a promise for the
    * moment when what was written before has been sent on far enough.
@@ -49,8 +53,24 @@ export interface GuestRam {
    * memory as such. Pages are written by the methods above.
    */
   memory?(block: number): Uint8Array;
+  /**
+   * A block that is a memory of the engine: its pages can be read and written where they are, by whoever tells it so.
+   * Undefined, as without the method: by the methods above only.
+   */
+  inPlace?(block: number): PagesInPlace | undefined;
   /** Told how many of the pages that `harvest` has reported were sent since the last call. */
   sent?(pages: number): void;
+}
+
+/** A RAM block in place: page `n` begins at byte `n * PAGE_SIZE` of the memory, which is shared. */
+export interface PagesInPlace {
+  readonly memory: WebAssembly.Memory;
+  /** Whoever reads a page there keeps its first bytes in these, not as they are afterwards but as they were read. */
+  readonly heads: PageHeads;
+  /** Before pages are read there; the rest is as with {@link GuestRam.readPages}. */
+  reading(page: number, count: number): void;
+  /** Before `count` pages from byte `offset` on are written there. Errors: as {@link GuestRam.writePages}. */
+  writing(offset: number, count: number): void;
 }
 
 /**

@@ -62,9 +62,9 @@ export class PageMap {
       return { name, pages, dirty: bits(), sent: bits(), zero: bits() };
     });
     this.access = { blocks: bitmaps, used: new SharedArrayBuffer(4 * blocks.length) };
-    this.dirty = bitmaps.map(({ pages, dirty }) => new DirtyBitmap(pages, dirty));
-    this.#sent = bitmaps.map(({ pages, sent }) => new DirtyBitmap(pages, sent));
-    this.#zero = bitmaps.map(({ pages, zero }) => new DirtyBitmap(pages, zero));
+    this.dirty = bitmaps.map(({ pages, dirty }) => new DirtyBitmap(pages, dirty, true));
+    this.#sent = bitmaps.map(({ pages, sent }) => new DirtyBitmap(pages, sent, true));
+    this.#zero = bitmaps.map(({ pages, zero }) => new DirtyBitmap(pages, zero, true));
     this.#used = new Uint32Array(this.access.used);
   }
 

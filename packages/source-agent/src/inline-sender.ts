@@ -5,17 +5,24 @@ import {
   encodeRamBlockList,
   RamPageEncoder,
 } from "@peregrine/protocol";
-import type { PageKernel } from "@peregrine/protocol";
+import type { GuestPages, PageKernel, PageSource } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
-import type { GuestRam, MigrationStatistics, PageMap } from "@peregrine/shared-state";
+import type { GuestRam, MigrationStatistics, PageMap, PagesInPlace } from "@peregrine/shared-state";
 import { DeltaEncoder } from "./delta-encoder.ts";
-import { RUN_PAGES } from "./outgoing-stream.ts";
+import { COPY_PAGES } from "./outgoing-stream.ts";
 import type { OutgoingStream } from "./outgoing-stream.ts";
 import type { PageSender, PageSenderOptions } from "./page-sender.ts";
 
+/** A RAM block whose pages are read where they are. */
+interface BlockInPlace {
+  readonly ram: PagesInPlace;
+  readonly pages: GuestPages;
+}
+
 /**
- * Sends pages in the main stream: copies a run out of the guest, tests the pages for zero and encodes them
- * into the stream's buffer, whole or as deltas.
+ * Sends pages in the main stream: tests them for zero and encodes them into the stream's buffer, whole or as deltas. Whole
+ * ones are copied from where they are in the guest's memory, if they can be read there. Others are copied out of it
+ * first, a run at a time.
  */
 export class InlineSender implements PageSender {
   readonly #ram: GuestRam;
@@ -26,6 +33,8 @@ export class InlineSender implements PageSender {
   readonly #kernel: PageKernel;
   /** Where in the work memory pages are copied to. */
   readonly #copy: number;
+  /** Of each block, when none has to be copied. */
+  readonly #inPlace: readonly BlockInPlace[] | undefined;
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
   readonly #deltas: DeltaEncoder | undefined;
@@ -46,7 +55,7 @@ export class InlineSender implements PageSender {
     this.#map = map;
     this.#stream = stream;
     this.#kernel = stream.kernel;
-    this.#copy = this.#kernel.take(RUN_PAGES * PAGE_SIZE);
+    this.#copy = this.#kernel.take(COPY_PAGES * PAGE_SIZE);
     this.#statistics = statistics;
     let ramBytes = 0;
     this.#addresses = ram.blocks.map(({ length }) => {
@@ -56,10 +65,13 @@ export class InlineSender implements PageSender {
     const { kernel } = stream;
     if (capabilities.xbzrle)
       this.#deltas = new DeltaEncoder({ kernel, ramBytes, parameters, statistics, now });
+    // A delta is made from a page that does not change meanwhile.
+    else this.#inPlace = blocksInPlace(ram, kernel);
   }
 
   get runPages(): number {
-    return this.#stream.pagesUntilFull;
+    const pages = this.#stream.pagesUntilFull;
+    return this.#inPlace === undefined ? Math.min(pages, COPY_PAGES) : pages;
   }
 
   async start(): Promise<void> {
@@ -74,10 +86,15 @@ export class InlineSender implements PageSender {
   }
 
   run(block: number, page: number, count: number): Promise<void> | undefined {
-    const name = this.#ram.blocks[block]!.name;
-    this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
-    if (this.#deltas === undefined) this.#putRun(name, page, count);
-    else this.#putDeltas(this.#deltas, block, page, count);
+    const inPlace = this.#inPlace?.[block];
+    if (inPlace !== undefined) {
+      inPlace.ram.reading(page, count);
+      this.#putRun(block, page, count, page * PAGE_SIZE, inPlace.pages);
+    } else {
+      this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
+      if (this.#deltas === undefined) this.#putRun(block, page, count, this.#copy, this.#kernel);
+      else this.#putDeltas(this.#deltas, block, page, count);
+    }
     if (this.#kernel.zeroCount > 0) this.#markZeroPages(block, page, count);
     return this.#stream.full ? this.#stream.send() : undefined;
   }
@@ -86,9 +103,12 @@ export class InlineSender implements PageSender {
 
   close(): undefined {}
 
-  #putRun(name: string, page: number, count: number): void {
+  /** @param at where the first page is in `pages`. */
+  #putRun(block: number, page: number, count: number, at: number, pages: PageSource): void {
     const { place, length } = this.#stream;
-    const end = this.#encoder.putRun(this.#kernel, this.#copy, count, name, page * PAGE_SIZE, place + length);
+    const { name } = this.#ram.blocks[block]!;
+    const offset = page * PAGE_SIZE;
+    const end = this.#encoder.putRun(this.#kernel, at, count, name, offset, place + length, pages);
     this.#stream.advance(end - place);
     this.#countPages(count, this.#kernel.zeroCount);
   }
@@ -127,8 +147,7 @@ export class InlineSender implements PageSender {
       this.#map.markZero(block, page, count);
       return;
     }
-    // What encodes a run does not tell which they are; looking again is little beside the copy.
-    for (let n = 0, left = kernel.zeroPages(this.#copy, count); left > 0; n++) {
+    for (let n = 0, left = kernel.zeroCount; left > 0; n++) {
       if (!kernel.isZero(n)) continue;
       this.#map.markZero(block, page + n, 1);
       left--;
@@ -140,4 +159,15 @@ export class InlineSender implements PageSender {
     this.#statistics.duplicate += zeroPages;
     this.#statistics.normal += count - zeroPages;
   }
+}
+
+/** Undefined when one of them has to be copied. */
+function blocksInPlace(ram: GuestRam, kernel: PageKernel): readonly BlockInPlace[] | undefined {
+  const blocks: BlockInPlace[] = [];
+  for (const block of ram.blocks.keys()) {
+    const inPlace = ram.inPlace?.(block);
+    if (inPlace === undefined) return undefined;
+    blocks.push({ ram: inPlace, pages: kernel.openGuest(inPlace.memory, inPlace.heads) });
+  }
+  return blocks;
 }

@@ -1,5 +1,6 @@
 /** The migration thread: the entry of the worker. */
 import { MigrationError } from "@peregrine/protocol";
+import { prepareConnections } from "@peregrine/transport";
 import { parentPort } from "node:worker_threads";
 import { MainLink } from "./main-link.ts";
 import { MigrationRun } from "./migration-run.ts";
@@ -7,6 +8,7 @@ import type { ThreadOutcome } from "./thread-messages.ts";
 
 if (parentPort === null) throw new MigrationError("INTERNAL", "the migration thread is not a program");
 const link = new MainLink(parentPort);
+void prepareConnections();
 const { data } = await link.message("run");
 const run = new MigrationRun(data, link);
 const outcome = await run.run().then(

@@ -1,4 +1,4 @@
-import { MAX_RAM_RECORD_BYTES, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
+import { MAX_KERNEL_RUN, MAX_RAM_RECORD_BYTES, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
 import type { PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
@@ -6,19 +6,24 @@ import { RateLimiter } from "@peregrine/transport";
 import type { Channel } from "@peregrine/transport";
 import { Pacer } from "./pacer.ts";
 
-/** Pages that are read from the guest and encoded between two looks at the clock. */
-export const RUN_PAGES = 64;
+/** Pages that are made records between two looks at the clock. */
+export const RUN_PAGES = MAX_KERNEL_RUN;
+/** Pages that are read from the guest into the work memory at once. */
+export const COPY_PAGES = 64;
 
 /** Bytes that are written at once when there is no limit. With less, the turns of the event loop cost more than the processor's cache saves. */
 const MAX_CHUNK = 2 * 1024 * 1024;
 /** A write may be this part of a second's bytes: it is what a limit can be exceeded by. */
 const CHUNKS_PER_SECOND = 100;
-const CAPACITY = MAX_CHUNK + RUN_PAGES * MAX_RAM_RECORD_BYTES;
 const RECORD_BYTES = 8 + PAGE_SIZE;
+/** Bytes by which a delta can make a record longer than a page does. */
+const DELTA_HEAD_BYTES = 3;
+/** A run ends in the record with which the buffer is full, if it is one of pages. */
+const CAPACITY = MAX_CHUNK + RUN_PAGES * DELTA_HEAD_BYTES + MAX_RAM_RECORD_BYTES;
 const MIN_CHUNK = RECORD_BYTES;
 
 /** What a page sender may take of the work memory: a run of pages, and a page. */
-const PAGE_SENDER_PARTS = [RUN_PAGES * PAGE_SIZE, PAGE_SIZE];
+const PAGE_SENDER_PARTS = [COPY_PAGES * PAGE_SIZE, PAGE_SIZE];
 
 /**
  * The outgoing bytes in two buffers: one is filled while the other is being written. Nothing else is held,
@@ -53,7 +58,7 @@ export class OutgoingStream {
     this.#applyLimit();
   }
 
-  /** The buffer being filled, from index {@link length} on, with room for {@link RUN_PAGES} RAM records. */
+  /** The buffer being filled, from index {@link length} on, with room for the records of {@link pagesUntilFull} pages. */
   get buffer(): Buffer {
     return this.#filling;
   }

@@ -4,8 +4,11 @@ import { describe, expect, test } from "vitest";
 import { expectSameMemory, ramFixture } from "./testing/ram-fixture.ts";
 
 describe("the RAM sender", () => {
-  test("sends every page in use once, zero pages as such", async () => {
-    const { sender, statistics, ram, passes, received } = await ramFixture();
+  test.each([
+    ["in place", {}],
+    ["and copied first", { copied: true }],
+  ])("sends every page in use once, zero pages as such, read %s", async (_, options) => {
+    const { sender, statistics, ram, passes, received } = await ramFixture(options);
     await sender.start();
     expect(sender.remaining).toBe(190 * PAGE_SIZE);
     expect(await sender.iterate()).toBe(true);
@@ -22,6 +25,7 @@ describe("the RAM sender", () => {
 
   test.each([
     ["whole pages", {}],
+    ["copies of whole pages", { copied: true }],
     ["deltas", { cache: 512 * PAGE_SIZE }],
   ])("marks what it sends in the page map, with %s", async (_, options) => {
     const { sender, ram, map, passLog, clock, statistics } = await ramFixture(options);
@@ -65,8 +69,9 @@ describe("the RAM sender", () => {
       fc.asyncProperty(
         fc.array(turn, { maxLength: 8 }),
         fc.constantFrom(0, 400_000),
-        async (turns, limit) => {
-          const { sender, ram, clock, received } = await ramFixture({ limit });
+        fc.boolean(),
+        async (turns, limit, copied) => {
+          const { sender, ram, clock, received } = await ramFixture({ limit, copied });
           await sender.start();
           for (const { writes, grow, maxSize } of turns) {
             for (const { block, page, value } of writes) ram.store(block, page * PAGE_SIZE + 8, value);
@@ -128,7 +133,7 @@ describe("the RAM sender", () => {
   });
 
   test("stops after 50 ms", async () => {
-    const { sender, clock } = await ramFixture();
+    const { sender, clock } = await ramFixture({ copied: true });
     await sender.start();
     const before = sender.remaining;
     // Each look at the clock finds it 30 ms later: one run is over before the second look.

@@ -11,6 +11,7 @@ export type {
   ReleasedConnection,
   SeekableOutput,
 } from "./channel.ts";
+export { prepareConnections } from "./link-watch.ts";
 export { NamedDescriptors } from "./named-descriptors.ts";
 export { systemError } from "./errno.ts";
 export { openNetdev, parseNetdev } from "./netdev/netdev.ts";

@@ -48,6 +48,14 @@ export class LinkJudge {
   }
 }
 
+/**
+ * Loads what connections need, so that the first one of this thread is not kept waiting. Never rejects: what cannot be had
+ * is done without.
+ */
+export async function prepareConnections(): Promise<void> {
+  await loadSocketCalls();
+}
+
 /** Loads what {@link watchLink} needs, so that this does not cost the time in which it counts. */
 export async function prepareLinkWatch(limit: number | undefined): Promise<void> {
   if (limit !== 0) await loadSocketCalls();

@@ -5,7 +5,9 @@ import { decodePayload, RamRecorder } from "../../test/ram-payload.ts";
 import { refusal, written } from "../../test/support.ts";
 import {
   encodeRamBlockList,
+  HEAD_BYTES,
   hasWasmKernels,
+  MAX_KERNEL_RUN,
   openPageKernel,
   RamPageEncoder,
   runBytes,
@@ -14,9 +16,9 @@ import {
 import type { PageKernel } from "../index.ts";
 
 const PAGE = 4096;
-const RUN = 64;
+const RUN = MAX_KERNEL_RUN;
 const WORD = 8;
-const ROOM = 2 ** 21;
+const ROOM = 2 ** 23;
 
 /** A page that is zero up to a byte, or wholly. */
 const page = fc.oneof(
@@ -127,18 +129,18 @@ describe.each(KERNELS)("%s", (_name, open) => {
     }
   });
 
-  test("the pages of zeros are told by their numbers, up to 64", () => {
+  test("the pages of zeros are told by their numbers, up to the longest run", () => {
     const kernel = open(ROOM);
     const pages = new Fenced(kernel, RUN * PAGE);
     fc.assert(
-      fc.property(fc.array(page, { minLength: 60, maxLength: RUN }), (list) => {
+      fc.property(fc.array(page, { minLength: RUN - 40, maxLength: RUN }), (list) => {
         fill(pages.bytes, list);
         const zeros = list.filter(({ value }) => value === 0).length;
         expect(kernel.zeroPages(pages.at, list.length)).toBe(zeros);
         expect(kernel.zeroCount).toBe(zeros);
         expect(list.map((_, n) => kernel.isZero(n))).toEqual(list.map(({ value }) => value === 0));
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     );
     expect(kernel.zeroPages(pages.at, 0)).toBe(0);
   });
@@ -157,9 +159,10 @@ describe.each(KERNELS)("%s", (_name, open) => {
       () => kernel.encodeRun(pages, 1, 2 ** 53, false, out),
       () => kernel.encodeRun(pages, 1, 0, false, last - PAGE),
       () => kernel.zeroPages(last - PAGE + 8, 1),
-      () => kernel.decodeRun(last - 8, last + 1, 0, 1),
-      () => kernel.decodeRun(out, out + 8, 0, -1),
-      () => kernel.decodeRun(out, out - 1, 0, 1),
+      () => kernel.countRun(last - 8, last + 1, 0, 1),
+      () => kernel.countRun(out, out + 8, 0, -1),
+      () => kernel.countRun(out, out - 1, 0, 1),
+      () => kernel.gatherRun(last - PAGE - WORD + 1, 1),
       () => kernel.applyDelta(out, 4, last - PAGE + 1),
       () => kernel.applyDelta(last - 3, 4, out),
       () => kernel.checkDelta(last - 3, 4),
@@ -229,8 +232,10 @@ describe.each(KERNELS)("reading, %s", (_name, open) => {
     const at = area.at + shift;
     area.bytes.fill(0xee);
     kernel.bytes.set(input, at);
-    const count = kernel.decodeRun(at, at + input.length, first, most);
+    const count = kernel.countRun(at, at + input.length, first, most);
     const zeros = count > 0 && (input[7]! & 0x02) !== 0;
+    expect(Buffer.compare(kernel.bytes.subarray(at, at + input.length), input)).toBe(0);
+    if (count > 0 && !zeros) expect(kernel.gatherRun(at, count)).toHaveLength(count * PAGE);
     const events = Array.from({ length: count }, (_, n) => {
       if (zeros) return { zero: [0, first + n * PAGE, 0] };
       const body = at + WORD + n * PAGE;
@@ -296,7 +301,7 @@ describe.each(KERNELS)("reading, %s", (_name, open) => {
     for (let cut = 0; cut <= all.length; cut++) {
       area.bytes.fill(0xee);
       kernel.bytes.set(all.subarray(0, cut), area.at);
-      const count = kernel.decodeRun(area.at, area.at + cut, PAGE, 9);
+      const count = kernel.countRun(area.at, area.at + cut, PAGE, 9);
       if (count !== Math.floor(cut / each)) throw new Error(`${count} records of ${cut} bytes`);
     }
   });
@@ -315,6 +320,85 @@ describe.each(KERNELS)("reading, %s", (_name, open) => {
   });
 });
 
+describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
+  const WASM_PAGE = 65536;
+  const HEADS_AT = 48;
+  const kernel = open(ROOM);
+  const out = kernel.take(runBytes(RUN));
+  const shared = (pages: number, maximum = pages): WebAssembly.Memory =>
+    new WebAssembly.Memory({ initial: pages, maximum, shared: true });
+
+  test("become the records that those of the work memory become, and their heads are kept", () => {
+    const inWork = kernel.take(6 * PAGE);
+    const [memory, heads] = [shared(1), shared(1)];
+    const guest = kernel.openGuest(memory, { memory: heads, at: HEADS_AT });
+    const bytes = new Uint8Array(memory.buffer);
+    const kept = new Uint8Array(heads.buffer);
+    fc.assert(
+      fc.property(run, offset, fc.boolean(), fc.nat(10), (list, first, named, place) => {
+        bytes.fill(0xee);
+        kept.fill(0xee);
+        const from = place * PAGE;
+        const pages = bytes.subarray(from, from + list.length * PAGE);
+        fill(pages, list);
+        kernel.bytes.set(pages, inWork);
+        const end = kernel.encodeRun(inWork, list.length, first, named, out);
+        const expected = kernel.bytes.slice(out, end);
+        const zeros = list.map((_, n) => kernel.isZero(n));
+        kernel.bytes.fill(0, out, end);
+        expect(guest.encodeRun(from, list.length, first, named, out)).toBe(end);
+        expect(Buffer.compare(kernel.bytes.subarray(out, end), expected)).toBe(0);
+        expect(list.map((_, n) => kernel.isZero(n))).toEqual(zeros);
+        expect(kernel.zeroCount).toBe(zeros.filter(Boolean).length);
+        const expectedHeads = new Uint8Array(WASM_PAGE).fill(0xee);
+        for (const n of list.keys())
+          expectedHeads.set(
+            pages.subarray(n * PAGE, n * PAGE + HEAD_BYTES),
+            HEADS_AT + (place + n) * HEAD_BYTES,
+          );
+        expect(Buffer.compare(kept, expectedHeads)).toBe(0);
+      }),
+    );
+  });
+
+  test("are written from a run of records, which stays as it is", () => {
+    const memory = shared(1, 2);
+    const guest = kernel.openGuest(memory, { memory: shared(1), at: 0 });
+    const records = recordsOf([{ kind: "page" }, { kind: "page" }, { kind: "page" }], 0);
+    kernel.bytes.set(records, out + 3);
+    // Also where the memory has grown since.
+    memory.grow(1);
+    const bytes = new Uint8Array(memory.buffer);
+    for (const place of [0, 15 * PAGE, 29 * PAGE]) {
+      bytes.fill(0xee);
+      guest.storeRun(out + 3, 3, place);
+      expect(Buffer.compare(kernel.bytes.subarray(out + 3, out + 3 + records.length), records)).toBe(0);
+      const expected = new Uint8Array(2 * WASM_PAGE).fill(0xee);
+      expected.set(kernel.gatherRun(out + 3, 3), place);
+      expect(Buffer.compare(bytes, expected)).toBe(0);
+      kernel.bytes.set(records, out + 3);
+    }
+  });
+
+  test("that are not there are mistakes of the caller", () => {
+    const guest = kernel.openGuest(shared(1), { memory: shared(1), at: 0 });
+    const last = kernel.bytes.length;
+    const mistakes: readonly (() => void)[] = [
+      () => guest.encodeRun(15 * PAGE, 2, 0, false, out),
+      () => guest.encodeRun(-PAGE, 1, 0, false, out),
+      () => guest.encodeRun(4, 1, 0, false, out),
+      () => guest.encodeRun(0, RUN + 1, 0, false, out),
+      () => guest.encodeRun(0, 1, 1, false, out),
+      () => guest.encodeRun(0, 1, 0, false, last - PAGE),
+      () => guest.storeRun(out, 2, 15 * PAGE),
+      () => guest.storeRun(out, 1, -PAGE),
+      () => guest.storeRun(out, -1, 0),
+      () => guest.storeRun(last - PAGE, 1, 0),
+    ];
+    for (const mistake of mistakes) expect(refusal(mistake).code).toBe("INTERNAL");
+  });
+});
+
 test("both kernels make the same of the same bytes, whatever they are", () => {
   const kernels = KERNELS.map(([, open]) => open(ROOM));
   const parts = kernels.map((kernel) => new Fenced(kernel, 6 * PAGE));
@@ -323,7 +407,8 @@ test("both kernels make the same of the same bytes, whatever they are", () => {
   const result = (kernel: PageKernel, part: Fenced, bytes: Uint8Array): unknown => {
     part.bytes.fill(0);
     kernel.bytes.set(bytes, part.at);
-    const count = kernel.decodeRun(part.at, part.at + bytes.length, 0, 8);
+    const count = kernel.countRun(part.at, part.at + bytes.length, 0, 8);
+    if (count > 0 && (bytes[7]! & 0x02) === 0) kernel.gatherRun(part.at, count);
     return [count, count > 0 ? Buffer.from(part.bytes.subarray(0, WORD + count * PAGE)).toString("hex") : ""];
   };
   fc.assert(

@@ -10,7 +10,7 @@ import { RAM_FLAG } from "../wire.ts";
  *
  * Errors of all methods: INTERNAL when a place is not in the work memory.
  */
-export interface PageKernel {
+export interface PageKernel extends PageSource {
   readonly implementation: "wasm" | "typescript";
   /** The work memory. It never grows, so that views of it stay valid. */
   readonly bytes: Uint8Array;
@@ -22,34 +22,38 @@ export interface PageKernel {
 
   /** Sets the name for the first record of a block. @param name at most 255 bytes of UTF-8. */
   setBlockName(name: Uint8Array): void;
-  /**
-   * Writes the records of pages that follow each other in a RAM block, those with only zeros as such.
-   * @param page where the first is, a multiple of 8; the others follow it.
-   * @param count at most 64.
-   * @param offset of the first page in its block: a multiple of the page size below 2^53.
-   * @param named whether the first record names the block; otherwise it continues the record before it.
-   * @param out where to write: at most {@link runBytes}, and not into the pages.
-   * @returns the place behind the last record. {@link zeroCount} is set.
-   */
+  /** Of pages in the work memory. `out` is not into them. */
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number;
-  /** How many of the pages of the last {@link encodeRun} or {@link zeroPages} have only zeros. */
+  /** How many of the pages of the last `encodeRun` or {@link zeroPages} have only zeros. */
   readonly zeroCount: number;
-  /** Looks which of at most 64 pages from `page` on have only zeros. @returns how many. {@link isZero} tells which. */
+  /**
+   * Looks which of at most {@link MAX_KERNEL_RUN} pages from `page` on have only zeros.
+   * @returns how many. {@link isZero} tells which.
+   */
   zeroPages(page: number, count: number): number;
-  /** Whether page `n` of the last {@link zeroPages} has only zeros. */
+  /** Whether page `n` of the last `encodeRun` or {@link zeroPages} has only zeros. */
   isZero(n: number): boolean;
 
   /**
    * Counts the whole records from `at` on that continue a block with the page at `offset` and those that follow it, and
    * are all pages or all pages of zeros. The first that is anything else ends the run, so a run of no records is
-   * not an error but a case for `RamDecoder`.
-   *
-   * A run of zeros has 9 bytes for each page and stays as it is. One of pages has 4104 for each. Its pages are moved: they
-   * follow each other from `at + 8` on; the rest of the run's bytes means nothing afterwards.
+   * not an error but a case for `RamDecoder`. A record of a page has 4104 bytes, one of a page of zeros has 9.
    * @param end behind the last byte that came.
    * @param most records to be counted.
    */
-  decodeRun(at: number, end: number, offset: number, most: number): number;
+  countRun(at: number, end: number, offset: number, most: number): number;
+  /**
+   * Moves the pages of a run that was counted, of pages: they follow each other from `at + 8` on. The rest of the run's bytes
+   * means nothing afterwards.
+   * @returns them, in the work memory.
+   */
+  gatherRun(at: number, count: number): Uint8Array;
+
+  /**
+   * Opens a guest's memory for records to be made of its pages and pages of records to be written there, without a copy
+   * between. Both memories are shared ones. The guest's may grow.
+   */
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages;
 
   /**
    * Applies a delta of `length` bytes to a page in place.
@@ -60,6 +64,38 @@ export interface PageKernel {
   checkDelta(delta: number, length: number): boolean;
   /** Opens a store for pages that deltas are made from. Their memory is taken as they are kept. */
   openKeptPages(count: number): KeptPages;
+}
+
+/** What records are made of: pages in the work memory, or in a guest's. */
+export interface PageSource {
+  /**
+   * Writes the records of pages that follow each other in a RAM block, those with only zeros as such.
+   * @param page where the first is, a multiple of 8; the others follow it.
+   * @param count at most {@link MAX_KERNEL_RUN}.
+   * @param offset of the first page in its block: a multiple of the page size below 2^53.
+   * @param named whether the first record names the block; otherwise it continues the record before it.
+   * @param out where to write in the work memory: at most `runBytes`.
+   * @returns the place behind the last record. `zeroCount` and `isZero` of the kernel tell of these pages then.
+   */
+  encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number;
+}
+
+/**
+ * Where the first {@link HEAD_BYTES} bytes of each page are kept as they were read last, those of page `n` from
+ * `at + n * HEAD_BYTES` on. There has to be room for all pages that the guest's memory can have.
+ */
+export interface PageHeads {
+  readonly memory: WebAssembly.Memory;
+  readonly at: number;
+}
+
+/** See {@link PageHeads}. */
+export const HEAD_BYTES = 16;
+
+/** The memory of a guest. Pages are named by where they begin in it. */
+export interface GuestPages extends PageSource {
+  /** Writes the pages of a run that was counted, of pages, to `page` and behind it. The run stays as it is. */
+  storeRun(at: number, count: number, page: number): void;
 }
 
 /** Copies of pages outside of the work memory, by number. Places are such of the work memory. */
@@ -84,8 +120,8 @@ export interface KeptPages {
 const CONTINUED_PAGE = RAM_FLAG.page | RAM_FLAG.continue;
 const CONTINUED_ZERO = RAM_FLAG.zero | RAM_FLAG.continue;
 
-/** Pages that {@link PageKernel.encodeRun} takes at most. */
-export const MAX_KERNEL_RUN = 64;
+/** Pages that are made records at once at most: a bit for each tells which are zero. */
+export const MAX_KERNEL_RUN = 512;
 
 /** Whether the record at `at`, which a run can begin with, is a page of zeros. */
 export function isZeroRecord(bytes: Uint8Array, at: number): boolean {

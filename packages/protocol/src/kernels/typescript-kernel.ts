@@ -1,8 +1,16 @@
 import { MigrationError } from "../errors.ts";
 import { RAM_FLAG, WIRE_PAGE_SIZE } from "../wire.ts";
 import { applyDelta, checkDelta, DeltaPage, encodeDelta } from "../xbzrle.ts";
-import type { KeptPages, PageKernel } from "./page-kernel.ts";
-import { PAGE_RECORD_BYTES, runBytes, WORK_PLACES, WorkMemory, ZERO_RECORD_BYTES } from "./work-memory.ts";
+import { HEAD_BYTES } from "./page-kernel.ts";
+import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel.ts";
+import {
+  PAGE_RECORD_BYTES,
+  requireGuestPages,
+  runBytes,
+  WORK_PLACES,
+  WorkMemory,
+  ZERO_RECORD_BYTES,
+} from "./work-memory.ts";
 
 const WORD_BYTES = 8;
 
@@ -12,7 +20,6 @@ export class TypeScriptPageKernel implements PageKernel {
   readonly #work: WorkMemory;
   readonly #words: Int32Array;
   readonly #view: DataView;
-  #zeroCount = 0;
 
   /** @param bytes of work memory. */
   constructor(bytes: number) {
@@ -27,7 +34,7 @@ export class TypeScriptPageKernel implements PageKernel {
   }
 
   get zeroCount(): number {
-    return this.#zeroCount;
+    return this.#work.result[0]!;
   }
 
   take(length: number): number {
@@ -39,15 +46,27 @@ export class TypeScriptPageKernel implements PageKernel {
   }
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
+    this.#work.requirePages(page, count);
+    return this.#encodeRun(this.bytes, this.#words, page, count, offset, named, out);
+  }
+
+  #encodeRun(
+    bytes: Uint8Array,
+    words: Int32Array,
+    page: number,
+    count: number,
+    offset: number,
+    named: boolean,
+    out: number,
+  ): number {
     const work = this.#work;
-    work.requirePages(page, count);
     work.requireRun(offset, count);
     work.require(out, runBytes(count));
-    this.#zeroCount = 0;
+    this.#forgetZeros();
     let at = out;
     for (let n = 0; n < count; n++) {
       const from = page + n * WIRE_PAGE_SIZE;
-      const zero = this.#pageIsZero(from);
+      const zero = pageIsZero(words, from);
       const withName = named && n === 0;
       const flags = (zero ? RAM_FLAG.zero : RAM_FLAG.page) | (withName ? 0 : RAM_FLAG.continue);
       this.#putWord(at, offset + n * WIRE_PAGE_SIZE + flags);
@@ -58,10 +77,10 @@ export class TypeScriptPageKernel implements PageKernel {
         at += length;
       }
       if (zero) {
-        this.#zeroCount++;
+        this.#noteZero(n);
         work.bytes[at++] = 0;
       } else {
-        work.bytes.copyWithin(at, from, from + WIRE_PAGE_SIZE);
+        work.bytes.set(bytes.subarray(from, from + WIRE_PAGE_SIZE), at);
         at += WIRE_PAGE_SIZE;
       }
     }
@@ -69,23 +88,17 @@ export class TypeScriptPageKernel implements PageKernel {
   }
 
   zeroPages(page: number, count: number): number {
-    const { result } = this.#work;
     this.#work.requirePages(page, count);
-    result.fill(0);
-    this.#zeroCount = 0;
-    for (let n = 0; n < count; n++) {
-      if (!this.#pageIsZero(page + n * WIRE_PAGE_SIZE)) continue;
-      result[n >>> 5]! |= 1 << n;
-      this.#zeroCount++;
-    }
-    return this.#zeroCount;
+    this.#forgetZeros();
+    for (let n = 0; n < count; n++) if (pageIsZero(this.#words, page + n * WIRE_PAGE_SIZE)) this.#noteZero(n);
+    return this.zeroCount;
   }
 
   isZero(n: number): boolean {
-    return ((this.#work.result[n >>> 5]! >>> (n & 31)) & 1) !== 0;
+    return ((this.#work.zeroBits[n >>> 5]! >>> (n & 31)) & 1) !== 0;
   }
 
-  decodeRun(at: number, end: number, offset: number, most: number): number {
+  countRun(at: number, end: number, offset: number, most: number): number {
     const { bytes } = this.#work;
     this.#work.require(at, end - at);
     this.#work.requireRun(offset, most);
@@ -102,11 +115,42 @@ export class TypeScriptPageKernel implements PageKernel {
     for (let from = at; count < most && end - from >= PAGE_RECORD_BYTES; from += PAGE_RECORD_BYTES) {
       const word = offset + count * WIRE_PAGE_SIZE + (RAM_FLAG.page | RAM_FLAG.continue);
       if (!this.#hasWord(from, word)) break;
-      const to = at + WORD_BYTES + count * WIRE_PAGE_SIZE;
-      if (count > 0) bytes.copyWithin(to, from + WORD_BYTES, from + PAGE_RECORD_BYTES);
       count++;
     }
     return count;
+  }
+
+  gatherRun(at: number, count: number): Uint8Array {
+    this.#work.requireRecords(at, count);
+    for (let n = 1; n < count; n++) {
+      const body = at + n * PAGE_RECORD_BYTES + WORD_BYTES;
+      this.bytes.copyWithin(at + WORD_BYTES + n * WIRE_PAGE_SIZE, body, body + WIRE_PAGE_SIZE);
+    }
+    return this.#work.gathered(at, count);
+  }
+
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages {
+    const headBytes = new Uint8Array(heads.memory.buffer, heads.at);
+    const bytesFor = (page: number, count: number): Uint8Array => {
+      requireGuestPages(memory.buffer.byteLength, page, count);
+      return new Uint8Array(memory.buffer);
+    };
+    return {
+      encodeRun: (page, count, offset, named, out) => {
+        const bytes = bytesFor(page, count);
+        for (let at = page; at < page + count * WIRE_PAGE_SIZE; at += WIRE_PAGE_SIZE)
+          headBytes.set(bytes.subarray(at, at + HEAD_BYTES), (at / WIRE_PAGE_SIZE) * HEAD_BYTES);
+        return this.#encodeRun(bytes, new Int32Array(bytes.buffer), page, count, offset, named, out);
+      },
+      storeRun: (at, count, page) => {
+        this.#work.requireRecords(at, count);
+        const bytes = bytesFor(page, count);
+        for (let n = 0; n < count; n++) {
+          const body = at + n * PAGE_RECORD_BYTES + WORD_BYTES;
+          bytes.set(this.bytes.subarray(body, body + WIRE_PAGE_SIZE), page + n * WIRE_PAGE_SIZE);
+        }
+      },
+    };
   }
 
   applyDelta(delta: number, length: number, page: number): boolean {
@@ -125,11 +169,14 @@ export class TypeScriptPageKernel implements PageKernel {
     return new TypeScriptKeptPages(count, this.#work);
   }
 
-  #pageIsZero(page: number): boolean {
-    const words = this.#words;
-    const end = (page + WIRE_PAGE_SIZE) >>> 2;
-    for (let word = page >>> 2; word < end; word++) if (words[word] !== 0) return false;
-    return true;
+  #forgetZeros(): void {
+    this.#work.zeroBits.fill(0);
+    this.#work.result[0] = 0;
+  }
+
+  #noteZero(n: number): void {
+    this.#work.zeroBits[n >>> 5]! |= 1 << n;
+    this.#work.result[0]!++;
   }
 
   #putWord(at: number, word: number): void {
@@ -143,6 +190,12 @@ export class TypeScriptPageKernel implements PageKernel {
       this.#view.getUint32(at) === Math.floor(word / 2 ** 32)
     );
   }
+}
+
+function pageIsZero(words: Int32Array, page: number): boolean {
+  const end = (page + WIRE_PAGE_SIZE) / 4;
+  for (let word = page / 4; word < end; word++) if (words[word] !== 0) return false;
+  return true;
 }
 
 class TypeScriptKeptPages implements KeptPages {

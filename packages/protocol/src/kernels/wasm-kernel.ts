@@ -1,18 +1,26 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
 import { kernelModule } from "./kernel-module.ts";
-import { DELTAS_MODULE, PAGES_MODULE } from "./modules.ts";
-import type { KeptPages, PageKernel } from "./page-kernel.ts";
-import { runBytes, WorkMemory } from "./work-memory.ts";
+import { DELTAS_MODULE, GUEST_MODULE, PAGES_MODULE } from "./modules.ts";
+import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel.ts";
+import { requireGuestPages, runBytes, WorkMemory } from "./work-memory.ts";
 
 const WASM_PAGE = 65536;
 /** Kept pages of one memory: 1 GiB of them. More are in more memories. */
 const SEGMENT_PAGES = 2 ** 18;
 
-interface PagesExports {
+interface SourceExports {
   encodeRun(page: number, count: number, high: number, low: number, named: number, out: number): number;
+}
+
+interface GuestExports extends SourceExports {
+  storeRun(at: number, count: number, page: number): void;
+}
+
+interface PagesExports extends SourceExports {
   zeroPages(page: number, count: number): number;
-  decodeRun(at: number, end: number, high: number, low: number, most: number): number;
+  countRun(at: number, end: number, high: number, low: number, most: number): number;
+  gatherRun(at: number, count: number): void;
   applyDelta(delta: number, length: number, page: number): number;
 }
 
@@ -26,7 +34,7 @@ interface DeltasExports {
 const NO_PAGE = -1;
 
 /** Compiled once for each thread. */
-let modules: { readonly pages: WebAssembly.Module; readonly deltas: WebAssembly.Module } | undefined;
+let modules: Readonly<Record<"pages" | "guest" | "deltas", WebAssembly.Module>> | undefined;
 
 /** Of kernels that are in use, for those that work in the same memory. */
 const memories = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
@@ -40,9 +48,10 @@ export function workMemoryOf(bytes: Uint8Array): WebAssembly.Memory | undefined 
 export function hasWasmKernels(): boolean {
   if (modules !== undefined) return true;
   const pages = kernelModule(PAGES_MODULE);
+  const guest = kernelModule(GUEST_MODULE);
   const deltas = kernelModule(DELTAS_MODULE);
-  if (pages === undefined || deltas === undefined) return false;
-  modules = { pages, deltas };
+  if (pages === undefined || guest === undefined || deltas === undefined) return false;
+  modules = { pages, guest, deltas };
   return true;
 }
 
@@ -59,7 +68,6 @@ export class WasmPageKernel implements PageKernel {
   readonly #work: WorkMemory;
   readonly #memory: WebAssembly.Memory;
   readonly #exports: PagesExports;
-  #zeroCount = 0;
 
   /** @param bytes of work memory. Errors: INTERNAL where {@link hasWasmKernels} is false. */
   constructor(bytes: number) {
@@ -77,7 +85,7 @@ export class WasmPageKernel implements PageKernel {
   }
 
   get zeroCount(): number {
-    return this.#zeroCount;
+    return this.#work.result[0]!;
   }
 
   take(length: number): number {
@@ -89,30 +97,33 @@ export class WasmPageKernel implements PageKernel {
   }
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
-    const work = this.#work;
-    work.requirePages(page, count);
-    work.requireRun(offset, count);
-    work.require(out, runBytes(count));
-    const high = Math.floor(offset / 2 ** 32);
-    const end = this.#exports.encodeRun(page, count, high, offset | 0, named ? 1 : 0, out);
-    this.#zeroCount = work.result[0]!;
-    return end;
+    this.#work.requirePages(page, count);
+    return encodeRun(this.#exports, this.#work, page, count, offset, named, out);
   }
 
   zeroPages(page: number, count: number): number {
     this.#work.requirePages(page, count);
-    this.#zeroCount = this.#exports.zeroPages(page, count);
-    return this.#zeroCount;
+    return this.#exports.zeroPages(page, count);
   }
 
   isZero(n: number): boolean {
-    return ((this.#work.result[n >>> 5]! >>> (n & 31)) & 1) !== 0;
+    return ((this.#work.zeroBits[n >>> 5]! >>> (n & 31)) & 1) !== 0;
   }
 
-  decodeRun(at: number, end: number, offset: number, most: number): number {
+  countRun(at: number, end: number, offset: number, most: number): number {
     this.#work.require(at, end - at);
     this.#work.requireRun(offset, most);
-    return this.#exports.decodeRun(at, end, Math.floor(offset / 2 ** 32), offset | 0, most);
+    return this.#exports.countRun(at, end, Math.floor(offset / 2 ** 32), offset | 0, most);
+  }
+
+  gatherRun(at: number, count: number): Uint8Array {
+    this.#work.requireRecords(at, count);
+    this.#exports.gatherRun(at, count);
+    return this.#work.gathered(at, count);
+  }
+
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages {
+    return new WasmGuestPages(this.#work, this.#memory, memory, heads);
   }
 
   applyDelta(delta: number, length: number, page: number): boolean {
@@ -128,6 +139,48 @@ export class WasmPageKernel implements PageKernel {
 
   openKeptPages(count: number): KeptPages {
     return new WasmKeptPages(count, this.#work, this.#memory);
+  }
+}
+
+function encodeRun(
+  exports: SourceExports,
+  work: WorkMemory,
+  page: number,
+  count: number,
+  offset: number,
+  named: boolean,
+  out: number,
+): number {
+  work.requireRun(offset, count);
+  work.require(out, runBytes(count));
+  return exports.encodeRun(page, count, Math.floor(offset / 2 ** 32), offset | 0, named ? 1 : 0, out);
+}
+
+class WasmGuestPages implements GuestPages {
+  readonly #work: WorkMemory;
+  readonly #guest: WebAssembly.Memory;
+  readonly #exports: GuestExports;
+
+  constructor(work: WorkMemory, memory: WebAssembly.Memory, guest: WebAssembly.Memory, heads: PageHeads) {
+    this.#work = work;
+    this.#guest = guest;
+    const { exports } = new WebAssembly.Instance(requireModules().guest, {
+      work: { memory },
+      guest: { memory: guest },
+      heads: { ...heads },
+    });
+    this.#exports = exports as unknown as GuestExports;
+  }
+
+  encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
+    requireGuestPages(this.#guest.buffer.byteLength, page, count);
+    return encodeRun(this.#exports, this.#work, page, count, offset, named, out);
+  }
+
+  storeRun(at: number, count: number, page: number): void {
+    this.#work.requireRecords(at, count);
+    requireGuestPages(this.#guest.buffer.byteLength, page, count);
+    this.#exports.storeRun(at, count, page);
   }
 }
 

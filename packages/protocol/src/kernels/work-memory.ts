@@ -3,7 +3,7 @@ import { WIRE_PAGE_SIZE } from "../wire.ts";
 import { MAX_KERNEL_RUN } from "./page-kernel.ts";
 
 /** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
-export const WORK_PLACES = { result: 0, blockName: 16, free: 320 } as const;
+export const WORK_PLACES = { result: 0, blockName: 16, zeroBits: 320, free: 384 } as const;
 
 /** What {@link WorkMemory.take} rounds up to, so that no two parts share a line of the processor's cache. */
 export const TAKE_ALIGNMENT = 64;
@@ -25,13 +25,16 @@ export function workMemoryBytes(parts: readonly number[]): number {
 /** The bytes that a kernel works in: hands out parts of them, and checks what it is asked to do there. */
 export class WorkMemory {
   readonly bytes: Uint8Array;
-  /** The kernel's result: 64 bits, the low ones first. */
+  /** The kernel's result: a number. */
   readonly result: Uint32Array;
+  /** A bit for each page of a run, the low ones first: whether it has only zeros. */
+  readonly zeroBits: Uint32Array;
   #taken: number = WORK_PLACES.free;
 
   constructor(buffer: ArrayBufferLike) {
     this.bytes = new Uint8Array(buffer);
-    this.result = new Uint32Array(buffer, WORK_PLACES.result, 2);
+    this.result = new Uint32Array(buffer, WORK_PLACES.result, 1);
+    this.zeroBits = new Uint32Array(buffer, WORK_PLACES.zeroBits, MAX_KERNEL_RUN / 32);
   }
 
   take(length: number): number {
@@ -69,8 +72,18 @@ export class WorkMemory {
 
   requirePages(page: number, count: number): void {
     this.require(page, count * WIRE_PAGE_SIZE);
-    if (count <= MAX_KERNEL_RUN && page % 8 === 0) return;
-    throw new MigrationError("INTERNAL", `${count} pages at ${page} are no run for a kernel`);
+    requirePlace(page, count);
+  }
+
+  /** @param count of records of pages. */
+  requireRecords(at: number, count: number): void {
+    this.require(at, count * PAGE_RECORD_BYTES);
+  }
+
+  /** The pages of a run of records that were moved to follow each other. */
+  gathered(at: number, count: number): Uint8Array {
+    const from = at + WORD_BYTES;
+    return this.bytes.subarray(from, from + count * WIRE_PAGE_SIZE);
   }
 
   /** All words of a run have to be exact as numbers. */
@@ -79,6 +92,22 @@ export class WorkMemory {
     if (isPage && Number.isInteger(count) && count >= 0 && offset + count * WIRE_PAGE_SIZE <= 2 ** 53) return;
     throw new MigrationError("INTERNAL", `there is no run of ${count} pages at offset ${offset}`);
   }
+}
+
+/** Errors: INTERNAL when a kernel does not take so many pages at once, or does not find them at `page`. */
+function requirePlace(page: number, count: number): void {
+  if (count <= MAX_KERNEL_RUN && page % 8 === 0) return;
+  throw new MigrationError("INTERNAL", `${count} pages at ${page} are no run for a kernel`);
+}
+
+/** Errors: INTERNAL when the pages are not in a guest's memory of so many bytes. */
+export function requireGuestPages(memoryBytes: number, page: number, count: number): void {
+  requirePlace(page, count);
+  if (page >= 0 && count >= 0 && page + count * WIRE_PAGE_SIZE <= memoryBytes) return;
+  throw new MigrationError(
+    "INTERNAL",
+    `${count} pages at ${page} are not in a memory of ${memoryBytes} bytes`,
+  );
 }
 
 function aligned(length: number): number {

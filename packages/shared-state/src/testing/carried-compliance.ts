@@ -73,7 +73,7 @@ export function carriedCompliance(name: string, make: () => Machine, api: SuiteA
   function writeSome(ram: GuestRam): void {
     write(ram, 0, 1, 11);
     ram.writePages(0, 40 * PAGE_SIZE, new Uint8Array(2 * PAGE_SIZE).fill(12));
-    ram.fillPage(1, 2 * PAGE_SIZE, 0);
+    ram.fillPages(1, 2 * PAGE_SIZE, 1, 0);
   }
 
   const SOME = [[1, 40, 41], [2]];
@@ -169,8 +169,8 @@ export function carriedCompliance(name: string, make: () => Machine, api: SuiteA
       const ram = await openMachineRam(machine);
       harvested(ram);
       write(builder.ram, 0, 41, 13);
-      builder.ram.fillPage(0, PAGE_SIZE, 14);
-      builder.ram.fillPage(0, 32 * PAGE_SIZE, 0);
+      builder.ram.fillPages(0, PAGE_SIZE, 1, 14);
+      builder.ram.fillPages(0, 32 * PAGE_SIZE, 1, 0);
       expect(harvested(ram)).toEqual([[1, 32, 41], []]);
     });
 
@@ -197,9 +197,9 @@ export function carriedCompliance(name: string, make: () => Machine, api: SuiteA
       const { ram } = builder;
       write(ram, 0, 1, 9);
       harvested(ram);
-      ram.fillPage(0, PAGE_SIZE, 9);
+      ram.fillPages(0, PAGE_SIZE, 1, 9);
       expect(harvested(ram)).toEqual([[], []]);
-      ram.fillPage(0, PAGE_SIZE, 0);
+      ram.fillPages(0, PAGE_SIZE, 1, 0);
       expect(harvested(ram)).toEqual([[1], []]);
       expect(snapshot(await openMachineRam(machine))[0]!.every((byte) => byte === 0)).toBe(true);
     });
@@ -233,7 +233,7 @@ export function carriedCompliance(name: string, make: () => Machine, api: SuiteA
       const twoPages = new Uint8Array(2 * PAGE_SIZE);
       for (const offset of [length, -PAGE_SIZE, 2 ** 40, Number.NaN]) {
         expect(() => ram.writePages(0, offset, twoPages)).toThrow(outside);
-        expect(() => ram.fillPage(0, offset, 1)).toThrow(outside);
+        expect(() => ram.fillPages(0, offset, 1, 1)).toThrow(outside);
         expect(() => ram.readPages(0, offset / PAGE_SIZE, 1, twoPages, 0)).toThrow(outside);
       }
       expect(() => ram.writePages(0, length - PAGE_SIZE, twoPages)).toThrow(outside);

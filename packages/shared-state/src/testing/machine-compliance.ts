@@ -221,14 +221,14 @@ export function machineCompliance(name: string, fixture: MachineFixture, api: Su
       const page = new Uint8Array(PAGE_SIZE).fill(7);
       ram.writePages(0, PAGE_SIZE, page);
       expect(pageAt(ram, 1)).toEqual(page);
-      ram.fillPage(0, PAGE_SIZE, 0);
+      ram.fillPages(0, PAGE_SIZE, 1, 0);
       expect(pageAt(ram, 1)).toEqual(new Uint8Array(PAGE_SIZE));
       const outside = expect.objectContaining({ code: "BAD_RAM_PAGE" });
       expect(() => {
         ram.writePages(0, length, page);
       }).toThrow(outside);
       expect(() => {
-        ram.fillPage(0, length, 1);
+        ram.fillPages(0, length, 1, 1);
       }).toThrow(outside);
     });
 

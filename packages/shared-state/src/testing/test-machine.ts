@@ -191,7 +191,7 @@ export class TestMachine implements Machine {
 
   #lay(layout: TestLayout): void {
     const blocks = layout.blocks.map(({ name, pages }) => ({ name, length: pages * PAGE_SIZE }));
-    const memory = newTestRam(blocks);
+    const memory = newTestRam(blocks, true);
     const ram = new TestRam(memory);
     for (const [block, { used }] of layout.blocks.entries()) ram.use(block, used);
     this.#layout = layout;

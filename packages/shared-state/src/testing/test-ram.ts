@@ -1,13 +1,17 @@
-import { illegalRamOffset } from "@peregrine/protocol";
+import { HEAD_BYTES, illegalRamOffset } from "@peregrine/protocol";
 import type { DirtyBitmap } from "../dirty-bitmap.ts";
 import { PAGE_SIZE } from "../machine.ts";
-import type { GuestRam, RamAccess, RamBlock } from "../machine.ts";
+import type { GuestRam, PagesInPlace, RamAccess, RamBlock } from "../machine.ts";
+
+const WASM_PAGE = 65536;
 
 /** What {@link openRam} takes: shared by every thread that opens it. */
 export interface TestRamData {
   readonly blocks: readonly RamBlock[];
-  /** The bytes of each block. */
-  readonly memory: readonly SharedArrayBuffer[];
+  /** Of each block, with its bytes at the beginning. */
+  readonly memory: readonly WebAssembly.Memory[];
+  /** Of each block, if its pages can be read and written in place: room for their heads. */
+  readonly heads?: readonly WebAssembly.Memory[] | undefined;
   /** The dirty log of each block, one bit per page. */
   readonly logs: readonly SharedArrayBuffer[];
   /** Whether the log is on, then the pages in use of each block; 32-bit integers. */
@@ -17,25 +21,44 @@ export interface TestRamData {
 const LOGGING = 0;
 const FIRST_USED = 1;
 
-export function newTestRam(blocks: readonly RamBlock[]): TestRamData {
+/** @param inPlace whether pages can be read and written in place. */
+export function newTestRam(blocks: readonly RamBlock[], inPlace = false): TestRamData {
+  const heads = blocks.map(({ length }) => memoryOf((length / PAGE_SIZE) * HEAD_BYTES));
   return {
     blocks,
-    memory: blocks.map((block) => new SharedArrayBuffer(block.length)),
+    memory: blocks.map((block) => memoryOf(block.length)),
+    heads: inPlace ? heads : undefined,
     logs: blocks.map((block) => new SharedArrayBuffer(4 * Math.ceil(block.length / PAGE_SIZE / 32))),
     control: new SharedArrayBuffer(4 * (FIRST_USED + blocks.length)),
   };
 }
 
+function memoryOf(bytes: number): WebAssembly.Memory {
+  const pages = Math.ceil(bytes / WASM_PAGE);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
 /** Memory of the test guest, with a dirty log of one bit per page. */
 export class TestRam implements GuestRam {
   readonly blocks: readonly RamBlock[];
+  readonly inPlace?: (block: number) => PagesInPlace;
   readonly #memory: readonly Uint8Array[];
   readonly #logs: readonly Int32Array[];
   readonly #control: Int32Array;
 
   constructor(data: TestRamData) {
     this.blocks = data.blocks;
-    this.#memory = data.memory.map((buffer) => new Uint8Array(buffer));
+    this.#memory = data.memory.map(
+      ({ buffer }, block) => new Uint8Array(buffer, 0, data.blocks[block]!.length),
+    );
+    const { heads } = data;
+    if (heads !== undefined)
+      this.inPlace = (block) => ({
+        memory: data.memory[block]!,
+        heads: { memory: heads[block]!, at: 0 },
+        reading: () => {},
+        writing: (offset, count) => void this.#require(block, offset, count * PAGE_SIZE),
+      });
     this.#logs = data.logs.map((buffer) => new Int32Array(buffer));
     this.#control = new Int32Array(data.control);
   }
@@ -93,9 +116,11 @@ export class TestRam implements GuestRam {
     this.#require(block, offset, bytes.length).set(bytes);
   }
 
-  fillPage(block: number, offset: number, value: number): void {
-    const page = this.#require(block, offset, PAGE_SIZE);
-    if (!page.every((byte) => byte === value)) page.fill(value);
+  fillPages(block: number, offset: number, count: number, value: number): void {
+    for (let at = offset; at < offset + count * PAGE_SIZE; at += PAGE_SIZE) {
+      const page = this.#require(block, at, PAGE_SIZE);
+      if (!page.every((byte) => byte === value)) page.fill(value);
+    }
   }
 
   #require(block: number, offset: number, length: number): Uint8Array {

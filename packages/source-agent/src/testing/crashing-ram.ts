@@ -19,5 +19,7 @@ export function openRam(options: unknown): GuestRam {
       throw new Error("the memory is gone");
     });
   };
+  // Otherwise pages would be read without it.
+  Object.assign(ram, { inPlace: undefined });
   return ram;
 }

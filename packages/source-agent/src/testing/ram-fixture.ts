@@ -58,16 +58,19 @@ export interface RamFixtureOptions {
   readonly limit?: number;
   /** Bytes of the XBZRLE cache. Default: the capability is off. */
   readonly cache?: number;
+  /** Pages are copied out of the guest before anything is done with them. Default: they are read in place. */
+  readonly copied?: boolean;
   /** Default: as the guest's memory says. */
   readonly logsAllContents?: boolean;
 }
 
 /** A test guest's memory and what sends it. */
 export async function ramFixture(options: RamFixtureOptions = {}): Promise<RamFixture> {
-  const { limit = 0, cache, logsAllContents } = options;
+  const { limit = 0, cache, copied = false, logsAllContents } = options;
   const machine = TestMachine.source({ blocks: BLOCKS });
   await machine.startDirtyLog();
   const ram = openRam(machine.ram().data);
+  if (copied) Object.assign(ram, { inPlace: undefined });
   if (logsAllContents !== undefined) Object.assign(ram, { logsAllContents });
   const channel = new FakeChannel();
   const statistics = new MigrationStatistics();
