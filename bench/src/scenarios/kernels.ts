@@ -9,7 +9,7 @@ import {
   WasmPageKernel,
   workMemoryBytes,
 } from "@peregrine/protocol";
-import type { PageKernel } from "@peregrine/protocol";
+import type { GuestPages, PageKernel } from "@peregrine/protocol";
 import { DirtyBitmap, PAGE_SIZE } from "@peregrine/shared-state";
 import { Bench } from "tinybench";
 import type { BenchContext, Row, Scenario, Target } from "../scenario.ts";
@@ -187,6 +187,44 @@ function copyPairs(): readonly Pair[] {
   ];
 }
 
+/** Pages made records, and written from records, where they are in a guest's memory. */
+function inPlacePairs(): readonly Pair[] {
+  const { memory } = guestMemories(64);
+  const heads = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true });
+  new Uint8Array(memory.buffer).fill(1);
+  const work = { unit: "GB/s", bytes: RUN_BYTES } as const;
+  const guestOf = ({ kernel, out, records }: Places): { guest: GuestPages; out: number } => {
+    kernel.bytes.set(records, out);
+    return { guest: kernel.openGuest(memory, { memory: heads, at: 0 }), out };
+  };
+  const both = () =>
+    [
+      guestOf(placesOf((bytes) => new WasmPageKernel(bytes))),
+      guestOf(placesOf((bytes) => new TypeScriptPageKernel(bytes))),
+    ] as const;
+  const runs = memory.buffer.byteLength / RUN_BYTES;
+  const pair = (
+    name: string,
+    what: string,
+    run: (guest: GuestPages, out: number, page: number) => void,
+  ): Pair => {
+    let count = 0;
+    const [fast, plain] = both();
+    const next = ({ guest, out }: { guest: GuestPages; out: number }): (() => void) => {
+      return () => run(guest, out, RUN_BYTES * (count++ % runs));
+    };
+    return { name, what, kernel: next(fast), twin: next(plain), work };
+  };
+  return [
+    pair("guest-encode", "64 pages of a guest made records", (guest, out, page) => {
+      guest.encodeRun(page, RUN, page, false, out);
+    }),
+    pair("guest-store", "64 records made pages of a guest", (guest, out, page) =>
+      guest.storeRun(out, RUN, page),
+    ),
+  ];
+}
+
 function guestMemories(mib: number): { memory: WebAssembly.Memory; control: WebAssembly.Memory } {
   const memory = new WebAssembly.Memory({ initial: 16 * mib, maximum: 16 * mib, shared: true });
   const { initialPages: initial, maximumPages: maximum } = CONTROL;
@@ -251,6 +289,7 @@ export const kernels: Scenario = {
       pagePair("decode-run", "64 records made pages, with the copy that they come by", decodeRun),
       ...deltaPairs(),
       ...copyPairs(),
+      ...inPlacePairs(),
       harvestPair("harvest-sparse", "dirty log of 256 MiB harvested, one page of 997 marked", 997),
       harvestPair("harvest-dense", "dirty log of 256 MiB harvested, every page marked", 1),
     ])

@@ -380,6 +380,25 @@ describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
     }
   });
 
+  test("are found in the upper half of the largest memory, too", () => {
+    const [memory, heads] = [shared(65536), shared(256)];
+    const guest = kernel.openGuest(memory, { memory: heads, at: 0 });
+    for (const place of [2 ** 31 - PAGE, 2 ** 32 - 2 * PAGE]) {
+      const pages = new Uint8Array(memory.buffer, place, 2 * PAGE);
+      pages[PAGE + 5] = 9;
+      const end = guest.encodeRun(place, 2, place, false, out);
+      expect(end - out).toBe(WORD + 1 + WORD + PAGE);
+      expect(runOffset(kernel.bytes, out)).toBe(place);
+      const { buffer } = heads;
+      expect(new Uint8Array(buffer, (place / PAGE) * HEAD_BYTES, 2 * HEAD_BYTES).indexOf(9)).toBe(
+        HEAD_BYTES + 5,
+      );
+      guest.storeRun(out + WORD + 1, 1, place);
+      expect(pages.indexOf(9)).toBe(5);
+      pages.fill(0);
+    }
+  });
+
   test("that are not there are mistakes of the caller", () => {
     const guest = kernel.openGuest(shared(1), { memory: shared(1), at: 0 });
     const last = kernel.bytes.length;

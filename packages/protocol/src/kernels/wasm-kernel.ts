@@ -34,7 +34,10 @@ interface DeltasExports {
 const NO_PAGE = -1;
 
 /** Compiled once for each thread. */
-let modules: Readonly<Record<"pages" | "guest" | "deltas", WebAssembly.Module>> | undefined;
+let modules: { readonly pages: WebAssembly.Module; readonly deltas: WebAssembly.Module } | undefined;
+
+/** The one for memory that is shared: engines can have the others without it. */
+let guestModule: WebAssembly.Module | undefined;
 
 /** Of kernels that are in use, for those that work in the same memory. */
 const memories = new WeakMap<ArrayBufferLike, WebAssembly.Memory>();
@@ -48,10 +51,9 @@ export function workMemoryOf(bytes: Uint8Array): WebAssembly.Memory | undefined 
 export function hasWasmKernels(): boolean {
   if (modules !== undefined) return true;
   const pages = kernelModule(PAGES_MODULE);
-  const guest = kernelModule(GUEST_MODULE);
   const deltas = kernelModule(DELTAS_MODULE);
-  if (pages === undefined || guest === undefined || deltas === undefined) return false;
-  modules = { pages, guest, deltas };
+  if (pages === undefined || deltas === undefined) return false;
+  modules = { pages, deltas };
   return true;
 }
 
@@ -60,6 +62,12 @@ function requireModules(): NonNullable<typeof modules> {
     throw new MigrationError("INTERNAL", "this engine does not have what the kernels need");
   }
   return modules;
+}
+
+function requireGuestModule(): WebAssembly.Module {
+  guestModule ??= kernelModule(GUEST_MODULE);
+  if (guestModule !== undefined) return guestModule;
+  throw new MigrationError("INTERNAL", "this engine has no shared memory for kernels");
 }
 
 /** The kernels in WebAssembly. */
@@ -164,7 +172,7 @@ class WasmGuestPages implements GuestPages {
   constructor(work: WorkMemory, memory: WebAssembly.Memory, guest: WebAssembly.Memory, heads: PageHeads) {
     this.#work = work;
     this.#guest = guest;
-    const { exports } = new WebAssembly.Instance(requireModules().guest, {
+    const { exports } = new WebAssembly.Instance(requireGuestModule(), {
       work: { memory },
       guest: { memory: guest },
       heads: { ...heads },
