@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Fenced, KERNELS } from "../../test/kernels.ts";
+import { fill, offset, page, recordsOf, run } from "../../test/page-runs.ts";
+import type { TestRecord } from "../../test/page-runs.ts";
 import { decodePayload, RamRecorder } from "../../test/ram-payload.ts";
 import { refusal, written } from "../../test/support.ts";
 import {
   encodeRamBlockList,
-  HEAD_BYTES,
   hasWasmKernels,
   MAX_KERNEL_RUN,
   openPageKernel,
@@ -19,23 +20,6 @@ const PAGE = 4096;
 const RUN = MAX_KERNEL_RUN;
 const WORD = 8;
 const ROOM = 2 ** 23;
-
-/** A page that is zero up to a byte, or wholly. */
-const page = fc.oneof(
-  fc.constant({ at: 0, value: 0 }),
-  fc.record({ at: fc.nat(PAGE - 1), value: fc.integer({ min: 1, max: 255 }) }),
-);
-const run = fc.array(page, { maxLength: 6 });
-const offset = fc.oneof(
-  fc.nat(20).map((n) => n * PAGE),
-  fc.integer({ min: 0, max: 2 ** 41 - 7 }).map((n) => n * PAGE),
-  fc.constantFrom(2 ** 31 - PAGE, 2 ** 32 - PAGE, 2 ** 32, 2 ** 40 - PAGE),
-);
-
-function fill(bytes: Uint8Array, pages: readonly { readonly at: number; readonly value: number }[]): void {
-  bytes.fill(0);
-  for (const [n, { at, value }] of pages.entries()) bytes[n * PAGE + at] = value;
-}
 
 /** What the record encoder writes. */
 function reference(bytes: Uint8Array, count: number, at: number, name: string, named: boolean): Uint8Array {
@@ -180,32 +164,7 @@ describe.each(KERNELS)("%s", (_name, open) => {
   });
 });
 
-interface TestRecord {
-  readonly kind: "page" | "zero" | "filled" | "other-offset" | "named" | "end";
-}
 const BLOCKS = [{ name: "a", length: 2 ** 42 }];
-
-/** Records of pages from `first` on. Some are not what a run is made of. */
-function recordsOf(kinds: readonly TestRecord[], first: number): Uint8Array {
-  return written((w) => {
-    const encoder = new RamPageEncoder();
-    encoder.zeroPage(w, "a", 0);
-    const before = w.length;
-    for (const [n, { kind }] of kinds.entries()) {
-      const at = first + n * PAGE;
-      const bytes = Uint8Array.from({ length: PAGE }, (_, index) => n + index * 7 + (index >> 8));
-      if (kind === "page") encoder.page(w, "a", at, bytes);
-      else if (kind === "zero") encoder.zeroPage(w, "a", at);
-      else if (kind === "filled") encoder.zeroPage(w, "a", at, 0x20);
-      else if (kind === "other-offset") encoder.page(w, "a", at + PAGE, bytes);
-      else if (kind === "named") new RamPageEncoder().page(w, "a", at, bytes);
-      else encoder.endOfSection(w);
-    }
-    const records = w.view().slice(before);
-    w.reset();
-    w.bytes(records);
-  });
-}
 
 /** What the record decoder makes of a run's records: the pages. */
 function decoded(records: Uint8Array): readonly unknown[] {
@@ -317,104 +276,6 @@ describe.each(KERNELS)("reading, %s", (_name, open) => {
       changed[at] = changed[at]! ^ (1 << (bit & 7));
       expect(runOf(changed, 2 ** 32 - PAGE, 3).events).toHaveLength(2);
     }
-  });
-});
-
-describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
-  const WASM_PAGE = 65536;
-  const HEADS_AT = 48;
-  const kernel = open(ROOM);
-  const out = kernel.take(runBytes(RUN));
-  const shared = (pages: number, maximum = pages): WebAssembly.Memory =>
-    new WebAssembly.Memory({ initial: pages, maximum, shared: true });
-
-  test("become the records that those of the work memory become, and their heads are kept", () => {
-    const inWork = kernel.take(6 * PAGE);
-    const [memory, heads] = [shared(1), shared(1)];
-    const guest = kernel.openGuest(memory, { memory: heads, at: HEADS_AT });
-    const bytes = new Uint8Array(memory.buffer);
-    const kept = new Uint8Array(heads.buffer);
-    fc.assert(
-      fc.property(run, offset, fc.boolean(), fc.nat(10), (list, first, named, place) => {
-        bytes.fill(0xee);
-        kept.fill(0xee);
-        const from = place * PAGE;
-        const pages = bytes.subarray(from, from + list.length * PAGE);
-        fill(pages, list);
-        kernel.bytes.set(pages, inWork);
-        const end = kernel.encodeRun(inWork, list.length, first, named, out);
-        const expected = kernel.bytes.slice(out, end);
-        const zeros = list.map((_, n) => kernel.isZero(n));
-        kernel.bytes.fill(0, out, end);
-        expect(guest.encodeRun(from, list.length, first, named, out)).toBe(end);
-        expect(Buffer.compare(kernel.bytes.subarray(out, end), expected)).toBe(0);
-        expect(list.map((_, n) => kernel.isZero(n))).toEqual(zeros);
-        expect(kernel.zeroCount).toBe(zeros.filter(Boolean).length);
-        const expectedHeads = new Uint8Array(WASM_PAGE).fill(0xee);
-        for (const n of list.keys())
-          expectedHeads.set(
-            pages.subarray(n * PAGE, n * PAGE + HEAD_BYTES),
-            HEADS_AT + (place + n) * HEAD_BYTES,
-          );
-        expect(Buffer.compare(kept, expectedHeads)).toBe(0);
-      }),
-    );
-  });
-
-  test("are written from a run of records, which stays as it is", () => {
-    const memory = shared(1, 2);
-    const guest = kernel.openGuest(memory, { memory: shared(1), at: 0 });
-    const records = recordsOf([{ kind: "page" }, { kind: "page" }, { kind: "page" }], 0);
-    kernel.bytes.set(records, out + 3);
-    // Also where the memory has grown since.
-    memory.grow(1);
-    const bytes = new Uint8Array(memory.buffer);
-    for (const place of [0, 15 * PAGE, 29 * PAGE]) {
-      bytes.fill(0xee);
-      guest.storeRun(out + 3, 3, place);
-      expect(Buffer.compare(kernel.bytes.subarray(out + 3, out + 3 + records.length), records)).toBe(0);
-      const expected = new Uint8Array(2 * WASM_PAGE).fill(0xee);
-      expected.set(kernel.gatherRun(out + 3, 3), place);
-      expect(Buffer.compare(bytes, expected)).toBe(0);
-      kernel.bytes.set(records, out + 3);
-    }
-  });
-
-  test("are found in the upper half of the largest memory, too", () => {
-    const [memory, heads] = [shared(65536), shared(256)];
-    const guest = kernel.openGuest(memory, { memory: heads, at: 0 });
-    for (const place of [2 ** 31 - PAGE, 2 ** 32 - 2 * PAGE]) {
-      const pages = new Uint8Array(memory.buffer, place, 2 * PAGE);
-      pages[PAGE + 5] = 9;
-      const end = guest.encodeRun(place, 2, place, false, out);
-      expect(end - out).toBe(WORD + 1 + WORD + PAGE);
-      expect(runOffset(kernel.bytes, out)).toBe(place);
-      const { buffer } = heads;
-      expect(new Uint8Array(buffer, (place / PAGE) * HEAD_BYTES, 2 * HEAD_BYTES).indexOf(9)).toBe(
-        HEAD_BYTES + 5,
-      );
-      guest.storeRun(out + WORD + 1, 1, place);
-      expect(pages.indexOf(9)).toBe(5);
-      pages.fill(0);
-    }
-  });
-
-  test("that are not there are mistakes of the caller", () => {
-    const guest = kernel.openGuest(shared(1), { memory: shared(1), at: 0 });
-    const last = kernel.bytes.length;
-    const mistakes: readonly (() => void)[] = [
-      () => guest.encodeRun(15 * PAGE, 2, 0, false, out),
-      () => guest.encodeRun(-PAGE, 1, 0, false, out),
-      () => guest.encodeRun(4, 1, 0, false, out),
-      () => guest.encodeRun(0, RUN + 1, 0, false, out),
-      () => guest.encodeRun(0, 1, 1, false, out),
-      () => guest.encodeRun(0, 1, 0, false, last - PAGE),
-      () => guest.storeRun(out, 2, 15 * PAGE),
-      () => guest.storeRun(out, 1, -PAGE),
-      () => guest.storeRun(out, -1, 0),
-      () => guest.storeRun(last - PAGE, 1, 0),
-    ];
-    for (const mistake of mistakes) expect(refusal(mistake).code).toBe("INTERNAL");
   });
 });
 
