@@ -91,18 +91,12 @@ export class RamLoader implements RamSink {
 
   pageRecords(block: number, offset: number, count: number, at: number): boolean {
     const index = this.#indexOf(block);
-    const direct = this.#inPlace[index];
-    if (direct === undefined) return false;
-    direct.ram.writing(offset, count);
-    direct.pages.storeRun(at, count, offset);
+    const inPlace = this.#inPlace[index];
+    if (inPlace === undefined) return false;
+    inPlace.ram.writing(offset, count);
+    inPlace.pages.storeRun(at, count, offset);
     this.#arrived(block, index, offset, count);
     return true;
-  }
-
-  #arrived(block: number, index: number, offset: number, pages: number): void {
-    this.#ahead[index]?.arrived(offset, pages * WIRE_PAGE_SIZE);
-    this.#sweep(block, offset, pages * WIRE_PAGE_SIZE);
-    this.#statistics.addPages(pages);
   }
 
   zeroRun(block: number, offset: number, count: number): void {
@@ -127,6 +121,12 @@ export class RamLoader implements RamSink {
   /** Undefined when more may be loaded at once, otherwise a promise for that. */
   room(): Promise<void> | undefined {
     return this.#guest.room();
+  }
+
+  #arrived(block: number, index: number, offset: number, pages: number): void {
+    this.#ahead[index]?.arrived(offset, pages * WIRE_PAGE_SIZE);
+    this.#sweep(block, offset, pages * WIRE_PAGE_SIZE);
+    this.#statistics.addPages(pages);
   }
 
   /** A pass of the source goes over memory in its order, so one that begins comes with a page that is not behind the last. */

@@ -6,7 +6,6 @@ import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel
 import {
   PAGE_RECORD_BYTES,
   requireGuestPages,
-  runBytes,
   WORK_PLACES,
   WorkMemory,
   ZERO_RECORD_BYTES,
@@ -60,8 +59,7 @@ export class TypeScriptPageKernel implements PageKernel {
     out: number,
   ): number {
     const work = this.#work;
-    work.requireRun(offset, count);
-    work.require(out, runBytes(count));
+    work.requireOutput(offset, count, out);
     this.#forgetZeros();
     let at = out;
     for (let n = 0; n < count; n++) {

@@ -3,7 +3,7 @@ import { WIRE_PAGE_SIZE } from "../wire.ts";
 import { kernelModule } from "./kernel-module.ts";
 import { DELTAS_MODULE, GUEST_MODULE, PAGES_MODULE } from "./modules.ts";
 import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel.ts";
-import { requireGuestPages, runBytes, WorkMemory } from "./work-memory.ts";
+import { requireGuestPages, WorkMemory } from "./work-memory.ts";
 
 const WASM_PAGE = 65536;
 /** Kept pages of one memory: 1 GiB of them. More are in more memories. */
@@ -106,7 +106,9 @@ export class WasmPageKernel implements PageKernel {
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
     this.#work.requirePages(page, count);
-    return encodeRun(this.#exports, this.#work, page, count, offset, named, out);
+    this.#work.requireOutput(offset, count, out);
+    const high = Math.floor(offset / 2 ** 32);
+    return this.#exports.encodeRun(page, count, high, offset | 0, named ? 1 : 0, out);
   }
 
   zeroPages(page: number, count: number): number {
@@ -150,20 +152,6 @@ export class WasmPageKernel implements PageKernel {
   }
 }
 
-function encodeRun(
-  exports: SourceExports,
-  work: WorkMemory,
-  page: number,
-  count: number,
-  offset: number,
-  named: boolean,
-  out: number,
-): number {
-  work.requireRun(offset, count);
-  work.require(out, runBytes(count));
-  return exports.encodeRun(page, count, Math.floor(offset / 2 ** 32), offset | 0, named ? 1 : 0, out);
-}
-
 class WasmGuestPages implements GuestPages {
   readonly #work: WorkMemory;
   readonly #guest: WebAssembly.Memory;
@@ -182,7 +170,9 @@ class WasmGuestPages implements GuestPages {
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
     requireGuestPages(this.#guest.buffer.byteLength, page, count);
-    return encodeRun(this.#exports, this.#work, page, count, offset, named, out);
+    this.#work.requireOutput(offset, count, out);
+    const high = Math.floor(offset / 2 ** 32);
+    return this.#exports.encodeRun(page, count, high, offset | 0, named ? 1 : 0, out);
   }
 
   storeRun(at: number, count: number, page: number): void {

@@ -86,6 +86,12 @@ export class WorkMemory {
     return this.bytes.subarray(from, from + count * WIRE_PAGE_SIZE);
   }
 
+  /** The run's records have to be exact, and fit where they are written. */
+  requireOutput(offset: number, count: number, out: number): void {
+    this.requireRun(offset, count);
+    this.require(out, runBytes(count));
+  }
+
   /** All words of a run have to be exact as numbers. */
   requireRun(offset: number, count: number): void {
     const isPage = Number.isSafeInteger(offset) && offset >= 0 && offset % WIRE_PAGE_SIZE === 0;
