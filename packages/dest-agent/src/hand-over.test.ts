@@ -122,6 +122,15 @@ describe("a guest that is handed over", () => {
     });
   });
 
+  test("stands still also when this side is too busy to hear of that before its thread has ended", async () => {
+    const { incoming, guest, doubt } = await offered({ silence: 400 });
+    // The thread looks for silence four times in that while.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);
+    await Promise.race([doubt, incoming.done]);
+    expect([incoming.query().kind, guest.run.state]).toEqual(["undecided", "inmigrate"]);
+    await incoming.resolve("gone");
+  });
+
   test("runs on an operator's word, once", async () => {
     const { guest, incoming, sender, doubt, ledger } = await offered();
     sender.channel.destroy();

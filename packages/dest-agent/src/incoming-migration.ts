@@ -49,6 +49,8 @@ export class IncomingMigration {
   #worker: Worker | undefined;
   /** Resolves when the thread has told the source that the guest is here, or cannot. */
   readonly #told = Promise.withResolvers<void>();
+  /** The thread has found out that nobody will say who has the guest, and ends. */
+  #isInDoubt = false;
   /** The last question of the thread, until it is answered. Never rejects. */
   #answered: Promise<void> = Promise.resolve();
 
@@ -232,6 +234,7 @@ export class IncomingMigration {
         this.#answered = this.#answered.then(() => this.#takeOver());
         return;
       case "undecided":
+        this.#isInDoubt = true;
         this.#told.resolve();
         this.#answered = this.#answered.then(() => this.#doubt(MigrationError.deserialize(message.error)));
         return;
@@ -266,7 +269,7 @@ export class IncomingMigration {
 
   /** Whether the thread has nothing more to do with what becomes of the guest. */
   get #threadMayEnd(): boolean {
-    return this.#phase.kind === "arriving" || this.#phase.kind === "undecided" || this.#decided.owns;
+    return this.#phase.kind === "arriving" || this.#isInDoubt || this.#decided.owns;
   }
 
   /** The last moment to call the load off has passed, unless it was. Errors: the source takes the guest back. */
@@ -284,19 +287,20 @@ export class IncomingMigration {
 
   /** Whoever has the guest is to be able to use its drives. */
   async #doubt(reason: MigrationError): Promise<void> {
-    if (this.#phase.kind === "stopping") {
-      await this.#fail(this.#phase.error);
+    const { passesOn, taking } = this.#decided;
+    if (this.#phase.kind === "active" && passesOn === undefined) await taking?.hear("link-lost");
+    const phase = this.#phase;
+    if (phase.kind === "stopping") {
+      await this.#fail(phase.error);
       return;
     }
-    const { passesOn, taking } = this.#decided;
     if (passesOn !== undefined) {
       await this.#fail(passesOn.lost(reason));
       return;
     }
-    if (this.#phase.kind !== "active") return;
-    await taking?.hear("link-lost");
+    if (phase.kind !== "active") return;
     const error = undecided(reason);
-    this.#phase = { kind: "undecided", peer: this.#phases.peer, error };
+    this.#phase = { kind: "undecided", peer: phase.peer, error };
     await this.#loaded.unlock();
     this.#options.undecided?.(error);
   }
