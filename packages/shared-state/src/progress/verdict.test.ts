@@ -68,6 +68,12 @@ test("a guest that dirties more than is sent does not converge: that is said wit
   });
 });
 
+test("a guest that dirties about as fast as is sent does not converge, whichever rate is measured a little higher", () => {
+  for (const dirtyRate of [95 * MIB, 105 * MIB])
+    expect(verdictAfter(passes([100, 100, 100], { dirtyRate })).kind).toBe("will-not-converge");
+  expect(verdictAfter(passes([100, 100, 100], { dirtyRate: 80 * MIB })).kind).toBe("too-early");
+});
+
 test("passes that shrink less than the rates promise are believed", () => {
   const slow = { retireRate: 10 * MIB, sendRate: 10 * MIB, dirtyRate: 1 * MIB, threshold: 50 * MIB };
   // Of 80 MiB: 8 s for this pass, 6.4 s and 5.12 s for the next ones, and 4.096 s for the last.

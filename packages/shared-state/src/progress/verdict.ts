@@ -52,6 +52,12 @@ const HOPELESS_PASSES = 3;
 /** As many are enough where the rates say the same. */
 const HOPELESS_PASSES_BY_RATE = 2;
 
+/**
+ * A guest that dirties all of its hot memory again in each pass dirties just as fast as is sent, and neither rate is measured
+ * better than this: the verdict is not to change with every look.
+ */
+const AS_FAST = 0.9;
+
 /** A migration from which nothing goes out for so long is not just waiting for its turn. Milliseconds. */
 const NOT_MOVING_MS = 3000;
 
@@ -89,7 +95,7 @@ function judgeActive(findings: Findings): Verdict {
 /** The least of all passes counts, not what is left now: that goes up and down with every pass. */
 function isHopeless({ sample, dirtyRate, predictedDowntime, stalledPasses }: Findings): boolean {
   if (predictedDowntime === null || predictedDowntime <= sample.downtimeLimit) return false;
-  const isFaster = dirtyRate !== null && dirtyRate >= sample.retireRate;
+  const isFaster = dirtyRate !== null && dirtyRate >= AS_FAST * sample.retireRate;
   return stalledPasses >= (isFaster ? HOPELESS_PASSES_BY_RATE : HOPELESS_PASSES);
 }
 
