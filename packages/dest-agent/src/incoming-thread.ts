@@ -96,7 +96,7 @@ async function receive(connection: Connection, connections: Connections, address
   const { channel } = connection;
   main.tell({ kind: "connected", peer: channel.peer });
   const returnPath = new ReturnPath(answersTo(channel), interruption, task.extensions, agreesLater());
-  const chunks = new ChunkReader(connection.chunks);
+  const chunks = new ChunkReader(connection.chunks, channel);
   let machine: MachineLoader | undefined;
   let closing: Promise<void> | undefined;
   let outcome: StreamOutcome;

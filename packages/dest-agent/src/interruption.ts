@@ -16,6 +16,10 @@ export class Interruption {
     for (const reject of this.#waits) reject(this.#error);
   }
 
+  get happened(): boolean {
+    return this.#error !== undefined;
+  }
+
   /** What `promise` comes to, or the interruption if that is earlier. */
   async wait<T>(promise: Promise<T>): Promise<T> {
     const { promise: result, resolve, reject } = Promise.withResolvers<T>();

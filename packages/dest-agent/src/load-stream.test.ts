@@ -71,6 +71,16 @@ describe("a stream that is loaded", () => {
     fed.guest.machine.verify();
   });
 
+  test("may have its chunks asked for one by one", async () => {
+    const pieces = Array.from({ length: Math.ceil(bytes.length / 1000) }, (_, index) =>
+      bytes.subarray(index * 1000, (index + 1) * 1000),
+    );
+    const fed = await feed({ chunks: keptOpen(...pieces), askedFor: true });
+    expect(fed.error).toBeUndefined();
+    expect(fed.sent).toEqual(ANSWERS);
+    fed.guest.machine.verify();
+  });
+
   test("may have no vmdescription", async () => {
     const fed = await feed({ chunks: keptOpen(stream.without("vmdescription").bytes) });
     expect(fed.error).toBeUndefined();

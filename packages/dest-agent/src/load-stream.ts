@@ -140,6 +140,19 @@ async function readToEnd(
   options: LoadStreamOptions,
 ): Promise<void> {
   const { chunks, interruption, statistics } = options;
+  let loaded: Promise<void> | undefined;
+  const load = (bytes: Uint8Array): void => {
+    statistics.addBytes(bytes.length);
+    loaded = loader.push(bytes);
+  };
+  const loadAtOnce = (bytes: Uint8Array): boolean => {
+    // Nobody waits for it any more.
+    if (interruption.happened) return false;
+    load(bytes);
+    // It is waited for below, unless the load is over before that.
+    loaded?.catch(() => {});
+    return loaded === undefined && loader.progress === "to-come";
+  };
   let quiet = 0;
   while (loader.progress !== "description") {
     // A source that offers its guest marks the end of its stream.
@@ -148,8 +161,11 @@ async function readToEnd(
     switch (arrival.kind) {
       case "chunk":
         quiet = 0;
-        statistics.addBytes(arrival.bytes.length);
-        await loader.push(arrival.bytes);
+        load(arrival.bytes);
+        await loaded;
+        // While no end is near, nothing but the bytes is waited for.
+        if (loader.progress === "to-come") await interruption.wait(chunks.pass(loadAtOnce));
+        await loaded;
         break;
       case "end":
         await streamEnded(loader, handOver, options);

@@ -81,11 +81,13 @@ export class StreamLoader implements StreamHandler {
     return this.#decoder.rests;
   }
 
-  /** Loads what the chunk completes; resolves when the chunk is consumed and there is room for the next one. */
-  async push(chunk: Uint8Array): Promise<void> {
-    if (!this.#decoder.push(chunk)) await this.#goOn();
-    const room = this.#ram?.room();
-    if (room !== undefined) await this.#options.interruption.wait(room);
+  /**
+   * Loads what the chunk completes. Undefined when the chunk is consumed and there is room for the next one, as with most
+   * of a stream; otherwise a promise for that.
+   */
+  push(chunk: Uint8Array): Promise<void> | undefined {
+    if (!this.#decoder.push(chunk)) return this.#goOn().then(() => this.#room());
+    return this.#room();
   }
 
   /** Nothing has come for a while. @returns whether the stream is complete without more; it ends here then. */
@@ -190,6 +192,11 @@ export class StreamLoader implements StreamHandler {
       this.#step = undefined;
       if (step !== undefined) await this.#options.interruption.wait(step());
     } while (!this.#decoder.resume());
+  }
+
+  #room(): Promise<void> | undefined {
+    const room = this.#ram?.room();
+    return room === undefined ? undefined : this.#options.interruption.wait(room);
   }
 
   #flush(): void {

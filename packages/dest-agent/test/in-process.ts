@@ -37,6 +37,8 @@ export interface Feeding {
   /** What other threads open an image's memory with. Default: as it is made. */
   readonly access?: (access: RamAccess) => RamAccess;
   readonly switchoverAck?: boolean;
+  /** Whether each chunk has to be asked for, as of a file. Default: they are given as they come, as by a socket. */
+  readonly askedFor?: boolean;
 }
 
 export interface Loading {
@@ -159,6 +161,7 @@ async function load(
         });
   for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
+  const chunks = generate(options.chunks);
   try {
     const outcome = await loadStream({
       machine: open(statistics, interruption),
@@ -183,7 +186,10 @@ async function load(
       multifd,
       switchoverAck: () => options.switchoverAck === true,
       fileOffset,
-      chunks: new ChunkReader(generate(options.chunks)),
+      chunks: new ChunkReader(
+        chunks,
+        options.askedFor === true ? {} : { pass: (take) => pass(chunks, take) },
+      ),
       patience: options.patience ?? { description: 5 },
       ...(options.failure === undefined ? {} : { failure: options.failure }),
     });
@@ -201,7 +207,19 @@ async function* generate(
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
   // A copy, because a chunk belongs to whoever reads it.
-  for await (const chunk of chunks) yield chunk.slice();
+  for await (const chunk of chunks) yield new Uint8Array(chunk);
+}
+
+/** As a channel does, which uses the memory of a chunk again that was taken. */
+async function pass(
+  chunks: AsyncGenerator<Uint8Array, void, void>,
+  take: (bytes: Uint8Array) => boolean,
+): Promise<void> {
+  for (;;) {
+    const { value } = await chunks.next();
+    if (value === undefined || !take(value)) return;
+    value.fill(0xee);
+  }
 }
 
 /** A stream that the peer keeps open. */

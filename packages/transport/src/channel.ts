@@ -43,6 +43,13 @@ export interface Channel {
    */
   read(): AsyncGenerator<Uint8Array, void, void>;
   /**
+   * Gives the incoming bytes to `take` as they come, for as long as it returns true: what waits for nothing between two
+   * chunks needs no promise for each of them. A chunk is done with when `take` returns true; after false it is valid
+   * until more is asked for. Resolves behind false, and where no more comes: why is for `read` to tell, which goes on
+   * where this stopped. Rejects with what `take` throws. Undefined where it would be no better than `read`.
+   */
+  pass?(take: (bytes: Uint8Array) => boolean): Promise<void>;
+  /**
    * Ends this direction after everything that was written; the other one stays open. What went into a file
    * is on the disk then, and stays there; a command that took the bytes has ended with status 0. Errors as `write`.
    */

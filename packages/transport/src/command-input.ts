@@ -46,6 +46,10 @@ export class CommandInputChannel implements Channel {
     await this.succeeded();
   }
 
+  pass(take: (bytes: Uint8Array) => boolean): Promise<void> {
+    return this.#output.pass(take);
+  }
+
   async succeeded(): Promise<void> {
     const exit = await this.#command.exited;
     const error = this.#error ?? badExit(this.#command.text, exit);

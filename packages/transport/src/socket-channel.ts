@@ -29,6 +29,12 @@ export interface ByteSocket extends Duplex {
   readonly below?: ByteSocket;
 }
 
+/** Somebody who is given the incoming bytes as they come. */
+interface Passing {
+  readonly take: (bytes: Uint8Array) => boolean;
+  readonly over: PromiseWithResolvers<void>;
+}
+
 /** In which directions bytes can go. */
 export type SocketDirection = "both" | "out" | "in";
 
@@ -55,6 +61,7 @@ export class SocketChannel implements Channel {
   /** What fails whoever comes to the end of the bytes. They themselves are all right, and may be all that is wanted. */
   #endFault: MigrationError | undefined;
   #wakeReader: (() => void) | undefined;
+  #passing: Passing | undefined;
   /** Whether bytes are taken from the kernel. */
   #isReading = true;
 
@@ -182,14 +189,34 @@ export class SocketChannel implements Channel {
     }
   }
 
+  async pass(take: (bytes: Uint8Array) => boolean): Promise<void> {
+    const chunk = this.#chunk;
+    if (chunk !== undefined) {
+      this.#chunk = undefined;
+      this.#bytesRead += chunk.length;
+      if (!take(chunk)) return;
+    }
+    const noMore = this.#error !== undefined || this.#peerEnded || this.#direction === "out";
+    if (noMore) return;
+    this.#reads?.wanted();
+    const over = Promise.withResolvers<void>();
+    this.#passing = { take, over };
+    this.#resume();
+    await over.promise;
+  }
+
   #nextEvent(): Promise<void> {
     if (this.#wakeReader !== undefined) throw new MigrationError("INTERNAL", "a channel has two readers");
     return new Promise((resolve) => {
       this.#wakeReader = resolve;
-      if (this.#isReading) return;
-      this.#isReading = true;
-      this.#socket.resume();
+      this.#resume();
     });
+  }
+
+  #resume(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#socket.resume();
   }
 
   /** What is here and inside the socket. */
@@ -218,9 +245,32 @@ export class SocketChannel implements Channel {
     const wake = this.#wakeReader;
     this.#wakeReader = undefined;
     wake?.();
+    this.#passing?.over.resolve();
+    this.#passing = undefined;
+  }
+
+  /** @returns whether there was somebody to give the chunk to. */
+  #passOn(chunk: Uint8Array): boolean {
+    const passing = this.#passing;
+    if (passing === undefined) return false;
+    this.#bytesRead += chunk.length;
+    try {
+      if (passing.take(chunk)) {
+        this.#reads?.wanted();
+        return true;
+      }
+      passing.over.resolve();
+    } catch (error) {
+      passing.over.reject(error);
+    }
+    this.#passing = undefined;
+    // Who stopped it may be waited for by somebody who reads on.
+    this.#pauseUnlessWanted();
+    return true;
   }
 
   readonly #onChunk = (chunk: Uint8Array): void => {
+    if (this.#passOn(chunk)) return;
     this.#pause();
     this.#chunk = chunk;
     this.#wake();
@@ -231,13 +281,14 @@ export class SocketChannel implements Channel {
    * done with the bytes then and want more. Stopping and starting for each chunk costs more than reading it.
    */
   readonly #onRead = (chunk: Uint8Array): void => {
+    if (this.#passOn(chunk)) return;
     this.#chunk = chunk;
     this.#wake();
     queueMicrotask(() => process.nextTick(this.#pauseUnlessWanted));
   };
 
   readonly #pauseUnlessWanted = (): void => {
-    if (this.#wakeReader === undefined) this.#pause();
+    if (this.#wakeReader === undefined && this.#passing === undefined) this.#pause();
   };
 
   #pause(): void {

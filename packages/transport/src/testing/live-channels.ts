@@ -2,7 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import { describe, expect, test } from "vitest";
 import type { TransportFixture, TransportTraits } from "./fixture.ts";
 import { failure, KERNEL_BUFFERS, Opened, untilStill } from "./opened.ts";
-import { readAll, readPattern, writePattern } from "./streams.ts";
+import { readAll, readPattern, ReceivedPattern, writePattern } from "./streams.ts";
 
 const MiB = 1 << 20;
 
@@ -24,6 +24,82 @@ export function liveChannels(traits: TransportTraits, factory: () => Promise<Tra
       expect(writer.bytesWritten).toBeLessThan(KERNEL_BUFFERS);
       expect(await readPattern(reader)).toBe(total);
       await writing;
+    });
+
+    test("bytes given as they come can be stopped at any chunk, and read on either way", async () => {
+      const total = 6 * MiB + 12_345;
+      const [writer, reader] = await opened.pair();
+      const writing = writePattern(writer, total, MiB).then(() => writer.end());
+      const received = new ReceivedPattern();
+      const chunks = reader.read();
+      for (let turn = 0; ; turn++) {
+        let given = 0;
+        await reader.pass?.((chunk) => {
+          received.add(chunk);
+          given++;
+          return given <= turn % 4;
+        });
+        expect(given).toBeLessThanOrEqual(1 + (turn % 4));
+        const { done, value } = await chunks.next();
+        if (done === true) break;
+        received.add(value);
+        expect(reader.bytesRead).toBe(received.length);
+      }
+      expect(received.length).toBe(total);
+      await writing;
+    });
+
+    test("somebody who is given bytes and stops holds the writer back", async () => {
+      const [writer, reader] = await opened.pair();
+      if (reader.pass === undefined) return;
+      const total = 2 * KERNEL_BUFFERS;
+      const writing = writePattern(writer, total, MiB).then(() => writer.end());
+      const received = new ReceivedPattern();
+      await reader.pass((chunk) => {
+        received.add(chunk);
+        return received.length < MiB;
+      });
+      await untilStill(() => writer.bytesWritten);
+      expect(writer.bytesWritten).toBeLessThan(KERNEL_BUFFERS);
+      expect(reader.bytesRead).toBe(received.length);
+      await reader.pass((chunk) => {
+        received.add(chunk);
+        return true;
+      });
+      expect(received.length).toBe(total);
+      await writing;
+    });
+
+    test("what somebody throws who is given bytes ends that, and not the channel", async () => {
+      const [writer, reader] = await opened.pair();
+      if (reader.pass === undefined) return;
+      const reason = new MigrationError("TRUNCATED", "enough");
+      const passing = failure(
+        reader.pass(() => {
+          throw reason;
+        }),
+      );
+      await writer.write(Uint8Array.of(1, 2, 3));
+      expect(await passing).toBe(reason);
+      expect(reader.error).toBeUndefined();
+      await writer.write(Uint8Array.of(4, 5));
+      await writer.end();
+      expect([...(await readAll(reader))]).toEqual([4, 5]);
+    });
+
+    test("a channel that is destroyed gives no bytes any more", async () => {
+      const [writer, reader] = await opened.pair();
+      let given = 0;
+      const passing = reader.pass?.(() => {
+        given++;
+        return true;
+      });
+      reader.destroy(new MigrationError("CANCELLED", "enough"));
+      await writer.write(Uint8Array.of(1)).catch(() => {});
+      await passing;
+      await reader.closed;
+      expect(given).toBe(0);
+      expect(reader.error?.code).toBe("CANCELLED");
     });
 
     test("a peer that takes nothing for too long fails the channel", async () => {

@@ -25,14 +25,28 @@ export async function writePattern(channel: Channel, total: number, size: number
 
 /** Reads to the end and returns how many bytes of the test stream arrived intact and in order; throws at the first that did not. */
 export async function readPattern(channel: Channel, beforeEach?: () => Promise<unknown>): Promise<number> {
-  let position = 0;
+  const received = new ReceivedPattern();
   for await (const chunk of channel.read()) {
     await beforeEach?.();
-    const wrong = chunk.findIndex((byte, index) => byte !== patternAt(position + index));
-    if (wrong >= 0) throw new Error(`byte ${position + wrong} is wrong`);
-    position += chunk.length;
+    received.add(chunk);
   }
-  return position;
+  return received.length;
+}
+
+/** What has come of the test stream. */
+export class ReceivedPattern {
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Throws at the first byte that is not the next one. */
+  add(chunk: Uint8Array): void {
+    const wrong = chunk.findIndex((byte, index) => byte !== patternAt(this.#length + index));
+    if (wrong >= 0) throw new Error(`byte ${this.#length + wrong} is wrong`);
+    this.#length += chunk.length;
+  }
 }
 
 /** Reads to the end. */
