@@ -22,6 +22,12 @@ const STATES: Readonly<Record<ConnectionState["kind"], string>> = {
   silent: "Nothing new: what is shown may be old",
 };
 
+/**
+ * A migration that is over by then is drawn once, when it is over: charts and map take longer to draw than all the rest, the
+ * first time most of all. Milliseconds.
+ */
+const YOUNG_MS = 1000;
+
 /** The page: what has come is kept in the store, and drawn when the painter says so. Nothing is drawn in between. */
 class Page {
   readonly #store = new Store();
@@ -105,6 +111,7 @@ class Page {
     this.#controls.render(isMigrating(source) ? source : shown, guests);
     // What takes longest takes turns while there is more to come.
     const isLive = isMigrating(source);
+    if (isLive && (source.outgoing?.elapsed ?? 0) < YOUNG_MS) return;
     this.#draws++;
     if (!isLive || this.#draws % 2 === 0) {
       this.#timeline.render(this.#store.points, this.#store.pointsRevision);
