@@ -52,7 +52,6 @@ class Page {
   /** Whoever uses the page has chosen it. */
   #isChosen = false;
   #watched: string | null = null;
-  #draws = 0;
   readonly #painter = new Painter(() => this.#render());
   readonly #states = new Map<string, string>();
 
@@ -109,16 +108,10 @@ class Page {
     this.#migration.render(source, destination);
     // The guest may run at the other end by now.
     this.#controls.render(isMigrating(source) ? source : shown, guests);
-    // What takes longest takes turns while there is more to come.
-    const isLive = isMigrating(source);
-    if (isLive && (source.outgoing?.elapsed ?? 0) < YOUNG_MS) return;
-    this.#draws++;
-    if (!isLive || this.#draws % 2 === 0) {
-      this.#timeline.render(this.#store.points, this.#store.pointsRevision);
-      this.#passes.render(source.passes);
-    }
-    if (!isLive || this.#draws % 2 === 1)
-      this.#heatMap.render(this.#store.memory, this.#store.memoryRevision);
+    if (isMigrating(source) && (source.outgoing?.elapsed ?? 0) < YOUNG_MS) return;
+    this.#timeline.render(this.#store.points, this.#store.pointsRevision);
+    this.#passes.render(source.passes);
+    this.#heatMap.render(this.#store.memory, this.#store.memoryRevision);
   }
 
   /** Until somebody chooses, the page shows what happens. */

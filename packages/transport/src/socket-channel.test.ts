@@ -31,6 +31,7 @@ test("two readers at a time are a defect of the caller", async () => {
   const channel = new SocketChannel(fastSocket(), "fast", {});
   const first = channel.read().next();
   await expect(channel.read().next()).rejects.toMatchObject({ code: "INTERNAL" });
+  await expect(channel.pass(() => true)).rejects.toMatchObject({ code: "INTERNAL" });
   channel.destroy();
   await expect(first).rejects.toMatchObject({ code: "CHANNEL_FAILED" });
 });

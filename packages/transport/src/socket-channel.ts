@@ -190,6 +190,7 @@ export class SocketChannel implements Channel {
   }
 
   async pass(take: (bytes: Uint8Array) => boolean): Promise<void> {
+    if (this.#passing !== undefined || this.#wakeReader !== undefined) throw twoReaders();
     const chunk = this.#chunk;
     if (chunk !== undefined) {
       this.#chunk = undefined;
@@ -206,7 +207,7 @@ export class SocketChannel implements Channel {
   }
 
   #nextEvent(): Promise<void> {
-    if (this.#wakeReader !== undefined) throw new MigrationError("INTERNAL", "a channel has two readers");
+    if (this.#wakeReader !== undefined) throw twoReaders();
     return new Promise((resolve) => {
       this.#wakeReader = resolve;
       this.#resume();
@@ -360,6 +361,10 @@ export class SocketChannel implements Channel {
   #failure(reason: string, code: ErrorCode = "CHANNEL_FAILED"): MigrationError {
     return new MigrationError(code, `Connection to '${this.peer}' failed: ${reason}`);
   }
+}
+
+function twoReaders(): MigrationError {
+  return new MigrationError("INTERNAL", "a channel has two readers");
 }
 
 /** What the kernel says of a connection that it has given up because nothing was answered. */
