@@ -10,7 +10,7 @@ missing=
 for pair in podman:podman podman-compose:podman-compose runc:runc debootstrap:debootstrap iptables:iptables; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
-for package in netavark aardvark-dns containernetworking-plugins; do
+for package in catatonit netavark aardvark-dns containernetworking-plugins; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing="$missing $package"
 done
 if [ -z "$missing" ]; then exit 0; fi
