@@ -265,7 +265,7 @@ export class SocketChannel implements Channel {
       passing.over.reject(error);
     }
     this.#passing = undefined;
-    // Who stopped it may be waited for by somebody who reads on.
+    // Somebody may be waiting already to read on.
     this.#pauseUnlessWanted();
     return true;
   }
