@@ -104,14 +104,12 @@ class Page {
     this.#tell(guests);
     if (shown === undefined) return;
     const [source, destination] = this.#endsOf(shown);
-    this.#watch(source.id);
+    this.#watch(source);
     this.#migration.render(source, destination);
     // The guest may run at the other end by now.
     this.#controls.render(isMigrating(source) ? source : shown, guests);
     if (isMigrating(source) && (source.outgoing?.elapsed ?? 0) < YOUNG_MS) return;
-    this.#timeline.render(this.#store.points, this.#store.pointsRevision);
-    this.#passes.render(source.passes);
-    this.#heatMap.render(this.#store.memory, this.#store.memoryRevision);
+    this.#renderCourse(source);
   }
 
   /** Until somebody chooses, the page shows what happens. */
@@ -133,11 +131,19 @@ class Page {
     return cameFromPeer ? [peer, shown] : [shown, peer];
   }
 
-  #watch(id: string): void {
-    if (this.#watched === id) return;
-    this.#watched = id;
+  #watch(source: GuestView): void {
+    if (this.#watched === source.id) return;
+    this.#watched = source.id;
     this.#store.forgetWatched();
-    this.#connection.watch(id);
+    this.#connection.watch(source.id);
+    // What is shown is another guest's.
+    this.#renderCourse(source);
+  }
+
+  #renderCourse({ passes }: GuestView): void {
+    this.#timeline.render(this.#store.points, this.#store.pointsRevision);
+    this.#passes.render(passes);
+    this.#heatMap.render(this.#store.memory, this.#store.memoryRevision);
   }
 
   /** Says aloud how a migration has ended. */
