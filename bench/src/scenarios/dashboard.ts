@@ -1,11 +1,13 @@
 import { Host, migrate } from "@peregrine/e2e/agent-process.ts";
-import { Browser, CHROMIUM, hasChromium } from "@peregrine/e2e/browser.ts";
+import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
+import { CHROMIUM, hasChromium } from "@peregrine/e2e/browser.ts";
 import { availableParallelism } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { writeContent } from "../content.ts";
 import type { Content } from "../content.ts";
+import { Onlooker } from "../onlooker.ts";
+import type { Spent } from "../onlooker.ts";
 import { startContentGuest } from "../peregrine-guest.ts";
-import { processorSeconds, processTree } from "../process-cost.ts";
 import type { Row, Scenario } from "../scenario.ts";
 import { geometricMean, meanInterval, median } from "../statistics.ts";
 import { warmMemory } from "../warm-memory.ts";
@@ -23,22 +25,34 @@ const COUNTED_MOVES = 5;
 /** How long agents and the page are given to be done with their start, milliseconds. */
 const START_MS = 2000;
 
-/** Nobody looks; the page is open; the page is open, and asked for each frame that the browser can make. */
-type Looking = "nobody" | "page" | "counted page";
+/** How long a page is given that was frozen, milliseconds. */
+const THAW_MS = 500;
+
+/** Source and destination. */
+const GUESTS = 2;
+
+interface Ready {
+  readonly source: PeregrineProcess;
+  readonly uri: string;
+}
 
 interface Move {
   /** As the source says it, milliseconds. */
   readonly totalTime: number;
-  /** Processor time of what serves the page, and of the browser, as shares of one processor. */
-  readonly server: number;
-  readonly browser: number;
-  readonly framesPerSecond: number;
+  /** What looking at it has taken, as shares of one processor. */
+  readonly shares: Spent;
+}
+
+/** The same move without and with somebody who looks at it. */
+interface Pair {
+  readonly alone: Move;
+  readonly shown: Move;
 }
 
 /** Whether looking at a migration slows it down. */
 export const dashboard: Scenario = {
   name: "dashboard",
-  title: `a program with ${MIB} MiB of random content is moved over TCP, without a bandwidth limit, while the dashboard shows it in a headless browser and while it does not`,
+  title: `a program with ${MIB} MiB of random content is moved over TCP, without a bandwidth limit, while the dashboard shows it in a headless browser, and while browser and dashboard are stopped`,
   needsQemu: false,
   run: async ({ directory, pairs, log }) => {
     if (!hasChromium()) {
@@ -46,73 +60,106 @@ export const dashboard: Scenario = {
       return [];
     }
     const content = writeContent(directory, MIB, "random");
-    const ratios: number[] = [];
-    const shownMoves: Move[] = [];
+    const measured: Pair[] = [];
     const frames: number[] = [];
     for (let n = 0; n < pairs; n++) {
-      // The first of a pair would be the one that finds the machine as the last pair has left it.
-      const order: readonly Looking[] = n % 2 === 0 ? ["nobody", "page"] : ["page", "nobody"];
-      const pair = new Map<Looking, Move>();
-      for (const looking of order) pair.set(looking, await move(content, looking));
-      const [alone, shown] = [pair.get("nobody")!, pair.get("page")!];
-      ratios.push(shown.totalTime / alone.totalTime);
-      shownMoves.push(shown);
+      const pair = await measurePair(content, n % 2 === 0);
+      measured.push(pair);
+      const { totalTime, shares } = pair.shown;
       log(
-        `${alone.totalTime} ms alone, ${shown.totalTime} ms with the page, ${percent(shown.server)} of a processor for the server and ${percent(shown.browser)} for the browser`,
+        `${pair.alone.totalTime} ms alone, ${totalTime} ms with the page, ${percent(shares.server)} of a processor for the server and ${percent(shares.browser)} for the browser`,
       );
     }
     for (let n = 0; n < Math.min(pairs, COUNTED_MOVES); n++) {
-      const { framesPerSecond } = await move(content, "counted page");
+      const framesPerSecond = await countFrames(content);
       frames.push(framesPerSecond);
       log(`${framesPerSecond.toFixed(0)} frames a second`);
     }
-    return rows(ratios, shownMoves, frames);
+    return rows(measured, frames);
   },
 };
 
-async function move(content: Content, looking: Looking): Promise<Move> {
+/**
+ * Two moves as close to each other as they can be: how fast a machine is changes within seconds, and by more than a page
+ * takes. So everything is started before them, and the page stands still during the move that it does not show.
+ */
+async function measurePair(content: Content, isAloneFirst: boolean): Promise<Pair> {
+  await using aloneHost = await Host.create();
+  await using shownHost = await Host.create();
+  const unseen = await prepare(aloneHost, content);
+  const seen = await prepare(shownHost, content);
+  const onlooker = await Onlooker.open(shownHost, GUESTS);
+  const moveAlone = async (): Promise<Move> => {
+    onlooker.freeze();
+    try {
+      return await move(unseen, onlooker);
+    } finally {
+      onlooker.thaw();
+      await delay(THAW_MS);
+    }
+  };
+  const moveShown = async (): Promise<Move> => {
+    const shown = await move(seen, onlooker);
+    await showsTheEnd(onlooker);
+    return shown;
+  };
+  try {
+    await delay(START_MS);
+    if (isAloneFirst) return { alone: await moveAlone(), shown: await moveShown() };
+    const shown = await moveShown();
+    return { alone: await moveAlone(), shown };
+  } finally {
+    await onlooker.close();
+  }
+}
+
+/** The rate at which the page can show frames during a move. */
+async function countFrames(content: Content): Promise<number> {
   await using host = await Host.create();
+  const ready = await prepare(host, content);
+  const onlooker = await Onlooker.open(host, GUESTS);
+  try {
+    await delay(START_MS);
+    await warmMemory(MIB);
+    await onlooker.browser.evaluate(COUNT_FRAMES);
+    await completed(ready);
+    const framesPerSecond = await onlooker.browser.evaluate<number>("window.framesPerSecond()");
+    await showsTheEnd(onlooker);
+    return framesPerSecond;
+  } finally {
+    await onlooker.close();
+  }
+}
+
+async function prepare(host: Host, content: Content): Promise<Ready> {
   const source = await startContentGuest(host, content);
   const { uri } = await host.receive("tcp");
-  if (looking === "nobody") {
-    await delay(START_MS);
-    await warmMemory(content.mib);
-    const { status, "total-time": totalTime } = await migrate(source, uri);
-    if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
-    return { totalTime: totalTime!, server: 0, browser: 0, framesPerSecond: 0 };
-  }
-  const server = host.start(["dashboard", "127.0.0.1:0"], "dashboard");
-  const [, url] = await server.until("stderr", /The dashboard is at (\S+)/u);
-  const browser = await Browser.start();
-  try {
-    await browser.view({ width: 1360, height: 900 });
-    await browser.open(url!);
-    await browser.until("document.querySelectorAll('.guest').length === 2");
-    await delay(START_MS);
-    await warmMemory(content.mib);
-    const spent = (): { readonly server: number; readonly browser: number } => ({
-      server: processorSeconds(server.child.pid!),
-      browser: processTree(browser.pid).reduce((sum, pid) => sum + processorSeconds(pid), 0),
-    });
-    const before = spent();
-    if (looking === "counted page") await browser.evaluate(COUNT_FRAMES);
-    const start = performance.now();
-    const { status, "total-time": totalTime } = await migrate(source, uri);
-    const seconds = (performance.now() - start) / 1000;
-    if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
-    const after = spent();
-    const framesPerSecond =
-      looking === "page" ? 0 : await browser.evaluate<number>("window.framesPerSecond()");
-    await browser.until("document.querySelector('.verdict').innerText.startsWith('Completed')");
-    return {
-      totalTime: totalTime!,
-      server: (after.server - before.server) / seconds,
-      browser: (after.browser - before.browser) / seconds,
-      framesPerSecond,
-    };
-  } finally {
-    await browser.close();
-  }
+  return { source, uri };
+}
+
+async function move(ready: Ready, onlooker: Onlooker): Promise<Move> {
+  await warmMemory(MIB);
+  const before = onlooker.spent;
+  const start = performance.now();
+  const totalTime = await completed(ready);
+  const seconds = (performance.now() - start) / 1000;
+  const after = onlooker.spent;
+  const shares = {
+    server: (after.server - before.server) / seconds,
+    browser: (after.browser - before.browser) / seconds,
+  };
+  return { totalTime, shares };
+}
+
+/** The total time of a migration that takes place now, milliseconds. */
+async function completed({ source, uri }: Ready): Promise<number> {
+  const { status, "total-time": totalTime } = await migrate(source, uri);
+  if (status !== "completed") throw new Error(`the migration has ended as ${status}`);
+  return totalTime!;
+}
+
+async function showsTheEnd({ browser }: Onlooker): Promise<void> {
+  await browser.until("document.querySelector('.verdict').innerText.startsWith('Completed')");
 }
 
 /** Counts the frames from now on until the rate is asked for. */
@@ -136,8 +183,8 @@ function percent(share: number): string {
 }
 
 /** What one of the processes takes of a processor meanwhile. */
-function costRow(process: "server" | "browser", moves: readonly Move[]): Row {
-  const shares = moves.map((one) => 100 * one[process]);
+function costRow(process: keyof Spent, moves: readonly Move[]): Row {
+  const shares = moves.map((one) => 100 * one.shares[process]);
   return {
     name: `dashboard.${process}`,
     what: `processor time of the ${process} during the migration, of one processor`,
@@ -150,7 +197,7 @@ function costRow(process: "server" | "browser", moves: readonly Move[]): Row {
 /** What both take of all processors: where the migration keeps all of them busy, it has that much less of them. */
 function shareRow(moves: readonly Move[]): Row {
   const processors = availableParallelism();
-  const shares = moves.map(({ server, browser }) => (100 * (server + browser)) / processors);
+  const shares = moves.map(({ shares: { server, browser } }) => (100 * (server + browser)) / processors);
   return {
     name: "dashboard.share",
     what: `processor time of server and browser during the migration, of all ${processors} processors`,
@@ -161,11 +208,13 @@ function shareRow(moves: readonly Move[]): Row {
   };
 }
 
-function rows(ratios: readonly number[], moves: readonly Move[], frames: readonly number[]): readonly Row[] {
+function rows(pairs: readonly Pair[], frames: readonly number[]): readonly Row[] {
+  const ratios = pairs.map(({ alone, shown }) => shown.totalTime / alone.totalTime);
+  const moves = pairs.map(({ shown }) => shown);
   return [
     {
       name: "dashboard.total-time",
-      what: "total time, with the page open / without a dashboard",
+      what: "total time, with the page open / with page and server stopped",
       figure: median(ratios),
       unit: "ratio",
       target: { atMost: MOST_SLOWER },
