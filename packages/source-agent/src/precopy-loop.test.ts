@@ -284,6 +284,23 @@ describe("the loop", () => {
     expect(simulation.iterations).toBeLessThan(110);
   });
 
+  test("sends what is left of memory while the destination is not prepared, once", async () => {
+    const preparedAt = 5000;
+    // All of it could be sent in the tolerated downtime.
+    const world = { memory: 256 * MiB, dirtyRate: 0, downtimeLimit: 1000, preparedAt };
+    const idle = new Simulation(world);
+    let leftBefore = Infinity;
+    idle.onTime = (now) => {
+      if (now < preparedAt) leftBefore = idle.left;
+    };
+    await idle.run();
+    expect(leftBefore).toBe(0);
+    const hot = new Simulation({ ...world, dirtyRate: 20_000 });
+    await hot.run();
+    // It dirties a tenth of its memory in each second: what is sent over and over is dirty all the same when it counts.
+    expect(hot.statistics.transferred).toBeLessThan(1.5 * world.memory);
+  });
+
   test("sends on a guest that is still arriving, however little there is, and does not spin", async () => {
     const simulation = new Simulation({ memory: MiB, dirtyRate: 100 });
     await simulation.run({ arrived: () => simulation.now >= 10_000 });

@@ -64,6 +64,8 @@ export class PrecopyLoop {
   /** The destination has not said that it has loaded everything that was sent. */
   #underWay = true;
   #catchUps = 0;
+  /** Of what was left when a destination that is not prepared was first waited for: bytes that are still to be sent. */
+  #unsent: number | undefined;
 
   constructor(options: PrecopyLoopOptions) {
     this.#options = options;
@@ -102,7 +104,7 @@ export class PrecopyLoop {
       return false;
     }
     if (!this.#options.destinationPrepared()) {
-      await this.#idle(ACCOUNTING_PERIOD_MS);
+      await this.#useWait(pending);
       return false;
     }
     if (wanted) return true;
@@ -111,6 +113,21 @@ export class PrecopyLoop {
     await this.#iterate(pending);
     await this.#options.stream.flush();
     return false;
+  }
+
+  /**
+   * While the destination is not prepared: sends as much as was left when that was seen first. More would be dirty again
+   * when it counts.
+   */
+  async #useWait(pending: number): Promise<void> {
+    this.#unsent ??= pending;
+    if (pending <= SMALL_REST || this.#unsent <= 0) {
+      await this.#idle(ACCOUNTING_PERIOD_MS);
+      return;
+    }
+    const before = this.#retiredBytes;
+    await this.#iterate(pending);
+    this.#unsent -= this.#retiredBytes - before;
   }
 
   /** @returns whether the destination was waited for, so that there may be more to send now. */
