@@ -21,7 +21,7 @@ export async function forgedRun(run: Run, guest: LivingGuest, host: Host): Promi
   const { plan, diary } = run;
   if (plan.fault.kind !== "false-source") throw new Error("not such a plan");
   const recorder = await FalseDestination.open();
-  await migrateWith(guest.home, recorder.uri, plan, guest.sendsDrive);
+  await migrateWith(guest.home, recorder.uri, plan, guest.kind);
   const verdict = await untilJudged({ run, source: guest.home, destination: undefined, reached: () => true });
   const recording = await recorder.recorded;
   recorder.close();

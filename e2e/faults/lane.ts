@@ -61,7 +61,7 @@ export class Lane implements AsyncDisposable {
   async #moveOn(run: Run, guest: LivingGuest): Promise<void> {
     const source = guest.home;
     const receiver = await guest.receiver(UNDISTURBED, run.diary);
-    await migrateWith(source, receiver.uri, UNDISTURBED, guest.sendsDrive);
+    await migrateWith(source, receiver.uri, UNDISTURBED, guest.kind);
     const verdict = await untilJudged({
       run: new Run(run.plan, run.diary),
       source,

@@ -7,7 +7,8 @@ import { checkDrive, checkLog, checkOutput, checkRunTimes } from "./checks.ts";
 import type { Diary } from "./diary.ts";
 import { clientOptions, serverOptions } from "./credentials.ts";
 import type { Target } from "./link.ts";
-import { DRIVE_BYTES, type GuestKind, type Plan, type Transport } from "./plan.ts";
+import { DRIVE_BYTES, sentOf } from "./plan.ts";
+import type { GuestKind, Plan, Transport } from "./plan.ts";
 import { SmallDisk } from "./small-disk.ts";
 
 const PROGRAM = fileURLToPath(new URL("guest/counted.wasm", import.meta.url));
@@ -19,6 +20,9 @@ const PAUSE_US = 4000;
 
 /** Room for what an agent records. */
 const STATE_BYTES = 64 * 1024;
+
+/** A map of its clusters, and a line that says what it is. */
+const EMPTY_OVERLAY_BYTES = 8192;
 
 /** What a guest has done and not shown may be more when its agent was killed with it. */
 const AHEAD_WHEN_KILLED = 100_000;
@@ -79,13 +83,8 @@ export class LivingGuest {
     return this.#stays.at(-1)!;
   }
 
-  /** Whether a migration has to take the drive along. */
-  get sendsDrive(): boolean {
-    return this.kind === "drive";
-  }
-
   get #hasDrive(): boolean {
-    return this.kind === "drive" || this.kind === "shared-drive";
+    return this.kind === "drive" || this.kind === "overlay" || this.kind === "shared-drive";
   }
 
   async #start(diary: Diary): Promise<void> {
@@ -108,8 +107,8 @@ export class LivingGuest {
     room?: number,
   ): Promise<Receiver> {
     const directory =
-      room === undefined ? this.directory : this.#smallDisk(`disk-${this.#images}`, room).path;
-    const image = this.sendsDrive ? await this.#makeImage(directory) : this.#image;
+      room === undefined ? this.directory : this.#smallDisk(`disk-${this.#images}`, this.#more(room)).path;
+    const image = sentOf(this.kind) !== undefined ? await this.#makeImage(directory) : this.#image;
     const options = this.#options(image);
     if (capability === "multifd") options.push("--parallel", "2");
     return this.#receive(transport, options, image, diary);
@@ -180,7 +179,7 @@ export class LivingGuest {
       this.kind === "log"
         ? checkLog(await readFile(join(this.directory, "data", "log"), "latin1"), last, ahead)
         : this.#hasDrive
-          ? checkDrive(await readFile(this.#image!), last, ahead)
+          ? checkDrive((await readFile(this.#image!)).subarray(0, DRIVE_BYTES), last, ahead)
           : [];
     return [...times, ...wrong, ...files];
   }
@@ -210,15 +209,32 @@ export class LivingGuest {
 
   #options(image: string | undefined, directory = this.directory): string[] {
     const options = ["--dir", `${join(directory, "data")}::/data`, ...clientOptions(this.#pki)];
-    if (image !== undefined) options.push("--drive", `id=db,file=${image}`);
+    if (image !== undefined) {
+      const backing = this.kind === "overlay" ? `,backing=${this.#backing}` : "";
+      options.push("--drive", `id=db,file=${image}${backing}`);
+    }
     return options;
+  }
+
+  /** Of zeros, as what an overlay does not hold reads where it lies. */
+  get #backing(): string {
+    return join(this.directory, "backing.img");
   }
 
   async #makeImage(directory: string): Promise<string> {
     const path = join(directory, `${this.#images++}.img`);
-    await using file = await open(path, "w");
-    await file.truncate(DRIVE_BYTES);
+    if (this.kind !== "overlay") {
+      await makeFile(path);
+      return path;
+    }
+    // The agent makes the overlay.
+    await makeFile(this.#backing);
     return path;
+  }
+
+  /** An agent does not begin to wait without room for an empty overlay. */
+  #more(room: number): number {
+    return this.kind === "overlay" ? room + EMPTY_OVERLAY_BYTES : room;
   }
 
   #smallDisk(name: string, room: number): SmallDisk {
@@ -232,6 +248,12 @@ export class LivingGuest {
     const name = `state-${this.#states++}`;
     return SmallDisk.possible ? this.#smallDisk(name, STATE_BYTES) : join(this.directory, name);
   }
+}
+
+/** A file of zeros; one that is there stays as it is. */
+async function makeFile(path: string): Promise<void> {
+  await using file = await open(path, "a");
+  await file.truncate(DRIVE_BYTES);
 }
 
 function stateOptions(disk: SmallDisk | string): string[] {

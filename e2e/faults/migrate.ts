@@ -1,6 +1,7 @@
 import type { WatchedAgent } from "./agents.ts";
 import { CREDENTIALS } from "./credentials.ts";
-import type { Plan } from "./plan.ts";
+import { sentOf } from "./plan.ts";
+import type { GuestKind, Plan } from "./plan.ts";
 
 const CAPABILITIES = ["xbzrle", "multifd", "switchover-ack", "pause-before-switchover"] as const;
 
@@ -9,7 +10,7 @@ export async function migrateWith(
   source: WatchedAgent,
   uri: string,
   plan: Pick<Plan, "bandwidth" | "downtime" | "capability" | "transport">,
-  sendsDrive: boolean,
+  guest: GuestKind,
 ): Promise<void> {
   const execute = (command: string, args: Record<string, unknown>): Promise<unknown> =>
     source.process.execute(command, args);
@@ -23,5 +24,6 @@ export async function migrateWith(
     "multifd-channels": 2,
     "tls-creds": plan.transport === "tls" ? CREDENTIALS.client : "",
   });
-  await execute("migrate", { uri, ...(sendsDrive ? { blk: true } : {}) });
+  const sent = sentOf(guest);
+  await execute("migrate", { uri, blk: sent === "all", inc: sent === "overlay" });
 }

@@ -20,6 +20,13 @@ describe("the plan of a run", () => {
     expect(late.length).toBeGreaterThan(PLANS.length / 2);
   });
 
+  it("has every kind of guest, and the disk full only where a drive travels", () => {
+    const kinds = new Set(PLANS.map(({ guest }) => guest));
+    expect([...kinds].toSorted()).toEqual(["drive", "log", "overlay", "plain", "shared-drive"]);
+    const full = new Set(PLANS.filter(({ fault }) => fault.kind === "disk-full").map(({ guest }) => guest));
+    expect([...full].toSorted()).toEqual(["drive", "overlay"]);
+  });
+
   it("strikes at every byte of the answers", () => {
     const struck = PLANS.flatMap(({ point }) => (point.in === "answer" ? [point.offset] : []));
     expect(new Set(struck)).toEqual(new Set(Array.from({ length: 24 }, (_, n) => n)));

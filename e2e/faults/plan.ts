@@ -72,7 +72,13 @@ export type Fault =
 export type FaultKind = Fault["kind"];
 
 /** What a guest leaves traces in, beside its output. */
-export type GuestKind = "plain" | "log" | "drive" | "shared-drive";
+export type GuestKind = "plain" | "log" | "drive" | "overlay" | "shared-drive";
+
+/** What a migration sends of its drive: all of it, or what its overlay holds. Undefined: nothing. */
+export function sentOf(guest: GuestKind): "all" | "overlay" | undefined {
+  if (guest === "drive") return "all";
+  return guest === "overlay" ? "overlay" : undefined;
+}
 
 export interface Plan {
   readonly seed: number;
@@ -171,7 +177,7 @@ function drawWrapped(
 
 /** With a limit, and little downtime, there are several passes. A drive is dirtied by chunks, too fast for that. */
 function drawPace(dice: Dice, guest: GuestKind): Pick<Plan, "bandwidth" | "downtime"> {
-  if (guest === "drive") return { bandwidth: 0, downtime: 300 };
+  if (sentOf(guest) !== undefined) return { bandwidth: 0, downtime: 300 };
   return {
     bandwidth: dice.weighted([
       [5, 0],
@@ -189,10 +195,11 @@ function drawPace(dice: Dice, guest: GuestKind): Pick<Plan, "bandwidth" | "downt
 function guestOf(seed: number, run: number): GuestKind {
   const dice = new Dice(new Random(mixed(seed ^ 0x5bd1e995, Math.floor(run / RUNS_PER_GUEST))));
   return dice.weighted([
-    [4, "plain"],
-    [3, "log"],
+    [8, "plain"],
+    [6, "log"],
     [2, "drive"],
-    [1, "shared-drive"],
+    [2, "overlay"],
+    [2, "shared-drive"],
   ]);
 }
 
@@ -207,7 +214,7 @@ function drawFault(dice: Dice, guest: GuestKind): Fault {
     [15, "kill"],
     [5, "freeze"],
     [4, "cancel"],
-    [guest === "drive" ? 20 : 0, "disk-full"],
+    [sentOf(guest) === undefined ? 0 : 20, "disk-full"],
     [5, "records-full"],
     [9, "false-destination"],
     [6, "false-source"],

@@ -52,7 +52,7 @@ async function overLink(run: Run, guest: LivingGuest, host: Host): Promise<boole
     },
   });
   try {
-    await migrateWith(source, throughPort(receiver.uri, link.port), plan, guest.sendsDrive);
+    await migrateWith(source, throughPort(receiver.uri, link.port), plan, guest.kind);
     const sides = { run, host, source, destination };
     const settling = { ...sides, reached: () => link.reached, pauses: () => link.stopped() };
     let verdict = await untilJudged(settling);
@@ -185,7 +185,7 @@ async function falseDestination(run: Run, guest: LivingGuest, host: Host): Promi
     struck: (where) => run.strikes(where),
   });
   try {
-    await migrateWith(guest.home, liar.uri, plan, guest.sendsDrive);
+    await migrateWith(guest.home, liar.uri, plan, guest.kind);
     const sides = { run, host, source: guest.home, destination: undefined };
     const within = VERDICT_MS + (liar.isPlainAndSilent ? PLAIN_ANSWER_MS : 0);
     const settling = { ...sides, reached: () => true, within };
