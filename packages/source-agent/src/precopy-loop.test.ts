@@ -297,7 +297,7 @@ describe("the loop", () => {
     expect(leftBefore).toBe(0);
     const hot = new Simulation({ ...world, dirtyRate: 20_000 });
     await hot.run();
-    // It dirties a tenth of its memory in each second: what is sent over and over is dirty all the same when it counts.
+    // What it has dirtied again by then is not sent over and over.
     expect(hot.statistics.transferred).toBeLessThan(1.5 * world.memory);
   });
 
