@@ -7,8 +7,11 @@ import { PHASES, StreamPhases } from "./stream-phases.ts";
 
 const STREAM_MAGIC = 0x5145564d;
 
-/** A handshake, and the first record of TLS: up to there a destination takes what comes for nobody that it waits for. */
-const UNKNOWN_BYTES = 32 * 1024;
+/**
+ * A handshake, and the first record of TLS or the first message of a WebSocket, which has the program: up to there a
+ * destination takes what comes for nobody that it waits for.
+ */
+const UNKNOWN_BYTES = 64 * 1024;
 
 /** A slow link becomes a fast one again, for a run to end. Milliseconds. */
 const SLOW_MS = 1500;
