@@ -223,12 +223,8 @@ export class LivingGuest {
 
   async #makeImage(directory: string): Promise<string> {
     const path = join(directory, `${this.#images++}.img`);
-    if (this.kind !== "overlay") {
-      await makeFile(path);
-      return path;
-    }
-    // The agent makes the overlay.
-    await makeFile(this.#backing);
+    // The agent makes the overlay itself.
+    await makeFile(this.kind === "overlay" ? this.#backing : path);
     return path;
   }
 
