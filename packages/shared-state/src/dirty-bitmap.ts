@@ -74,33 +74,45 @@ export class DirtyBitmap {
   /** @returns how many of these bits were clear before. */
   setRange(from: number, count: number): number {
     this.#check(from, count);
-    const before = this.#count;
+    if (count === 0) return 0;
+    const words = this.#words;
     const end = from + count;
+    let added = 0;
     for (let page = from; page < end;) {
+      const index = page >>> 5;
       const stop = Math.min(end, (page | 31) + 1);
-      this.#setInWord(page >>> 5, maskOf(page & 31, stop - page));
+      const bits = stop - page === 32 ? ALL : maskOf(page & 31, stop - page);
+      const missing = (bits & ~words[index]!) >>> 0;
+      if (missing !== 0) {
+        added += missing === ALL ? 32 : bitsIn(missing);
+        words[index]! |= bits;
+      }
       page = stop;
     }
-    return this.#count - before;
+    this.#count += added;
+    this.#end = Math.max(this.#end, ((end - 1) >>> 5) + 1);
+    return added;
   }
 
   /** @returns how many of these bits were set before. */
   clearRange(from: number, count: number): number {
     this.#check(from, count);
-    const before = this.#count;
+    const words = this.#words;
     const end = from + count;
+    let removed = 0;
     for (let page = from; page < end;) {
-      const stop = Math.min(end, (page | 31) + 1);
       const index = page >>> 5;
-      const bits = maskOf(page & 31, stop - page);
-      const word = this.#words[index]!;
-      if ((word & bits) !== 0) {
-        this.#count -= bitsIn(word & bits);
-        this.#words[index] = word & ~bits;
+      const stop = Math.min(end, (page | 31) + 1);
+      const word = words[index]!;
+      if (word !== 0) {
+        const bits = maskOf(page & 31, stop - page);
+        removed += bitsIn(word & bits);
+        words[index] = word & ~bits;
       }
       page = stop;
     }
-    return before - this.#count;
+    this.#count -= removed;
+    return removed;
   }
 
   /** Sets the first `pages` bits, every bit by default. @returns how many were clear before. */
@@ -142,11 +154,21 @@ export class DirtyBitmap {
     if (start < 0 || max <= 0) return 0;
     const words = this.#words;
     let taken = 0;
-    for (let page = start; taken < max && page < this.pages;) {
+    const { pages } = this;
+    for (let page = start; taken < max && page < pages;) {
+      const index = page >>> 5;
       const bit = page & 31;
-      const ones = trailingZeros(~(words[page >>> 5]! >>> bit));
+      const word = words[index]!;
+      // Most of a long run, for which nothing is called.
+      if (word === ALL && bit === 0 && max - taken >= 32) {
+        words[index] = 0;
+        taken += 32;
+        page += 32;
+        continue;
+      }
+      const ones = trailingZeros(~(word >>> bit));
       const part = Math.min(ones, max - taken);
-      words[page >>> 5]! &= ~maskOf(bit, part);
+      words[index] = word & ~maskOf(bit, part);
       taken += part;
       page += part;
       if (bit + part < 32) break;
