@@ -43,32 +43,39 @@
       (local.get $at)
       (i32.or (i32.load $work (local.get $at)) (i32.shl (i32.const 1) (local.get $n)))))
 
+  ;; Writes the start of a record, up to where the page or the byte that fills it goes. Returns the place behind it.
+  (func $putRecord (param $out i32) (param $word i64) (param $zero i32) (param $named i32) (result i32)
+    (local $name i32)
+    (call $putWord
+      (local.get $out)
+      (i64.or
+        (local.get $word)
+        (i64.or
+          (select (i64.const 0x02) (i64.const 0x08) (local.get $zero))
+          (select (i64.const 0) (i64.const 0x20) (local.get $named)))))
+    (local.set $out (i32.add (local.get $out) (i32.const 8)))
+    (if (local.get $named)
+      (then
+        (local.set $name (i32.add (i32.load8_u $work (i32.const 16)) (i32.const 1)))
+        (memory.copy $work $work (local.get $out) (i32.const 16) (local.get $name))
+        (local.set $out (i32.add (local.get $out) (local.get $name)))))
+    (local.get $out))
+
   ;; Writes the records of `count` pages that follow each other in a block. Returns the place behind them, and
   ;; leaves the number of pages of zeros in the result word, and which they are in the bits.
   (func (export "encodeRun")
     (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)
     (result i32)
-    (local $word i64) (local $zeros i32) (local $zero i32) (local $name i32) (local $n i32)
+    (local $word i64) (local $zeros i32) (local $zero i32) (local $n i32)
     (local.set $word (call $wordOf (local.get $high) (local.get $low)))
     (call $forgetZeros)
     (block $done
       (loop $next
         (br_if $done (i32.eq (local.get $n) (local.get $count)))
         (local.set $zero (call $isZero (local.get $page)))
-        (call $putWord
-          (local.get $out)
-          (i64.or
-            (local.get $word)
-            (i64.or
-              (select (i64.const 0x02) (i64.const 0x08) (local.get $zero))
-              (select (i64.const 0) (i64.const 0x20) (local.get $named)))))
-        (local.set $out (i32.add (local.get $out) (i32.const 8)))
-        (if (local.get $named)
-          (then
-            (local.set $named (i32.const 0))
-            (local.set $name (i32.add (i32.load8_u $work (i32.const 16)) (i32.const 1)))
-            (memory.copy $work $work (local.get $out) (i32.const 16) (local.get $name))
-            (local.set $out (i32.add (local.get $out) (local.get $name)))))
+        (local.set $out
+          (call $putRecord (local.get $out) (local.get $word) (local.get $zero) (local.get $named)))
+        (local.set $named (i32.const 0))
         (if (local.get $zero)
           (then
             (i32.store8 $work (local.get $out) (i32.const 0))

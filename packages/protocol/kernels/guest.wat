@@ -1,8 +1,14 @@
-;; Records made of pages where they are in a guest's memory, and written to where they belong there: no copy is between.
+;; Records made of pages where they are in a guest's memory, and written to where they belong there: no copy is between. Or
+;; only the heads of the pages are put into records, and the kernel of the host takes the rest from where it is.
 ;; What calls this has checked that all that is read and written lies in the two memories. The guest may write to its own
 ;; meanwhile, so a page can be torn, as any copy of it.
 (module
   (memory $work (import "work" "memory") 1)
+
+  ;; Where the memories begin, as the kernel of the host knows it: whole numbers.
+  (global $workAddress (import "work" "address") f64)
+  (global $guestAddress (import "guest" "address") f64)
+
   (memory $guest (import "guest" "memory") 0 65536 shared)
 
   ;; What is kept of each page that was read: its first 16 bytes as they were copied. Those of the first page are at $headsAt.
@@ -15,6 +21,60 @@
     (v128.store $heads
       (i32.add (global.get $headsAt) (i32.shr_u (local.get $page) (i32.const 8)))
       (local.get $head)))
+
+  ;; An entry of a vector of `writev`.
+  (func $putPlace (param $at i32) (param $address i64) (param $length i32)
+    (i64.store $work (local.get $at) (local.get $address))
+    (i64.store $work offset=8 (local.get $at) (i64.extend_i32_u (local.get $length))))
+
+  ;; As `encodeRun`, but a record of a page ends with the page's first 16 bytes, behind which the rest is to be taken from the guest's
+  ;; memory. So each makes two entries of the vector at `vector`: what of the work memory comes before, from `from` on, and
+  ;; that rest. Leaves the place behind the last byte that is in the vector in the second result word.
+  (func (export "encodeHeads")
+    (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)
+    (param $vector i32) (param $from i32) (result i32)
+    (local $head v128) (local $word i64) (local $zeros i32) (local $zero i32) (local $n i32)
+    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+    (call $forgetZeros)
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (local.set $zero (call $isZero (local.get $page)))
+        (local.set $out
+          (call $putRecord (local.get $out) (local.get $word) (local.get $zero) (local.get $named)))
+        (local.set $named (i32.const 0))
+        (if (local.get $zero)
+          (then
+            (i32.store8 $work (local.get $out) (i32.const 0))
+            (local.set $out (i32.add (local.get $out) (i32.const 1)))
+            (local.set $zeros (i32.add (local.get $zeros) (i32.const 1)))
+            (call $noteZero (local.get $n))
+            (call $keepHead (local.get $page) (v128.const i64x2 0 0)))
+          (else
+            ;; Read once: what is kept is what is sent.
+            (local.set $head (v128.load $guest (local.get $page)))
+            (v128.store $work (local.get $out) (local.get $head))
+            (call $keepHead (local.get $page) (local.get $head))
+            (local.set $out (i32.add (local.get $out) (i32.const 16)))
+            (call $putPlace
+              (local.get $vector)
+              (i64.add (i64.trunc_f64_u (global.get $workAddress)) (i64.extend_i32_u (local.get $from)))
+              (i32.sub (local.get $out) (local.get $from)))
+            (call $putPlace
+              (i32.add (local.get $vector) (i32.const 16))
+              (i64.add
+                (i64.trunc_f64_u (global.get $guestAddress))
+                (i64.extend_i32_u (i32.add (local.get $page) (i32.const 16))))
+              (i32.const 4080))
+            (local.set $vector (i32.add (local.get $vector) (i32.const 32)))
+            (local.set $from (local.get $out))))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (i32.store $work (i32.const 0) (local.get $zeros))
+    (i32.store $work (i32.const 4) (local.get $from))
+    (local.get $out))
 
   ;; Copies the pages of `count` records of pages, of which the first is at `at`, to `page` and behind it.
   (func (export "storeRun") (param $at i32) (param $count i32) (param $page i32)

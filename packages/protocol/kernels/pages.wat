@@ -1,7 +1,7 @@
 ;; Records of whole pages, and deltas applied to pages, in the work memory. What calls this has checked that all
 ;; that is read and written lies in it.
 ;;
-;; The first bytes are fixed: 0 result word, 16 the counted name of a RAM block, 320 a bit for each page of a run (see
+;; The first bytes are fixed: 0 result words, 16 the counted name of a RAM block, 320 a bit for each page of a run (see
 ;; work-memory.ts).
 (module
   (memory $work (import "work" "memory") 1)

@@ -39,10 +39,18 @@ export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
 export { kernelModule } from "./kernels/kernel-module.ts";
 export { openPageKernel } from "./kernels/open-page-kernel.ts";
-export { HEAD_BYTES, MAX_KERNEL_RUN, runOffset } from "./kernels/page-kernel.ts";
-export type { GuestPages, KeptPages, PageHeads, PageKernel, PageSource } from "./kernels/page-kernel.ts";
+export { HEAD_BYTES, MAX_KERNEL_RUN, PLACE_BYTES, putPlace, runOffset } from "./kernels/page-kernel.ts";
+export type {
+  GuestPages,
+  KeptPages,
+  PageAddresses,
+  PageHeads,
+  PageKernel,
+  PageSource,
+  PlaceCursor,
+} from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
-export { hasWasmKernels, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
+export { hasWasmKernels, prepareGuestPages, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
 export { runBytes, workMemoryBytes } from "./kernels/work-memory.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";

@@ -1,6 +1,6 @@
 import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
-import type { PageKernel, PageSource } from "./kernels/page-kernel.ts";
+import type { GuestPages, PageKernel, PageSource, PlaceCursor } from "./kernels/page-kernel.ts";
 import { encodeMappedRamHeader } from "./mapped-ram.ts";
 import type { RamBlockEntry } from "./messages.ts";
 import type { ListedRamBlock } from "./ram-block-list.ts";
@@ -110,9 +110,28 @@ export class RamPageEncoder {
     at: number,
     pages: PageSource = kernel,
   ): number {
-    const named = block !== this.#lastBlock;
-    if (named) kernel.setBlockName(this.#name(block));
+    const named = this.#named(kernel, block);
     const end = pages.encodeRun(page, count, offset, named, at);
+    if (count > 0) this.#lastBlock = block;
+    return end;
+  }
+
+  /**
+   * As {@link putRun}, but of a page only its head is put into its record. What is behind it is to be taken from the guest's memory when
+   * the records are written; see `GuestPages.encodeHeads`.
+   */
+  putHeads(
+    kernel: PageKernel,
+    page: number,
+    count: number,
+    block: string,
+    offset: number,
+    at: number,
+    pages: GuestPages,
+    places: PlaceCursor,
+  ): number {
+    const named = this.#named(kernel, block);
+    const end = pages.encodeHeads(page, count, offset, named, at, places);
     if (count > 0) this.#lastBlock = block;
     return end;
   }
@@ -186,6 +205,13 @@ export class RamPageEncoder {
     target.set(name, nameAt + 1);
     this.#lastBlock = block;
     return nameAt + 1 + name.length;
+  }
+
+  /** Whether the next record has to name the block, which the kernel knows then. */
+  #named(kernel: PageKernel, block: string): boolean {
+    const named = block !== this.#lastBlock;
+    if (named) kernel.setBlockName(this.#name(block));
+    return named;
   }
 
   #name(block: string): Uint8Array {

@@ -17,12 +17,14 @@ import type { PageSender, PageSenderOptions } from "./page-sender.ts";
 interface BlockInPlace {
   readonly ram: PagesInPlace;
   readonly pages: GuestPages;
+  /** Whether the stream takes pages from there. */
+  readonly isGathered: boolean;
 }
 
 /**
- * Sends pages in the main stream: tests them for zero and encodes them into the stream's buffer, whole or as deltas. Whole
- * ones are copied from where they are in the guest's memory, if they can be read there. Others are copied out of it
- * first, a run at a time.
+ * Sends pages in the main stream: tests them for zero and encodes them into the stream's buffer, whole or as deltas. Of whole
+ * ones that can be read where they are in the guest's memory, only the heads are put there if the channel gathers the rest,
+ * else all of them. Others are copied out of it first, a run at a time.
  */
 export class InlineSender implements PageSender {
   readonly #ram: GuestRam;
@@ -66,7 +68,7 @@ export class InlineSender implements PageSender {
     if (capabilities.xbzrle)
       this.#deltas = new DeltaEncoder({ kernel, ramBytes, parameters, statistics, now });
     // A delta is made from a page that does not change meanwhile.
-    else this.#inPlace = blocksInPlace(ram, kernel);
+    else this.#inPlace = blocksInPlace(ram, stream);
   }
 
   get runPages(): number {
@@ -89,7 +91,8 @@ export class InlineSender implements PageSender {
     const inPlace = this.#inPlace?.[block];
     if (inPlace !== undefined) {
       inPlace.ram.reading(page, count);
-      this.#putRun(block, page, count, page * PAGE_SIZE, inPlace.pages);
+      if (inPlace.isGathered) this.#putHeads(block, page, count, inPlace.pages);
+      else this.#putRun(block, page, count, page * PAGE_SIZE, inPlace.pages);
     } else {
       this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
       if (this.#deltas === undefined) this.#putRun(block, page, count, this.#copy, this.#kernel);
@@ -110,6 +113,19 @@ export class InlineSender implements PageSender {
     const offset = page * PAGE_SIZE;
     const end = this.#encoder.putRun(this.#kernel, at, count, name, offset, place + length, pages);
     this.#stream.advance(end - place);
+    this.#countPages(count, this.#kernel.zeroCount);
+  }
+
+  /**
+   * What follows the heads is read when the stream is written. That is as good as now: the pages' bits are clear, and stores to a
+   * page make marks of its own, but for those to its head from the page before.
+   */
+  #putHeads(block: number, page: number, count: number, pages: GuestPages): void {
+    const { place, length, places } = this.#stream;
+    const { name } = this.#ram.blocks[block]!;
+    const from = page * PAGE_SIZE;
+    const end = this.#encoder.putHeads(this.#kernel, from, count, name, from, place + length, pages, places);
+    this.#stream.advanceHeads(end - place, count - this.#kernel.zeroCount);
     this.#countPages(count, this.#kernel.zeroCount);
   }
 
@@ -162,12 +178,15 @@ export class InlineSender implements PageSender {
 }
 
 /** Undefined when one of them has to be copied. */
-function blocksInPlace(ram: GuestRam, kernel: PageKernel): readonly BlockInPlace[] | undefined {
+function blocksInPlace(ram: GuestRam, stream: OutgoingStream): readonly BlockInPlace[] | undefined {
   const blocks: BlockInPlace[] = [];
   for (const block of ram.blocks.keys()) {
     const inPlace = ram.inPlace?.(block);
     if (inPlace === undefined) return undefined;
-    blocks.push({ ram: inPlace, pages: kernel.openGuest(inPlace.memory, inPlace.heads) });
+    const { memory, heads } = inPlace;
+    const addresses = stream.addressesOf(new Uint8Array(memory.buffer));
+    const pages = stream.kernel.openGuest(memory, heads, addresses);
+    blocks.push({ ram: inPlace, pages, isGathered: addresses !== undefined });
   }
   return blocks;
 }

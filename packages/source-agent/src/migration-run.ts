@@ -105,14 +105,17 @@ export class MigrationRun {
     const link = this.#link;
     const begin = await link.ask({ kind: "connected" }, "begin");
     const { opening, arrived, releasesDrives } = begin;
-    const ram = await openRam(begin.ram);
-    const stream = new OutgoingStream(channel, this.#parameters, this.#statistics, now);
+    const gathering = await channel.gathering?.();
+    const stream = new OutgoingStream(channel, this.#parameters, this.#statistics, now, gathering);
     const writer = new SectionWriter(stream, opening.footers);
     const destination = this.#listen(channel);
 
     if (destination instanceof ReturnPathReader) this.#watch(destination, channel, writer, stream);
     const start = now();
     await this.#open(writer, opening, destination);
+    // The destination gets ready for guest memory while it is opened here.
+    await stream.flush();
+    const ram = await openRam(begin.ram);
     const map = new PageMap(ram.blocks);
     link.post({ kind: "page-map", access: map.access });
     const pages = await this.#openPages({ ram, map, ramAccess: begin.ram, stream, channel, opening });

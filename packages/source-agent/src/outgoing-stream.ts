@@ -1,9 +1,17 @@
-import { MAX_KERNEL_RUN, MAX_RAM_RECORD_BYTES, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
-import type { PageKernel } from "@peregrine/protocol";
+import {
+  HEAD_BYTES,
+  MAX_KERNEL_RUN,
+  MAX_RAM_RECORD_BYTES,
+  openPageKernel,
+  PLACE_BYTES,
+  putPlace,
+  workMemoryBytes,
+} from "@peregrine/protocol";
+import type { PageAddresses, PageKernel, PlaceCursor } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
-import { RateLimiter } from "@peregrine/transport";
-import type { Channel } from "@peregrine/transport";
+import { GatherList, RateLimiter } from "@peregrine/transport";
+import type { Channel, Gathering } from "@peregrine/transport";
 import { Pacer } from "./pacer.ts";
 
 /** Pages that are made records between two looks at the clock. */
@@ -21,13 +29,29 @@ const DELTA_HEAD_BYTES = 3;
 /** A run ends in the record with which the buffer is full, if it is one of pages. */
 const CAPACITY = MAX_CHUNK + RUN_PAGES * DELTA_HEAD_BYTES + MAX_RAM_RECORD_BYTES;
 const MIN_CHUNK = RECORD_BYTES;
+/** Places that the bytes of one write lie in at most: the buffer's and a page's in turn. */
+const VECTOR_BYTES = (2 * RUN_PAGES + 1) * PLACE_BYTES;
+/** What is behind a page's head. */
+const REST_BYTES = PAGE_SIZE - HEAD_BYTES;
 
 /** What a page sender may take of the work memory: a run of pages, and a page. */
 const PAGE_SENDER_PARTS = [COPY_PAGES * PAGE_SIZE, PAGE_SIZE];
 
+/** One of the two buffers. */
+interface Chunk {
+  readonly bytes: Buffer;
+  /** Where in the work memory it begins. */
+  readonly place: number;
+  /** The places that its bytes and those of pages lie in, when there are such. */
+  readonly places: PlaceCursor;
+  readonly vectorAt: number;
+  readonly list: GatherList;
+}
+
 /**
  * The outgoing bytes in two buffers: one is filled while the other is being written. Nothing else is held,
- * however slow the destination is. The buffers lie in the work memory of a kernel, which writes records into them.
+ * however slow the destination is. The buffers lie in the work memory of a kernel, which writes records into them. Pages need not
+ * be in them where the channel gathers what it writes: they are read from where they are then.
  */
 export class OutgoingStream {
   readonly #channel: Channel;
@@ -36,21 +60,34 @@ export class OutgoingStream {
   readonly #parameters: MigrationParameters;
   readonly #statistics: MigrationStatistics;
   /** Has room for what a page sender needs besides. */
-  readonly kernel = openPageKernel(workMemoryBytes([CAPACITY, CAPACITY, ...PAGE_SENDER_PARTS]));
-  #filling = takeBuffer(this.kernel);
-  #spare = takeBuffer(this.kernel);
+  readonly kernel = openPageKernel(
+    workMemoryBytes([CAPACITY, VECTOR_BYTES, CAPACITY, VECTOR_BYTES, ...PAGE_SENDER_PARTS]),
+  );
+  readonly #words = new Uint32Array(this.kernel.bytes.buffer);
+  readonly #gathering: Gathering | undefined;
+  #filling: Chunk;
+  #spare: Chunk;
   #length = 0;
+  /** Bytes of pages that go out with those of the buffer. */
+  #restBytes = 0;
   #writing: Promise<void> = Promise.resolve();
   #limited = true;
 
-  /** `now` is a monotonic clock in milliseconds. */
+  /**
+   * @param now a monotonic clock in milliseconds.
+   * @param gathering of the channel, if it has that.
+   */
   constructor(
     channel: Channel,
     parameters: MigrationParameters,
     statistics: MigrationStatistics,
     now: () => number,
+    gathering?: Gathering,
   ) {
     this.#channel = channel;
+    this.#gathering = gathering;
+    this.#filling = takeChunk(this.kernel);
+    this.#spare = takeChunk(this.kernel);
     this.#limiter = new RateLimiter(now);
     this.#pacer = new Pacer(now);
     this.#parameters = parameters;
@@ -60,21 +97,46 @@ export class OutgoingStream {
 
   /** The buffer being filled, from index {@link length} on, with room for the records of {@link pagesUntilFull} pages. */
   get buffer(): Buffer {
-    return this.#filling;
+    return this.#filling.bytes;
   }
 
   get length(): number {
     return this.#length;
   }
 
+  /** Bytes that wait to be sent: those in the buffer, and those of pages that are not in it. */
+  get waitingBytes(): number {
+    return this.#length + this.#restBytes;
+  }
+
   /** Where in the kernel's work memory {@link buffer} begins. */
   get place(): number {
-    return this.#filling.byteOffset - this.kernel.bytes.byteOffset;
+    return this.#filling.place;
+  }
+
+  /** Where what is sent from two memories is put together. For records behind which pages are to be read where they are. */
+  get places(): PlaceCursor {
+    return this.#filling.places;
   }
 
   /** Counts what was put into {@link buffer} up to index `end`. */
   advance(end: number): void {
     this.#length = end;
+  }
+
+  /** Counts what was put into {@link buffer} up to index `end`, with the heads of so many pages that {@link places} has. */
+  advanceHeads(end: number, pages: number): void {
+    this.#length = end;
+    this.#restBytes += pages * REST_BYTES;
+  }
+
+  /**
+   * What a kernel needs to know of a guest's memory for {@link places}. Undefined when the channel does not take bytes from
+   * several places: then everything has to be in the buffer.
+   */
+  addressesOf(guest: Uint8Array): PageAddresses | undefined {
+    if (this.#gathering === undefined) return undefined;
+    return { work: this.#gathering.addressOf(this.kernel.bytes), guest: this.#gathering.addressOf(guest) };
   }
 
   /** Whether there is a limit at present. */
@@ -91,12 +153,12 @@ export class OutgoingStream {
 
   /** Enough is in the buffer: {@link send} it before anything is added. */
   get full(): boolean {
-    return this.#length >= this.chunkBytes;
+    return this.waitingBytes >= this.chunkBytes;
   }
 
   /** Whole pages that the buffer takes until it is full; at least 1, at most {@link RUN_PAGES}. */
   get pagesUntilFull(): number {
-    const pages = Math.ceil((this.chunkBytes - this.#length) / RECORD_BYTES);
+    const pages = Math.ceil((this.chunkBytes - this.waitingBytes) / RECORD_BYTES);
     return Math.min(Math.max(pages, 1), RUN_PAGES);
   }
 
@@ -126,8 +188,8 @@ export class OutgoingStream {
   async append(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length;) {
       if (this.full) await this.send();
-      const piece = bytes.subarray(at, at + this.chunkBytes - this.#length);
-      this.#filling.set(piece, this.#length);
+      const piece = bytes.subarray(at, at + this.chunkBytes - this.waitingBytes);
+      this.buffer.set(piece, this.#length);
       this.#length += piece.length;
       at += piece.length;
     }
@@ -141,12 +203,30 @@ export class OutgoingStream {
     await this.#writing;
     if (this.#length === 0) return;
     const full = this.#filling;
-    const bytes = this.#length;
+    const bytes = this.waitingBytes;
     this.#filling = this.#spare;
     this.#spare = full;
+    this.#writing = this.#write(full, this.#length, this.#restBytes);
     this.#length = 0;
-    this.#writing = this.#channel.write(full.subarray(0, bytes));
+    this.#restBytes = 0;
     this.count(bytes);
+  }
+
+  #write(chunk: Chunk, length: number, restBytes: number): Promise<void> {
+    const { bytes, place, places, vectorAt, list } = chunk;
+    if (this.#gathering === undefined || restBytes === 0)
+      return this.#channel.write(bytes.subarray(0, length));
+    let count = (places.at - vectorAt) / PLACE_BYTES;
+    const behind = place + length - places.from;
+    if (behind > 0) {
+      const from = this.#gathering.addressOf(bytes) + places.from - place;
+      putPlace(this.#words, places.at / PLACE_BYTES, from, behind);
+      count++;
+    }
+    list.set(count, length + restBytes);
+    places.at = vectorAt;
+    places.from = place;
+    return this.#gathering.write(list);
   }
 
   /**
@@ -178,7 +258,15 @@ export class OutgoingStream {
   }
 }
 
-function takeBuffer(kernel: PageKernel): Buffer {
+function takeChunk(kernel: PageKernel): Chunk {
   const { buffer, byteOffset } = kernel.bytes;
-  return Buffer.from(buffer, byteOffset + kernel.take(CAPACITY), CAPACITY);
+  const place = kernel.take(CAPACITY);
+  const vectorAt = kernel.take(VECTOR_BYTES);
+  return {
+    bytes: Buffer.from(buffer, byteOffset + place, CAPACITY),
+    place,
+    places: { at: vectorAt, from: place },
+    vectorAt,
+    list: new GatherList(kernel.bytes.subarray(vectorAt, vectorAt + VECTOR_BYTES)),
+  };
 }

@@ -42,13 +42,13 @@ export interface PageSender {
   beginSection(kind: "part" | "end", resend: boolean): Promise<void> | undefined;
   /**
    * Sends `count` pages of a block from `page` on. Their bits are clear already: read them now or later, never
-   * from before the call, and before the section has ended.
+   * from before the call, and before the section has ended where another copy could overtake them.
    * @returns a promise when the caller has to wait before it goes on.
    */
   run(block: number, page: number, count: number): Promise<void> | undefined;
   /**
-   * In front of the record that ends a section's payload. When it has ended every page was read, so that the dirty log
-   * can be harvested again; after `end` every page is on its way.
+   * In front of the record that ends a section's payload. When it has ended the dirty log can be harvested again: every page was
+   * read, or waits with the kept head in the main stream, which no later copy overtakes. After `end` every page is on its way.
    */
   endSection(kind: "start" | "part" | "end"): Promise<void> | undefined;
   /** Frees what it holds. */

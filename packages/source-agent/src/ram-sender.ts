@@ -148,7 +148,7 @@ export class RamSender implements LiveSection {
       start: this.#now() - statistics.startTime,
       dirtyRate: statistics.dirtyBytesRate,
       // With what waits in the buffer: a small pass is in there as a whole.
-      transferredBefore: statistics.transferred + this.#stream.length,
+      transferredBefore: statistics.transferred + this.#stream.waitingBytes,
     });
     // Last: whoever reads the number first, and then the others, does not get those of the pass before.
     statistics.pass++;

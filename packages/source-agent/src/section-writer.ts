@@ -36,7 +36,7 @@ export class SectionWriter {
    * with nothing waiting to go out.
    */
   get isBetween(): boolean {
-    return !this.#closed && !this.#appending && this.#stream.length === 0;
+    return !this.#closed && !this.#appending && this.#stream.waitingBytes === 0;
   }
 
   /** Magic and version, and the configuration section if the stream has one. */

@@ -1,6 +1,7 @@
 import type { MigrationError } from "@peregrine/protocol";
 import type net from "node:net";
 import type { Address } from "./address.ts";
+import type { GatherList } from "./gather-list.ts";
 import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 
 /**
@@ -33,6 +34,11 @@ export interface Channel {
    * Errors: CHANNEL_FAILED, or what was passed to `destroy`.
    */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * How bytes are written from several places of memory without a copy of this side's. Undefined where the system does not
+   * take them so: then they have to be put together first, for `write`.
+   */
+  gathering?(): Promise<Gathering | undefined>;
   /**
    * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
    * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
@@ -69,6 +75,18 @@ export interface Channel {
    * writing, or waiting for bytes. Undefined where that cannot be: the channel goes on as it was.
    */
   release?(): Promise<ReleasedConnection | undefined>;
+}
+
+/** See `Channel.gathering`. */
+export interface Gathering {
+  /** Where memory begins that stays where it is, for a list's places. */
+  addressOf(memory: Uint8Array): number;
+  /**
+   * As `Channel.write`, of what is in the list, which is empty then. The bytes are read one after the other as the kernel takes
+   * them, at the latest before this resolves. No other write may be pending, or begin before it has ended.
+   * Errors: as those of `write`; INTERNAL for a second write.
+   */
+  write(list: GatherList): Promise<void>;
 }
 
 /** A connection between two threads. Survives structured clone. Whoever has it closes the descriptor. */

@@ -20,10 +20,14 @@ async function openBoth(writer: number, reader: number, options = {}) {
   return { writer: await connect(`fd:${writer}`, options), reader: () => Promise.resolve(accepted) };
 }
 
-transportCompliance("fd with a socket", { medium: "connection", listens: false, gone: GONE }, async () => ({
-  open: (options = {}) => openBoth(...socketPair(), options),
-  [Symbol.asyncDispose]: async () => {},
-}));
+transportCompliance(
+  "fd with a socket",
+  { medium: "connection", listens: false, gathers: true, gone: GONE },
+  async () => ({
+    open: (options = {}) => openBoth(...socketPair(), options),
+    [Symbol.asyncDispose]: async () => {},
+  }),
+);
 
 transportCompliance("fd with a pipe", { medium: "pipe", listens: false, gone: GONE }, async () => ({
   open: (options = {}) => {

@@ -5,12 +5,14 @@ export type {
   Channel,
   ChannelOptions,
   ConnectOptions,
+  Gathering,
   Listener,
   ListenOptions,
   ReceivedDescriptors,
   ReleasedConnection,
   SeekableOutput,
 } from "./channel.ts";
+export { GatherList } from "./gather-list.ts";
 export { prepareConnections } from "./link-watch.ts";
 export { NamedDescriptors } from "./named-descriptors.ts";
 export { systemError } from "./errno.ts";

@@ -2,10 +2,20 @@ import { MigrationError } from "@peregrine/protocol";
 import type { ErrorCode } from "@peregrine/protocol";
 import type { Duplex } from "node:stream";
 import net from "node:net";
-import type { Channel, ChannelOptions, Medium, ReceivedDescriptors, ReleasedConnection } from "./channel.ts";
+import type {
+  Channel,
+  ChannelOptions,
+  Gathering,
+  Medium,
+  ReceivedDescriptors,
+  ReleasedConnection,
+} from "./channel.ts";
+import { secondWrite, twoReaders } from "./channel-mistakes.ts";
 import { descriptorOf } from "./descriptors/descriptor-of.ts";
 import { loadDuplicate } from "./descriptors/duplicate.ts";
 import { systemError } from "./errno.ts";
+import { openGathering } from "./gathered-write.ts";
+import type { StartWrite } from "./gathered-write.ts";
 import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { readUnread } from "./unread.ts";
@@ -55,6 +65,8 @@ export class SocketChannel implements Channel {
   #bytesRead = 0;
   #bytesSinceTurn = 0;
   #pendingWrites = 0;
+  /** No other write may begin. */
+  #writesAlone = false;
   #ending: Promise<void> | undefined;
   #chunk: Uint8Array | undefined;
   #peerEnded = false;
@@ -114,17 +126,39 @@ export class SocketChannel implements Channel {
     const refusal = this.#error ?? this.#writeRefusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     if (bytes.length === 0) return Promise.resolve();
+    return this.#writing(bytes.length, (done) => this.#socket.write(bytes, done));
+  }
+
+  gathering(): Promise<Gathering | undefined> {
+    if (this.#direction !== "both") return Promise.resolve(undefined);
+    return openGathering(this.#socket, (length, start) => this.#writeAlone(length, start));
+  }
+
+  #writeAlone(length: number, start: StartWrite): Promise<void> {
+    const refusal = this.#error ?? (this.#pendingWrites > 0 ? secondWrite() : this.#writeRefusal());
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#writesAlone = true;
+    return this.#writing(length, (done) =>
+      start((error) => {
+        this.#writesAlone = false;
+        done(error);
+      }),
+    );
+  }
+
+  /** @param start begins to write so many bytes. */
+  #writing(length: number, start: StartWrite): Promise<void> {
     return handled((resolve, reject) => {
       this.#writeStarted();
-      this.#socket.write(bytes, (error) => {
+      start((error) => {
         this.#writeDone();
         if (error) {
           this.#keepUnread();
           reject(this.#fail(error));
           return;
         }
-        this.#bytesWritten += bytes.length;
-        this.#bytesSinceTurn += bytes.length;
+        this.#bytesWritten += length;
+        this.#bytesSinceTurn += length;
         if (this.#bytesSinceTurn < BYTES_PER_TURN) {
           resolve();
           return;
@@ -328,6 +362,7 @@ export class SocketChannel implements Channel {
   }
 
   #writeRefusal(): MigrationError | undefined {
+    if (this.#writesAlone) return secondWrite();
     if (this.#direction === "in") return this.#failure("it only gives bytes");
     return this.#ending === undefined ? undefined : this.#failure("write after end");
   }
@@ -361,10 +396,6 @@ export class SocketChannel implements Channel {
   #failure(reason: string, code: ErrorCode = "CHANNEL_FAILED"): MigrationError {
     return new MigrationError(code, `Connection to '${this.peer}' failed: ${reason}`);
   }
-}
-
-function twoReaders(): MigrationError {
-  return new MigrationError("INTERNAL", "a channel has two readers");
 }
 
 /** What the kernel says of a connection that it has given up because nothing was answered. */

@@ -10,6 +10,7 @@ transportCompliance(
   {
     medium: "connection",
     listens: true,
+    gathers: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   () => listeningFixture({ uri: "tcp:127.0.0.1:0" }),
@@ -23,6 +24,7 @@ transportCompliance(
   {
     medium: "connection",
     listens: true,
+    gathers: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   () =>

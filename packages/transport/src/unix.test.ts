@@ -14,6 +14,7 @@ transportCompliance(
   {
     medium: "connection",
     listens: true,
+    gathers: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   async () => {
@@ -30,6 +31,7 @@ transportCompliance(
   {
     medium: "connection",
     listens: true,
+    gathers: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   async () => {

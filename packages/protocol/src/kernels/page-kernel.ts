@@ -52,8 +52,9 @@ export interface PageKernel extends PageSource {
   /**
    * Opens a guest's memory for records to be made of its pages and pages of records to be written there, without a copy
    * between. Both memories are shared ones. The guest's may grow.
+   * @param addresses for {@link GuestPages.encodeHeads}, which cannot be called without them.
    */
-  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages;
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads, addresses?: PageAddresses): GuestPages;
 
   /**
    * Applies a delta of `length` bytes to a page in place.
@@ -92,8 +93,52 @@ export interface PageHeads {
 /** See {@link PageHeads}. */
 export const HEAD_BYTES = 16;
 
+/** Where the work memory and the guest's begin, as the kernel of the host knows it. Neither moves. */
+export interface PageAddresses {
+  readonly work: number;
+  readonly guest: number;
+}
+
+/** How far a vector of `writev` has come that is written in the work memory. */
+export interface PlaceCursor {
+  /** Where its next entry goes, a multiple of 16. */
+  at: number;
+  /** The first byte of the work memory that is to go out and is in no entry yet. */
+  from: number;
+}
+
+/** Of an entry: an address and a length, 64 bits each, little-endian. */
+export const PLACE_BYTES = 16;
+
+/**
+ * Writes an entry.
+ * @param vector as a little-endian machine sees it.
+ * @param index of the entry. @param length less than 2^32.
+ */
+export function putPlace(vector: Uint32Array, index: number, address: number, length: number): void {
+  const at = (index * PLACE_BYTES) / Uint32Array.BYTES_PER_ELEMENT;
+  vector[at] = address;
+  vector[at + 1] = address / 2 ** 32;
+  vector[at + 2] = length;
+  vector[at + 3] = 0;
+}
+
 /** The memory of a guest. Pages are named by where they begin in it. */
 export interface GuestPages extends PageSource {
+  /**
+   * As `encodeRun`, but records of pages end behind the page's first {@link HEAD_BYTES} bytes, which are those that are kept. What
+   * of the page follows may be read later, for as long as every store to it makes a mark of its own: each record of a page
+   * adds two places to a vector of `writev`, what of the work memory comes before and that rest.
+   * @param places moved on behind what was added; there has to be room for two of each page. `from` is not behind `out`.
+   */
+  encodeHeads(
+    page: number,
+    count: number,
+    offset: number,
+    named: boolean,
+    out: number,
+    places: PlaceCursor,
+  ): number;
   /** Writes the pages of a run that was counted, of pages, to `page` and behind it. The run stays as it is. */
   storeRun(at: number, count: number, page: number): void;
 }

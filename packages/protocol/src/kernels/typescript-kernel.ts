@@ -1,8 +1,15 @@
 import { MigrationError } from "../errors.ts";
 import { RAM_FLAG, WIRE_PAGE_SIZE } from "../wire.ts";
 import { applyDelta, checkDelta, DeltaPage, encodeDelta } from "../xbzrle.ts";
-import { HEAD_BYTES } from "./page-kernel.ts";
-import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel.ts";
+import { HEAD_BYTES, PLACE_BYTES, putPlace } from "./page-kernel.ts";
+import type {
+  GuestPages,
+  KeptPages,
+  PageAddresses,
+  PageHeads,
+  PageKernel,
+  PlaceCursor,
+} from "./page-kernel.ts";
 import {
   PAGE_RECORD_BYTES,
   requireGuestPages,
@@ -13,12 +20,31 @@ import {
 
 const WORD_BYTES = 8;
 
+/** A run of pages of which records are made. */
+interface Run {
+  /** What the pages are in, and the same as words. */
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  readonly page: number;
+  readonly count: number;
+  readonly offset: number;
+  readonly named: boolean;
+  readonly out: number;
+  /** Where the heads of the pages are kept, as they go into the records. */
+  readonly heads?: Uint8Array;
+  /** Bytes of each page that go into its record. Default: all. */
+  readonly pageBytes?: number;
+  /** Called with the place of each page, and with that behind its record. */
+  readonly written?: (page: number, end: number) => void;
+}
+
 /** The kernels in plain TypeScript: for engines that cannot run the others, and what those are compared with. */
 export class TypeScriptPageKernel implements PageKernel {
   readonly implementation = "typescript";
   readonly #work: WorkMemory;
   readonly #words: Int32Array;
   readonly #view: DataView;
+  readonly #places: Uint32Array;
 
   /** @param bytes of work memory. */
   constructor(bytes: number) {
@@ -26,6 +52,7 @@ export class TypeScriptPageKernel implements PageKernel {
     this.#work = new WorkMemory(buffer);
     this.#words = new Int32Array(buffer);
     this.#view = new DataView(buffer);
+    this.#places = new Uint32Array(buffer);
   }
 
   get bytes(): Uint8Array {
@@ -46,18 +73,11 @@ export class TypeScriptPageKernel implements PageKernel {
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
     this.#work.requirePages(page, count);
-    return this.#encodeRun(this.bytes, this.#words, page, count, offset, named, out);
+    return this.#encode({ bytes: this.bytes, words: this.#words, page, count, offset, named, out });
   }
 
-  #encodeRun(
-    bytes: Uint8Array,
-    words: Int32Array,
-    page: number,
-    count: number,
-    offset: number,
-    named: boolean,
-    out: number,
-  ): number {
+  #encode(run: Run): number {
+    const { bytes, words, page, count, offset, named, out, heads, pageBytes = WIRE_PAGE_SIZE } = run;
     const work = this.#work;
     work.requireOutput(offset, count, out);
     this.#forgetZeros();
@@ -77,9 +97,12 @@ export class TypeScriptPageKernel implements PageKernel {
       if (zero) {
         this.#noteZero(n);
         work.bytes[at++] = 0;
+        heads?.fill(0, n * HEAD_BYTES, (n + 1) * HEAD_BYTES);
       } else {
-        work.bytes.set(bytes.subarray(from, from + WIRE_PAGE_SIZE), at);
-        at += WIRE_PAGE_SIZE;
+        work.bytes.set(bytes.subarray(from, from + pageBytes), at);
+        heads?.set(work.bytes.subarray(at, at + HEAD_BYTES), n * HEAD_BYTES);
+        at += pageBytes;
+        run.written?.(from, at);
       }
     }
     return at;
@@ -127,18 +150,38 @@ export class TypeScriptPageKernel implements PageKernel {
     return this.#work.gathered(at, count);
   }
 
-  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages {
-    const headBytes = new Uint8Array(heads.memory.buffer, heads.at);
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads, addresses?: PageAddresses): GuestPages {
     const bytesFor = (page: number, count: number): Uint8Array => {
       requireGuestPages(memory.buffer.byteLength, page, count);
       return new Uint8Array(memory.buffer);
     };
+    const runOf = (
+      page: number,
+      count: number,
+    ): Pick<Run, "bytes" | "words" | "heads" | "page" | "count"> => {
+      const bytes = bytesFor(page, count);
+      const first = heads.at + (page / WIRE_PAGE_SIZE) * HEAD_BYTES;
+      return {
+        bytes,
+        words: new Int32Array(bytes.buffer),
+        heads: new Uint8Array(heads.memory.buffer, first, count * HEAD_BYTES),
+        page,
+        count,
+      };
+    };
     return {
-      encodeRun: (page, count, offset, named, out) => {
-        const bytes = bytesFor(page, count);
-        for (let at = page; at < page + count * WIRE_PAGE_SIZE; at += WIRE_PAGE_SIZE)
-          headBytes.set(bytes.subarray(at, at + HEAD_BYTES), (at / WIRE_PAGE_SIZE) * HEAD_BYTES);
-        return this.#encodeRun(bytes, new Int32Array(bytes.buffer), page, count, offset, named, out);
+      encodeRun: (page, count, offset, named, out) =>
+        this.#encode({ ...runOf(page, count), offset, named, out }),
+      encodeHeads: (page, count, offset, named, out, places) => {
+        const run = runOf(page, count);
+        this.#work.requirePlaces(places, count, out, addresses !== undefined);
+        const { work, guest } = addresses ?? { work: 0, guest: 0 };
+        const written = (from: number, end: number): void => {
+          this.#putPlace(places, work + places.from, end - places.from);
+          this.#putPlace(places, guest + from + HEAD_BYTES, WIRE_PAGE_SIZE - HEAD_BYTES);
+          places.from = end;
+        };
+        return this.#encode({ ...run, offset, named, out, pageBytes: HEAD_BYTES, written });
       },
       storeRun: (at, count, page) => {
         this.#work.requireRecords(at, count);
@@ -175,6 +218,11 @@ export class TypeScriptPageKernel implements PageKernel {
   #noteZero(n: number): void {
     this.#work.zeroBits[n >>> 5]! |= 1 << n;
     this.#work.result[0]!++;
+  }
+
+  #putPlace(places: PlaceCursor, address: number, length: number): void {
+    putPlace(this.#places, places.at / PLACE_BYTES, address, length);
+    places.at += PLACE_BYTES;
   }
 
   #putWord(at: number, word: number): void {

@@ -2,7 +2,15 @@ import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
 import { kernelModule } from "./kernel-module.ts";
 import { DELTAS_MODULE, GUEST_MODULE, PAGES_MODULE } from "./modules.ts";
-import type { GuestPages, KeptPages, PageHeads, PageKernel } from "./page-kernel.ts";
+import { PLACE_BYTES } from "./page-kernel.ts";
+import type {
+  GuestPages,
+  KeptPages,
+  PageAddresses,
+  PageHeads,
+  PageKernel,
+  PlaceCursor,
+} from "./page-kernel.ts";
 import { requireGuestPages, WorkMemory } from "./work-memory.ts";
 
 const WASM_PAGE = 65536;
@@ -14,6 +22,16 @@ interface SourceExports {
 }
 
 interface GuestExports extends SourceExports {
+  encodeHeads(
+    page: number,
+    count: number,
+    high: number,
+    low: number,
+    named: number,
+    out: number,
+    vector: number,
+    from: number,
+  ): number;
   storeRun(at: number, count: number, page: number): void;
 }
 
@@ -64,8 +82,13 @@ function requireModules(): NonNullable<typeof modules> {
   return modules;
 }
 
-function requireGuestModule(): WebAssembly.Module {
+/** Compiles what {@link PageKernel.openGuest} needs in this thread, where the engine can run it. */
+export function prepareGuestPages(): void {
   guestModule ??= kernelModule(GUEST_MODULE);
+}
+
+function requireGuestModule(): WebAssembly.Module {
+  prepareGuestPages();
   if (guestModule !== undefined) return guestModule;
   throw new MigrationError("INTERNAL", "this engine has no shared memory for kernels");
 }
@@ -132,8 +155,8 @@ export class WasmPageKernel implements PageKernel {
     return this.#work.gathered(at, count);
   }
 
-  openGuest(memory: WebAssembly.Memory, heads: PageHeads): GuestPages {
-    return new WasmGuestPages(this.#work, this.#memory, memory, heads);
+  openGuest(memory: WebAssembly.Memory, heads: PageHeads, addresses?: PageAddresses): GuestPages {
+    return new WasmGuestPages(this.#work, this.#memory, memory, heads, addresses);
   }
 
   applyDelta(delta: number, length: number, page: number): boolean {
@@ -155,30 +178,61 @@ export class WasmPageKernel implements PageKernel {
 class WasmGuestPages implements GuestPages {
   readonly #work: WorkMemory;
   readonly #guest: WebAssembly.Memory;
+  readonly #hasAddresses: boolean;
   readonly #exports: GuestExports;
 
-  constructor(work: WorkMemory, memory: WebAssembly.Memory, guest: WebAssembly.Memory, heads: PageHeads) {
+  constructor(
+    work: WorkMemory,
+    memory: WebAssembly.Memory,
+    guest: WebAssembly.Memory,
+    heads: PageHeads,
+    addresses: PageAddresses | undefined,
+  ) {
     this.#work = work;
     this.#guest = guest;
+    this.#hasAddresses = addresses !== undefined;
     const { exports } = new WebAssembly.Instance(requireGuestModule(), {
-      work: { memory },
-      guest: { memory: guest },
+      work: { memory, address: addresses?.work ?? 0 },
+      guest: { memory: guest, address: addresses?.guest ?? 0 },
       heads: { ...heads },
     });
     this.#exports = exports as unknown as GuestExports;
   }
 
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number {
-    requireGuestPages(this.#guest.buffer.byteLength, page, count);
-    this.#work.requireOutput(offset, count, out);
+    this.#require(page, count, offset, out);
     const high = Math.floor(offset / 2 ** 32);
     return this.#exports.encodeRun(page, count, high, offset | 0, named ? 1 : 0, out);
+  }
+
+  encodeHeads(
+    page: number,
+    count: number,
+    offset: number,
+    named: boolean,
+    out: number,
+    places: PlaceCursor,
+  ): number {
+    this.#require(page, count, offset, out);
+    const work = this.#work;
+    work.requirePlaces(places, count, out, this.#hasAddresses);
+    const { at, from } = places;
+    const high = Math.floor(offset / 2 ** 32);
+    const end = this.#exports.encodeHeads(page, count, high, offset | 0, named ? 1 : 0, out, at, from);
+    places.at += 2 * PLACE_BYTES * (count - work.result[0]!);
+    places.from = work.result[1]!;
+    return end;
   }
 
   storeRun(at: number, count: number, page: number): void {
     this.#work.requireRecords(at, count);
     requireGuestPages(this.#guest.buffer.byteLength, page, count);
     this.#exports.storeRun(at, count, page);
+  }
+
+  #require(page: number, count: number, offset: number, out: number): void {
+    requireGuestPages(this.#guest.buffer.byteLength, page, count);
+    this.#work.requireOutput(offset, count, out);
   }
 }
 

@@ -1,6 +1,7 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
-import { MAX_KERNEL_RUN } from "./page-kernel.ts";
+import { MAX_KERNEL_RUN, PLACE_BYTES } from "./page-kernel.ts";
+import type { PlaceCursor } from "./page-kernel.ts";
 
 /** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
 export const WORK_PLACES = { result: 0, blockName: 16, zeroBits: 320, free: 384 } as const;
@@ -25,7 +26,7 @@ export function workMemoryBytes(parts: readonly number[]): number {
 /** The bytes that a kernel works in: hands out parts of them, and checks what it is asked to do there. */
 export class WorkMemory {
   readonly bytes: Uint8Array;
-  /** The kernel's result: a number. */
+  /** The kernel's results: two numbers. */
   readonly result: Uint32Array;
   /** A bit for each page of a run, the low ones first: whether it has only zeros. */
   readonly zeroBits: Uint32Array;
@@ -33,7 +34,7 @@ export class WorkMemory {
 
   constructor(buffer: ArrayBufferLike) {
     this.bytes = new Uint8Array(buffer);
-    this.result = new Uint32Array(buffer, WORK_PLACES.result, 1);
+    this.result = new Uint32Array(buffer, WORK_PLACES.result, 2);
     this.zeroBits = new Uint32Array(buffer, WORK_PLACES.zeroBits, MAX_KERNEL_RUN / 32);
   }
 
@@ -90,6 +91,13 @@ export class WorkMemory {
   requireOutput(offset: number, count: number, out: number): void {
     this.requireRun(offset, count);
     this.require(out, runBytes(count));
+  }
+
+  /** Two entries for each page have to fit where the vector is, and what is in none yet has to come before the records. */
+  requirePlaces({ at, from }: PlaceCursor, count: number, out: number, hasAddresses: boolean): void {
+    if (!hasAddresses) throw new MigrationError("INTERNAL", "the pages were opened without addresses");
+    this.require(at, 2 * PLACE_BYTES * count);
+    this.require(from, out - from);
   }
 
   /** All words of a run have to be exact as numbers. */

@@ -24,13 +24,18 @@ export class FakeChannel implements Channel {
     return this.written.reduce((sum, bytes) => sum + bytes.length, 0);
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  write(bytes: Uint8Array): Promise<void> {
+    return this.held(() => bytes);
+  }
+
+  /** A write of what `bytes` gives when it ends. */
+  protected async held(bytes: () => Uint8Array): Promise<void> {
     this.pendingWrites++;
     this.mostPendingWrites = Math.max(this.mostPendingWrites, this.pendingWrites);
     await this.#hold?.();
     this.pendingWrites--;
     if (this.error !== undefined) throw this.error;
-    this.written.push(new Uint8Array(bytes));
+    this.written.push(new Uint8Array(bytes()));
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {

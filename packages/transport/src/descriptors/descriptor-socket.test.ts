@@ -16,6 +16,7 @@ transportCompliance(
   {
     medium: "connection",
     listens: true,
+    gathers: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   async () => {

@@ -1,4 +1,5 @@
 import type Koffi from "koffi";
+import { errorOfCall } from "./error-of-call.ts";
 
 /** The calls of Linux that Node does not have, for 64-bit architectures. */
 export interface SystemCalls {
@@ -90,13 +91,8 @@ function systemCalls(koffi: typeof Koffi): SystemCalls {
     "long sendto(int socket, void *bytes, size_t length, int flags, void *address, uint addressLength)",
   );
 
-  const failed = (call: string): Error => {
-    const errno = koffi.errno();
-    const code = Object.entries(koffi.os.errno).find(([, number]) => number === errno)?.[0];
-    return Object.assign(new Error(`${call} failed with error ${errno}`), { code, errno: -errno });
-  };
   const checked = (call: string, result: number): number => {
-    if (result < 0) throw failed(call);
+    if (result < 0) throw errorOfCall(koffi, call);
     return result;
   };
 
@@ -114,8 +110,8 @@ function systemCalls(koffi: typeof Koffi): SystemCalls {
       message.writeBigUInt64LE(BigInt(CONTROL_BYTES), MESSAGE.controlLength);
       const length = recvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as number;
       if (length < 0) {
-        const error = failed("recvmsg");
-        if ((error as NodeJS.ErrnoException).code === "EAGAIN") return undefined;
+        const error = errorOfCall(koffi, "recvmsg");
+        if (error.code === "EAGAIN") return undefined;
         throw error;
       }
       const used = Number(message.readBigUInt64LE(MESSAGE.controlLength));

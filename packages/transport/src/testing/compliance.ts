@@ -2,6 +2,7 @@ import { describe } from "vitest";
 import { channelsThatAnswer } from "./answers.ts";
 import { everyChannel } from "./every-channel.ts";
 import type { TransportFixture, TransportTraits } from "./fixture.ts";
+import { channelsThatDoNotGather, gatheringChannels } from "./gathering-channels.ts";
 import { listeners } from "./listeners.ts";
 import { liveChannels } from "./live-channels.ts";
 import { silentChannels } from "./silent-channels.ts";
@@ -17,6 +18,8 @@ export function transportCompliance(
     if (traits.medium !== "file") liveChannels(traits, factory);
     if (traits.medium === "connection") channelsThatAnswer(traits, factory);
     else silentChannels(factory);
+    if (traits.gathers === true) gatheringChannels(traits, factory);
+    else channelsThatDoNotGather(factory);
     if (traits.listens) listeners(factory);
   });
 }

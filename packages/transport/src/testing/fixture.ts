@@ -10,6 +10,8 @@ export interface TransportTraits {
   readonly gone: RegExp;
   /** An end that the peer has not given is told from one that it has. Default: they look the same. */
   readonly tellsCuts?: true;
+  /** Its writer can write from several places of memory. Default: it cannot. */
+  readonly gathers?: true;
 }
 
 /** The two ends of a channel. */

@@ -1,0 +1,67 @@
+import type Koffi from "koffi";
+import type { GatherList } from "../gather-list.ts";
+import { errorOfCall } from "./error-of-call.ts";
+
+/** What Node has no calls for: writing from places of memory that no buffer of Node's covers together. */
+export interface GatherCalls {
+  /** Where memory begins, as the kernel knows it. Valid for as long as the memory is not moved. */
+  addressOf(memory: Uint8Array): number;
+  /**
+   * Writes what a socket takes without waiting, and takes it away from the list.
+   * Errors: what the system says, with its `code`.
+   */
+  write(socket: number, list: GatherList): void;
+  /** Copies what is first in the list, as far as there is room and the place goes. The list stays as it is. @returns the bytes. */
+  copyFirst(list: GatherList, into: Buffer): Buffer;
+}
+
+/** Places that the kernel takes at once: `UIO_MAXIOV`. */
+const MOST_PLACES = 1024;
+
+let loading: Promise<GatherCalls | undefined> | undefined;
+
+/** Undefined where they cannot be called: on another system, or without koffi. */
+export function loadGatherCalls(): Promise<GatherCalls | undefined> {
+  loading ??= load();
+  return loading;
+}
+
+async function load(): Promise<GatherCalls | undefined> {
+  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
+  try {
+    const { default: koffi } = await import("koffi");
+    return gatherCalls(koffi);
+  } catch {
+    return undefined;
+  }
+}
+
+function gatherCalls(koffi: typeof Koffi): GatherCalls {
+  const libc = koffi.load(null);
+  const writev = libc.func("long writev(int descriptor, void *places, int count)");
+  const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
+  return {
+    addressOf: (memory) => Number(koffi.address(memory)),
+    write(socket, list) {
+      while (list.places > 0) {
+        const wanted = list.places;
+        const length = writev(socket, list.vector, Math.min(wanted, MOST_PLACES)) as number;
+        if (length < 0) {
+          const error = errorOfCall(koffi, "writev");
+          if (error.code === "EAGAIN") return;
+          if (error.code !== "EINTR") throw error;
+          continue;
+        }
+        list.advance(length);
+        // It has no more room.
+        if (wanted - list.places < Math.min(wanted, MOST_PLACES)) return;
+      }
+    },
+    copyFirst(list, into) {
+      const { address, length } = list.first;
+      const bytes = into.subarray(0, Math.min(length, into.length));
+      memcpy(bytes, address, bytes.length);
+      return bytes;
+    },
+  };
+}
