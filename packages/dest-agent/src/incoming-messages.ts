@@ -40,6 +40,8 @@ export type AwaitedMachine =
       readonly machineType: string;
       readonly devices: readonly DeviceListing[];
       readonly hasDrives: boolean;
+      /** The module that opens its memory, if it is known before there is any. */
+      readonly ramModule?: string | undefined;
     }
   | {
       readonly kind: "carried";

@@ -1,5 +1,6 @@
 /** The entry of the incoming thread: it owns the listening socket and the channels, and loads one stream. */
-import { MigrationError, openPageKernel, workMemoryBytes } from "@peregrine/protocol";
+import { prepareMemoryAdvice } from "@peregrine/host-memory";
+import { MigrationError, openPageKernel, prepareGuestPages, workMemoryBytes } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
@@ -40,7 +41,7 @@ const multifd =
     ? undefined
     : new MultifdReceiver({ channels: multifdChannels, statistics, interruption });
 /** More connections than these are strangers; they read elsewhere. */
-let readBuffersLeft = 16 + multifdChannels;
+let readBuffersLeft = 8 + multifdChannels;
 const kernel = openPageKernel(workMemoryBytes(Array.from({ length: readBuffersLeft }, () => READ_BYTES)));
 
 try {
@@ -62,6 +63,7 @@ async function serve(): Promise<void> {
   const connections = new Connections({ listener, interruption, multifd: takeMultifd, refused });
   try {
     main.tell({ kind: "listening", address: listener.address });
+    await loadAhead();
     // What was compiled is kept for the next start, also if this process does not end in order.
     flushCompileCache();
     const connection = await interruption.wait(connections.main);
@@ -69,6 +71,14 @@ async function serve(): Promise<void> {
   } finally {
     await connections.close();
   }
+}
+
+/** Loads what the stream needs, so that its first pages are not kept waiting. What cannot be had shows when it is needed. */
+async function loadAhead(): Promise<void> {
+  prepareGuestPages();
+  const { machine } = task;
+  const module = machine.kind === "described" ? machine.ramModule : machine.memory.module;
+  await Promise.allSettled([prepareMemoryAdvice(), module === undefined ? undefined : import(module)]);
 }
 
 function refused(error: MigrationError): void {

@@ -1,2 +1,2 @@
 export { freeMemory } from "./free-memory.ts";
-export { adviseHugePages, giveMemory } from "./memory-advice.ts";
+export { adviseHugePages, giveMemory, prepareMemoryAdvice } from "./memory-advice.ts";

@@ -34,6 +34,11 @@ export async function giveMemory(memory: Uint8Array): Promise<boolean> {
   return (await (await load())?.adviseAside(memory, memory.length, POPULATE)) === 0;
 }
 
+/** Loads what the others need, so that the first of them is not kept waiting. */
+export async function prepareMemoryAdvice(): Promise<void> {
+  await load();
+}
+
 function load(): Promise<MemoryCalls | undefined> {
   calls ??= open();
   return calls;

@@ -202,11 +202,15 @@ export class WasmMachine implements Machine {
     return this.#guest;
   }
 
+  get ramModule(): string {
+    return new URL("wasm-ram.ts", import.meta.url).href;
+  }
+
   ram(): RamAccess {
     const { memory, control, maximumBytes, mostBytes, arrived } = this.#require();
     const shared = newWasmRamShared(maximumBytes);
     const data: WasmRamData = { memory, control, maximumBytes, mostBytes, ...shared, arrived };
-    return { module: new URL("wasm-ram.ts", import.meta.url).href, data };
+    return { module: this.ramModule, data };
   }
 
   async prepared(): Promise<void> {

@@ -107,6 +107,8 @@ export interface Machine {
   readonly drives?: MachineDrives;
   /** Guest memory for other threads. On the destination it exists once the early devices are loaded. */
   ram(): RamAccess;
+  /** The module of {@link ram}, for threads that load it before there is memory. */
+  readonly ramModule?: string;
   /** Resolves when everything that can be prepared before the last byte is (compiled, instantiated). */
   prepared(): Promise<void>;
   /** Starts or continues execution. Does nothing when it runs already. */

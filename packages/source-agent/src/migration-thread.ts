@@ -1,7 +1,7 @@
 /** The migration thread: the entry of the worker. */
-import { MigrationError } from "@peregrine/protocol";
+import { MigrationError, prepareGuestPages } from "@peregrine/protocol";
 import { prepareConnections } from "@peregrine/transport";
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { MainLink } from "./main-link.ts";
 import { MigrationRun } from "./migration-run.ts";
 import type { ThreadOutcome } from "./thread-messages.ts";
@@ -9,6 +9,10 @@ import type { ThreadOutcome } from "./thread-messages.ts";
 if (parentPort === null) throw new MigrationError("INTERNAL", "the migration thread is not a program");
 const link = new MainLink(parentPort);
 void prepareConnections();
+prepareGuestPages();
+const { ramModule } = workerData as { readonly ramModule?: string };
+// What cannot be loaded shows when it is needed.
+if (ramModule !== undefined) void import(ramModule).catch(() => {});
 const { data } = await link.message("run");
 const run = new MigrationRun(data, link);
 const outcome = await run.run().then(

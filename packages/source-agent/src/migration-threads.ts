@@ -7,10 +7,13 @@ import { Worker } from "node:worker_threads";
 export class MigrationThreads {
   #spare: Worker | undefined;
 
-  /** Has a thread wait for the next {@link take}. Does nothing when one waits already. */
-  prepare(): void {
+  /**
+   * Has a thread wait for the next {@link take}. Does nothing when one waits already.
+   * @param ramModule that it will open guest memory by, if that is known.
+   */
+  prepare(ramModule?: string): void {
     if (this.#spare !== undefined) return;
-    const spare = startThread();
+    const spare = startThread(ramModule);
     this.#spare = spare;
     const lost = (): void => {
       if (this.#spare === spare) this.#spare = undefined;
@@ -37,9 +40,10 @@ export class MigrationThreads {
   }
 }
 
-function startThread(): Worker {
+function startThread(ramModule?: string): Worker {
   return new Worker(new URL("./migration-thread.ts", import.meta.url), {
     name: "migration",
+    workerData: { ramModule },
     resourceLimits: { maxYoungGenerationSizeMb: 3 },
     // It closes descriptors that this thread was given.
     trackUnmanagedFds: false,

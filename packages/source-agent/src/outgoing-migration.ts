@@ -204,7 +204,7 @@ export class OutgoingMigration extends OutgoingSettings {
    * and no processor time.
    */
   prepare(): void {
-    if (!this.#disposed && this.#attempt === undefined) this.#threads.prepare();
+    if (!this.#disposed && this.#attempt === undefined) this.#threads.prepare(this.#machine.ramModule);
   }
 
   /** What a destination is asked for: a guest that is sent on has a hand-over only where its source has one. */
