@@ -27,9 +27,9 @@
     (i64.store $work (local.get $at) (local.get $address))
     (i64.store $work offset=8 (local.get $at) (i64.extend_i32_u (local.get $length))))
 
-  ;; As `encodeRun`, but a record of a page ends with the page's first 16 bytes, behind which the rest is to be taken from the guest's
-  ;; memory. So each makes two entries of the vector at `vector`: what of the work memory comes before, from `from` on, and
-  ;; that rest. Leaves the place behind the last byte that is in the vector in the second result word.
+  ;; As `encodeRun`, but a record of a page ends with the page's first 16 bytes, behind which the rest is to be taken from the
+  ;; guest's memory. So each makes two entries of the vector at `vector`: what of the work memory comes before, from `from`
+  ;; on, and that rest. Leaves the place behind the last byte that is in the vector in the second result word.
   (func (export "encodeHeads")
     (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)
     (param $vector i32) (param $from i32) (result i32)

@@ -117,8 +117,8 @@ export class RamPageEncoder {
   }
 
   /**
-   * As {@link putRun}, but of a page only its head is put into its record. What is behind it is to be taken from the guest's memory when
-   * the records are written; see `GuestPages.encodeHeads`.
+   * As {@link putRun}, but of a page only its head is put into its record. What is behind it is to be taken from the
+   * guest's memory when the records are written; see `GuestPages.encodeHeads`.
    */
   putHeads(
     kernel: PageKernel,

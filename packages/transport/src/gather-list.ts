@@ -3,8 +3,8 @@ import { MigrationError, PLACE_BYTES, putPlace } from "@peregrine/protocol";
 const WORDS = PLACE_BYTES / Uint32Array.BYTES_PER_ELEMENT;
 
 /**
- * What is to be written, in the order of the places of memory that it lies in: a vector of `writev`. The bytes are read when they
- * are written, so whoever fills the vector sees to it that the memory stays, and that its bytes may change until then.
+ * What is to be written, in the order of the places of memory that it lies in: a vector of `writev`. The bytes are read when
+ * they are written, so whoever fills the vector sees to it that the memory stays, and that its bytes may change until then.
  */
 export class GatherList {
   readonly #words: Uint32Array;
@@ -13,7 +13,10 @@ export class GatherList {
   #end = 0;
   #length = 0;
 
-  /** @param vector where the entries are put, of {@link PLACE_BYTES} each: an address, as `Gathering.addressOf` says, and a length below 2^32. */
+  /**
+   * @param vector where the entries are put, of PLACE_BYTES each: an address, as `Gathering.addressOf` says, and a length
+   *   below 2^32. It begins at a multiple of four bytes.
+   */
   constructor(vector: Uint8Array) {
     this.#bytes = vector;
     this.#words = new Uint32Array(vector.buffer, vector.byteOffset, Math.floor(vector.length / 4));
@@ -34,7 +37,10 @@ export class GatherList {
     return this.#bytes.subarray(this.#first * PLACE_BYTES, this.#end * PLACE_BYTES);
   }
 
-  /** Where the first byte is that is still to be written, and how many are in the same place. Errors: INTERNAL when there is none. */
+  /**
+   * Where the first byte is that is still to be written, and how many are in the same place.
+   * Errors: INTERNAL when there is none.
+   */
   get first(): { readonly address: number; readonly length: number } {
     if (this.places === 0) throw new MigrationError("INTERNAL", "nothing is left of what is gathered");
     return { address: this.#addressOf(this.#first), length: this.#lengthOf(this.#first) };

@@ -28,8 +28,8 @@ export async function openGathering(
 }
 
 /**
- * Writes from several places as much as the kernel takes. When it takes no more, a little of what follows is written by Node, which
- * waits until there is room again, and finds out when there will be none.
+ * Writes from several places as much as the kernel takes. When it takes no more, a little of what follows is written by Node,
+ * which waits until there is room again, and finds out when there will be none.
  * @param done called once, with the error if it has failed; the socket is destroyed then, as by a write of Node's.
  */
 function writeGathered(

@@ -126,9 +126,9 @@ export function putPlace(vector: Uint32Array, index: number, address: number, le
 /** The memory of a guest. Pages are named by where they begin in it. */
 export interface GuestPages extends PageSource {
   /**
-   * As `encodeRun`, but records of pages end behind the page's first {@link HEAD_BYTES} bytes, which are those that are kept. What
-   * of the page follows may be read later, for as long as every store to it makes a mark of its own: each record of a page
-   * adds two places to a vector of `writev`, what of the work memory comes before and that rest.
+   * As `encodeRun`, but records of pages end behind the page's first {@link HEAD_BYTES} bytes, which are those that are kept.
+   * What of the page follows may be read later, for as long as every store to it makes a mark of its own: each record of a
+   * page adds two places to a vector of `writev`, what of the work memory comes before and that rest.
    * @param places moved on behind what was added; there has to be room for two of each page. `from` is not behind `out`.
    */
   encodeHeads(

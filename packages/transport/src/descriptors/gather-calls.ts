@@ -11,7 +11,10 @@ export interface GatherCalls {
    * Errors: what the system says, with its `code`.
    */
   write(socket: number, list: GatherList): void;
-  /** Copies what is first in the list, as far as there is room and the place goes. The list stays as it is. @returns the bytes. */
+  /**
+   * Copies what is first in the list, as far as there is room and the place goes. The list stays as it is.
+   * @returns the bytes.
+   */
   copyFirst(list: GatherList, into: Buffer): Buffer;
 }
 
