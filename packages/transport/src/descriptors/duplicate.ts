@@ -1,3 +1,6 @@
+import { loadCalls } from "./load-calls.ts";
+import type { Libc } from "./load-calls.ts";
+
 /**
  * Makes a second descriptor of what the first one stands for, closed when another program is run. Undefined when the
  * system refuses, for want of descriptors for example.
@@ -10,20 +13,14 @@ let loaded: Promise<Duplicate | undefined> | undefined;
 
 /** Undefined where that is not possible: on another system, or without koffi. */
 export function loadDuplicate(): Promise<Duplicate | undefined> {
-  loaded ??= load();
+  loaded ??= loadCalls(duplicate);
   return loaded;
 }
 
-async function load(): Promise<Duplicate | undefined> {
-  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
-  try {
-    const { default: koffi } = await import("koffi");
-    const fcntl = koffi.load(null).func("int fcntl(int descriptor, int command, int argument)");
-    return (descriptor) => {
-      const made = fcntl(descriptor, F_DUPFD_CLOEXEC, 0) as number;
-      return made < 0 ? undefined : made;
-    };
-  } catch {
-    return undefined;
-  }
+function duplicate(libc: Libc): Duplicate {
+  const fcntl = libc.func("int fcntl(int descriptor, int command, int argument)");
+  return (descriptor) => {
+    const made = fcntl(descriptor, F_DUPFD_CLOEXEC, 0) as number;
+    return made < 0 ? undefined : made;
+  };
 }

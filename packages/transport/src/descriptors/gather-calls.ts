@@ -1,6 +1,8 @@
 import type Koffi from "koffi";
 import type { GatherList } from "../gather-list.ts";
 import { errorOfCall } from "./error-of-call.ts";
+import { loadCalls } from "./load-calls.ts";
+import type { Libc } from "./load-calls.ts";
 
 /** What Node has no calls for: writing from places of memory that no buffer of Node's covers together. */
 export interface GatherCalls {
@@ -25,22 +27,11 @@ let loading: Promise<GatherCalls | undefined> | undefined;
 
 /** Undefined where they cannot be called: on another system, or without koffi. */
 export function loadGatherCalls(): Promise<GatherCalls | undefined> {
-  loading ??= load();
+  loading ??= loadCalls(gatherCalls);
   return loading;
 }
 
-async function load(): Promise<GatherCalls | undefined> {
-  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
-  try {
-    const { default: koffi } = await import("koffi");
-    return gatherCalls(koffi);
-  } catch {
-    return undefined;
-  }
-}
-
-function gatherCalls(koffi: typeof Koffi): GatherCalls {
-  const libc = koffi.load(null);
+function gatherCalls(libc: Libc, koffi: typeof Koffi): GatherCalls {
   const writev = libc.func("long writev(int descriptor, void *places, int count)");
   const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
   return {

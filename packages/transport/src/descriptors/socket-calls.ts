@@ -1,3 +1,6 @@
+import { loadCalls } from "./load-calls.ts";
+import type { Libc } from "./load-calls.ts";
+
 /** What the kernel knows about the other end of a TCP connection. */
 export interface LinkState {
   /** Milliseconds since anything was acknowledged, or anything has come. */
@@ -36,43 +39,36 @@ let loading: Promise<SocketCalls | undefined> | undefined;
 
 /** Undefined where they cannot be called: on another system, or without koffi. */
 export function loadSocketCalls(): Promise<SocketCalls | undefined> {
-  loading ??= load();
+  loading ??= loadCalls(socketCalls);
   return loading;
 }
 
-async function load(): Promise<SocketCalls | undefined> {
-  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
-  try {
-    const { default: koffi } = await import("koffi");
-    const libc = koffi.load(null);
-    const getOption = libc.func("int getsockopt(int socket, int level, int name, void *value, void *length)");
-    const setOption = libc.func("int setsockopt(int socket, int level, int name, void *value, uint length)");
-    const info = Buffer.alloc(INFO_BYTES);
-    const length = Buffer.alloc(4);
-    const value = Buffer.alloc(4);
-    const set = (descriptor: number, name: number, number: number, level = IPPROTO_TCP): void => {
-      value.writeInt32LE(number);
-      setOption(descriptor, level, name, value, value.length);
-    };
-    return {
-      linkState(descriptor) {
-        length.writeUInt32LE(INFO_BYTES);
-        if ((getOption(descriptor, IPPROTO_TCP, TCP_INFO, info, length) as number) < 0) return undefined;
-        const acknowledged = info.readUInt32LE(INFO.lastAckReceived);
-        return {
-          quiet: Math.min(acknowledged, info.readUInt32LE(INFO.lastDataReceived)),
-          expectsAnswer: info.readUInt32LE(INFO.unacked) > 0 || info.readUInt8(INFO.probes) > 0,
-        };
-      },
-      setKeepalive(descriptor, { idle, interval, count }) {
-        set(descriptor, TCP_KEEPIDLE, idle);
-        set(descriptor, TCP_KEEPINTVL, interval);
-        set(descriptor, TCP_KEEPCNT, count);
-      },
-      setLongestWait: (descriptor, milliseconds) => set(descriptor, TCP_RTO_MAX_MS, milliseconds),
-      setSendBuffer: (descriptor, bytes) => set(descriptor, SO_SNDBUF, bytes, SOL_SOCKET),
-    };
-  } catch {
-    return undefined;
-  }
+function socketCalls(libc: Libc): SocketCalls {
+  const getOption = libc.func("int getsockopt(int socket, int level, int name, void *value, void *length)");
+  const setOption = libc.func("int setsockopt(int socket, int level, int name, void *value, uint length)");
+  const info = Buffer.alloc(INFO_BYTES);
+  const length = Buffer.alloc(4);
+  const value = Buffer.alloc(4);
+  const set = (descriptor: number, name: number, number: number, level = IPPROTO_TCP): void => {
+    value.writeInt32LE(number);
+    setOption(descriptor, level, name, value, value.length);
+  };
+  return {
+    linkState(descriptor) {
+      length.writeUInt32LE(INFO_BYTES);
+      if ((getOption(descriptor, IPPROTO_TCP, TCP_INFO, info, length) as number) < 0) return undefined;
+      const acknowledged = info.readUInt32LE(INFO.lastAckReceived);
+      return {
+        quiet: Math.min(acknowledged, info.readUInt32LE(INFO.lastDataReceived)),
+        expectsAnswer: info.readUInt32LE(INFO.unacked) > 0 || info.readUInt8(INFO.probes) > 0,
+      };
+    },
+    setKeepalive(descriptor, { idle, interval, count }) {
+      set(descriptor, TCP_KEEPIDLE, idle);
+      set(descriptor, TCP_KEEPINTVL, interval);
+      set(descriptor, TCP_KEEPCNT, count);
+    },
+    setLongestWait: (descriptor, milliseconds) => set(descriptor, TCP_RTO_MAX_MS, milliseconds),
+    setSendBuffer: (descriptor, bytes) => set(descriptor, SO_SNDBUF, bytes, SOL_SOCKET),
+  };
 }

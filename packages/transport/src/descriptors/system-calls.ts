@@ -1,5 +1,7 @@
 import type Koffi from "koffi";
 import { errorOfCall } from "./error-of-call.ts";
+import { loadCalls } from "./load-calls.ts";
+import type { Libc } from "./load-calls.ts";
 
 /** The calls of Linux that Node does not have, for 64-bit architectures. */
 export interface SystemCalls {
@@ -69,18 +71,11 @@ const EPOLLONESHOT = 2 ** 30;
 const MAX_EVENTS = 16;
 
 /** Undefined where they cannot be called: on another system, or without koffi. */
-export async function loadSystemCalls(): Promise<SystemCalls | undefined> {
-  if (process.platform !== "linux" || !["x64", "arm64"].includes(process.arch)) return undefined;
-  try {
-    const { default: koffi } = await import("koffi");
-    return systemCalls(koffi);
-  } catch {
-    return undefined;
-  }
+export function loadSystemCalls(): Promise<SystemCalls | undefined> {
+  return loadCalls(systemCalls);
 }
 
-function systemCalls(koffi: typeof Koffi): SystemCalls {
-  const libc = koffi.load(null);
+function systemCalls(libc: Libc, koffi: typeof Koffi): SystemCalls {
   const recvmsg = libc.func("long recvmsg(int socket, void *message, int flags)");
   const epollCreate = libc.func("int epoll_create1(int flags)");
   const epollCtl = libc.func("int epoll_ctl(int set, int operation, int descriptor, void *event)");
