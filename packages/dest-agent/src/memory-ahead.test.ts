@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { prepareMemoryAdvice } from "@peregrine/host-memory";
 import { describe, expect, test } from "vitest";
 import { MemoryAhead } from "./memory-ahead.ts";
+import type { MemoryGiver } from "./memory-ahead.ts";
 
 const MIB = 1 << 20;
 const PIECE = 256 * 1024;
@@ -14,47 +16,136 @@ function sharedMemory(mib: number): Uint8Array {
   return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }).buffer);
 }
 
-/** Writes as a loader does. */
-function write(memory: Uint8Array, ahead: MemoryAhead, offset: number, bytes: number): void {
-  memory.fill(1, offset, offset + bytes);
-  ahead.arrived(offset, bytes);
-}
+/** Gives nothing, and takes as long for a MiB as it is told. */
+class TimedGiver implements MemoryGiver {
+  perMib: number;
+  /** In MiB, from where to where. */
+  readonly askedHere: [number, number][] = [];
+  readonly askedAside: [number, number][] = [];
+  isGiven: boolean | undefined = true;
+  readonly #waiting: (() => void)[] = [];
+  #time = 0;
 
-async function untilGiven(least: number): Promise<void> {
-  while (givenBytes() < least) await new Promise((resolve) => setTimeout(resolve, 1));
-}
+  constructor(perMib: number) {
+    this.perMib = perMib;
+  }
 
-describe.runIf(process.platform === "linux")("memory ahead of the pages", () => {
-  test("is given behind pages that come one after the other", async () => {
-    const memory = sharedMemory(64);
-    const ahead = new MemoryAhead(memory);
-    const before = givenBytes();
-    for (let offset = 0; offset < 2 * MIB; offset += PIECE) write(memory, ahead, offset, PIECE);
-    // What was written, and most of a window.
-    await untilGiven(before + 14 * MIB);
-    expect(memory[10 * MIB]).toBe(0);
-    expect(memory[2 * MIB - 1]).toBe(1);
-  });
+  now(): number {
+    return this.#time;
+  }
 
-  test("is not given behind pages that lie apart", async () => {
-    const memory = sharedMemory(512);
-    const ahead = new MemoryAhead(memory);
-    const before = givenBytes();
-    for (let offset = 0; offset < memory.length; offset += 4 * MIB) write(memory, ahead, offset, PIECE);
+  here(memory: Uint8Array): boolean | undefined {
+    this.askedHere.push(rangeOf(memory));
+    this.#time += (memory.length / MIB) * this.perMib;
+    return this.isGiven;
+  }
+
+  async aside(memory: Uint8Array): Promise<boolean> {
+    this.askedAside.push(rangeOf(memory));
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#time += (memory.length / MIB) * this.perMib;
+    return this.isGiven === true;
+  }
+
+  /** What was asked for first is there. */
+  async gave(): Promise<void> {
+    this.#waiting.shift()?.();
     await new Promise((resolve) => setImmediate(resolve));
-    // A huge page for each at most.
-    expect(givenBytes() - before).toBeLessThan(300 * MIB);
+  }
+}
+
+function rangeOf(memory: Uint8Array): [number, number] {
+  return [memory.byteOffset / MIB, (memory.byteOffset + memory.length) / MIB];
+}
+
+/** Tells of pages one behind the other. */
+function arrive(ahead: MemoryAhead, fromMib: number, toMib: number): void {
+  for (let offset = fromMib * MIB; offset < toMib * MIB; offset += PIECE) ahead.arrived(offset, PIECE);
+}
+
+describe("memory ahead of the pages", () => {
+  const memory = sharedMemory(64);
+
+  test("where the kernel has it at hand, only the first of each window is asked for", () => {
+    const giver = new TimedGiver(0.1);
+    arrive(new MemoryAhead(memory, giver), 0, 64);
+    expect(giver.askedHere).toEqual([
+      [2, 4],
+      [18, 20],
+      [34, 36],
+      [50, 52],
+    ]);
+    expect(giver.askedAside).toEqual([]);
   });
 
-  test("ends at the end of the memory", async () => {
-    const memory = sharedMemory(4);
-    const ahead = new MemoryAhead(memory);
+  test("where it is slow, two windows are asked for ahead of what comes, until it is quick again", async () => {
+    const giver = new TimedGiver(2.5);
+    const ahead = new MemoryAhead(memory, giver);
+    arrive(ahead, 0, 2);
+    expect(giver.askedHere).toEqual([[2, 4]]);
+    expect(giver.askedAside).toEqual([[4, 20]]);
+    arrive(ahead, 2, 8);
+    expect(giver.askedAside).toEqual([
+      [4, 20],
+      [20, 36],
+    ]);
+    // No more before one of them is there.
+    arrive(ahead, 8, 22);
+    expect(giver.askedAside).toHaveLength(2);
+    await giver.gave();
+    arrive(ahead, 22, 23);
+    expect(giver.askedAside).toEqual([
+      [4, 20],
+      [20, 36],
+      [36, 52],
+    ]);
+    giver.perMib = 0.1;
+    await giver.gave();
+    await giver.gave();
+    arrive(ahead, 23, 64);
+    expect(giver.askedAside).toHaveLength(3);
+    expect(giver.askedHere).toEqual([
+      [2, 4],
+      [52, 54],
+    ]);
+  });
+
+  test("a kernel that does not do it is not asked again, one that cannot be asked yet is", () => {
+    const giver = new TimedGiver(0.1);
+    giver.isGiven = undefined;
+    const ahead = new MemoryAhead(memory, giver);
+    arrive(ahead, 0, 6);
+    expect(giver.askedHere).toEqual([
+      [2, 4],
+      [4, 6],
+      [6, 8],
+    ]);
+    giver.isGiven = false;
+    arrive(ahead, 6, 64);
+    expect(giver.askedHere).toHaveLength(4);
+    expect(giver.askedAside).toEqual([]);
+  });
+
+  test("is not asked for behind pages that lie apart, nor behind the end", () => {
+    const giver = new TimedGiver(2.5);
+    const ahead = new MemoryAhead(memory, giver);
+    for (let offset = 0; offset < memory.length; offset += 4 * MIB) ahead.arrived(offset, PIECE);
+    arrive(ahead, 62, 64);
+    expect([...giver.askedHere, ...giver.askedAside]).toEqual([]);
+  });
+});
+
+describe.runIf(process.platform === "linux")("memory that the kernel gives ahead of the pages", () => {
+  test("stays as it is where something was written", async () => {
+    await prepareMemoryAdvice();
+    const memory = sharedMemory(64);
     const before = givenBytes();
-    for (let offset = 0; offset < memory.length; offset += PIECE) {
-      write(memory, ahead, offset, PIECE);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    expect(memory.every((byte) => byte === 1)).toBe(true);
-    expect(givenBytes() - before).toBeLessThan(64 * MIB);
+    const ahead = new MemoryAhead(memory);
+    memory[3 * MIB] = 9;
+    memory.fill(1, 0, 2 * MIB);
+    arrive(ahead, 0, 2);
+    // What was written, and a piece of the first window.
+    expect(givenBytes() - before).toBeGreaterThan(3.5 * MIB);
+    expect([memory[2 * MIB - 1], memory[2 * MIB], memory[3 * MIB]]).toEqual([1, 0, 9]);
   });
 });

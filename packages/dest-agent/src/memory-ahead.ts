@@ -1,4 +1,4 @@
-import { adviseHugePages, giveMemory } from "@peregrine/host-memory";
+import { adviseHugePages, giveMemory, giveMemoryHere } from "@peregrine/host-memory";
 
 /** What the kernel gives at once where it has huge pages. */
 const ALIGNMENT = 2 * 1024 * 1024;
@@ -7,23 +7,46 @@ const DENSE_BYTES = 1024 * 1024;
 /** What is asked for at once, and how often before it is there: they bound what a guest may get that turns out to be sparse. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const WINDOWS = 2;
+/** Bytes in a millisecond. A kernel that gives less has to get the memory from somewhere first: the host of a virtual machine. */
+const QUICK = 2 * 1024 * 1024;
+
+/** How the kernel is made to give memory. */
+export interface MemoryGiver {
+  /** Milliseconds of a monotonic clock. */
+  now(): number;
+  /** At once, in this thread. @returns whether it was given; undefined where that cannot be asked for yet. */
+  here(memory: Uint8Array): boolean | undefined;
+  /** In another thread. */
+  aside(memory: Uint8Array): Promise<boolean>;
+}
+
+const HOST: MemoryGiver = {
+  now: () => performance.now(),
+  here: (memory) => giveMemoryHere(memory),
+  aside: (memory) => giveMemory(memory),
+};
 
 /**
- * Memory of an arriving guest that the kernel has not given yet. To give it takes longer than to fill it, so while pages
- * come one behind the other, another thread has it given ahead of them.
+ * Memory of an arriving guest that the kernel has not given yet. Where it takes longer to give it than to fill it, another
+ * thread has it given ahead of pages that come one behind the other. Where the kernel has it at hand, that is left to the
+ * first write: the page is zeroed in the processor's cache then, and still there when it is filled. A little of each window
+ * tells which it is.
  */
 export class MemoryAhead {
   readonly #memory: Uint8Array;
+  readonly #giver: MemoryGiver;
   #end = 0;
   #denseBytes = 0;
   /** Up to here everything was asked for, or need not be asked for any more. */
   #asked = 0;
   /** Windows that are not there yet. */
   #awaited = 0;
+  #isSlow = false;
 
   /** @param memory of a block. */
-  constructor(memory: Uint8Array) {
+  constructor(memory: Uint8Array, giver: MemoryGiver = HOST) {
     this.#memory = memory;
+    this.#giver = giver;
     void adviseHugePages(memory);
   }
 
@@ -31,22 +54,47 @@ export class MemoryAhead {
   arrived(offset: number, bytes: number): void {
     this.#denseBytes = offset === this.#end ? this.#denseBytes + bytes : bytes;
     this.#end = offset + bytes;
-    if (this.#denseBytes < DENSE_BYTES) return;
-    while (this.#awaited < WINDOWS && this.#asked < this.#memory.length) {
+    if (this.#denseBytes < DENSE_BYTES || this.#asked >= this.#memory.length) return;
+    if (!this.#isSlow && this.#end >= this.#asked) this.#look();
+    while (this.#isSlow && this.#awaited < WINDOWS && this.#asked < this.#memory.length) {
       if (this.#asked - this.#end > (WINDOWS - 1) * WINDOW_BYTES) return;
       void this.#ask();
     }
   }
 
+  /** Has the first of the next window given, and sees how long that takes. */
+  #look(): void {
+    const piece = this.#next(ALIGNMENT);
+    if (piece.length === 0) return;
+    const start = this.#giver.now();
+    const isGiven = this.#giver.here(piece);
+    if (isGiven === undefined) return;
+    this.#judge(isGiven, piece.length, start);
+    // The rest of the window comes as it is used.
+    if (!this.#isSlow) this.#asked += WINDOW_BYTES - ALIGNMENT;
+  }
+
   async #ask(): Promise<void> {
+    const window = this.#next(WINDOW_BYTES);
+    if (window.length === 0) return;
+    this.#awaited++;
+    const start = this.#giver.now();
+    this.#judge(await this.#giver.aside(window).catch(() => false), window.length, start);
+    this.#awaited--;
+  }
+
+  /** The memory behind what has come and was asked for, at most so many bytes. It counts as asked for. */
+  #next(bytes: number): Uint8Array {
     const next = Math.ceil(this.#end / ALIGNMENT) * ALIGNMENT;
     const from = Math.min(Math.max(next, this.#asked), this.#memory.length);
-    const to = Math.min(from + WINDOW_BYTES, this.#memory.length);
+    const to = Math.min(from + bytes, this.#memory.length);
     this.#asked = to;
-    if (from === to) return;
-    this.#awaited++;
-    // What is not given now is given with the first write, as ever.
-    if (!(await giveMemory(this.#memory.subarray(from, to)).catch(() => false))) this.#asked = Infinity;
-    this.#awaited--;
+    return this.#memory.subarray(from, to);
+  }
+
+  /** What is not given now is given with the first write, as ever. */
+  #judge(isGiven: boolean, bytes: number, start: number): void {
+    if (!isGiven) this.#asked = Infinity;
+    this.#isSlow = isGiven && bytes < QUICK * (this.#giver.now() - start);
   }
 }

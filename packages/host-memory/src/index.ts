@@ -1,2 +1,2 @@
 export { freeMemory } from "./free-memory.ts";
-export { adviseHugePages, giveMemory, prepareMemoryAdvice } from "./memory-advice.ts";
+export { adviseHugePages, giveMemory, giveMemoryHere, prepareMemoryAdvice } from "./memory-advice.ts";

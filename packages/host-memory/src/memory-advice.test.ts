@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { adviseHugePages, giveMemory } from "./memory-advice.ts";
+import { adviseHugePages, giveMemory, giveMemoryHere, prepareMemoryAdvice } from "./memory-advice.ts";
 
 const MIB = 1 << 20;
 
@@ -25,6 +25,15 @@ describe.runIf(process.platform === "linux")("what the kernel is told of a memor
     expect(given().all - before).toBeGreaterThan(120 * MIB);
     expect(memory[5 * MIB]).toBe(7);
     expect(memory[131 * MIB]).toBe(0);
+  });
+
+  test("it gives it in this thread, too, from when that is prepared", async () => {
+    const memory = sharedMemory();
+    await prepareMemoryAdvice();
+    const before = given().all;
+    expect(giveMemoryHere(memory.subarray(4 * MIB, 36 * MIB))).toBe(true);
+    expect(given().all - before).toBeGreaterThan(30 * MIB);
+    expect(giveMemoryHere(memory.subarray(100, 100 + MIB))).toBe(false);
   });
 
   test("a range that does not begin at a page is not given, and that is told", async () => {

@@ -11,6 +11,7 @@ interface MemoryCalls {
 }
 
 let calls: Promise<MemoryCalls | undefined> | undefined;
+let loaded: MemoryCalls | undefined;
 
 /**
  * Asks the kernel for huge pages behind a memory: it hands out memory in pieces of 2 MiB then, which takes a fraction of
@@ -34,9 +35,17 @@ export async function giveMemory(memory: Uint8Array): Promise<boolean> {
   return (await (await load())?.adviseAside(memory, memory.length, POPULATE)) === 0;
 }
 
+/**
+ * As {@link giveMemory}, in this thread, which waits for it.
+ * @returns undefined before {@link prepareMemoryAdvice} has resolved, and where nothing can be asked of the kernel.
+ */
+export function giveMemoryHere(memory: Uint8Array): boolean | undefined {
+  return loaded === undefined ? undefined : loaded.advise(memory, memory.length, POPULATE) === 0;
+}
+
 /** Loads what the others need, so that the first of them is not kept waiting. */
 export async function prepareMemoryAdvice(): Promise<void> {
-  await load();
+  loaded = await load();
 }
 
 function load(): Promise<MemoryCalls | undefined> {
