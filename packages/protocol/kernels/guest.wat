@@ -22,7 +22,7 @@
       (i32.add (global.get $headsAt) (i32.shr_u (local.get $page) (i32.const 8)))
       (local.get $head)))
 
-  ;; An entry of a vector of `writev`.
+  ;; An entry of a vector of `writev` or `readv`.
   (func $putPlace (param $at i32) (param $address i64) (param $length i32)
     (i64.store $work (local.get $at) (local.get $address))
     (i64.store $work offset=8 (local.get $at) (i64.extend_i32_u (local.get $length))))
@@ -75,6 +75,25 @@
     (i32.store $work (i32.const 0) (local.get $zeros))
     (i32.store $work (i32.const 4) (local.get $from))
     (local.get $out))
+
+  ;; Makes the vector of `readv` for the records of `count` pages that follow each other: their words are to go to `words`, one
+  ;; behind the other, and the pages to `page` and behind it.
+  (func (export "expectRun") (param $page i32) (param $count i32) (param $words i32) (param $vector i32)
+    (local $word i64) (local $place i64)
+    (local.set $word
+      (i64.add (i64.trunc_f64_u (global.get $workAddress)) (i64.extend_i32_u (local.get $words))))
+    (local.set $place
+      (i64.add (i64.trunc_f64_u (global.get $guestAddress)) (i64.extend_i32_u (local.get $page))))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eqz (local.get $count)))
+        (call $putPlace (local.get $vector) (local.get $word) (i32.const 8))
+        (call $putPlace (i32.add (local.get $vector) (i32.const 16)) (local.get $place) (i32.const 4096))
+        (local.set $vector (i32.add (local.get $vector) (i32.const 32)))
+        (local.set $word (i64.add (local.get $word) (i64.const 8)))
+        (local.set $place (i64.add (local.get $place) (i64.const 4096)))
+        (local.set $count (i32.sub (local.get $count) (i32.const 1)))
+        (br $next))))
 
   ;; Copies the pages of `count` records of pages, of which the first is at `at`, to `page` and behind it.
   (func (export "storeRun") (param $at i32) (param $count i32) (param $page i32)

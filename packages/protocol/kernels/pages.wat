@@ -76,6 +76,21 @@
         (br $next)))
     (local.get $count))
 
+  ;; Counts the words from `words` on that belong to records of pages that follow each other in a block.
+  (func (export "countWords")
+    (param $words i32) (param $count i32) (param $high i32) (param $low i32) (result i32)
+    (local $word i64) (local $n i32)
+    (local.set $word (i64.or (call $wordOf (local.get $high) (local.get $low)) (i64.const 0x28)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (br_if $done (i32.eqz (call $hasWord (local.get $words) (local.get $word))))
+        (local.set $words (i32.add (local.get $words) (i32.const 8)))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (local.get $n))
+
   ;; Moves the pages of `count` records of pages down to the page of the first, so that they follow each other.
   (func (export "gatherRun") (param $at i32) (param $count i32)
     (local $to i32)

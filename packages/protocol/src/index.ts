@@ -39,7 +39,14 @@ export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
 export { kernelModule } from "./kernels/kernel-module.ts";
 export { openPageKernel } from "./kernels/open-page-kernel.ts";
-export { HEAD_BYTES, MAX_KERNEL_RUN, PLACE_BYTES, putPlace, runOffset } from "./kernels/page-kernel.ts";
+export {
+  HEAD_BYTES,
+  MAX_KERNEL_RUN,
+  PLACE_BYTES,
+  putPlace,
+  runOffset,
+  WORD_BYTES,
+} from "./kernels/page-kernel.ts";
 export type {
   GuestPages,
   KeptPages,

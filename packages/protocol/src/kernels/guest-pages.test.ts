@@ -133,6 +133,40 @@ describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
     ]);
   });
 
+  test("can be read to where they belong, as they are expected to come", () => {
+    const memory = shared(1);
+    const guest = kernel.openGuest(memory, { memory: shared(1), at: 0 }, ADDRESSES);
+    const vectorAt = kernel.take(2 * 5 * PLACE_BYTES);
+    const words = kernel.take(5 * WORD);
+    const view = new DataView(kernel.bytes.buffer);
+    const bytes = new Uint8Array(memory.buffer);
+    fc.assert(
+      fc.property(fc.nat(5), fc.nat(11), offset, (count, place, first) => {
+        const kinds = Array.from({ length: count }, () => ({ kind: "page" }) as const);
+        const records = recordsOf(kinds, first);
+        bytes.fill(0xee);
+        guest.expectRun(place * PAGE, count, words, vectorAt);
+        // As the kernel of the host does it.
+        let at = 0;
+        for (let entry = vectorAt; entry < vectorAt + 2 * count * PLACE_BYTES; entry += PLACE_BYTES) {
+          const address = Number(view.getBigUint64(entry, true));
+          const length = Number(view.getBigUint64(entry + 8, true));
+          const inGuest = (entry - vectorAt) % (2 * PLACE_BYTES) !== 0;
+          const into = inGuest ? bytes : kernel.bytes;
+          const to = address - (inGuest ? ADDRESSES.guest : ADDRESSES.work);
+          into.set(records.subarray(at, at + length), to);
+          at += length;
+        }
+        expect(at).toBe(records.length);
+        expect(kernel.countWords(words, count, first)).toBe(count);
+        const expected = new Uint8Array(WASM_PAGE).fill(0xee);
+        kernel.bytes.set(records, out);
+        if (count > 0) expected.set(kernel.gatherRun(out, count), place * PAGE);
+        expect(Buffer.compare(bytes, expected)).toBe(0);
+      }),
+    );
+  });
+
   test("are written from a run of records, which stays as it is", () => {
     const memory = shared(1, 2);
     const guest = kernel.openGuest(memory, { memory: shared(1), at: 0 });
@@ -198,6 +232,12 @@ describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
       () => gathering.encodeHeads(0, 1, 0, false, out, { at: last - PLACE_BYTES, from: out }),
       () => gathering.encodeHeads(0, 1, 0, false, out, { at: vector, from: out + 1 }),
       () => gathering.encodeHeads(0, 1, 0, false, out, { at: vector, from: 0 }),
+      () => guest.expectRun(0, 1, out, vector),
+      () => gathering.expectRun(15 * PAGE, 2, out, vector),
+      () => gathering.expectRun(4, 1, out, vector),
+      () => gathering.expectRun(0, RUN + 1, out, vector),
+      () => gathering.expectRun(0, 1, last - 7, vector),
+      () => gathering.expectRun(0, 1, out, last - PLACE_BYTES),
       () => guest.storeRun(out, 2, 15 * PAGE),
       () => guest.storeRun(out, 1, -PAGE),
       () => guest.storeRun(out, -1, 0),

@@ -146,6 +146,9 @@ describe.each(KERNELS)("%s", (_name, open) => {
       () => kernel.countRun(last - 8, last + 1, 0, 1),
       () => kernel.countRun(out, out + 8, 0, -1),
       () => kernel.countRun(out, out - 1, 0, 1),
+      () => kernel.countWords(last - 15, 2, 0),
+      () => kernel.countWords(out, -1, 0),
+      () => kernel.countWords(out, 1, 1),
       () => kernel.gatherRun(last - PAGE - WORD + 1, 1),
       () => kernel.applyDelta(out, 4, last - PAGE + 1),
       () => kernel.applyDelta(last - 3, 4, out),
@@ -180,6 +183,24 @@ function decoded(records: Uint8Array): readonly unknown[] {
 describe.each(KERNELS)("reading, %s", (_name, open) => {
   const kernel = open(ROOM);
   const area = new Fenced(kernel, 16 * (WORD + PAGE));
+
+  test("of words without their pages, those up to the first are counted that is none of a page that follows", () => {
+    const kinds = fc.constantFrom("page", "page", "page", "zero", "filled", "other-offset", "named", "end");
+    const list = fc.array(fc.record({ kind: kinds as fc.Arbitrary<TestRecord["kind"]> }), { maxLength: 6 });
+    fc.assert(
+      fc.property(list, offset, (records, first) => {
+        area.bytes.fill(0xee);
+        for (const [n, record] of records.entries()) {
+          const word = recordsOf([record], first + n * PAGE).subarray(0, WORD);
+          kernel.bytes.set(word, area.at + n * WORD);
+        }
+        const wrong = records.findIndex(({ kind }) => kind !== "page");
+        const expected = wrong < 0 ? records.length : wrong;
+        expect(kernel.countWords(area.at, records.length, first)).toBe(expected);
+        expect(area.intact).toBe(true);
+      }),
+    );
+  });
 
   /** Decodes one run. @returns what it stands for, as the record decoder tells it, and the bytes that it took. */
   function runOf(

@@ -43,6 +43,12 @@ export interface PageKernel extends PageSource {
    */
   countRun(at: number, end: number, offset: number, most: number): number;
   /**
+   * Counts the words from `words` on, one behind the other, with which records begin that continue a block with the page at
+   * `offset` and those that follow it.
+   * @param count of the words that are there.
+   */
+  countWords(words: number, count: number, offset: number): number;
+  /**
    * Moves the pages of a run that was counted, of pages: they follow each other from `at + 8` on. The rest of the run's bytes
    * means nothing afterwards.
    * @returns them, in the work memory.
@@ -52,7 +58,7 @@ export interface PageKernel extends PageSource {
   /**
    * Opens a guest's memory for records to be made of its pages and pages of records to be written there, without a copy
    * between. Both memories are shared ones. The guest's may grow.
-   * @param addresses for {@link GuestPages.encodeHeads}, which cannot be called without them.
+   * @param addresses for {@link GuestPages.encodeHeads} and {@link GuestPages.expectRun}, which cannot be called without them.
    */
   openGuest(memory: WebAssembly.Memory, heads: PageHeads, addresses?: PageAddresses): GuestPages;
 
@@ -107,6 +113,9 @@ export interface PlaceCursor {
   from: number;
 }
 
+/** Bytes of the word that a record begins with: the page's offset and flags. */
+export const WORD_BYTES = 8;
+
 /** Of an entry: an address and a length, 64 bits each, little-endian. */
 export const PLACE_BYTES = 16;
 
@@ -139,6 +148,15 @@ export interface GuestPages extends PageSource {
     out: number,
     places: PlaceCursor,
   ): number;
+  /**
+   * Makes a vector of `readv` for the records of pages that are expected to follow: {@link PageKernel.countWords} tells
+   * afterwards how many of those that came are.
+   * @param page where the first of the pages is to go; the others follow it.
+   * @param count at most {@link MAX_KERNEL_RUN}.
+   * @param words where in the work memory the first {@link WORD_BYTES} bytes of each record are to go, one behind the other.
+   * @param vector where in the work memory its entries are put, two for each record.
+   */
+  expectRun(page: number, count: number, words: number, vector: number): void;
   /** Writes the pages of a run that was counted, of pages, to `page` and behind it. The run stays as it is. */
   storeRun(at: number, count: number, page: number): void;
 }

@@ -1,7 +1,7 @@
 import { MigrationError } from "../errors.ts";
 import { RAM_FLAG, WIRE_PAGE_SIZE } from "../wire.ts";
 import { applyDelta, checkDelta, DeltaPage, encodeDelta } from "../xbzrle.ts";
-import { HEAD_BYTES, PLACE_BYTES, putPlace } from "./page-kernel.ts";
+import { HEAD_BYTES, PLACE_BYTES, putPlace, WORD_BYTES } from "./page-kernel.ts";
 import type {
   GuestPages,
   KeptPages,
@@ -17,8 +17,6 @@ import {
   WorkMemory,
   ZERO_RECORD_BYTES,
 } from "./work-memory.ts";
-
-const WORD_BYTES = 8;
 
 /** A run of pages of which records are made. */
 interface Run {
@@ -134,11 +132,19 @@ export class TypeScriptPageKernel implements PageKernel {
       return count;
     }
     for (let from = at; count < most && end - from >= PAGE_RECORD_BYTES; from += PAGE_RECORD_BYTES) {
-      const word = offset + count * WIRE_PAGE_SIZE + (RAM_FLAG.page | RAM_FLAG.continue);
-      if (!this.#hasWord(from, word)) break;
+      if (!this.#hasWord(from, continuedPage(offset + count * WIRE_PAGE_SIZE))) break;
       count++;
     }
     return count;
+  }
+
+  countWords(words: number, count: number, offset: number): number {
+    this.#work.requireRun(offset, count);
+    this.#work.require(words, count * WORD_BYTES);
+    let n = 0;
+    while (n < count && this.#hasWord(words + n * WORD_BYTES, continuedPage(offset + n * WIRE_PAGE_SIZE)))
+      n++;
+    return n;
   }
 
   gatherRun(at: number, count: number): Uint8Array {
@@ -182,6 +188,16 @@ export class TypeScriptPageKernel implements PageKernel {
           places.from = end;
         };
         return this.#encode({ ...run, offset, named, out, pageBytes: HEAD_BYTES, written });
+      },
+      expectRun: (page, count, words, vector) => {
+        requireGuestPages(memory.buffer.byteLength, page, count);
+        this.#work.requireExpected(words, vector, count, addresses !== undefined);
+        const { work, guest } = addresses ?? { work: 0, guest: 0 };
+        const places = { at: vector, from: 0 };
+        for (let n = 0; n < count; n++) {
+          this.#putPlace(places, work + words + n * WORD_BYTES, WORD_BYTES);
+          this.#putPlace(places, guest + page + n * WIRE_PAGE_SIZE, WIRE_PAGE_SIZE);
+        }
       },
       storeRun: (at, count, page) => {
         this.#work.requireRecords(at, count);
@@ -236,6 +252,11 @@ export class TypeScriptPageKernel implements PageKernel {
       this.#view.getUint32(at) === Math.floor(word / 2 ** 32)
     );
   }
+}
+
+/** The word of a page that continues a block. */
+function continuedPage(offset: number): number {
+  return offset + (RAM_FLAG.page | RAM_FLAG.continue);
 }
 
 function pageIsZero(words: Int32Array, page: number): boolean {

@@ -2,7 +2,7 @@ import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
 import { kernelModule } from "./kernel-module.ts";
 import { DELTAS_MODULE, GUEST_MODULE, PAGES_MODULE } from "./modules.ts";
-import { PLACE_BYTES } from "./page-kernel.ts";
+import { PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
 import type {
   GuestPages,
   KeptPages,
@@ -32,12 +32,14 @@ interface GuestExports extends SourceExports {
     vector: number,
     from: number,
   ): number;
+  expectRun(page: number, count: number, words: number, vector: number): void;
   storeRun(at: number, count: number, page: number): void;
 }
 
 interface PagesExports extends SourceExports {
   zeroPages(page: number, count: number): number;
   countRun(at: number, end: number, high: number, low: number, most: number): number;
+  countWords(words: number, count: number, high: number, low: number): number;
   gatherRun(at: number, count: number): void;
   applyDelta(delta: number, length: number, page: number): number;
 }
@@ -149,6 +151,12 @@ export class WasmPageKernel implements PageKernel {
     return this.#exports.countRun(at, end, Math.floor(offset / 2 ** 32), offset | 0, most);
   }
 
+  countWords(words: number, count: number, offset: number): number {
+    this.#work.requireRun(offset, count);
+    this.#work.require(words, count * WORD_BYTES);
+    return this.#exports.countWords(words, count, Math.floor(offset / 2 ** 32), offset | 0);
+  }
+
   gatherRun(at: number, count: number): Uint8Array {
     this.#work.requireRecords(at, count);
     this.#exports.gatherRun(at, count);
@@ -222,6 +230,12 @@ class WasmGuestPages implements GuestPages {
     places.at += 2 * PLACE_BYTES * (count - work.result[0]!);
     places.from = work.result[1]!;
     return end;
+  }
+
+  expectRun(page: number, count: number, words: number, vector: number): void {
+    requireGuestPages(this.#guest.buffer.byteLength, page, count);
+    this.#work.requireExpected(words, vector, count, this.#hasAddresses);
+    this.#exports.expectRun(page, count, words, vector);
   }
 
   storeRun(at: number, count: number, page: number): void {

@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
-import { MAX_KERNEL_RUN, PLACE_BYTES } from "./page-kernel.ts";
+import { MAX_KERNEL_RUN, PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
 import type { PlaceCursor } from "./page-kernel.ts";
 
 /** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
@@ -9,7 +9,6 @@ export const WORK_PLACES = { result: 0, blockName: 16, zeroBits: 320, free: 384 
 /** What {@link WorkMemory.take} rounds up to, so that no two parts share a line of the processor's cache. */
 export const TAKE_ALIGNMENT = 64;
 
-const WORD_BYTES = 8;
 export const PAGE_RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
 export const ZERO_RECORD_BYTES = WORD_BYTES + 1;
 
@@ -95,9 +94,19 @@ export class WorkMemory {
 
   /** Two entries for each page have to fit where the vector is, and what is in none yet has to come before the records. */
   requirePlaces({ at, from }: PlaceCursor, count: number, out: number, hasAddresses: boolean): void {
+    this.#requirePlacesAt(at, count, hasAddresses);
+    this.require(from, out - from);
+  }
+
+  /** As {@link requirePlaces}, and a word for each page has to fit where the words are to go. */
+  requireExpected(words: number, vector: number, count: number, hasAddresses: boolean): void {
+    this.#requirePlacesAt(vector, count, hasAddresses);
+    this.require(words, WORD_BYTES * count);
+  }
+
+  #requirePlacesAt(at: number, count: number, hasAddresses: boolean): void {
     if (!hasAddresses) throw new MigrationError("INTERNAL", "the pages were opened without addresses");
     this.require(at, 2 * PLACE_BYTES * count);
-    this.require(from, out - from);
   }
 
   /** All words of a run have to be exact as numbers. */
