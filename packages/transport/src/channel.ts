@@ -40,6 +40,11 @@ export interface Channel {
    */
   gathering?(): Promise<Gathering | undefined>;
   /**
+   * How bytes that have come are read to several places of memory without a copy of this side's. Undefined where the system
+   * does not give them so: then they come in chunks only.
+   */
+  scattering?(): Promise<Scattering | undefined>;
+  /**
    * The incoming bytes, in chunks. Each is valid until the next one is asked for. Nothing is read ahead of the
    * caller but a bounded buffer. It ends when the peer has ended its direction, and throws when the
    * channel fails. A connection that cannot be written to any more first gives what had come until then, where the
@@ -87,6 +92,22 @@ export interface Gathering {
    * Errors: as those of `write`; INTERNAL for a second write.
    */
   write(list: GatherList): Promise<void>;
+}
+
+/** See `Channel.scattering`. */
+export interface Scattering {
+  /** Where memory begins that stays where it is, for a vector's places. */
+  addressOf(memory: Uint8Array): number;
+  /**
+   * Reads what has come behind the last chunk, without waiting. To be called by `take` of `Channel.pass` only, when it is done
+   * with its chunk.
+   * @param vector of `readv`: entries of PLACE_BYTES each, an address and a length. It should not have more than 1024.
+   * @returns bytes, which the places have in their order; 0 when there is nothing: whether more will come is for the channel
+   *   to tell.
+   */
+  read(vector: Uint8Array): number;
+  /** Bytes that the next chunk has at most. What is behind them can be read by {@link read} then. */
+  boundNext(bytes: number): void;
 }
 
 /** A connection between two threads. Survives structured clone. Whoever has it closes the descriptor. */

@@ -29,6 +29,12 @@ export function systemError(code: ErrorCode, text: string, cause: unknown): Migr
   return new MigrationError(code, `${text}: ${describeSystemError(cause)}`, { cause });
 }
 
+/** What the kernel says of a connection that it has given up because nothing was answered. */
+export function isSilence(cause: unknown): boolean {
+  const { code } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
+  return code === "ETIMEDOUT" || code === "EHOSTUNREACH" || code === "ENETUNREACH";
+}
+
 /** A failed attempt at several addresses of one name carries a code but no number. */
 function messageOf(code: string | undefined, errno: number | undefined): string | undefined {
   const errors = getSystemErrorMap();

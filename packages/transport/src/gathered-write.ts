@@ -1,7 +1,7 @@
 import { descriptorOf } from "./descriptors/descriptor-of.ts";
 import type { Gathering } from "./channel.ts";
-import { loadGatherCalls } from "./descriptors/gather-calls.ts";
-import type { GatherCalls } from "./descriptors/gather-calls.ts";
+import { loadVectorCalls } from "./descriptors/vector-calls.ts";
+import type { VectorCalls } from "./descriptors/vector-calls.ts";
 import type { GatherList } from "./gather-list.ts";
 import type { ByteSocket } from "./socket-channel.ts";
 
@@ -19,7 +19,7 @@ export async function openGathering(
   socket: ByteSocket,
   write: (length: number, start: StartWrite) => Promise<void>,
 ): Promise<Gathering | undefined> {
-  const calls = await loadGatherCalls();
+  const calls = await loadVectorCalls();
   if (calls === undefined || descriptorOf(socket) === undefined) return undefined;
   return {
     addressOf: (memory) => calls.addressOf(memory),
@@ -35,7 +35,7 @@ export async function openGathering(
 function writeGathered(
   socket: ByteSocket,
   list: GatherList,
-  calls: GatherCalls,
+  calls: VectorCalls,
   done: Parameters<StartWrite>[0],
 ): void {
   const handed = Buffer.allocUnsafe(HANDED_BYTES);

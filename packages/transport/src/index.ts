@@ -10,6 +10,7 @@ export type {
   ListenOptions,
   ReceivedDescriptors,
   ReleasedConnection,
+  Scattering,
   SeekableOutput,
 } from "./channel.ts";
 export { GatherList } from "./gather-list.ts";

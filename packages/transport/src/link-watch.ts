@@ -1,7 +1,7 @@
 import type net from "node:net";
 import { performance } from "node:perf_hooks";
 import { descriptorOf } from "./descriptors/descriptor-of.ts";
-import { loadGatherCalls } from "./descriptors/gather-calls.ts";
+import { loadVectorCalls } from "./descriptors/vector-calls.ts";
 import { loadSocketCalls } from "./descriptors/socket-calls.ts";
 import type { LinkState, SocketCalls } from "./descriptors/socket-calls.ts";
 
@@ -54,7 +54,7 @@ export class LinkJudge {
  * is done without.
  */
 export async function prepareConnections(): Promise<void> {
-  await Promise.all([loadSocketCalls(), loadGatherCalls()]);
+  await Promise.all([loadSocketCalls(), loadVectorCalls()]);
 }
 
 /** Loads what {@link watchLink} needs, so that this does not cost the time in which it counts. */

@@ -21,19 +21,31 @@ export class ReadBuffer {
   #buffer: Uint8Array = new Uint8Array(FIRST_READ_BYTES);
   #isFirst = true;
   #count = 0;
+  #bound = Infinity;
   #take: ((bytes: Uint8Array) => void) | undefined;
 
   /** @param make gives the buffer, once. */
   constructor(make: () => Uint8Array) {
     this.#make = make;
     this.onread = {
-      buffer: () => this.#buffer,
+      buffer: () => this.#next(),
       callback: (count, read) => {
         this.#count += count;
         this.#take?.(read.subarray(0, count));
         return true;
       },
     };
+  }
+
+  /** The next read, and no other one, takes no more than this. */
+  boundNext(bytes: number): void {
+    this.#bound = bytes;
+  }
+
+  #next(): Uint8Array {
+    const bound = this.#bound;
+    this.#bound = Infinity;
+    return bound < this.#buffer.length ? this.#buffer.subarray(0, bound) : this.#buffer;
   }
 
   /** Somebody waits for more. */

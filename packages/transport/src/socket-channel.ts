@@ -9,14 +9,17 @@ import type {
   Medium,
   ReceivedDescriptors,
   ReleasedConnection,
+  Scattering,
 } from "./channel.ts";
 import { secondWrite, twoReaders } from "./channel-mistakes.ts";
 import { descriptorOf } from "./descriptors/descriptor-of.ts";
 import { loadDuplicate } from "./descriptors/duplicate.ts";
-import { systemError } from "./errno.ts";
+import { isSilence, systemError } from "./errno.ts";
 import { openGathering } from "./gathered-write.ts";
 import type { StartWrite } from "./gathered-write.ts";
 import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
+import { handled } from "./handled-promise.ts";
+import { openScattering } from "./scattered-read.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { readUnread } from "./unread.ts";
 
@@ -132,6 +135,13 @@ export class SocketChannel implements Channel {
   gathering(): Promise<Gathering | undefined> {
     if (this.#direction !== "both") return Promise.resolve(undefined);
     return openGathering(this.#socket, (length, start) => this.#writeAlone(length, start));
+  }
+
+  scattering(): Promise<Scattering | undefined> {
+    if (this.#reads === undefined) return Promise.resolve(undefined);
+    return openScattering(this.#socket, this.#reads, (bytes) => {
+      this.#bytesRead += bytes;
+    });
   }
 
   #writeAlone(length: number, start: StartWrite): Promise<void> {
@@ -396,22 +406,4 @@ export class SocketChannel implements Channel {
   #failure(reason: string, code: ErrorCode = "CHANNEL_FAILED"): MigrationError {
     return new MigrationError(code, `Connection to '${this.peer}' failed: ${reason}`);
   }
-}
-
-/** What the kernel says of a connection that it has given up because nothing was answered. */
-function isSilence(cause: unknown): boolean {
-  const { code } = cause instanceof Error ? (cause as NodeJS.ErrnoException) : {};
-  return code === "ETIMEDOUT" || code === "EHOSTUNREACH" || code === "ENETUNREACH";
-}
-
-/**
- * A promise that may reject while its caller is still waiting for an earlier one; without a handler
- * of its own that would end the process. The caller sees the rejection all the same.
- */
-function handled(
-  executor: (resolve: () => void, reject: (error: MigrationError) => void) => void,
-): Promise<void> {
-  const promise = new Promise<void>(executor);
-  promise.catch(() => {});
-  return promise;
 }

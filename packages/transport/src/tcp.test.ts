@@ -25,6 +25,7 @@ transportCompliance(
     medium: "connection",
     listens: true,
     gathers: true,
+    scatters: true,
     gone: /^Connection to '.+' failed: (Broken pipe|Connection reset by peer)$/u,
   },
   () =>

@@ -5,6 +5,7 @@ import type { TransportFixture, TransportTraits } from "./fixture.ts";
 import { channelsThatDoNotGather, gatheringChannels } from "./gathering-channels.ts";
 import { listeners } from "./listeners.ts";
 import { liveChannels } from "./live-channels.ts";
+import { channelsThatDoNotScatter, scatteringChannels } from "./scattering-channels.ts";
 import { silentChannels } from "./silent-channels.ts";
 
 /** What every transport must do, whatever is below it: the part that all have in common, and those of its kind. */
@@ -20,6 +21,8 @@ export function transportCompliance(
     else silentChannels(factory);
     if (traits.gathers === true) gatheringChannels(traits, factory);
     else channelsThatDoNotGather(factory);
+    if (traits.scatters === true) scatteringChannels(factory);
+    else channelsThatDoNotScatter(factory);
     if (traits.listens) listeners(factory);
   });
 }

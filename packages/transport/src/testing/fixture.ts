@@ -12,6 +12,8 @@ export interface TransportTraits {
   readonly tellsCuts?: true;
   /** Its writer can write from several places of memory. Default: it cannot. */
   readonly gathers?: true;
+  /** Its reader can read to several places of memory. Default: it cannot. */
+  readonly scatters?: true;
 }
 
 /** The two ends of a channel. */

@@ -1,11 +1,12 @@
+import { PLACE_BYTES } from "@peregrine/protocol";
 import type Koffi from "koffi";
 import type { GatherList } from "../gather-list.ts";
 import { errorOfCall } from "./error-of-call.ts";
 import { loadCalls } from "./load-calls.ts";
 import type { Libc } from "./load-calls.ts";
 
-/** What Node has no calls for: writing from places of memory that no buffer of Node's covers together. */
-export interface GatherCalls {
+/** What Node has no calls for: writing from places of memory, and reading to such, that no buffer of Node's covers together. */
+export interface VectorCalls {
   /** Where memory begins, as the kernel knows it. Valid for as long as the memory is not moved. */
   addressOf(memory: Uint8Array): number;
   /**
@@ -13,6 +14,13 @@ export interface GatherCalls {
    * Errors: what the system says, with its `code`.
    */
   write(socket: number, list: GatherList): void;
+  /**
+   * Reads what has come at a socket, without waiting.
+   * @param vector entries of PLACE_BYTES each; more than the system takes at once are left out.
+   * @returns bytes; 0 when none are here, and behind the last.
+   * Errors: as those of `write`.
+   */
+  read(socket: number, vector: Uint8Array): number;
   /**
    * Copies what is first in the list, as far as there is room and the place goes. The list stays as it is.
    * @returns the bytes.
@@ -23,16 +31,17 @@ export interface GatherCalls {
 /** Places that the kernel takes at once: `UIO_MAXIOV`. */
 const MOST_PLACES = 1024;
 
-let loading: Promise<GatherCalls | undefined> | undefined;
+let loading: Promise<VectorCalls | undefined> | undefined;
 
 /** Undefined where they cannot be called: on another system, or without koffi. */
-export function loadGatherCalls(): Promise<GatherCalls | undefined> {
-  loading ??= loadCalls(gatherCalls);
+export function loadVectorCalls(): Promise<VectorCalls | undefined> {
+  loading ??= loadCalls(vectorCalls);
   return loading;
 }
 
-function gatherCalls(libc: Libc, koffi: typeof Koffi): GatherCalls {
+function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
   const writev = libc.func("long writev(int descriptor, void *places, int count)");
+  const readv = libc.func("long readv(int descriptor, void *places, int count)");
   const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
   return {
     addressOf: (memory) => Number(koffi.address(memory)),
@@ -49,6 +58,16 @@ function gatherCalls(libc: Libc, koffi: typeof Koffi): GatherCalls {
         list.advance(length);
         // It has no more room.
         if (wanted - list.places < Math.min(wanted, MOST_PLACES)) return;
+      }
+    },
+    read(socket, vector) {
+      const places = Math.min(vector.length / PLACE_BYTES, MOST_PLACES);
+      for (;;) {
+        const length = readv(socket, vector, places) as number;
+        if (length >= 0) return length;
+        const error = errorOfCall(koffi, "readv");
+        if (error.code === "EAGAIN") return 0;
+        if (error.code !== "EINTR") throw error;
       }
     },
     copyFirst(list, into) {
