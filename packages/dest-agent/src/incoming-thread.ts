@@ -12,6 +12,7 @@ import { Connections } from "./connections.ts";
 import type { Connection } from "./connections.ts";
 import { DescribedLoader } from "./described-loader.ts";
 import type { IncomingTask } from "./incoming-messages.ts";
+import { EXPECTED_PARTS, ExpectedPages } from "./expected-pages.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { Interruption } from "./interruption.ts";
 import { loadStream } from "./load-stream.ts";
@@ -42,7 +43,12 @@ const multifd =
     : new MultifdReceiver({ channels: multifdChannels, statistics, interruption });
 /** More connections than these are strangers; they read elsewhere. */
 let readBuffersLeft = 8 + multifdChannels;
-const kernel = openPageKernel(workMemoryBytes(Array.from({ length: readBuffersLeft }, () => READ_BYTES)));
+const kernel = openPageKernel(
+  workMemoryBytes([
+    ...Array.from({ length: readBuffersLeft }, () => READ_BYTES),
+    ...Object.values(EXPECTED_PARTS),
+  ]),
+);
 
 try {
   await serve();
@@ -122,6 +128,7 @@ async function receive(connection: Connection, connections: Connections, address
       switchoverAck: () => Atomics.load(switchoverAck, 0) !== 0,
       multifd,
       kernel,
+      expected: await expectedPages(channel),
       calledOff: () => main.calledOff,
       silence: task.silence,
       fileOffset: address.kind === "file" ? address.offset : undefined,
@@ -152,6 +159,12 @@ async function receive(connection: Connection, connections: Connections, address
   await closing;
   await main.released;
   await closeInOrder(channel, chunks, LINGER_AFTER_LOAD);
+}
+
+/** Pages that come on other channels could be in the place of those that are expected. */
+async function expectedPages(channel: Channel): Promise<ExpectedPages | undefined> {
+  const scattering = multifd === undefined ? await channel.scattering?.() : undefined;
+  return scattering === undefined ? undefined : new ExpectedPages(kernel, scattering);
 }
 
 function agreesLater(): Promise<boolean> | undefined {

@@ -149,6 +149,7 @@ async function readToEnd(
     // Nobody waits for it any more.
     if (interruption.happened) return false;
     load(bytes);
+    if (loaded === undefined && loader.progress === "to-come") loaded = loader.readExpected();
     // It is waited for below, unless the load is over before that.
     loaded?.catch(() => {});
     return loaded === undefined && loader.progress === "to-come";

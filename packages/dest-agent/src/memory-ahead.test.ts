@@ -30,7 +30,7 @@ class TimedGiver implements MemoryGiver {
     this.perMib = perMib;
   }
 
-  now(): number {
+  threadTime(): number {
     return this.#time;
   }
 
@@ -43,7 +43,6 @@ class TimedGiver implements MemoryGiver {
   async aside(memory: Uint8Array): Promise<boolean> {
     this.askedAside.push(rangeOf(memory));
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#time += (memory.length / MIB) * this.perMib;
     return this.isGiven === true;
   }
 
@@ -78,36 +77,60 @@ describe("memory ahead of the pages", () => {
     expect(giver.askedAside).toEqual([]);
   });
 
-  test("where it is slow, two windows are asked for ahead of what comes, until it is quick again", async () => {
+  test("where it is slow, the rest of two windows is asked for ahead of what comes, until it is quick again", async () => {
     const giver = new TimedGiver(2.5);
     const ahead = new MemoryAhead(memory, giver);
-    arrive(ahead, 0, 2);
+    arrive(ahead, 0, 1);
     expect(giver.askedHere).toEqual([[2, 4]]);
-    expect(giver.askedAside).toEqual([[4, 20]]);
-    arrive(ahead, 2, 8);
-    expect(giver.askedAside).toEqual([
-      [4, 20],
-      [20, 36],
-    ]);
-    // No more before one of them is there.
-    arrive(ahead, 8, 22);
-    expect(giver.askedAside).toHaveLength(2);
-    await giver.gave();
-    arrive(ahead, 22, 23);
-    expect(giver.askedAside).toEqual([
-      [4, 20],
-      [20, 36],
-      [36, 52],
-    ]);
-    giver.perMib = 0.1;
-    await giver.gave();
-    await giver.gave();
-    arrive(ahead, 23, 64);
-    expect(giver.askedAside).toHaveLength(3);
+    expect(giver.askedAside).toEqual([[4, 18]]);
+    arrive(ahead, 1, 17);
     expect(giver.askedHere).toEqual([
       [2, 4],
-      [52, 54],
+      [18, 20],
     ]);
+    expect(giver.askedAside).toEqual([
+      [4, 18],
+      [20, 34],
+    ]);
+    // No more before one of them is there.
+    arrive(ahead, 17, 18);
+    expect(giver.askedHere).toEqual([
+      [2, 4],
+      [18, 20],
+      [34, 36],
+    ]);
+    expect(giver.askedAside).toHaveLength(2);
+    await giver.gave();
+    arrive(ahead, 18, 40);
+    expect(giver.askedAside.slice(2)).toEqual([[52, 64]]);
+    expect(giver.askedHere.slice(3)).toEqual([[50, 52]]);
+  });
+
+  test("where it was slow and is quick now, it is left to the first write again", async () => {
+    const giver = new TimedGiver(2.5);
+    const ahead = new MemoryAhead(memory, giver);
+    arrive(ahead, 0, 1);
+    giver.perMib = 0.1;
+    await giver.gave();
+    arrive(ahead, 1, 64);
+    expect(giver.askedAside).toEqual([[4, 18]]);
+    expect(giver.askedHere).toEqual([
+      [2, 4],
+      [18, 20],
+      [34, 36],
+      [50, 52],
+    ]);
+  });
+
+  test("another thread that does not give it is not asked again", async () => {
+    const giver = new TimedGiver(2.5);
+    const ahead = new MemoryAhead(memory, giver);
+    arrive(ahead, 0, 1);
+    giver.isGiven = false;
+    await giver.gave();
+    arrive(ahead, 1, 64);
+    expect(giver.askedHere).toHaveLength(1);
+    expect(giver.askedAside).toHaveLength(1);
   });
 
   test("a kernel that does not do it is not asked again, one that cannot be asked yet is", () => {

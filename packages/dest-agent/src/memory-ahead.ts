@@ -4,7 +4,7 @@ import { adviseHugePages, giveMemory, giveMemoryHere } from "@peregrine/host-mem
 const ALIGNMENT = 2 * 1024 * 1024;
 /** So many bytes have to have come in one piece before more is expected behind them. */
 const DENSE_BYTES = 1024 * 1024;
-/** What is asked for at once, and how often before it is there: they bound what a guest may get that turns out to be sparse. */
+/** What is decided on at once, and how often before it is there: they bound what a guest may get that turns out to be sparse. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const WINDOWS = 2;
 /** Bytes in a millisecond. A kernel that gives less has to get the memory from somewhere first: the host of a virtual machine. */
@@ -12,8 +12,8 @@ const QUICK = 2 * 1024 * 1024;
 
 /** How the kernel is made to give memory. */
 export interface MemoryGiver {
-  /** Milliseconds of a monotonic clock. */
-  now(): number;
+  /** Milliseconds of processor time that this thread has had. */
+  threadTime(): number;
   /** At once, in this thread. @returns whether it was given; undefined where that cannot be asked for yet. */
   here(memory: Uint8Array): boolean | undefined;
   /** In another thread. */
@@ -21,7 +21,10 @@ export interface MemoryGiver {
 }
 
 const HOST: MemoryGiver = {
-  now: () => performance.now(),
+  threadTime() {
+    const { user, system } = process.threadCpuUsage();
+    return (user + system) / 1000;
+  },
   here: (memory) => giveMemoryHere(memory),
   aside: (memory) => giveMemory(memory),
 };
@@ -29,7 +32,7 @@ const HOST: MemoryGiver = {
 /**
  * Memory of an arriving guest that the kernel has not given yet. Where it takes longer to give it than to fill it, another
  * thread has it given ahead of pages that come one behind the other. Where the kernel has it at hand, that is left to the
- * first write: the page is zeroed in the processor's cache then, and still there when it is filled. A little of each window
+ * first write: the page is zeroed in the processor's cache then, and still there when it is filled. The first of each window
  * tells which it is.
  */
 export class MemoryAhead {
@@ -50,36 +53,36 @@ export class MemoryAhead {
     void adviseHugePages(memory);
   }
 
+  /** Behind pages that have come one after the other: where the next is expected. Undefined when none is. */
+  get expected(): number | undefined {
+    return this.#denseBytes < DENSE_BYTES ? undefined : this.#end;
+  }
+
   /** Told of every run of pages that is written. */
   arrived(offset: number, bytes: number): void {
     this.#denseBytes = offset === this.#end ? this.#denseBytes + bytes : bytes;
     this.#end = offset + bytes;
     if (this.#denseBytes < DENSE_BYTES || this.#asked >= this.#memory.length) return;
-    if (!this.#isSlow && this.#end >= this.#asked) this.#look();
-    while (this.#isSlow && this.#awaited < WINDOWS && this.#asked < this.#memory.length) {
-      if (this.#asked - this.#end > (WINDOWS - 1) * WINDOW_BYTES) return;
-      void this.#ask();
-    }
+    if (this.#asked - this.#end <= (this.#isSlow ? WINDOW_BYTES : 0)) this.#look();
   }
 
-  /** Has the first of the next window given, and sees how long that takes. */
+  /** Has the first of the next window given, sees how long that takes, and asks for the rest if it is worth it. */
   #look(): void {
-    const piece = this.#next(ALIGNMENT);
-    if (piece.length === 0) return;
-    const start = this.#giver.now();
-    const isGiven = this.#giver.here(piece);
+    const first = this.#next(ALIGNMENT);
+    if (first.length === 0) return;
+    const start = this.#giver.threadTime();
+    const isGiven = this.#giver.here(first);
     if (isGiven === undefined) return;
-    this.#judge(isGiven, piece.length, start);
-    // The rest of the window comes as it is used.
-    if (!this.#isSlow) this.#asked += WINDOW_BYTES - ALIGNMENT;
+    this.#isSlow = first.length < QUICK * (this.#giver.threadTime() - start);
+    const rest = this.#next(WINDOW_BYTES - ALIGNMENT);
+    // What is not given now is given with the first write, as ever.
+    if (!isGiven) this.#asked = Infinity;
+    else if (this.#isSlow && this.#awaited < WINDOWS && rest.length > 0) void this.#ask(rest);
   }
 
-  async #ask(): Promise<void> {
-    const window = this.#next(WINDOW_BYTES);
-    if (window.length === 0) return;
+  async #ask(window: Uint8Array): Promise<void> {
     this.#awaited++;
-    const start = this.#giver.now();
-    this.#judge(await this.#giver.aside(window).catch(() => false), window.length, start);
+    if (!(await this.#giver.aside(window).catch(() => false))) this.#asked = Infinity;
     this.#awaited--;
   }
 
@@ -87,14 +90,7 @@ export class MemoryAhead {
   #next(bytes: number): Uint8Array {
     const next = Math.ceil(this.#end / ALIGNMENT) * ALIGNMENT;
     const from = Math.min(Math.max(next, this.#asked), this.#memory.length);
-    const to = Math.min(from + bytes, this.#memory.length);
-    this.#asked = to;
-    return this.#memory.subarray(from, to);
-  }
-
-  /** What is not given now is given with the first write, as ever. */
-  #judge(isGiven: boolean, bytes: number, start: number): void {
-    if (!isGiven) this.#asked = Infinity;
-    this.#isSlow = isGiven && bytes < QUICK * (this.#giver.now() - start);
+    this.#asked = Math.min(from + bytes, this.#memory.length);
+    return this.#memory.subarray(from, this.#asked);
   }
 }

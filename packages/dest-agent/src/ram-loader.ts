@@ -1,6 +1,7 @@
-import { isMapped, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
+import { isMapped, MAX_KERNEL_RUN, MigrationError, WIRE_PAGE_SIZE } from "@peregrine/protocol";
 import type { GuestPages, ListedRamBlock, PageKernel, RamSink } from "@peregrine/protocol";
 import type { PagesInPlace, RamAccess } from "@peregrine/shared-state";
+import type { ExpectedRun } from "./expected-pages.ts";
 import type { GuestBlocks } from "./guest-blocks.ts";
 import { MemoryAhead } from "./memory-ahead.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
@@ -111,6 +112,31 @@ export class RamLoader implements RamSink {
     if (offset < ram.usedBytes(index)) ram.readPages(index, offset / WIRE_PAGE_SIZE, 1, into, 0);
     else into.fill(0);
     return into;
+  }
+
+  /**
+   * The pages that are expected next: behind those that came one after the other until now, if they can be written where they
+   * are and never were.
+   */
+  get expectedRun(): ExpectedRun | undefined {
+    const placed = this.#placed[this.#lastBlock];
+    if (placed === undefined) return undefined;
+    const ram = this.#inPlace[placed.index]?.ram;
+    const offset = this.#ahead[placed.index]?.expected;
+    // What came last may have been something else.
+    if (ram === undefined || offset !== this.#lastOffset + WIRE_PAGE_SIZE) return undefined;
+    const most = Math.min((placed.length - offset) / WIRE_PAGE_SIZE, MAX_KERNEL_RUN);
+    const count = ram.unwritten?.(offset, most) ?? 0;
+    return count === 0 ? undefined : { ram, offset, count };
+  }
+
+  /** So many pages of {@link expectedRun} are where they belong. */
+  expectedArrived(count: number): void {
+    const block = this.#lastBlock;
+    const index = this.#indexOf(block);
+    const offset = this.#lastOffset + WIRE_PAGE_SIZE;
+    this.#inPlace[index]?.ram.writing(offset, count);
+    this.#arrived(block, index, offset, count);
   }
 
   multifdFlush(): boolean {

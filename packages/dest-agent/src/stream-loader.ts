@@ -12,6 +12,8 @@ import type {
 import { unsupportedCommand } from "./command-refusals.ts";
 import { awaitsSwitchoverAck, isMappedRam, requireLoadable } from "./configuration-check.ts";
 import { inflatePage } from "./decompressors.ts";
+import { RECORD_BYTES } from "./expected-pages.ts";
+import type { ExpectedPages } from "./expected-pages.ts";
 import { HandOver } from "./hand-over.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
 import type { Interruption } from "./interruption.ts";
@@ -19,6 +21,9 @@ import type { MachineLoader, Step } from "./machine-loader.ts";
 import type { MultifdReceiver } from "./multifd-receiver.ts";
 import { RamLoader } from "./ram-loader.ts";
 import type { ReturnPath } from "./return-path.ts";
+
+/** Reads of expected pages behind a chunk: others of this thread have their turn then. */
+const READS_PER_TURN = 4;
 
 export interface StreamLoaderOptions {
   readonly machine: MachineLoader;
@@ -34,6 +39,8 @@ export interface StreamLoaderOptions {
   readonly handOver?: HandOver | undefined;
   /** In whose work memory the chunks lie. Default: records are decoded one by one. */
   readonly kernel?: PageKernel | undefined;
+  /** Reads pages to where they belong. Default: all of them come in chunks. */
+  readonly expected?: ExpectedPages | undefined;
   /** Offset in its file of the stream's first byte. Default: the stream does not come from a file. */
   readonly fileOffset?: number | undefined;
 }
@@ -88,6 +95,37 @@ export class StreamLoader implements StreamHandler {
   push(chunk: Uint8Array): Promise<void> | undefined {
     if (!this.#decoder.push(chunk)) return this.#goOn().then(() => this.#room());
     return this.#room();
+  }
+
+  /**
+   * Behind a {@link push} that has consumed its chunk: while pages come one after the other, those that have come by now are
+   * read to where they belong, and the next chunk is bounded so that more can be. @returns as `push`.
+   */
+  readExpected(): Promise<void> | undefined {
+    const { expected } = this.#options;
+    if (expected === undefined) return undefined;
+    for (let turn = 0; turn < READS_PER_TURN; turn++) {
+      const missing = this.#decoder.bytesToRecord;
+      const run = missing === undefined ? undefined : this.#ram?.expectedRun;
+      if (missing === undefined || run === undefined) return undefined;
+      if (missing > 0) {
+        expected.boundNext(missing);
+        return undefined;
+      }
+      const { bytes, pages, rest } = expected.read(run);
+      this.#options.statistics.addBytes(bytes);
+      if (pages > 0) {
+        this.#ram?.expectedArrived(pages);
+        this.#decoder.passRecords(pages * RECORD_BYTES);
+      }
+      const pushed = rest.length === 0 ? undefined : this.push(rest);
+      if (pushed !== undefined) return pushed;
+      if (bytes < run.count * RECORD_BYTES) break;
+    }
+    // With a record's bytes, or the rest of one, whoever waits is told that there is more.
+    const missing = this.#decoder.bytesToRecord;
+    if (missing !== undefined) expected.boundNext(missing || RECORD_BYTES);
+    return undefined;
   }
 
   /** Nothing has come for a while. @returns whether the stream is complete without more; it ends here then. */

@@ -109,8 +109,15 @@ export class WasmRam implements GuestRam {
       memory: this.#memory,
       heads: this.#heads,
       reading: (page, count) => this.#know(page + count),
+      unwritten: (offset, count) => this.#unwritten(offset / PAGE_SIZE, count),
       writing: (offset, count) => this.#willWrite(offset, count),
     };
+  }
+
+  #unwritten(page: number, count: number): number {
+    const end = Math.min(page + count, this.#bytes().length / PAGE_SIZE);
+    if (this.#arrived === undefined || page >= end) return 0;
+    return this.#arrived.next(page, end) - page;
   }
 
   /** Memory that was never used is zero already and stays unused. */

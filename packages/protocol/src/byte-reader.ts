@@ -152,6 +152,14 @@ export class ByteReader {
     this.#at += count;
   }
 
+  /** Counts bytes that were read elsewhere. Errors: INTERNAL when others are on hand. */
+  pass(count: number): void {
+    if (this.available > 0 || !(count >= 0)) {
+      throw new MigrationError("INTERNAL", `${count} bytes cannot come before ${this.available} on hand`);
+    }
+    this.#base += count;
+  }
+
   /** Whether a counted string and `more` bytes behind it are on hand. */
   hasCounted(more = 0): boolean {
     return this.available > 0 && this.available >= 1 + this.peekU8() + more;

@@ -9,6 +9,12 @@ export interface PayloadDecoder {
    * @returns true when the payload is complete.
    */
   decode(input: ByteReader): boolean;
+  /**
+   * Bytes that are missing until a record begins of which nothing is on hand: 0 when nothing was read in part. Undefined when
+   * nothing tells. Only a hint if there are any: the record on hand may be another one than the one that is expected.
+   * @param available bytes on hand that were not consumed.
+   */
+  bytesToRecord?(available: number): number | undefined;
   /** What it waits for, for the message of a truncated stream: `a page of 4096 bytes`. */
   readonly awaiting?: string;
 }

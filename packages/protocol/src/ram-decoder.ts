@@ -141,6 +141,12 @@ export class RamDecoder implements PayloadDecoder {
     return this.#next === "block-list" ? this.#list.awaiting : AWAITING[this.#next];
   }
 
+  bytesToRecord(available: number): number | undefined {
+    if (this.#next === "page") return WIRE_PAGE_SIZE - available;
+    if (this.#next !== "word") return undefined;
+    return available === 0 ? 0 : PAGE_RECORD_BYTES - available;
+  }
+
   decode(input: ByteReader): boolean {
     for (;;) {
       switch (this.#next) {

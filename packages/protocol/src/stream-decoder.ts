@@ -80,6 +80,24 @@ export class StreamDecoder {
     return this.finished || (this.#state.item === "type" && this.#reader.available === 0);
   }
 
+  /** Bytes that are missing until a record of a section begins; see {@link PayloadDecoder.bytesToRecord}. */
+  get bytesToRecord(): number | undefined {
+    const state = this.#state;
+    if (state.item !== "payload" || this.#suspended || this.#package.isOpen) return undefined;
+    return state.section.decoder.bytesToRecord?.(this.#reader.available);
+  }
+
+  /**
+   * Counts so many bytes of whole records that were decoded elsewhere. Errors: INTERNAL unless {@link bytesToRecord} is 0.
+   */
+  passRecords(bytes: number): void {
+    this.#requireReady("passRecords");
+    if (this.bytesToRecord !== 0) {
+      throw new MigrationError("INTERNAL", "records were decoded elsewhere in the middle of something");
+    }
+    this.#reader.pass(bytes);
+  }
+
   /** Whether sections end with footers. */
   get footers(): FooterUse {
     return this.#footers.use;

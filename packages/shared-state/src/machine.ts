@@ -69,6 +69,11 @@ export interface PagesInPlace {
   readonly heads: PageHeads;
   /** Before pages are read there; the rest is as with {@link GuestRam.readPages}. */
   reading(page: number, count: number): void;
+  /**
+   * How many of `count` pages from byte `offset` on lie in memory that is there and have never been written to: they are zero.
+   * Undefined where nobody keeps account of that.
+   */
+  unwritten?(offset: number, count: number): number;
   /** Before `count` pages from byte `offset` on are written there. Errors: as {@link GuestRam.writePages}. */
   writing(offset: number, count: number): void;
 }
