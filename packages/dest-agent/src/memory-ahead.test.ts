@@ -64,6 +64,7 @@ function arrive(ahead: MemoryAhead, fromMib: number, toMib: number): void {
 
 describe("memory ahead of the pages", () => {
   const memory = sharedMemory(64);
+  const large = sharedMemory(128);
 
   test("where the kernel has it at hand, only the first of each window is asked for", () => {
     const giver = new TimedGiver(0.1);
@@ -77,48 +78,49 @@ describe("memory ahead of the pages", () => {
     expect(giver.askedAside).toEqual([]);
   });
 
-  test("where it is slow, the rest of two windows is asked for ahead of what comes, until it is quick again", async () => {
+  test("where it is slow, two windows are asked for ahead of what comes, and it is looked again behind four", async () => {
     const giver = new TimedGiver(2.5);
-    const ahead = new MemoryAhead(memory, giver);
+    const ahead = new MemoryAhead(large, giver);
     arrive(ahead, 0, 1);
     expect(giver.askedHere).toEqual([[2, 4]]);
-    expect(giver.askedAside).toEqual([[4, 18]]);
-    arrive(ahead, 1, 17);
-    expect(giver.askedHere).toEqual([
-      [2, 4],
-      [18, 20],
-    ]);
-    expect(giver.askedAside).toEqual([
-      [4, 18],
-      [20, 34],
-    ]);
+    expect(giver.askedAside).toEqual([[4, 20]]);
+    arrive(ahead, 1, 4);
+    expect(giver.askedAside.slice(1)).toEqual([[20, 36]]);
     // No more before one of them is there.
-    arrive(ahead, 17, 18);
-    expect(giver.askedHere).toEqual([
-      [2, 4],
-      [18, 20],
-      [34, 36],
-    ]);
+    arrive(ahead, 4, 21);
     expect(giver.askedAside).toHaveLength(2);
     await giver.gave();
-    arrive(ahead, 18, 40);
-    expect(giver.askedAside.slice(2)).toEqual([[52, 64]]);
-    expect(giver.askedHere.slice(3)).toEqual([[50, 52]]);
+    arrive(ahead, 21, 22);
+    await giver.gave();
+    arrive(ahead, 22, 38);
+    expect(giver.askedAside.slice(2)).toEqual([
+      [36, 52],
+      [52, 68],
+    ]);
+    expect(giver.askedHere).toHaveLength(1);
+    await giver.gave();
+    await giver.gave();
+    arrive(ahead, 38, 68);
+    expect(giver.askedHere.slice(1)).toEqual([[68, 70]]);
+    expect(giver.askedAside.slice(4)).toEqual([[70, 86]]);
   });
 
   test("where it was slow and is quick now, it is left to the first write again", async () => {
     const giver = new TimedGiver(2.5);
-    const ahead = new MemoryAhead(memory, giver);
+    const ahead = new MemoryAhead(large, giver);
     arrive(ahead, 0, 1);
     giver.perMib = 0.1;
-    await giver.gave();
-    arrive(ahead, 1, 64);
-    expect(giver.askedAside).toEqual([[4, 18]]);
+    for (let mib = 1; mib < 128; mib++) {
+      await giver.gave();
+      arrive(ahead, mib, mib + 1);
+    }
+    expect(giver.askedAside).toHaveLength(4);
     expect(giver.askedHere).toEqual([
       [2, 4],
-      [18, 20],
-      [34, 36],
-      [50, 52],
+      [68, 70],
+      [84, 86],
+      [100, 102],
+      [116, 118],
     ]);
   });
 

@@ -7,6 +7,8 @@ const DENSE_BYTES = 1024 * 1024;
 /** What is decided on at once, and how often before it is there: they bound what a guest may get that turns out to be sparse. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const WINDOWS = 2;
+/** Windows for which a kernel that is slow counts as such. */
+const SLOW_WINDOWS = 4;
 /** Bytes in a millisecond. A kernel that gives less has to get the memory from somewhere first: the host of a virtual machine. */
 const QUICK = 2 * 1024 * 1024;
 
@@ -32,8 +34,8 @@ const HOST: MemoryGiver = {
 /**
  * Memory of an arriving guest that the kernel has not given yet. Where it takes longer to give it than to fill it, another
  * thread has it given ahead of pages that come one behind the other. Where the kernel has it at hand, that is left to the
- * first write: the page is zeroed in the processor's cache then, and still there when it is filled. The first of each window
- * tells which it is.
+ * first write: the page is zeroed in the processor's cache then, and still there when it is filled. Now and then the first of
+ * a window tells which it is.
  */
 export class MemoryAhead {
   readonly #memory: Uint8Array;
@@ -44,7 +46,8 @@ export class MemoryAhead {
   #asked = 0;
   /** Windows that are not there yet. */
   #awaited = 0;
-  #isSlow = false;
+  /** Windows that another thread is to give before it is seen again whether that is worth it. */
+  #slowWindows = 0;
 
   /** @param memory of a block. */
   constructor(memory: Uint8Array, giver: MemoryGiver = HOST) {
@@ -63,24 +66,30 @@ export class MemoryAhead {
     this.#denseBytes = offset === this.#end ? this.#denseBytes + bytes : bytes;
     this.#end = offset + bytes;
     if (this.#denseBytes < DENSE_BYTES || this.#asked >= this.#memory.length) return;
-    if (this.#asked - this.#end <= (this.#isSlow ? WINDOW_BYTES : 0)) this.#look();
+    if (this.#slowWindows === 0 && this.#end >= this.#asked) this.#look();
+    while (this.#slowWindows > 0 && this.#awaited < WINDOWS && this.#asked < this.#memory.length) {
+      if (this.#asked - this.#end > (WINDOWS - 1) * WINDOW_BYTES) return;
+      this.#slowWindows--;
+      void this.#ask();
+    }
   }
 
-  /** Has the first of the next window given, sees how long that takes, and asks for the rest if it is worth it. */
+  /** Has the first of the next window given, and sees how long that takes. */
   #look(): void {
     const first = this.#next(ALIGNMENT);
     if (first.length === 0) return;
     const start = this.#giver.threadTime();
     const isGiven = this.#giver.here(first);
     if (isGiven === undefined) return;
-    this.#isSlow = first.length < QUICK * (this.#giver.threadTime() - start);
-    const rest = this.#next(WINDOW_BYTES - ALIGNMENT);
     // What is not given now is given with the first write, as ever.
     if (!isGiven) this.#asked = Infinity;
-    else if (this.#isSlow && this.#awaited < WINDOWS && rest.length > 0) void this.#ask(rest);
+    else if (first.length < QUICK * (this.#giver.threadTime() - start)) this.#slowWindows = SLOW_WINDOWS;
+    else this.#asked += WINDOW_BYTES - ALIGNMENT;
   }
 
-  async #ask(window: Uint8Array): Promise<void> {
+  async #ask(): Promise<void> {
+    const window = this.#next(WINDOW_BYTES);
+    if (window.length === 0) return;
     this.#awaited++;
     if (!(await this.#giver.aside(window).catch(() => false))) this.#asked = Infinity;
     this.#awaited--;

@@ -1,11 +1,12 @@
 import { ImageMachine } from "@peregrine/machine-image";
 import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
-import type { Limits, ReturnMessage } from "@peregrine/protocol";
+import type { Limits, PageKernel, ReturnMessage } from "@peregrine/protocol";
 import type { BuildRam, RamAccess } from "@peregrine/shared-state";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
 import { DescribedLoader } from "../src/described-loader.ts";
+import { ExpectedPages } from "../src/expected-pages.ts";
 import { IncomingStatistics } from "../src/incoming-statistics.ts";
 import { Interruption } from "../src/interruption.ts";
 import { loadStream } from "../src/load-stream.ts";
@@ -14,11 +15,14 @@ import type { CarriedTarget, DescribedTarget, DeviceState, LoadTarget } from "..
 import type { MachineLoader } from "../src/machine-loader.ts";
 import { MultifdReceiver } from "../src/multifd-receiver.ts";
 import { ReturnPath } from "../src/return-path.ts";
+import type { ArrivingBytes } from "./arriving-bytes.ts";
 import { destination } from "./machines.ts";
 import type { Guest } from "./machines.ts";
 
 export interface Feeding {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** They come from there, and can be read to where they belong. */
+  readonly arriving?: { readonly bytes: ArrivingBytes; readonly kernel: PageKernel };
   /** What the loader does with the machine, where it is not what a machine does by itself. */
   readonly target?: Partial<LoadTarget & DescribedTarget & CarriedTarget>;
   readonly write?: (bytes: Uint8Array) => Promise<void>;
@@ -161,7 +165,9 @@ async function load(
         });
   for (const channel of channels) multifd?.add({ chunks: channel });
   const { fileOffset } = options;
-  const chunks = generate(options.chunks);
+  const { arriving } = options;
+  const chunks = arriving === undefined ? generate(options.chunks) : arriving.bytes.chunks();
+  const passing = arriving?.bytes ?? { pass: (take: (bytes: Uint8Array) => boolean) => pass(chunks, take) };
   try {
     const outcome = await loadStream({
       machine: open(statistics, interruption),
@@ -186,10 +192,9 @@ async function load(
       multifd,
       switchoverAck: () => options.switchoverAck === true,
       fileOffset,
-      chunks: new ChunkReader(
-        chunks,
-        options.askedFor === true ? {} : { pass: (take) => pass(chunks, take) },
-      ),
+      chunks: new ChunkReader(chunks, options.askedFor === true ? {} : passing),
+      kernel: arriving?.kernel,
+      expected: arriving === undefined ? undefined : new ExpectedPages(arriving.kernel, arriving.bytes),
       patience: options.patience ?? { description: 5 },
       ...(options.failure === undefined ? {} : { failure: options.failure }),
     });

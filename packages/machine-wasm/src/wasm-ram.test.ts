@@ -267,6 +267,22 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     expect(used(memory).findIndex((byte) => byte !== 0)).toBe(50 * PAGE_SIZE);
   });
 
+  it("tells how many pages have never been written to, as far as there is memory", () => {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: MOST_WASM_PAGES, shared: true });
+    const arrived = ArrivedPages.allocate(MOST_BYTES);
+    const shared = { control: controlMemory(), maximumBytes: MOST_BYTES, ...newWasmRamShared(MOST_BYTES) };
+    const inPlace = new WasmRam({ memory, ...shared, arrived }, openLog).inPlace();
+    const unwritten = (page: number, count: number): number | undefined =>
+      inPlace.unwritten?.(page * PAGE_SIZE, count);
+    expect([unwritten(0, 5), unwritten(0, 100), unwritten(31, 2), unwritten(32, 1)]).toEqual([5, 32, 1, 0]);
+    inPlace.writing(7 * PAGE_SIZE, 2);
+    expect([unwritten(0, 32), unwritten(7, 1), unwritten(8, 9), unwritten(9, 9)]).toEqual([7, 0, 0, 9]);
+    memory.grow(1);
+    expect(unwritten(9, 100)).toBe(39);
+    // Nobody keeps account of it.
+    expect(new WasmRam({ memory, ...shared }, openLog).inPlace().unwritten?.(0, 5)).toBe(0);
+  });
+
   it("grows for pages that arrive, and not for empty ones", () => {
     const { memory, ram } = newRam(openLog);
     ram.fillPages(0, 2 * WASM_PAGE, 1, 0);

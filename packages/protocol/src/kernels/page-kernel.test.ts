@@ -186,7 +186,7 @@ describe.each(KERNELS)("reading, %s", (_name, open) => {
 
   test("of words without their pages, those up to the first are counted that is none of a page that follows", () => {
     const kinds = fc.constantFrom("page", "page", "page", "zero", "filled", "other-offset", "named", "end");
-    const list = fc.array(fc.record({ kind: kinds as fc.Arbitrary<TestRecord["kind"]> }), { maxLength: 6 });
+    const list = fc.array(fc.record({ kind: kinds }), { maxLength: 6 });
     fc.assert(
       fc.property(list, offset, (records, first) => {
         area.bytes.fill(0xee);
