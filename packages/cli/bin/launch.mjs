@@ -15,16 +15,18 @@ const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
 /**
  * What Node is started with. Left alone, V8 lets each thread's young objects grow to tens of megabytes, and malloc keeps
  * what was freed in one pool for each thread. An agent has several threads, and needs little in each. So few young objects
- * are gone through in less time than it takes other threads to come and help. What is hot in an agent is WebAssembly, or
- * is compiled by the best compiler soon: those between keep code for each thread that is worth less. Of the pool's
- * threads, one sleeps for the monitor's sockets, and four are left as usual. A thread's old objects may take a little more than
- * at first by themselves: otherwise each thread looks through all of them at the moment when a migration begins.
+ * are gone through in less time than it takes other threads to come and help. What is hot in an agent is WebAssembly. What
+ * is not is compiled by the best compiler when it has run for long, and by none of those between: that takes processors from a
+ * migration, which is over before the code has paid for it. Of the pool's threads, one sleeps for the monitor's sockets, and
+ * four are left as usual. A thread's old objects may take a little more than at first by themselves: otherwise each thread looks
+ * through all of them at the moment when a migration begins.
  */
 export const NODE_OPTIONS = [
   "--max-semi-space-size=1",
   "--no-parallel-scavenge",
   "--no-sparkplug",
   "--no-maglev",
+  "--invocation-count-for-turbofan=30000",
   "--initial-old-space-size=32",
 ];
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "5" };
