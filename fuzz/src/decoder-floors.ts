@@ -40,6 +40,7 @@ export const FLOORS: Readonly<Record<string, number>> = {
   "packages/dest-agent/src/configuration-check.ts": 81,
   "packages/dest-agent/src/decompressors.ts": 80,
   "packages/dest-agent/src/described-loader.ts": 76,
+  "packages/dest-agent/src/expected-pages.ts": 92,
   "packages/dest-agent/src/guest-blocks.ts": 75,
   "packages/dest-agent/src/hand-over.ts": 92,
   "packages/dest-agent/src/load-stream.ts": 78,

@@ -24,6 +24,14 @@ export const TARGETS: readonly Target[] = [
     ),
   },
   {
+    name: "expected-pages",
+    share: 2,
+    property: late(
+      () => import("./expected-pages-target.ts"),
+      (module) => module.expectedPagesProperty,
+    ),
+  },
+  {
     name: "carried-loader",
     share: 3,
     mostHeld: 256 * MIB,
