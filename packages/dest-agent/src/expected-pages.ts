@@ -1,9 +1,14 @@
-import { MAX_KERNEL_RUN, PLACE_BYTES, runBytes, WIRE_PAGE_SIZE, WORD_BYTES } from "@peregrine/protocol";
+import {
+  MAX_KERNEL_RUN,
+  PAGE_RECORD_BYTES,
+  PLACE_BYTES,
+  runBytes,
+  WIRE_PAGE_SIZE,
+  WORD_BYTES,
+} from "@peregrine/protocol";
 import type { GuestPages, PageKernel } from "@peregrine/protocol";
 import type { PagesInPlace } from "@peregrine/shared-state";
 import type { Scattering } from "@peregrine/transport";
-
-export const RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
 
 /** What a kernel's work memory needs for {@link ExpectedPages}. */
 export const EXPECTED_PARTS = {
@@ -66,8 +71,8 @@ export class ExpectedPages {
     this.#open(ram).expectRun(offset, count, this.#words, this.#vector);
     const bytes = this.#scattering.read(work.subarray(this.#vector, this.#vector + 2 * count * PLACE_BYTES));
     if (bytes === 0) return NOTHING;
-    const pages = this.#kernel.countWords(this.#words, Math.floor(bytes / RECORD_BYTES), offset);
-    const rest = bytes - pages * RECORD_BYTES;
+    const pages = this.#kernel.countWords(this.#words, Math.floor(bytes / PAGE_RECORD_BYTES), offset);
+    const rest = bytes - pages * PAGE_RECORD_BYTES;
     return { bytes, pages, rest: this.#takeOut(ram, offset, pages, rest) };
   }
 

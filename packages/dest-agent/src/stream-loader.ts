@@ -1,4 +1,11 @@
-import { askedFor, MigrationError, RAM_SECTION, RamDecoder, StreamDecoder } from "@peregrine/protocol";
+import {
+  askedFor,
+  MigrationError,
+  PAGE_RECORD_BYTES,
+  RAM_SECTION,
+  RamDecoder,
+  StreamDecoder,
+} from "@peregrine/protocol";
 import type {
   Command,
   Configuration,
@@ -12,7 +19,6 @@ import type {
 import { unsupportedCommand } from "./command-refusals.ts";
 import { awaitsSwitchoverAck, isMappedRam, requireLoadable } from "./configuration-check.ts";
 import { inflatePage } from "./decompressors.ts";
-import { RECORD_BYTES } from "./expected-pages.ts";
 import type { ExpectedPages } from "./expected-pages.ts";
 import { HandOver } from "./hand-over.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
@@ -116,15 +122,15 @@ export class StreamLoader implements StreamHandler {
       this.#options.statistics.addBytes(bytes);
       if (pages > 0) {
         this.#ram?.expectedArrived(pages);
-        this.#decoder.passRecords(pages * RECORD_BYTES);
+        this.#decoder.passRecords(pages * PAGE_RECORD_BYTES);
       }
       const pushed = rest.length === 0 ? undefined : this.push(rest);
       if (pushed !== undefined) return pushed;
-      if (bytes < run.count * RECORD_BYTES) break;
+      if (bytes < run.count * PAGE_RECORD_BYTES) break;
     }
     // With a record's bytes, or the rest of one, whoever waits is told that there is more.
     const missing = this.#decoder.bytesToRecord;
-    if (missing !== undefined) expected.boundNext(missing || RECORD_BYTES);
+    if (missing !== undefined) expected.boundNext(missing || PAGE_RECORD_BYTES);
     return undefined;
   }
 

@@ -58,7 +58,7 @@ export type {
 } from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
 export { hasWasmKernels, prepareGuestPages, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
-export { runBytes, workMemoryBytes } from "./kernels/work-memory.ts";
+export { PAGE_RECORD_BYTES, runBytes, workMemoryBytes } from "./kernels/work-memory.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
 export {

@@ -9,6 +9,7 @@ export const WORK_PLACES = { result: 0, blockName: 16, zeroBits: 320, free: 384 
 /** What {@link WorkMemory.take} rounds up to, so that no two parts share a line of the processor's cache. */
 export const TAKE_ALIGNMENT = 64;
 
+/** Of a record that continues a block. */
 export const PAGE_RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
 export const ZERO_RECORD_BYTES = WORD_BYTES + 1;
 
