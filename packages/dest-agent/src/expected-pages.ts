@@ -82,14 +82,15 @@ export class ExpectedPages {
     const guest = new Uint8Array(ram.memory.buffer);
     const rest = work.subarray(this.#rest, this.#rest + length);
     for (let n = first, at = 0; at < length; n++) {
-      const word = this.#words + n * WORD_BYTES;
-      rest.set(work.subarray(word, word + Math.min(WORD_BYTES, length - at)), at);
-      at += WORD_BYTES;
-      const page = offset + n * WIRE_PAGE_SIZE;
-      const piece = guest.subarray(page, page + Math.min(WIRE_PAGE_SIZE, Math.max(length - at, 0)));
-      rest.set(piece, Math.min(at, length));
-      piece.fill(0);
-      at += piece.length;
+      const wordAt = this.#words + n * WORD_BYTES;
+      const word = work.subarray(wordAt, wordAt + Math.min(WORD_BYTES, length - at));
+      rest.set(word, at);
+      at += word.length;
+      const pageAt = offset + n * WIRE_PAGE_SIZE;
+      const page = guest.subarray(pageAt, pageAt + Math.min(WIRE_PAGE_SIZE, length - at));
+      rest.set(page, at);
+      page.fill(0);
+      at += page.length;
     }
     return rest;
   }
