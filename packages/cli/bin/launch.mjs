@@ -19,7 +19,8 @@ const PASSED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"];
  * is not is compiled by the best compiler when it has run for long, and by none of those between: that takes processors from a
  * migration, which is over before the code has paid for it. Of the pool's threads, one sleeps for the monitor's sockets, and
  * four are left as usual. A thread's old objects may take a little more than at first by themselves: otherwise each thread looks
- * through all of them at the moment when a migration begins.
+ * through all of them at the moment when a migration begins. Functions are compiled when a module is loaded, and not when they
+ * are first called: most of a migration's code runs for the first time in it, some of it while the guest stands still.
  */
 export const NODE_OPTIONS = [
   "--max-semi-space-size=1",
@@ -27,6 +28,7 @@ export const NODE_OPTIONS = [
   "--no-sparkplug",
   "--no-maglev",
   "--invocation-count-for-turbofan=30000",
+  "--no-lazy",
   "--initial-old-space-size=32",
 ];
 export const NODE_ENVIRONMENT = { MALLOC_ARENA_MAX: "1", UV_THREADPOOL_SIZE: "5" };
