@@ -2,6 +2,7 @@ import {
   MAX_KERNEL_RUN,
   PAGE_RECORD_BYTES,
   PLACE_BYTES,
+  putPlace,
   runBytes,
   WIRE_PAGE_SIZE,
   WORD_BYTES,
@@ -36,6 +37,19 @@ export interface ReadRun {
   readonly rest: Uint8Array;
 }
 
+/** A guest's memory, and where it and the work memory are as the kernel knows them. */
+interface OpenedRam {
+  readonly pages: GuestPages;
+  readonly work: number;
+  readonly guest: number;
+}
+
+/**
+ * How long the thread may wait for what comes next of a run and do nothing else, milliseconds. A source that keeps up has
+ * something after much less; a turn of the event loop for each of its pieces would take longer than the pieces.
+ */
+const PATIENCE_MS = 5;
+
 const NOTHING: ReadRun = { bytes: 0, pages: 0, rest: new Uint8Array() };
 
 /**
@@ -49,7 +63,8 @@ export class ExpectedPages {
   readonly #words: number;
   readonly #vector: number;
   readonly #rest: number;
-  readonly #opened = new Map<PagesInPlace, GuestPages>();
+  readonly #places: Uint32Array;
+  readonly #opened = new Map<PagesInPlace, OpenedRam>();
 
   /** @param kernel whose work memory has {@link EXPECTED_PARTS} left. */
   constructor(kernel: PageKernel, scattering: Scattering) {
@@ -58,6 +73,7 @@ export class ExpectedPages {
     this.#words = kernel.take(EXPECTED_PARTS.words);
     this.#vector = kernel.take(EXPECTED_PARTS.vector);
     this.#rest = kernel.take(EXPECTED_PARTS.rest);
+    this.#places = new Uint32Array(kernel.bytes.buffer);
   }
 
   /** Bytes that the next chunk has at most. */
@@ -65,15 +81,44 @@ export class ExpectedPages {
     this.#scattering.boundNext(bytes);
   }
 
-  /** Reads what has come, as far as it goes. Between two chunks, where a record begins. */
+  /** Reads what has come, and what comes soon, as far as it goes. Between two chunks, where a record begins. */
   read({ ram, offset, count }: ExpectedRun): ReadRun {
-    const { bytes: work } = this.#kernel;
-    this.#open(ram).expectRun(offset, count, this.#words, this.#vector);
-    const bytes = this.#scattering.read(work.subarray(this.#vector, this.#vector + 2 * count * PLACE_BYTES));
+    const until = performance.now() + PATIENCE_MS;
+    const opened = this.#open(ram);
+    opened.pages.expectRun(offset, count, this.#words, this.#vector);
+    let bytes = 0;
+    let pages = 0;
+    for (;;) {
+      const patience = until - performance.now();
+      const came = this.#scattering.read(this.#vectorFrom(bytes, opened, offset, count), patience);
+      bytes += came;
+      const whole = Math.floor(bytes / PAGE_RECORD_BYTES);
+      const words = this.#words + pages * WORD_BYTES;
+      pages += this.#kernel.countWords(words, whole - pages, offset + pages * WIRE_PAGE_SIZE);
+      if (came === 0 || pages < whole || pages === count) break;
+    }
     if (bytes === 0) return NOTHING;
-    const pages = this.#kernel.countWords(this.#words, Math.floor(bytes / PAGE_RECORD_BYTES), offset);
     const rest = bytes - pages * PAGE_RECORD_BYTES;
     return { bytes, pages, rest: this.#takeOut(ram, offset, pages, rest) };
+  }
+
+  /** What is left of the vector when so many bytes were read. */
+  #vectorFrom(bytes: number, { work, guest }: OpenedRam, offset: number, count: number): Uint8Array {
+    const page = Math.floor(bytes / PAGE_RECORD_BYTES);
+    const within = bytes % PAGE_RECORD_BYTES;
+    const isWord = within < WORD_BYTES;
+    const place = 2 * page + (isWord ? 0 : 1);
+    if (within > 0) {
+      const wordAt = work + this.#words + page * WORD_BYTES;
+      const pageAt = guest + offset + page * WIRE_PAGE_SIZE;
+      const address = isWord ? wordAt + within : pageAt + within - WORD_BYTES;
+      const left = isWord ? WORD_BYTES - within : PAGE_RECORD_BYTES - within;
+      putPlace(this.#places, this.#vector / PLACE_BYTES + place, address, left);
+    }
+    return this.#kernel.bytes.subarray(
+      this.#vector + place * PLACE_BYTES,
+      this.#vector + 2 * count * PLACE_BYTES,
+    );
   }
 
   /** @param first of the records. @param length of them in bytes; the last one may be there in part. */
@@ -95,14 +140,14 @@ export class ExpectedPages {
     return rest;
   }
 
-  #open(ram: PagesInPlace): GuestPages {
-    let pages = this.#opened.get(ram);
-    if (pages === undefined) {
+  #open(ram: PagesInPlace): OpenedRam {
+    let opened = this.#opened.get(ram);
+    if (opened === undefined) {
       const guest = this.#scattering.addressOf(new Uint8Array(ram.memory.buffer));
       const work = this.#scattering.addressOf(this.#kernel.bytes);
-      pages = this.#kernel.openGuest(ram.memory, ram.heads, { work, guest });
-      this.#opened.set(ram, pages);
+      opened = { pages: this.#kernel.openGuest(ram.memory, ram.heads, { work, guest }), work, guest };
+      this.#opened.set(ram, opened);
     }
-    return pages;
+    return opened;
   }
 }

@@ -99,13 +99,14 @@ export interface Scattering {
   /** Where memory begins that stays where it is, for a vector's places. */
   addressOf(memory: Uint8Array): number;
   /**
-   * Reads what has come behind the last chunk, without waiting. To be called by `take` of `Channel.pass` only, when it is done
+   * Reads what has come behind the last chunk, or comes soon. To be called by `take` of `Channel.pass` only, when it is done
    * with its chunk.
    * @param vector of `readv`: entries of PLACE_BYTES each, an address and a length. It should not have more than 1024.
+   * @param patience how long the thread may wait for the first byte, milliseconds.
    * @returns bytes, which the places have in their order; 0 when there is nothing: whether more will come is for the channel
    *   to tell.
    */
-  read(vector: Uint8Array): number;
+  read(vector: Uint8Array, patience: number): number;
   /** Bytes that the next chunk has at most. What is behind them can be read by {@link read} then. */
   boundNext(bytes: number): void;
 }

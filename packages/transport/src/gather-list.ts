@@ -69,11 +69,16 @@ export class GatherList {
       this.#first = this.#end;
       return;
     }
+    // Thousands of them in each write, so nothing is called for one.
+    const words = this.#words;
     let rest = written;
-    while (this.#first < this.#end && rest >= this.#lengthOf(this.#first)) {
-      rest -= this.#lengthOf(this.#first);
-      this.#first++;
+    let first = this.#first;
+    for (let at = first * WORDS + 2, length = words[at]!; rest >= length; length = words[at]!) {
+      rest -= length;
+      at += WORDS;
+      first++;
     }
+    this.#first = first;
     if (rest > 0)
       putPlace(
         this.#words,

@@ -18,12 +18,12 @@ export async function openScattering(
   if (calls === undefined || descriptorOf(socket) === undefined) return undefined;
   return {
     addressOf: (memory) => calls.addressOf(memory),
-    read(vector) {
+    read(vector, patience) {
       // Asked for each time: the descriptor of a socket that was closed meanwhile may be somebody else's.
       const descriptor = descriptorOf(socket);
       if (descriptor === undefined) return 0;
       try {
-        const bytes = calls.read(descriptor, vector);
+        const bytes = calls.read(descriptor, vector, patience);
         count(bytes);
         return bytes;
       } catch (error) {

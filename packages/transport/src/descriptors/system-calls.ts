@@ -105,9 +105,8 @@ function systemCalls(libc: Libc, koffi: typeof Koffi): SystemCalls {
       message.writeBigUInt64LE(BigInt(CONTROL_BYTES), MESSAGE.controlLength);
       const length = recvmsg(socket, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) as number;
       if (length < 0) {
-        const error = errorOfCall(koffi, "recvmsg");
-        if (error.code === "EAGAIN") return undefined;
-        throw error;
+        if (koffi.errno() === koffi.os.errno["EAGAIN"]) return undefined;
+        throw errorOfCall(koffi, "recvmsg");
       }
       const used = Number(message.readBigUInt64LE(MESSAGE.controlLength));
       return {

@@ -15,12 +15,13 @@ export interface VectorCalls {
    */
   write(socket: number, list: GatherList): void;
   /**
-   * Reads what has come at a socket, without waiting.
+   * Reads what has come at a socket, or comes soon.
    * @param vector entries of PLACE_BYTES each; more than the system takes at once are left out.
-   * @returns bytes; 0 when none are here, and behind the last.
+   * @param patience how long the thread may wait for the first byte, milliseconds.
+   * @returns bytes; 0 when none have come, and behind the last.
    * Errors: as those of `write`.
    */
-  read(socket: number, vector: Uint8Array): number;
+  read(socket: number, vector: Uint8Array, patience: number): number;
   /**
    * Copies what is first in the list, as far as there is room and the place goes. The list stays as it is.
    * @returns the bytes.
@@ -30,6 +31,10 @@ export interface VectorCalls {
 
 /** Places that the kernel takes at once: `UIO_MAXIOV`. */
 const MOST_PLACES = 1024;
+
+/** Of an entry of `poll`, and of what it asks for: whether something can be read. */
+const POLL_WORDS = 2;
+const POLLIN = 1;
 
 let loading: Promise<VectorCalls | undefined> | undefined;
 
@@ -42,6 +47,16 @@ export function loadVectorCalls(): Promise<VectorCalls | undefined> {
 function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
   const writev = libc.func("long writev(int descriptor, void *places, int count)");
   const readv = libc.func("long readv(int descriptor, void *places, int count)");
+  const poll = libc.func("int poll(void *entries, unsigned long count, int milliseconds)");
+  const { EAGAIN, EINTR } = koffi.os.errno;
+  const entry = new Int32Array(POLL_WORDS);
+  const isReadable = (socket: number, within: number): boolean => {
+    if (within <= 0) return false;
+    entry[0] = socket;
+    entry[1] = POLLIN;
+    // So is a socket that has failed: the next read says how.
+    return (poll(entry, 1, Math.ceil(within)) as number) > 0;
+  };
   const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
   return {
     addressOf: (memory) => Number(koffi.address(memory)),
@@ -50,9 +65,9 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
         const wanted = list.places;
         const length = writev(socket, list.vector, Math.min(wanted, MOST_PLACES)) as number;
         if (length < 0) {
-          const error = errorOfCall(koffi, "writev");
-          if (error.code === "EAGAIN") return;
-          if (error.code !== "EINTR") throw error;
+          const error = koffi.errno();
+          if (error === EAGAIN) return;
+          if (error !== EINTR) throw errorOfCall(koffi, "writev");
           continue;
         }
         list.advance(length);
@@ -60,14 +75,16 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
         if (wanted - list.places < Math.min(wanted, MOST_PLACES)) return;
       }
     },
-    read(socket, vector) {
+    read(socket, vector, patience) {
       const places = Math.min(vector.length / PLACE_BYTES, MOST_PLACES);
-      for (;;) {
+      for (let within = patience; ;) {
         const length = readv(socket, vector, places) as number;
         if (length >= 0) return length;
-        const error = errorOfCall(koffi, "readv");
-        if (error.code === "EAGAIN") return 0;
-        if (error.code !== "EINTR") throw error;
+        const error = koffi.errno();
+        if (error === EINTR) continue;
+        if (error !== EAGAIN) throw errorOfCall(koffi, "readv");
+        if (!isReadable(socket, within)) return 0;
+        within = 0;
       }
     },
     copyFirst(list, into) {

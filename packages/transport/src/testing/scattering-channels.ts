@@ -32,7 +32,7 @@ export function scatteringChannels(factory: () => Promise<TransportFixture>): vo
               expect(chunk.length).toBeLessThanOrEqual(most);
               received.add(chunk);
               const pieces = piecesOf(all[turn++ % all.length]!);
-              const bytes = scattering.read(vectorOf(scattering, pieces));
+              const bytes = scattering.read(vectorOf(scattering, pieces), 0);
               addTo(received, pieces, bytes);
               scattered += bytes;
               most = turn % 3 === 0 ? Infinity : bound;
@@ -61,9 +61,9 @@ export function scatteringChannels(factory: () => Promise<TransportFixture>): vo
       const vector = vectorOf(scattering, [new Uint8Array(10)]);
       let ended: Promise<void> | undefined;
       await reader.pass!(() => {
-        expect(scattering.read(vector)).toBe(0);
+        expect(scattering.read(vector, 0)).toBe(0);
         ended = writer.end();
-        expect(scattering.read(vector)).toBe(0);
+        expect(scattering.read(vector, 0)).toBe(0);
         return true;
       });
       await ended;
@@ -82,14 +82,14 @@ export function scatteringChannels(factory: () => Promise<TransportFixture>): vo
       await writer.write(Uint8Array.of(2));
       await reader.pass!(() => {
         writer.destroy();
-        expect(scattering.read(vectorOf(scattering, [new Uint8Array(10)]))).toBe(0);
+        expect(scattering.read(vectorOf(scattering, [new Uint8Array(10)]), 0)).toBe(0);
         return true;
       });
       const error = await failure(chunks.next());
       expect(error.code).toBe("CHANNEL_FAILED");
       await reader.closed;
       expect(reader.error).toBe(error);
-      expect(scattering.read(vectorOf(scattering, [new Uint8Array(10)]))).toBe(0);
+      expect(scattering.read(vectorOf(scattering, [new Uint8Array(10)]), 0)).toBe(0);
     });
 
     test("more places than the system takes at once are not all filled", async () => {
@@ -103,7 +103,7 @@ export function scatteringChannels(factory: () => Promise<TransportFixture>): vo
       await reader.pass!((chunk) => {
         received.add(chunk);
         const pieces = piecesOf(Array.from({ length: 2000 }, () => 3));
-        const bytes = scattering.read(vectorOf(scattering, pieces));
+        const bytes = scattering.read(vectorOf(scattering, pieces), 0);
         expect(bytes).toBeLessThanOrEqual(3 * 1024);
         addTo(received, pieces, bytes);
         return true;

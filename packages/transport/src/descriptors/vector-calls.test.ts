@@ -1,0 +1,59 @@
+import { PLACE_BYTES, putPlace } from "@peregrine/protocol";
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { afterEach, describe, expect, test } from "vitest";
+import { descriptorOf } from "./descriptor-of.ts";
+import { loadVectorCalls } from "./vector-calls.ts";
+import type { VectorCalls } from "./vector-calls.ts";
+
+const calls = await loadVectorCalls();
+
+let child: ChildProcess | undefined;
+
+afterEach(() => {
+  child?.kill();
+});
+
+/** A socket at whose other end a shell writes, and nobody reads here. */
+function socketOf(command: string): number {
+  child = spawn("sh", ["-c", command], { stdio: ["pipe", "pipe", "inherit"] });
+  return descriptorOf(child.stdout!)!;
+}
+
+function placeFor(bytes: Uint8Array, vectorCalls: VectorCalls): Uint8Array {
+  const vector = new Uint8Array(PLACE_BYTES);
+  putPlace(new Uint32Array(vector.buffer), 0, vectorCalls.addressOf(bytes), bytes.length);
+  return vector;
+}
+
+describe.runIf(calls !== undefined)("a read to places of memory", () => {
+  test("waits for what comes soon", () => {
+    const into = new Uint8Array(8);
+    const socket = socketOf("sleep 0.2; printf abc; exec sleep 60");
+    expect(calls!.read(socket, placeFor(into, calls!), 0)).toBe(0);
+    expect(calls!.read(socket, placeFor(into, calls!), 30_000)).toBe(3);
+    expect(Buffer.from(into).toString("latin1", 0, 3)).toBe("abc");
+  });
+
+  test("waits for nothing longer than it may", () => {
+    const socket = socketOf("exec sleep 60");
+    const start = performance.now();
+    expect(calls!.read(socket, placeFor(new Uint8Array(8), calls!), 40)).toBe(0);
+    expect(performance.now() - start).toBeGreaterThan(35);
+  });
+
+  test("waits for nothing behind the end", () => {
+    const socket = socketOf("exit 0");
+    const start = performance.now();
+    expect(calls!.read(socket, placeFor(new Uint8Array(8), calls!), 30_000)).toBe(0);
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
+  test("says why it fails", () => {
+    const closed = 1_000_000;
+    const vector = placeFor(new Uint8Array(8), calls!);
+    expect(() => calls!.read(closed, vector, 30_000)).toThrowError(
+      expect.objectContaining({ code: "EBADF" }),
+    );
+  });
+});
