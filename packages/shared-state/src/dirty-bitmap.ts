@@ -94,27 +94,6 @@ export class DirtyBitmap {
     return added;
   }
 
-  /** @returns how many of these bits were set before. */
-  clearRange(from: number, count: number): number {
-    this.#check(from, count);
-    const words = this.#words;
-    const end = from + count;
-    let removed = 0;
-    for (let page = from; page < end;) {
-      const index = page >>> 5;
-      const stop = Math.min(end, (page | 31) + 1);
-      const word = words[index]!;
-      if (word !== 0) {
-        const bits = maskOf(page & 31, stop - page);
-        removed += bitsIn(word & bits);
-        words[index] = word & ~bits;
-      }
-      page = stop;
-    }
-    this.#count -= removed;
-    return removed;
-  }
-
   /** Sets the first `pages` bits, every bit by default. @returns how many were clear before. */
   setAll(pages: number = this.pages): number {
     return this.setRange(0, pages);

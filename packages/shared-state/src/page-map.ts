@@ -1,6 +1,7 @@
 import { bitsIn, DirtyBitmap } from "./dirty-bitmap.ts";
 import { PAGE_SIZE } from "./machine.ts";
 import type { RamBlock } from "./machine.ts";
+import { PageBits } from "./page-bits.ts";
 
 /** Bitmaps of one RAM block: one bit for each page, as a DirtyBitmap has them. */
 interface BlockBitmaps {
@@ -50,8 +51,8 @@ export class PageMap {
   readonly access: PageMapAccess;
   /** Of each block. The migration thread's own. */
   readonly dirty: readonly DirtyBitmap[];
-  readonly #sent: readonly DirtyBitmap[];
-  readonly #zero: readonly DirtyBitmap[];
+  readonly #sent: readonly PageBits[];
+  readonly #zero: readonly PageBits[];
   readonly #used: Uint32Array;
 
   /** Every bit is clear: 3 bits of memory for each page that the blocks can hold. */
@@ -63,8 +64,8 @@ export class PageMap {
     });
     this.access = { blocks: bitmaps, used: new SharedArrayBuffer(4 * blocks.length) };
     this.dirty = bitmaps.map(({ pages, dirty }) => new DirtyBitmap(pages, dirty, true));
-    this.#sent = bitmaps.map(({ pages, sent }) => new DirtyBitmap(pages, sent, true));
-    this.#zero = bitmaps.map(({ pages, zero }) => new DirtyBitmap(pages, zero, true));
+    this.#sent = bitmaps.map(({ sent }) => new PageBits(sent));
+    this.#zero = bitmaps.map(({ zero }) => new PageBits(zero));
     this.#used = new Uint32Array(this.access.used);
   }
 
@@ -74,13 +75,13 @@ export class PageMap {
 
   /** The run is being sent, and is not known to be zero. */
   markSent(block: number, page: number, count: number): void {
-    this.#sent[block]!.setRange(page, count);
-    this.#zero[block]!.clearRange(page, count);
+    this.#sent[block]!.set(page, count);
+    this.#zero[block]!.clear(page, count);
   }
 
   /** Some pages of a run that was marked as sent are zero. */
   markZero(block: number, page: number, count: number): void {
-    this.#zero[block]!.setRange(page, count);
+    this.#zero[block]!.set(page, count);
   }
 }
 

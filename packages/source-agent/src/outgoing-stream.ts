@@ -19,11 +19,16 @@ export const RUN_PAGES = MAX_KERNEL_RUN;
 /** Pages that are read from the guest into the work memory at once. */
 export const COPY_PAGES = 64;
 
-/** Bytes that are written at once when there is no limit. With less, the turns of the event loop cost more than the processor's cache saves. */
-const MAX_CHUNK = 2 * 1024 * 1024;
 /** A write may be this part of a second's bytes: it is what a limit can be exceeded by. */
 const CHUNKS_PER_SECOND = 100;
 const RECORD_BYTES = 8 + PAGE_SIZE;
+/**
+ * Bytes that are written at once when there is no limit: the records of a run. With less, the turns of the event loop cost more
+ * than the processor's cache saves.
+ */
+const MAX_CHUNK = RUN_PAGES * RECORD_BYTES;
+/** Pages of a word of a bitmap. */
+const WORD_PAGES = 32;
 /** Bytes by which a delta can make a record longer than a page does. */
 const DELTA_HEAD_BYTES = 3;
 /** A run ends in the record with which the buffer is full, if it is one of pages. */
@@ -159,7 +164,9 @@ export class OutgoingStream {
   /** Whole pages that the buffer takes until it is full; at least 1, at most {@link RUN_PAGES}. */
   get pagesUntilFull(): number {
     const pages = Math.ceil((this.chunkBytes - this.waitingBytes) / RECORD_BYTES);
-    return Math.min(Math.max(pages, 1), RUN_PAGES);
+    // Runs that end with a word of the bitmaps are taken from them by the word.
+    const whole = pages - (pages % WORD_PAGES);
+    return Math.min(whole || Math.max(pages, 1), RUN_PAGES);
   }
 
   /** Whether the sender has to stop for now. */
