@@ -76,6 +76,29 @@
     (i32.store $work (i32.const 4) (local.get $from))
     (local.get $out))
 
+  ;; As `encodeRun`, up to the first page that does not have only zeros.
+  (func (export "encodeZeros")
+    (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)
+    (result i32)
+    (local $word i64) (local $n i32)
+    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (br_if $done (i32.eqz (call $isZero (local.get $page))))
+        (local.set $out
+          (call $putRecord (local.get $out) (local.get $word) (i32.const 1) (local.get $named)))
+        (local.set $named (i32.const 0))
+        (i32.store8 $work (local.get $out) (i32.const 0))
+        (local.set $out (i32.add (local.get $out) (i32.const 1)))
+        (call $keepHead (local.get $page) (v128.const i64x2 0 0))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (i32.store $work (i32.const 0) (local.get $n))
+    (local.get $out))
+
   ;; Makes the vector of `readv` for the records of `count` pages that follow each other: their words are to go to `words`, one
   ;; behind the other, and the pages to `page` and behind it.
   (func (export "expectRun") (param $page i32) (param $count i32) (param $words i32) (param $vector i32)

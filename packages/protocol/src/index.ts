@@ -42,6 +42,7 @@ export { openPageKernel } from "./kernels/open-page-kernel.ts";
 export {
   HEAD_BYTES,
   MAX_KERNEL_RUN,
+  MAX_ZERO_RUN,
   PLACE_BYTES,
   putPlace,
   runOffset,
@@ -58,7 +59,7 @@ export type {
 } from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
 export { hasWasmKernels, prepareGuestPages, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
-export { PAGE_RECORD_BYTES, runBytes, workMemoryBytes } from "./kernels/work-memory.ts";
+export { PAGE_RECORD_BYTES, runBytes, workMemoryBytes, ZERO_RECORD_BYTES } from "./kernels/work-memory.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";
 export {

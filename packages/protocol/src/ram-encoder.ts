@@ -136,6 +136,26 @@ export class RamPageEncoder {
     return end;
   }
 
+  /**
+   * The records of the pages that have only zeros, up to the first one that has not, of at most MAX_ZERO_RUN. As {@link putRun}
+   * otherwise: how many they are is in the kernel's `zeroCount`.
+   * @param at where to write in the kernel's work memory, which must have room for as many records of zeros, and a name.
+   */
+  putZeros(
+    kernel: PageKernel,
+    page: number,
+    count: number,
+    block: string,
+    offset: number,
+    at: number,
+    pages: GuestPages,
+  ): number {
+    const named = this.#named(kernel, block);
+    const end = pages.encodeZeros(page, count, offset, named, at);
+    if (kernel.zeroCount > 0) this.#lastBlock = block;
+    return end;
+  }
+
   /** The record of a page as an XBZRLE delta. */
   putDelta(target: Uint8Array, at: number, block: string, offset: number, delta: Uint8Array): number {
     if (delta.length === 0 || delta.length > WIRE_PAGE_SIZE) {

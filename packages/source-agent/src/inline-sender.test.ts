@@ -1,5 +1,6 @@
-import { HEAD_BYTES } from "@peregrine/protocol";
+import { ByteWriter, HEAD_BYTES, MAX_KERNEL_RUN, RamPageEncoder } from "@peregrine/protocol";
 import {
+  DirtyBitmap,
   MigrationCapabilities,
   MigrationParameters,
   MigrationStatistics,
@@ -49,7 +50,7 @@ async function open(ram: GuestRam, channel: FakeChannel, limit = 0) {
   const capabilities = new MigrationCapabilities().states;
   const map = new PageMap(ram.blocks);
   const sender = new InlineSender({ ram, map, stream, capabilities, parameters, statistics, now });
-  return { sender, stream, statistics };
+  return { sender, stream, statistics, map };
 }
 
 /** A part of a stream: bytes of its own, or pages that are dirty. */
@@ -105,6 +106,51 @@ describe("pages that are read where they are", () => {
       { numRuns: 40 },
     );
     expect(gatheredWrites).toBeGreaterThan(20);
+  });
+
+  const stretches = fc.array(
+    fc.record({ zero: fc.boolean(), count: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.nat(PAGES)) }),
+    { maxLength: 12 },
+  );
+
+  test("go out one by one, as their records say, however many zeros are among them and whatever the limit", async () => {
+    let longest = 0;
+    await fc.assert(
+      fc.asyncProperty(stretches, fc.constantFrom(0, MiB), fc.boolean(), async (list, limit, gathers) => {
+        const { ram, bytes } = placedRam();
+        const zeros: boolean[] = list.flatMap(({ zero, count }) => Array.from({ length: count }, () => zero));
+        const count = Math.min(zeros.length, PAGES);
+        const expected = new ByteWriter();
+        const encoder = new RamPageEncoder();
+        for (let page = 0; page < count; page++) {
+          const memory = bytes[0]!.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+          if (!zeros[page]) memory[(page * 37) % PAGE_SIZE] = 1;
+          if (zeros[page]) encoder.zeroPage(expected, "a", page * PAGE_SIZE);
+          else encoder.page(expected, "a", page * PAGE_SIZE, memory);
+        }
+        const channel = gathers ? new GatheringChannel() : new FakeChannel();
+        const { sender, stream, statistics, map } = await open(ram, channel, limit);
+        for (let page = 0; page < count;) {
+          const run = Math.min(sender.runPages, count - page);
+          expect(run).toBeGreaterThan(0);
+          if (limit > 0) expect(run * PAGE_SIZE).toBeLessThan(stream.chunkBytes + PAGE_SIZE);
+          longest = Math.max(longest, run);
+          map.markSent(0, page, run);
+          await sender.run(0, page, run);
+          page += run;
+        }
+        await stream.flush();
+        expect(Buffer.compare(Buffer.concat(channel.written), expected.view())).toBe(0);
+        const duplicate = zeros.slice(0, count).filter(Boolean).length;
+        expect(statistics.duplicate).toBe(duplicate);
+        expect(statistics.normal).toBe(count - duplicate);
+        const marked = new DirtyBitmap(PAGES, map.access.blocks[0]!.zero);
+        expect(Array.from({ length: count }, (_, page) => marked.test(page))).toEqual(zeros.slice(0, count));
+      }),
+      { numRuns: 40 },
+    );
+    // What follows zeros is taken to be zeros.
+    expect(longest).toBeGreaterThan(MAX_KERNEL_RUN);
   });
 
   test("are read as late as they are written, but for their heads: those go out as they are kept", async () => {

@@ -40,6 +40,8 @@ export class InlineSender implements PageSender {
   /** Where each block begins when all are laid end to end. */
   readonly #addresses: readonly number[];
   readonly #deltas: DeltaEncoder | undefined;
+  /** The last run had nothing else. */
+  #onlyZeros = false;
 
   constructor({
     ram,
@@ -72,8 +74,10 @@ export class InlineSender implements PageSender {
   }
 
   get runPages(): number {
-    const pages = this.#stream.pagesUntilFull;
-    return this.#inPlace === undefined ? Math.min(pages, COPY_PAGES) : pages;
+    if (this.#inPlace === undefined) return Math.min(this.#stream.pagesUntilFull, COPY_PAGES);
+    const { zerosUntilFull, pagesUntilFull, isLimited } = this.#stream;
+    // What proves to be pages after all may go beyond a limit by no more than what the buffer takes.
+    return this.#onlyZeros && !isLimited ? Math.max(zerosUntilFull, 1) : pagesUntilFull;
   }
 
   async start(): Promise<void> {
@@ -91,20 +95,59 @@ export class InlineSender implements PageSender {
     const inPlace = this.#inPlace?.[block];
     if (inPlace !== undefined) {
       inPlace.ram.reading(page, count);
-      if (inPlace.isGathered) this.#putHeads(block, page, count, inPlace.pages);
-      else this.#putRun(block, page, count, page * PAGE_SIZE, inPlace.pages);
-    } else {
-      this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
-      if (this.#deltas === undefined) this.#putRun(block, page, count, this.#copy, this.#kernel);
-      else this.#putDeltas(this.#deltas, block, page, count);
+      return this.#runInPlace(inPlace, block, page, count);
     }
-    if (this.#kernel.zeroCount > 0) this.#markZeroPages(block, page, count);
+    this.#ram.readPages(block, page, count, this.#kernel.bytes, this.#copy);
+    if (this.#deltas === undefined) this.#putRun(block, page, count, this.#copy, this.#kernel);
+    else this.#putDeltas(this.#deltas, block, page, count);
+    this.#markZeroPages(block, page, count);
     return this.#stream.full ? this.#stream.send() : undefined;
+  }
+
+  /** Where there were only zeros until now, a run may have more pages than the buffer takes of others. */
+  #runInPlace(inPlace: BlockInPlace, block: number, page: number, count: number): Promise<void> | undefined {
+    const zeros = this.#onlyZeros ? this.#putZeros(block, page, count, inPlace.pages) : 0;
+    const next = page + zeros;
+    const pages = Math.min(count - zeros, this.#stream.pagesUntilFull);
+    if (pages > 0) {
+      if (inPlace.isGathered) this.#putHeads(block, next, pages, inPlace.pages);
+      else this.#putRun(block, next, pages, next * PAGE_SIZE, inPlace.pages);
+      this.#markZeroPages(block, next, pages);
+      this.#onlyZeros = this.#kernel.zeroCount === pages;
+    }
+    const sending = this.#stream.full ? this.#stream.send() : undefined;
+    const left = count - zeros - pages;
+    return left === 0 ? sending : this.#goOn(sending, inPlace, block, next + pages, left);
+  }
+
+  async #goOn(
+    sending: Promise<void> | undefined,
+    inPlace: BlockInPlace,
+    block: number,
+    page: number,
+    count: number,
+  ): Promise<void> {
+    await sending;
+    await this.#runInPlace(inPlace, block, page, count);
   }
 
   endSection(): undefined {}
 
   close(): undefined {}
+
+  /** @returns how many of the pages have only zeros, up to the first one that has not: their records are put. */
+  #putZeros(block: number, page: number, count: number, pages: GuestPages): number {
+    const { place, length, zerosUntilFull } = this.#stream;
+    const most = Math.min(count, zerosUntilFull);
+    const { name } = this.#ram.blocks[block]!;
+    const from = page * PAGE_SIZE;
+    const end = this.#encoder.putZeros(this.#kernel, from, most, name, from, place + length, pages);
+    const { zeroCount } = this.#kernel;
+    this.#stream.advance(end - place);
+    this.#map.markZero(block, page, zeroCount);
+    this.#countPages(zeroCount, zeroCount);
+    return zeroCount;
+  }
 
   /** @param at where the first page is in `pages`. */
   #putRun(block: number, page: number, count: number, at: number, pages: PageSource): void {
@@ -159,6 +202,7 @@ export class InlineSender implements PageSender {
 
   #markZeroPages(block: number, page: number, count: number): void {
     const kernel = this.#kernel;
+    if (kernel.zeroCount === 0) return;
     if (kernel.zeroCount === count) {
       this.#map.markZero(block, page, count);
       return;

@@ -2,10 +2,12 @@ import {
   HEAD_BYTES,
   MAX_KERNEL_RUN,
   MAX_RAM_RECORD_BYTES,
+  MAX_ZERO_RUN,
   openPageKernel,
   PLACE_BYTES,
   putPlace,
   workMemoryBytes,
+  ZERO_RECORD_BYTES,
 } from "@peregrine/protocol";
 import type { PageAddresses, PageKernel, PlaceCursor } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
@@ -167,6 +169,12 @@ export class OutgoingStream {
     // Runs that end with a word of the bitmaps are taken from them by the word.
     const whole = pages - (pages % WORD_PAGES);
     return Math.min(whole || Math.max(pages, 1), RUN_PAGES);
+  }
+
+  /** Pages of zeros that the buffer takes until it is full; 0 when it is, at most {@link MAX_ZERO_RUN}. */
+  get zerosUntilFull(): number {
+    const pages = Math.floor((this.chunkBytes - this.waitingBytes) / ZERO_RECORD_BYTES);
+    return Math.min(Math.max(pages, 0), MAX_ZERO_RUN);
   }
 
   /** Whether the sender has to stop for now. */

@@ -3,7 +3,15 @@ import { describe, expect, test } from "vitest";
 import { KERNELS } from "../../test/kernels.ts";
 import { fill, offset, recordsOf, run } from "../../test/page-runs.ts";
 import { refusal } from "../../test/support.ts";
-import { HEAD_BYTES, MAX_KERNEL_RUN, PLACE_BYTES, runBytes, runOffset } from "../index.ts";
+import {
+  HEAD_BYTES,
+  MAX_KERNEL_RUN,
+  MAX_ZERO_RUN,
+  PLACE_BYTES,
+  runBytes,
+  runOffset,
+  ZERO_RECORD_BYTES,
+} from "../index.ts";
 import type { PlaceCursor } from "../index.ts";
 
 const PAGE = 4096;
@@ -49,6 +57,53 @@ describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
           );
         expect(Buffer.compare(kept, expectedHeads)).toBe(0);
       }),
+    );
+  });
+
+  test("that have only zeros become records up to the first one that has not, and their heads are kept", () => {
+    const [memory, heads] = [shared(6), shared(1)];
+    const guest = kernel.openGuest(memory, { memory: heads, at: HEADS_AT });
+    const bytes = new Uint8Array(memory.buffer);
+    const kept = new Uint8Array(heads.buffer);
+    fc.assert(
+      fc.property(
+        fc.nat(20),
+        fc.nat(20),
+        offset,
+        fc.boolean(),
+        fc.nat(50),
+        (zeros, more, first, named, at) => {
+          bytes.fill(0);
+          kept.fill(0xee);
+          // The last of its bytes makes the difference.
+          bytes[(at + zeros + 1) * PAGE - 1] = 1;
+          const count = zeros + more;
+          const end = guest.encodeRun(at * PAGE, zeros, first, named, out);
+          const expected = kernel.bytes.slice(out, end);
+          kernel.bytes.fill(0xdd, out, end + PAGE);
+          expect(guest.encodeZeros(at * PAGE, count, first, named, out)).toBe(end);
+          expect(kernel.zeroCount).toBe(zeros);
+          expect(Buffer.compare(kernel.bytes.subarray(out, end), expected)).toBe(0);
+          expect(kernel.bytes[end]).toBe(0xdd);
+          const expectedHeads = new Uint8Array(WASM_PAGE).fill(0xee);
+          expectedHeads.fill(0, HEADS_AT + at * HEAD_BYTES, HEADS_AT + (at + zeros) * HEAD_BYTES);
+          expect(Buffer.compare(kept, expectedHeads)).toBe(0);
+        },
+      ),
+    );
+  });
+
+  test("of which more than so many cannot be made records of zeros, nor those that are not there", () => {
+    const pages = 16 * (MAX_ZERO_RUN / 256 + 1);
+    const guest = kernel.openGuest(shared(pages), { memory: shared(2), at: HEADS_AT });
+    const end = guest.encodeZeros(0, MAX_ZERO_RUN, 0, false, out);
+    expect(kernel.zeroCount).toBe(MAX_ZERO_RUN);
+    expect(end).toBe(out + MAX_ZERO_RUN * ZERO_RECORD_BYTES);
+    expect(refusal(() => guest.encodeZeros(0, MAX_ZERO_RUN + 1, 0, false, out)).code).toBe("INTERNAL");
+    expect(refusal(() => guest.encodeZeros(16 * PAGE * pages, 1, 0, false, out)).code).toBe("INTERNAL");
+    expect(refusal(() => guest.encodeZeros(0, 1, 1, false, out)).code).toBe("INTERNAL");
+    expect(refusal(() => guest.encodeZeros(0, 30, 0, false, kernel.bytes.length - 300)).code).toBe(
+      "INTERNAL",
     );
   });
 

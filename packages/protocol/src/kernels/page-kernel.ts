@@ -24,7 +24,7 @@ export interface PageKernel extends PageSource {
   setBlockName(name: Uint8Array): void;
   /** Of pages in the work memory. `out` is not into them. */
   encodeRun(page: number, count: number, offset: number, named: boolean, out: number): number;
-  /** How many of the pages of the last `encodeRun` or {@link zeroPages} have only zeros. */
+  /** How many of the pages of the last call that made records, or of the last {@link zeroPages}, have only zeros. */
   readonly zeroCount: number;
   /**
    * Looks which of at most {@link MAX_KERNEL_RUN} pages from `page` on have only zeros.
@@ -149,6 +149,13 @@ export interface GuestPages extends PageSource {
     places: PlaceCursor,
   ): number;
   /**
+   * Writes the records of the pages that have only zeros, up to the first one that has not. `zeroCount` of the kernel tells
+   * how many they are.
+   * @param count at most {@link MAX_ZERO_RUN}. The others are as those of `encodeRun`.
+   * @returns the place behind the last record.
+   */
+  encodeZeros(page: number, count: number, offset: number, named: boolean, out: number): number;
+  /**
    * Makes a vector of `readv` for the records of pages that are expected to follow: {@link PageKernel.countWords} tells
    * afterwards how many of those that came are.
    * @param page where the first of the pages is to go; the others follow it.
@@ -185,6 +192,9 @@ const CONTINUED_ZERO = RAM_FLAG.zero | RAM_FLAG.continue;
 
 /** Pages that are made records at once at most: a bit for each tells which are zero. */
 export const MAX_KERNEL_RUN = 512;
+
+/** Pages of zeros that are made records at once at most: nothing else is known of them, and their records are short. */
+export const MAX_ZERO_RUN = 4096;
 
 /** Whether the record at `at`, which a run can begin with, is a page of zeros. */
 export function isZeroRecord(bytes: Uint8Array, at: number): boolean {

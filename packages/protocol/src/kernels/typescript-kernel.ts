@@ -13,6 +13,7 @@ import type {
 import {
   PAGE_RECORD_BYTES,
   requireGuestPages,
+  requireGuestZeros,
   WORK_PLACES,
   WorkMemory,
   ZERO_RECORD_BYTES,
@@ -83,15 +84,7 @@ export class TypeScriptPageKernel implements PageKernel {
     for (let n = 0; n < count; n++) {
       const from = page + n * WIRE_PAGE_SIZE;
       const zero = pageIsZero(words, from);
-      const withName = named && n === 0;
-      const flags = (zero ? RAM_FLAG.zero : RAM_FLAG.page) | (withName ? 0 : RAM_FLAG.continue);
-      this.#putWord(at, offset + n * WIRE_PAGE_SIZE + flags);
-      at += WORD_BYTES;
-      if (withName) {
-        const length = work.countedNameBytes;
-        work.bytes.copyWithin(at, WORK_PLACES.blockName, WORK_PLACES.blockName + length);
-        at += length;
-      }
+      at = this.#putHead(at, offset + n * WIRE_PAGE_SIZE, zero, named && n === 0);
       if (zero) {
         this.#noteZero(n);
         work.bytes[at++] = 0;
@@ -103,6 +96,30 @@ export class TypeScriptPageKernel implements PageKernel {
         run.written?.(from, at);
       }
     }
+    return at;
+  }
+
+  /** Writes the start of a record. @returns the place behind it. */
+  #putHead(at: number, offset: number, zero: boolean, named: boolean): number {
+    const flags = (zero ? RAM_FLAG.zero : RAM_FLAG.page) | (named ? 0 : RAM_FLAG.continue);
+    this.#putWord(at, offset + flags);
+    const end = at + WORD_BYTES;
+    if (!named) return end;
+    const length = this.#work.countedNameBytes;
+    this.bytes.copyWithin(end, WORK_PLACES.blockName, WORK_PLACES.blockName + length);
+    return end + length;
+  }
+
+  #encodeZeros({ words, heads, page, count, offset, named, out }: Run): number {
+    this.#work.requireZeros(offset, count, out);
+    let at = out;
+    let n = 0;
+    for (; n < count && pageIsZero(words, page + n * WIRE_PAGE_SIZE); n++) {
+      at = this.#putHead(at, offset + n * WIRE_PAGE_SIZE, true, named && n === 0);
+      this.bytes[at++] = 0;
+      heads?.fill(0, n * HEAD_BYTES, (n + 1) * HEAD_BYTES);
+    }
+    this.#work.result[0] = n;
     return at;
   }
 
@@ -157,15 +174,16 @@ export class TypeScriptPageKernel implements PageKernel {
   }
 
   openGuest(memory: WebAssembly.Memory, heads: PageHeads, addresses?: PageAddresses): GuestPages {
-    const bytesFor = (page: number, count: number): Uint8Array => {
-      requireGuestPages(memory.buffer.byteLength, page, count);
+    const bytesFor = (page: number, count: number, require = requireGuestPages): Uint8Array => {
+      require(memory.buffer.byteLength, page, count);
       return new Uint8Array(memory.buffer);
     };
     const runOf = (
       page: number,
       count: number,
+      require?: typeof requireGuestPages,
     ): Pick<Run, "bytes" | "words" | "heads" | "page" | "count"> => {
-      const bytes = bytesFor(page, count);
+      const bytes = bytesFor(page, count, require);
       const first = heads.at + (page / WIRE_PAGE_SIZE) * HEAD_BYTES;
       return {
         bytes,
@@ -189,6 +207,8 @@ export class TypeScriptPageKernel implements PageKernel {
         };
         return this.#encode({ ...run, offset, named, out, pageBytes: HEAD_BYTES, written });
       },
+      encodeZeros: (page, count, offset, named, out) =>
+        this.#encodeZeros({ ...runOf(page, count, requireGuestZeros), offset, named, out }),
       expectRun: (page, count, words, vector) => {
         requireGuestPages(memory.buffer.byteLength, page, count);
         this.#work.requireExpected(words, vector, count, addresses !== undefined);

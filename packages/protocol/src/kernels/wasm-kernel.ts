@@ -11,7 +11,7 @@ import type {
   PageKernel,
   PlaceCursor,
 } from "./page-kernel.ts";
-import { requireGuestPages, WorkMemory } from "./work-memory.ts";
+import { requireGuestPages, requireGuestZeros, WorkMemory } from "./work-memory.ts";
 
 const WASM_PAGE = 65536;
 /** Kept pages of one memory: 1 GiB of them. More are in more memories. */
@@ -32,6 +32,7 @@ interface GuestExports extends SourceExports {
     vector: number,
     from: number,
   ): number;
+  encodeZeros(page: number, count: number, high: number, low: number, named: number, out: number): number;
   expectRun(page: number, count: number, words: number, vector: number): void;
   storeRun(at: number, count: number, page: number): void;
 }
@@ -230,6 +231,13 @@ class WasmGuestPages implements GuestPages {
     places.at += 2 * PLACE_BYTES * (count - work.result[0]!);
     places.from = work.result[1]!;
     return end;
+  }
+
+  encodeZeros(page: number, count: number, offset: number, named: boolean, out: number): number {
+    requireGuestZeros(this.#guest.buffer.byteLength, page, count);
+    this.#work.requireZeros(offset, count, out);
+    const high = Math.floor(offset / 2 ** 32);
+    return this.#exports.encodeZeros(page, count, high, offset | 0, named ? 1 : 0, out);
   }
 
   expectRun(page: number, count: number, words: number, vector: number): void {

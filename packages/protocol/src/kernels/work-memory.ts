@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
-import { MAX_KERNEL_RUN, PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
+import { MAX_KERNEL_RUN, MAX_ZERO_RUN, PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
 import type { PlaceCursor } from "./page-kernel.ts";
 
 /** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
@@ -13,9 +13,12 @@ export const TAKE_ALIGNMENT = 64;
 export const PAGE_RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
 export const ZERO_RECORD_BYTES = WORD_BYTES + 1;
 
+/** Of the counted name of a block in a record. */
+const MOST_NAME_BYTES = 1 + 255;
+
 /** Bytes that the records of a run take at most. */
 export function runBytes(count: number): number {
-  return count * PAGE_RECORD_BYTES + 1 + 255;
+  return count * PAGE_RECORD_BYTES + MOST_NAME_BYTES;
 }
 
 /** Bytes that a work memory needs for parts of these lengths. */
@@ -93,6 +96,12 @@ export class WorkMemory {
     this.require(out, runBytes(count));
   }
 
+  /** As {@link requireOutput}, for records of pages of zeros. */
+  requireZeros(offset: number, count: number, out: number): void {
+    this.requireRun(offset, count);
+    this.require(out, count * ZERO_RECORD_BYTES + MOST_NAME_BYTES);
+  }
+
   /** Two entries for each page have to fit where the vector is, and what is in none yet has to come before the records. */
   requirePlaces({ at, from }: PlaceCursor, count: number, out: number, hasAddresses: boolean): void {
     this.#requirePlacesAt(at, count, hasAddresses);
@@ -119,14 +128,24 @@ export class WorkMemory {
 }
 
 /** Errors: INTERNAL when a kernel does not take so many pages at once, or does not find them at `page`. */
-function requirePlace(page: number, count: number): void {
-  if (count <= MAX_KERNEL_RUN && page % 8 === 0) return;
+function requirePlace(page: number, count: number, most = MAX_KERNEL_RUN): void {
+  if (count <= most && page % 8 === 0) return;
   throw new MigrationError("INTERNAL", `${count} pages at ${page} are no run for a kernel`);
 }
 
 /** Errors: INTERNAL when the pages are not in a guest's memory of so many bytes. */
 export function requireGuestPages(memoryBytes: number, page: number, count: number): void {
   requirePlace(page, count);
+  requireInGuest(memoryBytes, page, count);
+}
+
+/** As {@link requireGuestPages}, for pages of zeros. */
+export function requireGuestZeros(memoryBytes: number, page: number, count: number): void {
+  requirePlace(page, count, MAX_ZERO_RUN);
+  requireInGuest(memoryBytes, page, count);
+}
+
+function requireInGuest(memoryBytes: number, page: number, count: number): void {
   if (page >= 0 && count >= 0 && page + count * WIRE_PAGE_SIZE <= memoryBytes) return;
   throw new MigrationError(
     "INTERNAL",
