@@ -1,6 +1,6 @@
 /** The entry of the incoming thread: it owns the listening socket and the channels, and loads one stream. */
 import { prepareMemoryAdvice } from "@peregrine/host-memory";
-import { MigrationError, openPageKernel, prepareGuestPages, workMemoryBytes } from "@peregrine/protocol";
+import { MigrationError, openPageKernel, preparePageKernels, workMemoryBytes } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
 import { listen } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
@@ -81,7 +81,7 @@ async function serve(): Promise<void> {
 
 /** Loads what the stream needs, so that its first pages are not kept waiting. What cannot be had shows when it is needed. */
 async function loadAhead(): Promise<void> {
-  prepareGuestPages();
+  preparePageKernels();
   const { machine } = task;
   const module = machine.kind === "described" ? machine.ramModule : machine.memory.module;
   await Promise.allSettled([prepareMemoryAdvice(), module === undefined ? undefined : import(module)]);

@@ -38,7 +38,7 @@ export { ERROR_CODES, MigrationError } from "./errors.ts";
 export type { ErrorCode, MigrationErrorDetail, SerializedError } from "./errors.ts";
 export { decodeGlobalState, encodeGlobalState, GLOBAL_STATE_BYTES } from "./global-state.ts";
 export { kernelModule } from "./kernels/kernel-module.ts";
-export { openPageKernel } from "./kernels/open-page-kernel.ts";
+export { openPageKernel, preparePageKernels } from "./kernels/open-page-kernel.ts";
 export {
   HEAD_BYTES,
   MAX_KERNEL_RUN,
@@ -58,7 +58,7 @@ export type {
   PlaceCursor,
 } from "./kernels/page-kernel.ts";
 export { TypeScriptPageKernel } from "./kernels/typescript-kernel.ts";
-export { hasWasmKernels, prepareGuestPages, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
+export { hasWasmKernels, WasmPageKernel, workMemoryOf } from "./kernels/wasm-kernel.ts";
 export { PAGE_RECORD_BYTES, runBytes, workMemoryBytes, ZERO_RECORD_BYTES } from "./kernels/work-memory.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export type { Limits } from "./limits.ts";

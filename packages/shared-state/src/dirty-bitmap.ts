@@ -1,4 +1,5 @@
 import { MigrationError } from "@peregrine/protocol";
+import { markRange } from "./page-bits.ts";
 
 const ALL = 0xffff_ffff;
 
@@ -75,20 +76,10 @@ export class DirtyBitmap {
   setRange(from: number, count: number): number {
     this.#check(from, count);
     if (count === 0) return 0;
-    const words = this.#words;
     const end = from + count;
-    let added = 0;
-    for (let page = from; page < end;) {
-      const index = page >>> 5;
-      const stop = Math.min(end, (page | 31) + 1);
-      const bits = stop - page === 32 ? ALL : maskOf(page & 31, stop - page);
-      const missing = (bits & ~words[index]!) >>> 0;
-      if (missing !== 0) {
-        added += missing === ALL ? 32 : bitsIn(missing);
-        words[index]! |= bits;
-      }
-      page = stop;
-    }
+    // As when a migration begins, with all that is in use.
+    const added = this.#count === 0 ? count : this.#clearIn(from, end);
+    markRange(this.#words, from, end, ALL);
     this.#count += added;
     this.#end = Math.max(this.#end, ((end - 1) >>> 5) + 1);
     return added;
@@ -155,6 +146,18 @@ export class DirtyBitmap {
     this.#count -= taken;
     this.#runStart = start;
     return taken;
+  }
+
+  /** How many of the bits from `from` to before `end` are clear. */
+  #clearIn(from: number, end: number): number {
+    let clear = 0;
+    for (let page = from; page < end;) {
+      const bit = page & 31;
+      const part = Math.min(end - page, 32 - bit);
+      clear += bitsIn(maskOf(bit, part) & ~this.#words[page >>> 5]!);
+      page += part;
+    }
+    return clear;
   }
 
   #setInWord(index: number, bits: number): void {

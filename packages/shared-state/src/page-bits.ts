@@ -10,30 +10,32 @@ export class PageBits {
   }
 
   set(from: number, count: number): void {
-    this.#mark(from, from + count, ALL);
+    markRange(this.#words, from, from + count, ALL);
   }
 
   clear(from: number, count: number): void {
-    this.#mark(from, from + count, 0);
+    markRange(this.#words, from, from + count, 0);
   }
+}
 
-  /** @param all the bits of a word from now on. */
-  #mark(from: number, end: number, all: number): void {
-    const firstWhole = (from + 31) >>> 5;
-    const endWhole = end >>> 5;
-    if (firstWhole > endWhole) {
-      this.#markPart(endWhole, ones(from & 31, end & 31), all);
-      return;
-    }
-    if ((from & 31) !== 0) this.#markPart(firstWhole - 1, ones(from & 31, 32), all);
-    this.#words.fill(all, firstWhole, endWhole);
-    if ((end & 31) !== 0) this.#markPart(endWhole, ones(0, end & 31), all);
+/**
+ * Sets or clears the bits from `from` to before `end`, the lowest of a word first.
+ * @param all the bits of a word that is marked as a whole.
+ */
+export function markRange(words: Uint32Array, from: number, end: number, all: number): void {
+  const firstWhole = (from + 31) >>> 5;
+  const endWhole = end >>> 5;
+  if (firstWhole > endWhole) {
+    markPart(words, endWhole, ones(from & 31, end & 31), all);
+    return;
   }
+  if ((from & 31) !== 0) markPart(words, firstWhole - 1, ones(from & 31, 32), all);
+  words.fill(all, firstWhole, endWhole);
+  if ((end & 31) !== 0) markPart(words, endWhole, ones(0, end & 31), all);
+}
 
-  #markPart(index: number, bits: number, all: number): void {
-    const word = this.#words[index]!;
-    this.#words[index] = (word & ~bits) | (all & bits);
-  }
+function markPart(words: Uint32Array, index: number, bits: number, all: number): void {
+  words[index] = (words[index]! & ~bits) | (all & bits);
 }
 
 /** From bit `from` on, up to `end`: not all of them. */

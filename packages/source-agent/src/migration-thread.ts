@@ -1,5 +1,5 @@
 /** The migration thread: the entry of the worker. */
-import { MigrationError, prepareGuestPages } from "@peregrine/protocol";
+import { MigrationError, preparePageKernels } from "@peregrine/protocol";
 import { prepareConnections } from "@peregrine/transport";
 import { parentPort, workerData } from "node:worker_threads";
 import { MainLink } from "./main-link.ts";
@@ -9,7 +9,7 @@ import type { ThreadOutcome } from "./thread-messages.ts";
 if (parentPort === null) throw new MigrationError("INTERNAL", "the migration thread is not a program");
 const link = new MainLink(parentPort);
 void prepareConnections();
-prepareGuestPages();
+preparePageKernels();
 const { ramModule } = workerData as { readonly ramModule?: string };
 // What cannot be loaded shows when it is needed.
 if (ramModule !== undefined) void import(ramModule).catch(() => {});
