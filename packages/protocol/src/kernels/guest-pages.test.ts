@@ -78,7 +78,7 @@ describe.each(KERNELS)("pages of a guest's memory, %s", (_name, open) => {
           // The last of its bytes makes the difference.
           bytes[(at + zeros + 1) * PAGE - 1] = 1;
           const count = zeros + more;
-        fc.pre(first + count * PAGE <= 2 ** 53);
+          fc.pre(first + count * PAGE <= 2 ** 53);
           const end = guest.encodeRun(at * PAGE, zeros, first, named, out);
           const expected = kernel.bytes.slice(out, end);
           kernel.bytes.fill(0xdd, out, end + PAGE);
