@@ -11,6 +11,7 @@ export const TAKE_ALIGNMENT = 64;
 
 /** Of a record that continues a block. */
 export const PAGE_RECORD_BYTES = WORD_BYTES + WIRE_PAGE_SIZE;
+/** Of such a record of a page of zeros. */
 export const ZERO_RECORD_BYTES = WORD_BYTES + 1;
 
 /** Of the counted name of a block in a record. */
