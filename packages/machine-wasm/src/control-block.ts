@@ -8,9 +8,9 @@ export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 const FLAG = CONTROL.flag / 4;
 const FRAMES_END = CONTROL.framesEnd / 4;
 const SAVED = CONTROL.saved / 4;
-const REQUEST_WORD = 16;
-const WAKE_WORD = 17;
-const THROTTLE_WORD = 18;
+const REQUEST_WORD = CONTROL.request / 4;
+const WAKE_WORD = CONTROL.wake / 4;
+const THROTTLE_WORD = CONTROL.throttle / 4;
 
 /** The words of the control memory by which the agent and the guest thread talk. */
 export class ControlBlock {
@@ -20,7 +20,7 @@ export class ControlBlock {
 
   constructor(memory: WebAssembly.Memory) {
     this.memory = memory;
-    this.#words = new Int32Array(memory.buffer, 0, CONTROL.dropped / 4);
+    this.#words = new Int32Array(memory.buffer, 0, CONTROL.mask / 4);
   }
 
   /** Agent: asks, and makes the guest unwind at its next safepoint, also out of a host call that waits. */

@@ -22,7 +22,12 @@ export interface Assembly {
   /** Function indexes for the table of resume copies, by ordinal. */
   readonly resumeTable: readonly number[];
   readonly exports: readonly { readonly name: string; readonly kind: number; readonly index: number }[];
+  /** The masks of all sites, which are a data segment behind those that are kept. */
+  readonly masks: readonly Uint8Array[];
 }
+
+/** How many data segments of a module its rewritten one keeps: where it has no count of them, no code names any. */
+export const keptSegments = (module: WasmModule): number => (module.hasDataCount ? module.data.length : 0);
 
 /** Largest memory the guest can have, in 64 KiB pages. */
 export const maximumPages = (module: WasmModule): number =>
@@ -88,22 +93,24 @@ export function assemble(assembly: Assembly): Uint8Array {
     body.u32(assembly.resumeTable.length);
     for (const index of assembly.resumeTable) body.u32(index);
   });
-  if (module.hasDataCount) section(SECTION.dataCount, (body) => body.u32(module.data.length));
+  section(SECTION.dataCount, (body) => body.u32(keptSegments(module) + 1));
   section(SECTION.code, (body) => {
     body.u32(assembly.bodies.length + assembly.added.length);
     for (const code of assembly.bodies) body.u32(code.length).raw(code);
     for (const { body: code } of assembly.added) body.u32(code.length).raw(code);
   });
   // Active segments are written by the host, once. They stay as empty passive ones: memory.init on them traps as before.
-  if (module.hasDataCount)
-    section(SECTION.data, (body) => {
-      body.u32(module.data.length);
-      for (const { address, bytes } of module.data) {
-        const passive = 1;
-        const rest = address === undefined ? bytes : bytes.subarray(0, 0);
-        body.u32(passive).u32(rest.length).raw(rest);
-      }
-    });
+  section(SECTION.data, (body) => {
+    const passive = 1;
+    const kept = keptSegments(module);
+    body.u32(kept + 1);
+    for (const { address, bytes } of module.data.slice(0, kept)) {
+      const rest = address === undefined ? bytes : bytes.subarray(0, 0);
+      body.u32(passive).u32(rest.length).raw(rest);
+    }
+    body.u32(passive).u32(assembly.masks.reduce((sum, { length }) => sum + length, 0));
+    for (const masks of assembly.masks) body.raw(masks);
+  });
   return out.take();
 }
 

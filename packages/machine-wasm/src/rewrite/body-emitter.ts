@@ -1,16 +1,19 @@
 import { CodeWriter } from "./code-writer.ts";
 import type { FrameHelpers } from "./frame-helpers.ts";
 import type { FunctionCode } from "./function-code.ts";
+import type { FrameValue, FunctionFrames } from "./function-frames.ts";
 import type { FunctionType, WasmModule } from "./module.ts";
 import { BLOCK_VOID, op } from "./opcodes.ts";
 import type { Push, SiteAnalysis } from "./sites.ts";
+import type { StateHelpers } from "./state-helpers.ts";
 import type { TypeTable } from "./type-table.ts";
 
 /** What every function of one output module shares. */
 export interface ModuleContext {
   readonly module: WasmModule;
   readonly types: TypeTable;
-  readonly helpers: FrameHelpers;
+  readonly frameHelpers: FrameHelpers;
+  readonly stateHelpers: StateHelpers;
   /** Whether stores are marked in the dirty map. */
   readonly tracked: boolean;
   /** Marks as release stores, for processors that reorder stores (Arm). */
@@ -24,11 +27,15 @@ export interface ModuleContext {
   readonly resumeTable: number;
 }
 
-/** A function with its sites, and the number of its first site in the module. */
+/** A function with its sites and their frames. */
 export interface AnalysedFunction {
   readonly code: FunctionCode;
   readonly analysis: SiteAnalysis;
+  readonly frames: FunctionFrames;
+  /** Number of its first site in the module. */
   readonly firstSite: number;
+  /** Where the masks of its sites begin among those of the module. */
+  readonly firstMask: number;
 }
 
 /** What the emitters of both copies of a function write with: blocks, labels, and locals beside those of the original. */
@@ -36,6 +43,7 @@ export class BodyEmitter {
   protected readonly context: ModuleContext;
   protected readonly code: FunctionCode;
   protected readonly analysis: SiteAnalysis;
+  protected readonly frames: FunctionFrames;
   protected readonly firstSite: number;
   protected readonly out = new CodeWriter(1024);
   /** Blocks that are open in the output. */
@@ -47,6 +55,7 @@ export class BodyEmitter {
     this.context = context;
     this.code = fn.code;
     this.analysis = fn.analysis;
+    this.frames = fn.frames;
     this.firstSite = fn.firstSite;
   }
 
@@ -74,6 +83,11 @@ export class BodyEmitter {
     let local = this.#temporaries.get(key);
     if (local === undefined) this.#temporaries.set(key, (local = this.addLocal(type)));
     return local;
+  }
+
+  /** The local in which a value of a frame is found. */
+  protected localOf({ type, kind, number }: FrameValue): number {
+    return kind === "local" ? number : this.temporary(number, type);
   }
 
   /** Opens a block. The caller writes its type. */

@@ -1,5 +1,5 @@
 import type { CodeWriter } from "./code-writer.ts";
-import { setMark } from "./frame-helpers.ts";
+import { setMark } from "./control-access.ts";
 import { op } from "./opcodes.ts";
 
 const PAGE_SHIFT = 12;

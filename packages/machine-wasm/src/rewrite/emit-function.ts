@@ -4,11 +4,11 @@ import { CONTROL } from "./control-layout.ts";
 import { DirtyMarks } from "./dirty-marks.ts";
 import type { Counter } from "./loop-counter.ts";
 import { type LoopPlan, planLoop } from "./loop-stores.ts";
-import { controlAccess } from "./frame-helpers.ts";
+import { controlAccess } from "./control-access.ts";
 import { blockType, tableLabels } from "./function-code.ts";
 import type { FunctionType } from "./module.ts";
-import { BLOCK_VOID, I32, op, opInfo, SAVABLE } from "./opcodes.ts";
-import type { Push, Site } from "./sites.ts";
+import { BLOCK_VOID, I32, op, opInfo } from "./opcodes.ts";
+import type { Push } from "./sites.ts";
 
 /** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
 const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
@@ -17,7 +17,7 @@ const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallInd
 const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
 
 /** The guest's unwind exception: the only tag of the module. */
-const UNWIND_TAG = 0;
+export const UNWIND_TAG = 0;
 
 /**
  * Emits the fast copy of a function: the original code, where each call that may unwind has a handler that saves
@@ -292,7 +292,10 @@ export class FunctionEmitter extends BodyEmitter {
       results: callee.results,
     });
     this.copyCall(i);
-    this.catchAndSave(this.analysis.siteAt[i]!);
+    this.out.u8(op.catch).u32(UNWIND_TAG);
+    this.#save(this.analysis.siteAt[i]!);
+    this.out.u8(op.rethrow).u32(0);
+    this.leave();
     this.keep(i);
   }
 
@@ -307,33 +310,16 @@ export class FunctionEmitter extends BodyEmitter {
     this.#copy(i);
   }
 
-  /** Closes a try: saves the frame when the guest is being unwound, and passes the exception on. */
-  protected catchAndSave(site: number): void {
-    this.out.u8(op.catch).u32(UNWIND_TAG);
-    this.#save(site);
-    this.out.u8(op.rethrow).u32(0);
-    this.leave();
-  }
-
   protected throwUnwind(site: number): void {
     this.#save(site);
     this.out.u8(op.throw).u32(UNWIND_TAG);
   }
 
   #save(site: number): void {
-    const values = this.frameValues(this.analysis.sites[site]!);
-    for (const { local } of values) this.out.localGet(local);
+    const { values, shape } = this.frames.sites[site]!;
+    for (const value of values) this.out.localGet(this.localOf(value));
     this.out.i32Const(this.firstSite + site);
-    this.out.call(this.context.helpers.save(values.map(({ type }) => type)));
-  }
-
-  /** What a frame holds and in which locals it is to be found: live locals and pending operands, ordered by type. */
-  protected frameValues(site: Site): { readonly type: number; readonly local: number }[] {
-    const values = [
-      ...site.live.map((local) => ({ type: this.code.locals[local]!, local })),
-      ...site.pending.map(({ depth, type }) => ({ type, local: this.temporary(depth, type) })),
-    ];
-    return SAVABLE.flatMap((type) => values.filter((value) => value.type === type));
+    this.out.call(this.context.frameHelpers.save(shape));
   }
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */
@@ -352,7 +338,7 @@ export class FunctionEmitter extends BodyEmitter {
     if (!isStore) {
       this.#marks.flush();
       address();
-      this.out.localGet(length).call(this.context.helpers.markRange());
+      this.out.localGet(length).call(this.context.stateHelpers.markRange());
       return;
     }
     const offset = immediate[i]! >>> 0;

@@ -1,7 +1,7 @@
 import { BLOCK_VOID, I32, op } from "./opcodes.ts";
-import { frameBytes } from "./frame-helpers.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
-import { FunctionEmitter } from "./emit-function.ts";
+import { FunctionEmitter, UNWIND_TAG } from "./emit-function.ts";
+import { frameBytes, runsOf } from "./frame-shape.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
@@ -28,8 +28,11 @@ const MOST_TABLE_ENTRIES = 60_000;
  * makes one dispatch of the nested blocks of a switch.
  */
 export class ResumeEmitter extends FunctionEmitter {
-  /** 1 + number of the site that is being resumed, 0 once it is reached. */
+  /** Local: 1 + number of the site that is being resumed, 0 once it is reached. */
   readonly #site: number;
+  /** Local: 1 + number of the last site that was reached, whose frame is saved when the guest is left. */
+  readonly #reached: number;
+  readonly #firstMask: number;
   #inherited: readonly Route[] = [];
   /** True until the first point that is also reached with the site local 0. */
   #certain = true;
@@ -37,16 +40,24 @@ export class ResumeEmitter extends FunctionEmitter {
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     super(context, fn);
     this.#site = this.addLocal(I32);
+    this.#reached = this.addLocal(I32);
+    this.#firstMask = fn.firstMask;
   }
 
   override emit(): Uint8Array {
-    this.out.call(this.context.helpers.popSite());
+    this.out.call(this.context.frameHelpers.popSite());
     this.out
       .i32Const(this.firstSite - 1)
       .u8(op.i32Sub)
       .localSet(this.#site);
     this.#restoreFrame();
+    this.enter(op.try);
+    this.writeBlockType({ params: [], results: this.code.type.results });
     this.sequence(0, this.code.count - 1, -1);
+    this.out.u8(op.catch).u32(UNWIND_TAG);
+    this.#saveFrame();
+    this.out.u8(op.rethrow).u32(0);
+    this.leave();
     return this.finish(this.code.locals);
   }
 
@@ -55,34 +66,58 @@ export class ResumeEmitter extends FunctionEmitter {
     return undefined;
   }
 
-  /** Loads the frame into the locals. Sites with the same values share the code. */
+  /** Says which values the frame of a site has. `site` is a local with 1 + its number. */
+  #openMask(site: number): void {
+    const { maskBytes } = this.frames;
+    this.out.localGet(site);
+    if (maskBytes > 1) this.out.i32Const(maskBytes).u8(op.i32Mul);
+    this.out
+      .i32Const(this.#firstMask - maskBytes)
+      .u8(op.i32Add)
+      .i32Const(maskBytes)
+      .call(this.context.frameHelpers.openMask());
+  }
+
+  /** Loads the frame into the locals. Those that it does not hold are written before they are read. */
   #restoreFrame(): void {
-    const groups = new Map<string, { values: ReturnType<ResumeEmitter["frameValues"]>; shape: number[] }>();
-    const groupOf = this.analysis.sites.map((site) => {
-      const values = this.frameValues(site);
-      const key = values.map(({ local }) => local).join();
-      if (!groups.has(key)) groups.set(key, { values, shape: values.map(({ type }) => type) });
-      return key;
-    });
-    const order = [...groups.keys()];
-    this.enter(op.block).u8(BLOCK_VOID);
-    const done = this.open;
-    for (let n = 0; n < order.length; n++) this.enter(op.block).u8(BLOCK_VOID);
-    if (order.length > 1) {
-      this.out.localGet(this.#site).i32Const(1).u8(op.i32Sub);
-      this.out.u8(op.brTable).u32(groupOf.length);
-      for (const key of groupOf) this.out.u32(order.indexOf(key));
-      this.out.u32(0);
+    const { all } = this.frames;
+    if (all.length === 0) return;
+    this.#openMask(this.#site);
+    let index = 0;
+    for (const run of runsOf(all.map(({ type }) => type))) {
+      this.out.call(this.context.frameHelpers.takeRun(run));
+      for (let n = run.count - 1; n >= 0; n--) this.out.localSet(this.localOf(all[index + n]!));
+      index += run.count;
     }
-    for (const { values, shape } of groups.values()) {
-      this.leave();
-      if (frameBytes(shape) > frameBytes([])) {
-        this.out.call(this.context.helpers.restore(shape));
-        for (const { local } of values.toReversed()) this.out.localSet(local);
-      }
-      if (order.length > 1) this.branch(op.br, done);
+  }
+
+  /** Saves the frame of the site that was reached last: the only one that the guest can be left at. */
+  #saveFrame(): void {
+    const { frameHelpers } = this.context;
+    const { all } = this.frames;
+    const shape = all.map(({ type }) => type);
+    this.out.i32Const(frameBytes(shape)).call(frameHelpers.beginFrame());
+    if (all.length > 0) this.#openMask(this.#reached);
+    let index = 0;
+    for (const run of runsOf(shape)) {
+      for (let n = 0; n < run.count; n++) this.out.localGet(this.localOf(all[index++]!));
+      this.out.call(frameHelpers.putRun(run));
     }
-    this.leave();
+    this.out
+      .localGet(this.#reached)
+      .i32Const(this.firstSite - 1)
+      .u8(op.i32Add)
+      .call(frameHelpers.endFrame());
+  }
+
+  #reach(site: number): void {
+    this.out.i32Const(site + 1).localSet(this.#reached);
+  }
+
+  /** The function's handler saves the frame. */
+  protected override throwUnwind(site: number): void {
+    this.#reach(site);
+    this.out.u8(op.throw).u32(UNWIND_TAG);
   }
 
   protected override sequence(from: number, to: number, loop: number): void {
@@ -201,7 +236,7 @@ export class ResumeEmitter extends FunctionEmitter {
 
   /** Outside of loops a resume copy runs once. */
   protected override markHelper(): number | undefined {
-    return this.loops === 0 ? this.context.helpers.mark() : undefined;
+    return this.loops === 0 ? this.context.stateHelpers.mark() : undefined;
   }
 
   /** On the way to a site nothing is polled: the loop that is resumed goes on for one iteration at least. */
@@ -279,8 +314,7 @@ export class ResumeEmitter extends FunctionEmitter {
       }
       this.copyCall(i);
     };
-    this.enter(op.try);
-    this.writeBlockType({ params: [], results });
+    this.#reach(number);
     if (kind === "import") {
       this.#clearSite();
       callWithArguments();
@@ -294,7 +328,6 @@ export class ResumeEmitter extends FunctionEmitter {
       callWithArguments();
       this.leave();
     }
-    this.catchAndSave(number);
     this.keep(i);
   }
 
@@ -307,7 +340,7 @@ export class ResumeEmitter extends FunctionEmitter {
       this.out.call(direct);
       return;
     }
-    this.out.call(this.context.helpers.topOrdinal());
+    this.out.call(this.context.frameHelpers.topOrdinal());
     this.out.u8(op.callIndirect).u32(this.context.types.index([], results)).u32(this.context.resumeTable);
   }
 }

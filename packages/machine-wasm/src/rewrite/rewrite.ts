@@ -1,19 +1,23 @@
 import { MigrationError } from "@peregrine/protocol";
-import { assemble, exportedFunction, exportedTable, maximumPages } from "./assemble.ts";
+import { assemble, exportedFunction, exportedTable, keptSegments, maximumPages } from "./assemble.ts";
 import { CodeWriter } from "./code-writer.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
 import { FunctionEmitter } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
-import { frameBytes, FrameHelpers, globalBytes, type GlobalVariable } from "./frame-helpers.ts";
+import { FrameHelpers } from "./frame-helpers.ts";
+import { frameBytes } from "./frame-shape.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
+import { FramePlanner } from "./function-frames.ts";
 import { describeFunction } from "./function-name.ts";
+import { HelperFunctions } from "./helper-functions.ts";
 import { HOST } from "./host-names.ts";
 import { findLiveLocals } from "./liveness.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
 import { findSites, type Site } from "./sites.ts";
+import { globalBytes, type GlobalVariable, StateHelpers } from "./state-helpers.ts";
 import { ABOVE, type FrameSites, type Rewritten, type RewrittenInfo } from "./rewritten.ts";
 import { TypeTable } from "./type-table.ts";
 import { WASI_MODULE } from "../wasi/import-names.ts";
@@ -22,7 +26,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 13;
+export const REWRITER_REVISION = 14;
 
 /** What the rewriter has to know of the host. */
 export interface RewriteOptions {
@@ -144,7 +148,9 @@ function analyse(
   graph: CallGraph,
   blocking: ReadonlySet<number>,
 ): AnalysedFunction[] {
+  const planner = new FramePlanner();
   let firstSite = 0;
+  let firstMask = 0;
   return Array.from(functions.values(), (code) => {
     const analysis = findSites(module, code, graph, blocking);
     if (analysis.sites.length > 0) findLiveLocals(module, code, analysis);
@@ -153,8 +159,10 @@ function analyse(
         `more than ${MOST_FRAME_VALUES} values that live across a call`,
         describeFunction(module, code.index),
       );
-    const fn = { code, analysis, firstSite };
+    const frames = planner.plan(code, analysis);
+    const fn = { code, analysis, frames, firstSite, firstMask };
     firstSite += analysis.sites.length;
+    firstMask += frames.masks.length;
     return fn;
   });
 }
@@ -180,11 +188,14 @@ function emitVariant(input: VariantInput): VariantOutput {
   const types = new TypeTable(module.types);
   const firstResume = module.imports.length + module.functions.length;
   const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
-  const helpers = new FrameHelpers(types, firstResume + withFrames.length, input.options.releaseMarks);
+  const helpers = new HelperFunctions(types, firstResume + withFrames.length);
+  const frameHelpers = new FrameHelpers(helpers, keptSegments(module));
+  const stateHelpers = new StateHelpers(helpers, frameHelpers, input.options.releaseMarks);
   const context: ModuleContext = {
     module,
     types,
-    helpers,
+    frameHelpers,
+    stateHelpers,
     tracked: input.tracked,
     releaseMarks: input.options.releaseMarks,
     pollEvery: input.options.pollEvery ?? POLL_EVERY,
@@ -214,8 +225,8 @@ function emitVariant(input: VariantInput): VariantOutput {
   const changing = changingTables(module, input.functions);
   const exports = [
     exportedFunction(HOST.start, input.entry),
-    exportedFunction(HOST.saveGlobals, helpers.saveGlobals(globals)),
-    exportedFunction(HOST.loadState, helpers.loadState(globals, segments)),
+    exportedFunction(HOST.saveGlobals, stateHelpers.saveGlobals(globals)),
+    exportedFunction(HOST.loadState, stateHelpers.loadState(globals, segments)),
     ...changing.map((table) => exportedTable(`${HOST.table}${table}`, table)),
     ...(changing.length === 0
       ? []
@@ -231,10 +242,11 @@ function emitVariant(input: VariantInput): VariantOutput {
       module,
       types: types.list,
       bodies,
-      added: [...resumeCopies, ...helpers.functions],
+      added: [...resumeCopies, ...helpers.list],
       unwindType,
       resumeTable: withFrames.map((_, ordinal) => firstResume + ordinal),
       exports,
+      masks: withFrames.map((fn) => fn.frames.masks),
     }),
     sites,
   };
@@ -252,7 +264,7 @@ function describeSites(
   const above = new Int32Array(count);
   for (const [ordinal, fn] of withFrames.entries()) {
     for (const [number, site] of fn.analysis.sites.entries()) {
-      frameSizes[fn.firstSite + number] = siteFrameBytes(fn, site);
+      frameSizes[fn.firstSite + number] = frameBytes(fn.frames.sites[number]!.shape);
       ownOrdinals[fn.firstSite + number] = ordinal;
       above[fn.firstSite + number] = ordinalAbove(fn, site, ordinals, graph);
     }
@@ -271,13 +283,6 @@ function ordinalAbove(
   const target = code.immediate[site.instruction]!;
   if (code.code[site.instruction] !== op.call || graph.mayTailCall.has(target)) return ABOVE.any;
   return ordinals.get(target) ?? ABOVE.any;
-}
-
-function siteFrameBytes(fn: AnalysedFunction, site: Site): number {
-  return frameBytes([
-    ...site.live.map((local) => fn.code.locals[local]!),
-    ...site.pending.map(({ type }) => type),
-  ]);
 }
 
 const mutableGlobals = (module: WasmModule): GlobalVariable[] =>

@@ -1,0 +1,85 @@
+import type { FrameShape } from "./frame-shape.ts";
+import type { FunctionCode } from "./function-code.ts";
+import { SAVABLE } from "./opcodes.ts";
+import type { Site, SiteAnalysis } from "./sites.ts";
+
+/** A value that frames hold: a local of the function, or the operand at this depth of its stack. */
+export interface FrameValue {
+  readonly type: number;
+  readonly kind: "local" | "operand";
+  readonly number: number;
+}
+
+/** What the frame of a site holds: values in their order in it, and their types. */
+export interface FrameContent {
+  readonly values: readonly FrameValue[];
+  /** The same object for all sites of the module whose frames have this shape. */
+  readonly shape: FrameShape;
+}
+
+/** What the frames of a function hold. */
+export interface FunctionFrames {
+  readonly sites: readonly FrameContent[];
+  /** All that any of them holds. Each holds some of these, in the same order. */
+  readonly all: readonly FrameValue[];
+  /** Bytes of the mask of a site. */
+  readonly maskBytes: number;
+  /** The sites' masks one after the other: bit n, from the lowest of the first byte, says that the frame holds value n of `all`. */
+  readonly masks: Uint8Array;
+}
+
+const OPERANDS = 2 ** 32;
+const TYPES = 2 ** 40;
+
+/** Frames are ordered by type, then locals before operands, then by number. */
+const orderOf = ({ type, kind, number }: FrameValue): number =>
+  SAVABLE.indexOf(type as (typeof SAVABLE)[number]) * TYPES + (kind === "operand" ? OPERANDS : 0) + number;
+
+/** Lays out the frames of functions. Frames of the same shape share it. */
+export class FramePlanner {
+  readonly #shapes = new Map<string, FrameShape>();
+
+  /** @param analysis with the live locals of its sites. */
+  plan(code: FunctionCode, analysis: SiteAnalysis): FunctionFrames {
+    const byOrder = new Map<number, FrameValue>();
+    const orders = analysis.sites.map((site) => {
+      const own = valuesOf(code, site).map((value) => {
+        const order = orderOf(value);
+        byOrder.set(order, value);
+        return order;
+      });
+      return own.sort((a, b) => a - b);
+    });
+    const allOrders = [...byOrder.keys()].sort((a, b) => a - b);
+    const bits = new Map(allOrders.map((order, bit) => [order, bit]));
+    const maskBytes = Math.ceil(allOrders.length / 8);
+    const masks = new Uint8Array(maskBytes * orders.length);
+    for (const [site, own] of orders.entries()) {
+      for (const order of own) {
+        const bit = bits.get(order)!;
+        masks[site * maskBytes + (bit >>> 3)]! |= 1 << (bit & 7);
+      }
+    }
+    const sites = orders.map((own) => {
+      const values = own.map((order) => byOrder.get(order)!);
+      return { values, shape: this.#shapeOf(values) };
+    });
+    return { sites, all: allOrders.map((order) => byOrder.get(order)!), maskBytes, masks };
+  }
+
+  #shapeOf(values: readonly FrameValue[]): FrameShape {
+    const types = values.map(({ type }) => type);
+    const key = String.fromCharCode(...types);
+    const known = this.#shapes.get(key);
+    if (known !== undefined) return known;
+    this.#shapes.set(key, types);
+    return types;
+  }
+}
+
+function valuesOf(code: FunctionCode, { live, pending }: Site): FrameValue[] {
+  return [
+    ...live.map((number): FrameValue => ({ type: code.locals[number]!, kind: "local", number })),
+    ...pending.map(({ depth, type }): FrameValue => ({ type, kind: "operand", number: depth })),
+  ];
+}
