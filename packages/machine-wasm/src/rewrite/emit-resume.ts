@@ -15,6 +15,8 @@ interface Route {
 
 /** A branch table longer than this is a chain of comparisons instead. */
 const MOST_TABLE_ENTRIES = 60_000;
+/** As many jumps are comparisons at most; more are a table where that is not much longer. */
+const MOST_COMPARISONS = 2;
 
 /**
  * Emits the resume copy of a function. It takes no parameters: it reloads its frame and goes to the site where the frame
@@ -151,7 +153,7 @@ export class ResumeEmitter extends FunctionEmitter {
     if (startsWithChild && this.code.code[from] === op.block) {
       this.#inherited = routes;
     } else {
-      this.#dispatch(routes);
+      this.#dispatch(routes, startsWithChild);
       // A poll that is reached here goes on with what follows.
       if (routes.some(({ label }) => label === undefined)) this.#certain = false;
       if (parameters !== undefined) this.reload(parameters);
@@ -259,44 +261,59 @@ export class ResumeEmitter extends FunctionEmitter {
     this.out.i32Const(0).localSet(this.#site);
   }
 
-  #dispatch(routes: readonly Route[]): void {
-    if (routes.length === 0) return;
-    const site = (): void => void this.out.localGet(this.#site);
-    this.enter(op.block).u8(BLOCK_VOID);
-    const start = this.open;
-    if (!this.#certain) {
-      site();
-      this.out.u8(op.i32Eqz);
-      this.branch(op.brIf, start);
+  /**
+   * Sends the site that is being resumed on its way. What falls through has no site any more, or, where the first child
+   * follows at once, one of that child's.
+   */
+  #dispatch(routes: readonly Route[], childFollows: boolean): void {
+    const poll = routes.find(({ label }) => label === undefined);
+    // Ascending, and all behind the poll.
+    const jumps = routes.filter(({ label }) => label !== undefined);
+    if (jumps.length > 0) {
+      const span = jumps.at(-1)!.to - jumps[0]!.from;
+      if (jumps.length <= MOST_COMPARISONS || span > 8 * jumps.length || span > MOST_TABLE_ENTRIES)
+        this.#compare(jumps, poll === undefined && !childFollows);
+      else this.#tabulate(jumps, span);
     }
-    for (const route of routes) {
-      if (route.label !== undefined) continue;
-      site();
-      this.out.i32Const(route.from).u8(op.i32Eq);
+    if (poll === undefined) return;
+    if (childFollows) {
+      this.out.localGet(this.#site).i32Const(poll.from).u8(op.i32Eq);
       this.enter(op.if).u8(BLOCK_VOID);
       this.#clearSite();
-      this.branch(op.br, start);
       this.leave();
+    } else this.#clearSite();
+  }
+
+  /** @param isRest true when no site but those of these jumps can come here. */
+  #compare(jumps: readonly Route[], isRest: boolean): void {
+    const many = jumps.length > MOST_COMPARISONS && !this.#certain;
+    if (many) {
+      this.enter(op.block).u8(BLOCK_VOID);
+      this.out.localGet(this.#site).u8(op.i32Eqz);
+      this.branch(op.brIf, this.open);
     }
-    const jumps = routes.filter((route) => route.label !== undefined);
-    const span = jumps.length === 0 ? 0 : jumps.at(-1)!.to - jumps[0]!.from;
-    if (jumps.length <= 2 || span > 8 * jumps.length || span > MOST_TABLE_ENTRIES) {
-      // Routes are ascending and nothing beyond the last can come here.
-      for (const route of jumps.toReversed()) {
-        site();
-        this.out.i32Const(route.from).u8(op.i32GeU);
-        this.branch(op.brIf, route.label!);
+    for (const [n, { from, label }] of [...jumps.entries()].toReversed()) {
+      const isLast = n === 0 && isRest;
+      if (isLast && this.#certain) {
+        this.branch(op.br, label!);
+        continue;
       }
-    } else {
-      site();
-      this.out.i32Const(jumps[0]!.from).u8(op.i32Sub);
-      this.out.u8(op.brTable).u32(span);
-      for (const [n, route] of jumps.entries()) {
-        const next = jumps[n + 1]?.from ?? route.to;
-        for (let value = route.from; value < next; value++) this.out.u32(this.open - route.label!);
-      }
-      this.out.u32(this.open - start);
+      this.out.localGet(this.#site);
+      if (!isLast) this.out.i32Const(from).u8(op.i32GeU);
+      this.branch(op.brIf, label!);
     }
+    if (many) this.leave();
+  }
+
+  #tabulate(jumps: readonly Route[], span: number): void {
+    this.enter(op.block).u8(BLOCK_VOID);
+    this.out.localGet(this.#site).i32Const(jumps[0]!.from).u8(op.i32Sub);
+    this.out.u8(op.brTable).u32(span);
+    for (const [n, { from, to, label }] of jumps.entries()) {
+      const next = jumps[n + 1]?.from ?? to;
+      for (let value = from; value < next; value++) this.out.u32(this.open - label!);
+    }
+    this.out.u32(0);
     this.leave();
   }
 
