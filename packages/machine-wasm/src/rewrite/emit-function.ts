@@ -29,6 +29,8 @@ export class FunctionEmitter extends BodyEmitter {
   readonly #marks: DirtyMarks;
   /** Repeating loops that are open. */
   protected loops = 0;
+  /** True for marks that are made once in some iterations of the innermost of them. */
+  protected marksSeldom = false;
   /** For stores that are marked where their loop polls: the local with their last address. */
   readonly #steady = new Map<number, number>();
 
@@ -270,11 +272,13 @@ export class FunctionEmitter extends BodyEmitter {
 
   /** Marks what the steady stores of a loop have written since the loop polled. One that was not reached marks anything. */
   #markSteady({ stores }: LoopPlan): void {
+    this.marksSeldom = true;
     for (const { instruction, offset, reach } of stores) {
       const address = this.#steady.get(instruction)!;
       this.#marks.mark(address, offset);
       if (reach !== 0) this.#marks.mark(address, offset - reach);
     }
+    this.marksSeldom = false;
   }
 
   protected loadFlag(): void {
@@ -317,9 +321,8 @@ export class FunctionEmitter extends BodyEmitter {
 
   #save(site: number): void {
     const { values, shape } = this.frames.sites[site]!;
-    for (const value of values) this.out.localGet(this.localOf(value));
-    this.out.i32Const(this.firstSite + site);
-    this.out.call(this.context.frameHelpers.save(shape));
+    const locals = values.map((value) => this.localOf(value));
+    this.context.frameHelpers.save(this.out, shape, locals, this.firstSite + site);
   }
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */

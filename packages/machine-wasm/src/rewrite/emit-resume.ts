@@ -238,7 +238,7 @@ export class ResumeEmitter extends FunctionEmitter {
 
   /** Outside of loops a resume copy runs once. */
   protected override markHelper(): number | undefined {
-    return this.loops === 0 ? this.context.stateHelpers.mark() : undefined;
+    return this.loops === 0 || this.marksSeldom ? this.context.stateHelpers.mark() : undefined;
   }
 
   /** On the way to a site nothing is polled: the loop that is resumed goes on for one iteration at least. */

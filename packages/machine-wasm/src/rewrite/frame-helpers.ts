@@ -17,6 +17,8 @@ import { BLOCK_VOID, F32, F64, I32, I64, op, V128 } from "./opcodes.ts";
 const ONE_I32 = [1, 1, I32];
 const BULK = 0xfc;
 const MEMORY_INIT = 8;
+/** A frame that no more sites than these have is saved in place: a function for it would be longer. */
+const FEW_SITES = 3;
 
 const ZERO: Record<number, readonly number[]> = {
   [I32]: [0x41, 0],
@@ -34,7 +36,7 @@ function withLocal(): CodeWriter {
 }
 
 /**
- * Functions that save and take frames. A fast copy saves the frame of a site with one call, of a function for each shape of frame. A
+ * Functions that save and take frames. A fast copy saves the frame of a site with one call, of a function for each frequent shape. A
  * resume copy has one piece of code for all of its sites, which names each value that any of them holds; a mask of the site
  * says which its frame has.
  */
@@ -74,18 +76,43 @@ export class FrameHelpers {
     });
   }
 
+  /** Writes code that saves a frame with the values of these locals. */
+  save(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
+    const { types } = shape;
+    const putSite = (): void => void out.i32Const(site);
+    if (shape.sites <= FEW_SITES) {
+      this.#saveInPlace(out, types, locals, putSite);
+      return;
+    }
+    for (const local of locals) out.localGet(local);
+    putSite();
+    out.call(this.#save(shape));
+  }
+
   /** `(values..., site) -> ()`: saves a frame. */
-  save(shape: FrameShape): number {
-    return this.#functions.index(shape, [...shape, I32], [], () => {
+  #save(shape: FrameShape): number {
+    const { types } = shape;
+    return this.#functions.index(shape, [...types, I32], [], () => {
       const out = new CodeWriter().u8(0);
-      out.i32Const(frameBytes(shape)).call(this.push());
-      let index = 0;
-      for (const run of runsOf(shape)) {
-        for (let n = 0; n < run.count; n++) out.localGet(index++);
-        out.call(this.#storeRun(run));
-      }
-      return out.localGet(shape.length).i32Const(frameBytes(shape)).call(this.#storeTrailer());
+      this.#saveInPlace(out, types, [...types.keys()], () => out.localGet(types.length));
+      return out;
     });
+  }
+
+  #saveInPlace(
+    out: CodeWriter,
+    types: readonly number[],
+    locals: readonly number[],
+    putSite: () => void,
+  ): void {
+    out.i32Const(frameBytes(types)).call(this.push());
+    let index = 0;
+    for (const run of runsOf(types)) {
+      for (let n = 0; n < run.count; n++) out.localGet(locals[index++]!);
+      out.call(this.#storeRun(run));
+    }
+    putSite();
+    out.i32Const(frameBytes(types)).call(this.#storeTrailer());
   }
 
   /** `(address, values...) -> address behind them`: stores some values of one type. */

@@ -13,7 +13,6 @@ export interface FrameValue {
 /** What the frame of a site holds: values in their order in it, and their types. */
 export interface FrameContent {
   readonly values: readonly FrameValue[];
-  /** The same object for all sites of the module whose frames have this shape. */
   readonly shape: FrameShape;
 }
 
@@ -35,7 +34,7 @@ const TYPES = 2 ** 40;
 const orderOf = ({ type, kind, number }: FrameValue): number =>
   SAVABLE.indexOf(type as (typeof SAVABLE)[number]) * TYPES + (kind === "operand" ? OPERANDS : 0) + number;
 
-/** Lays out the frames of functions. Frames of the same shape share it. */
+/** Lays out the frames of a module, function by function. */
 export class FramePlanner {
   readonly #shapes = new Map<string, FrameShape>();
 
@@ -70,10 +69,10 @@ export class FramePlanner {
   #shapeOf(values: readonly FrameValue[]): FrameShape {
     const types = values.map(({ type }) => type);
     const key = String.fromCharCode(...types);
-    const known = this.#shapes.get(key);
-    if (known !== undefined) return known;
-    this.#shapes.set(key, types);
-    return types;
+    let shape = this.#shapes.get(key);
+    if (shape === undefined) this.#shapes.set(key, (shape = { types, sites: 0 }));
+    shape.sites++;
+    return shape;
   }
 }
 

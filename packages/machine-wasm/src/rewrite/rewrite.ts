@@ -264,7 +264,7 @@ function describeSites(
   const above = new Int32Array(count);
   for (const [ordinal, fn] of withFrames.entries()) {
     for (const [number, site] of fn.analysis.sites.entries()) {
-      frameSizes[fn.firstSite + number] = frameBytes(fn.frames.sites[number]!.shape);
+      frameSizes[fn.firstSite + number] = frameBytes(fn.frames.sites[number]!.shape.types);
       ownOrdinals[fn.firstSite + number] = ordinal;
       above[fn.firstSite + number] = ordinalAbove(fn, site, ordinals, graph);
     }
