@@ -1,7 +1,7 @@
 import { BLOCK_VOID, I32, op } from "./opcodes.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
 import { FunctionEmitter, UNWIND_TAG } from "./emit-function.ts";
-import { frameBytes, runsOf } from "./frame-shape.ts";
+import { frameBytes, runsOf, ZERO } from "./frame-shape.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
@@ -118,8 +118,27 @@ export class ResumeEmitter extends FunctionEmitter {
 
   /** The function's handler saves the frame. */
   protected override throwUnwind(site: number): void {
+    this.#forgetWritten(site);
     this.#reach(site);
     this.out.u8(op.throw).u32(UNWIND_TAG);
+  }
+
+  /**
+   * Clears what a loop writes and the frame of its poll does not hold. The handler, which reads all that any frame holds, would
+   * keep it from one iteration to the next: in a small loop a register each.
+   */
+  #forgetWritten(site: number): void {
+    const { code, immediate, end } = this.code;
+    const loop = this.analysis.sites[site]!.instruction;
+    const written = new Set<number>();
+    for (let i = loop + 1; i < end[loop]!; i++)
+      if (code[i] === op.localSet || code[i] === op.localTee) written.add(immediate[i]!);
+    const held = new Set(this.frames.sites[site]!.values);
+    for (const value of this.frames.all) {
+      if (value.kind !== "local" || !written.has(value.number) || held.has(value)) continue;
+      for (const byte of ZERO[value.type]!) this.out.u8(byte);
+      this.out.localSet(value.number);
+    }
   }
 
   protected override sequence(from: number, to: number, loop: number): void {

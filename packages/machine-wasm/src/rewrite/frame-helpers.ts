@@ -9,9 +9,9 @@ import {
   storeWord,
 } from "./control-access.ts";
 import { CONTROL, FRAME_TRAILER } from "./control-layout.ts";
-import { frameBytes, type FrameShape, type Run, runsOf, SIZE } from "./frame-shape.ts";
+import { frameBytes, type FrameShape, type Run, runsOf, SIZE, ZERO } from "./frame-shape.ts";
 import type { HelperFunctions } from "./helper-functions.ts";
-import { BLOCK_VOID, F32, F64, I32, I64, op, V128 } from "./opcodes.ts";
+import { BLOCK_VOID, I32, I64, op } from "./opcodes.ts";
 
 /** Locals of a function: groups of a count and a type. */
 const ONE_I32 = [1, 1, I32];
@@ -19,14 +19,6 @@ const BULK = 0xfc;
 const MEMORY_INIT = 8;
 /** A frame that no more sites than these have is saved in place: a function for it would be longer. */
 const FEW_SITES = 3;
-
-const ZERO: Record<number, readonly number[]> = {
-  [I32]: [0x41, 0],
-  [I64]: [0x42, 0],
-  [F32]: [0x43, 0, 0, 0, 0],
-  [F64]: [0x44, 0, 0, 0, 0, 0, 0, 0, 0],
-  [V128]: [0xfd, 0x0c, ...Array.from({ length: 16 }, () => 0)],
-};
 
 /** Starts a function that has one i32 local beside its parameters. */
 function withLocal(): CodeWriter {

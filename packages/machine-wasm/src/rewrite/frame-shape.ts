@@ -11,6 +11,15 @@ export interface FrameShape {
 /** Bytes of a value, by its type. */
 export const SIZE: Record<number, number> = { [I32]: 4, [I64]: 8, [F32]: 4, [F64]: 8, [V128]: 16 };
 
+/** Code that pushes a zero, by its type. */
+export const ZERO: Record<number, readonly number[]> = {
+  [I32]: [0x41, 0],
+  [I64]: [0x42, 0],
+  [F32]: [0x43, 0, 0, 0, 0],
+  [F64]: [0x44, 0, 0, 0, 0, 0, 0, 0, 0],
+  [V128]: [0xfd, 0x0c, ...Array.from({ length: 16 }, () => 0)],
+};
+
 /** Bytes that values of these types take in a frame, before the trailer. */
 export const valueBytes = (types: readonly number[]): number =>
   types.reduce((sum, type) => sum + SIZE[type]!, 0);
