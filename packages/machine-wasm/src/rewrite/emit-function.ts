@@ -13,6 +13,9 @@ import type { Push } from "./sites.ts";
 /** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
 const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
 
+/** A frame that no more sites than these have is saved in place: a function for it would be longer. */
+const FEW_SITES = 3;
+
 /** Loads and stores of numbers; their alignment is one byte. */
 const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
 
@@ -322,7 +325,11 @@ export class FunctionEmitter extends BodyEmitter {
   #save(site: number): void {
     const { values, shape } = this.frames.sites[site]!;
     const locals = values.map((value) => this.localOf(value));
-    this.context.frameHelpers.save(this.out, shape, locals, this.firstSite + site);
+    const number = this.firstSite + site;
+    // An engine unrolls a loop, and takes a function into another, by their size.
+    if (this.loops === 0 && shape.sites <= FEW_SITES)
+      this.context.frameHelpers.saveInPlace(this.out, shape, locals, number);
+    else this.context.frameHelpers.save(this.out, shape, locals, number);
   }
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */

@@ -17,8 +17,6 @@ import { BLOCK_VOID, I32, I64, op } from "./opcodes.ts";
 const ONE_I32 = [1, 1, I32];
 const BULK = 0xfc;
 const MEMORY_INIT = 8;
-/** A frame that no more sites than these have is saved in place: a function for it would be longer. */
-const FEW_SITES = 3;
 
 /** Starts a function that has one i32 local beside its parameters. */
 function withLocal(): CodeWriter {
@@ -68,17 +66,15 @@ export class FrameHelpers {
     });
   }
 
-  /** Writes code that saves a frame with the values of these locals. */
+  /** Writes code that saves a frame with the values of these locals: a call of a function for this shape. */
   save(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
-    const { types } = shape;
-    const putSite = (): void => void out.i32Const(site);
-    if (shape.sites <= FEW_SITES) {
-      this.#saveInPlace(out, types, locals, putSite);
-      return;
-    }
     for (const local of locals) out.localGet(local);
-    putSite();
-    out.call(this.#save(shape));
+    out.i32Const(site).call(this.#save(shape));
+  }
+
+  /** The same without such a function. */
+  saveInPlace(out: CodeWriter, { types }: FrameShape, locals: readonly number[], site: number): void {
+    this.#saveInPlace(out, types, locals, () => out.i32Const(site));
   }
 
   /** `(values..., site) -> ()`: saves a frame. */
