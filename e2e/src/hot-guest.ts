@@ -1,7 +1,6 @@
 import { guests, pathOf } from "../../examples/guests/guests.ts";
 import { Host, startMigration } from "./agent-process.ts";
 
-const MIB = 1 << 20;
 const torture = guests.find(({ name }) => name === "torture")!;
 
 /** What the agent told at one moment of a pass. */
@@ -36,17 +35,18 @@ interface Info {
 
 /**
  * Moves a guest that writes to one byte of each of its 10 496 pages again and again, as fast as it can, with deltas and
- * 32 MiB/s. All that is left of a pass is a few bytes for each page, and all of its pages are dirty again by then.
+ * a limit. All that is left of a pass is a few bytes for each page, and all of its pages are dirty again by then.
  * @param downtime milliseconds.
+ * @param bandwidth bytes per second.
  */
-export async function moveHotGuest(downtime: number): Promise<HotMove> {
+export async function moveHotGuest(downtime: number, bandwidth: number): Promise<HotMove> {
   await using host = await Host.create();
   const args = ["--mib", "41", "--rate", "0", "--sweeps", "0", "--every", "50"];
   const agent = await host.run(pathOf(torture.file), [], args);
   const { uri } = await host.receive("unix");
   await agent.until("stdout", /sweep/);
   await agent.execute("migrate-set-capabilities", { capabilities: [{ capability: "xbzrle", state: true }] });
-  await startMigration(agent, uri, { bandwidth: 32 * MIB, downtime });
+  await startMigration(agent, uri, { bandwidth, downtime });
   const samples: HotSample[] = [];
   for (;;) {
     const { migration, progress, status: runState } = await agent.execute<Info>("x-peregrine-info");

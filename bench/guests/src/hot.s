@@ -1,5 +1,5 @@
-# A guest that writes to all of its pages as fast as it can: a boot sector that fills 41 MiB, so that each four bytes hold
-# their own address, then adds one to the first byte of each page, sweep by sweep, for ever. `torture.wasm` does the same
+# A guest that writes to all of its pages as fast as it can: a boot sector that clears 41 MiB, then adds one to the first
+# byte of each page, sweep by sweep, for ever. `torture.wasm` does the same
 # with `--mib 41 --rate 0`. It prints a dot on the first serial port when the first sweep is done.
 
         .set    MEMORY, 0x200000
@@ -35,10 +35,9 @@ protected:
         mov     esp, STACK
         mov     edi, MEMORY
         cld
-fill:   mov     eax, edi
-        stosd
-        cmp     edi, MEMORY + PAGES * PAGE
-        jb      fill
+        xor     eax, eax
+        mov     ecx, PAGES * PAGE / 4
+        rep stosd
         xor     ebx, ebx                        # sweeps so far
 
 sweep:  mov     edi, MEMORY

@@ -57,7 +57,7 @@ async function moveQemu(release: QemuRelease, directory: string, downtime: numbe
 }
 
 async function movePeregrine(downtime: number): Promise<number> {
-  const { status, seconds } = await moveHotGuest(downtime);
+  const { status, seconds } = await moveHotGuest(downtime, BANDWIDTH);
   if (status !== "completed") throw new Error(`Peregrine: the migration is ${status}`);
   return seconds;
 }

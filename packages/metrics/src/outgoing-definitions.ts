@@ -58,7 +58,7 @@ export const OUTGOING_DEFINITIONS: readonly Definition[] = [
   {
     name: "peregrine_outgoing_pages_total",
     kind: "counter",
-    help: "Pages of guest memory sent: whole, as a fill byte, or found in the cache of XBZRLE.",
+    help: "Pages of guest memory sent: whole, as a fill byte, or by XBZRLE.",
     labels: ["kind"],
     read: (_, totals) => ({
       normal: totals.of("normalPages"),

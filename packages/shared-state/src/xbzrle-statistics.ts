@@ -19,7 +19,7 @@ export class XbzrleStatistics {
     this.#counters[0] = value;
   }
 
-  /** Pages that were found in the cache, also those that had not changed. */
+  /** Pages that were found in the cache or sent as deltas to zeros, also those that had not changed. */
   get pages(): number {
     return this.#counters[1]!;
   }

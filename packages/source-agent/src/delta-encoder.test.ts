@@ -36,7 +36,7 @@ function make(cachePages = PAGES, ramPages = PAGES) {
       return deltas.encode(address, place);
     },
   };
-  return { encoder, parameters, statistics, clock, pass };
+  return { encoder, deltas, parameters, statistics, clock, pass };
 }
 
 const filled = (value: number): Uint8Array => new Uint8Array(PAGE_SIZE).fill(value);
@@ -48,6 +48,11 @@ function changed(value: number, at: number): Uint8Array {
   const page = filled(value);
   page[at]! ^= 0xff;
   return page;
+}
+
+/** Makes the first pages of a block such that no delta to zeros is worth it. */
+function fill(ram: TestRam, block: number, pages: number): void {
+  for (let at = 0; at < pages * PAGE_SIZE; at++) ram.store(block, at, 1 + (at % 251));
 }
 
 /** Writes to every byte of a page. */
@@ -65,8 +70,29 @@ describe("the delta encoder", () => {
     expect(statistics.xbzrle).toMatchObject({ cacheMiss: 0, pages: 0, overflow: 0, bytes: 0 });
     pass(2);
     expect(encoder.encode(0, changed(1, 100))).toBe(3);
-    expect(encoder.encode(PAGE_SIZE, changed(0, 100))).toBe(DELTA_OVERFLOW);
+    expect(encoder.encode(PAGE_SIZE, changed(1, 100))).toBe(DELTA_OVERFLOW);
     expect(statistics.xbzrle).toMatchObject({ cacheMiss: 1, pages: 1 });
+  });
+
+  test("makes deltas to zeros of what the destination has not, if they are less than half of the page", () => {
+    const { encoder, deltas, statistics, pass } = make(1);
+    /** A page of zeros that ends with so many other bytes. */
+    const ending = (bytes: number): Uint8Array => filled(0).fill(7, PAGE_SIZE - bytes);
+    const longest = PAGE_SIZE / 2 - 4;
+    for (const number of [1, 2]) {
+      pass(number);
+      expect([encoder.encode(0, ending(1)), deltas.startsFromZeros]).toEqual([4, number === 1]);
+      // There is room for one page, which is not given up.
+      expect([encoder.encode(PAGE_SIZE, ending(1)), deltas.startsFromZeros]).toEqual([4, true]);
+      expect([...encoder.delta.subarray(0, 4)]).toEqual([0xff, 0x1f, 1, 7]);
+      expect(encoder.encode(PAGE_SIZE, ending(longest))).toBe(longest + 4);
+      expect([encoder.encode(PAGE_SIZE, ending(longest + 1)), deltas.startsFromZeros]).toEqual([-1, false]);
+      expect(encoder.encode(PAGE_SIZE, filled(0))).toBe(DELTA_OVERFLOW);
+      if (number === 1) encoder.encode(0, ending(2));
+    }
+    const fromZeros = [4, 4, longest + 4, 5, 4, longest + 4];
+    const bytes = fromZeros.reduce((sum, length) => sum + 9 + 3 + length, 3 + 4);
+    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 4, pages: 7, overflow: 0, bytes });
   });
 
   test("keeps of the first pass what comes first, and gives it up at once for a page that comes again", () => {
@@ -181,8 +207,11 @@ describe("the delta encoder", () => {
 describe("a migration with deltas", () => {
   test("sends what changed of a page, from the second pass on", async () => {
     const { sender, ram, statistics, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
+    fill(ram, 0, 10);
     await sender.start();
     await sender.iterate();
+    expect(await received()).toMatchObject({ pages: 10 });
+    const { pages, bytes } = statistics.xbzrle;
     for (let pass = 2; pass < 5; pass++) {
       for (let page = 0; page < 10; page++) ram.store(0, page * PAGE_SIZE + 50, pass);
       sender.pending(0);
@@ -192,22 +221,42 @@ describe("a migration with deltas", () => {
     await sender.complete();
     const everything = await received();
     expectSameMemory(everything, ram);
-    // Of the ten pages two were zero in the first pass.
-    expect(everything).toMatchObject({ pages: 145, zeroPages: 47, deltas: 29 });
-    expect(statistics.xbzrle).toMatchObject({ cacheMiss: 2, pages: 29, bytes: 29 * 6 });
-    expect(statistics).toMatchObject({ normal: 145, duplicate: 47 });
+    expect(everything).toMatchObject({ pages: 10, deltas: pages + 31 });
+    expect(statistics.xbzrle).toMatchObject({
+      cacheMiss: 0,
+      pages: pages + 31,
+      bytes: bytes + 31 * 6,
+    });
+    expect(statistics.normal).toBe(10);
+  });
+
+  test("sends a page with little in it as zeros and what is between them, the first time, too", async () => {
+    const { sender, ram, statistics, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
+    await sender.start();
+    await sender.iterate();
+    await sender.complete();
+    const everything = await received();
+    expectSameMemory(everything, ram);
+    const { xbzrle, duplicate, normal } = statistics;
+    expect(everything.deltas).toBeGreaterThan(100);
+    expect(everything).toMatchObject({ pages: 0, zeroPages: duplicate + everything.deltas });
+    expect(normal).toBe(0);
+    expect([xbzrle.pages, xbzrle.cacheMiss]).toEqual([everything.deltas, 0]);
+    expect(xbzrle.bytes).toBeLessThan(everything.deltas * 64);
   });
 
   test("sends nothing of a page that was written to and is as it was", async () => {
     const { sender, ram, statistics, received } = await ramFixture({ cache: 512 * PAGE_SIZE });
     await sender.start();
     await sender.iterate();
-    const { pages, zeroPages } = await received();
+    const before = await received();
+    const { pages, bytes } = statistics.xbzrle;
     ram.store(0, 0, ram.load(0, 0));
     expect(sender.pending(0)).toBe(PAGE_SIZE);
     await sender.iterate();
-    expect(await received()).toMatchObject({ pages, zeroPages, deltas: 0 });
-    expect(statistics.xbzrle).toMatchObject({ pages: 1, bytes: 0 });
+    const { zeroPages, deltas } = before;
+    expect(await received()).toMatchObject({ pages: before.pages, zeroPages, deltas });
+    expect(statistics.xbzrle).toMatchObject({ pages: pages + 1, bytes });
   });
 
   test("keeps the very copy that it sent, although the guest goes on writing", async () => {

@@ -1,10 +1,16 @@
 import { DELTA_OVERFLOW, DELTA_UNCHANGED, NOT_KEPT, XbzrleCache } from "@peregrine/protocol";
-import type { PageKernel } from "@peregrine/protocol";
+import type { KeptPages, PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 
 /** What a delta has in front of it, besides the page's word: how it is encoded, and its length. */
 const DELTA_HEAD_BYTES = 3;
+
+/** What a page of zeros takes that the destination is told of in front of a delta to it. */
+const ZERO_PAGE_BYTES = 9;
+
+/** The longest delta to zeros that is made. What saves less than half of a page is not worth the time that it takes both ends. */
+const MOST_FROM_ZEROS = PAGE_SIZE / 2;
 
 /** Shortest time over which the rates are computed, milliseconds. */
 const PERIOD_MS = 1000;
@@ -27,7 +33,8 @@ export interface DeltaEncoderOptions {
 const FIRST_PASS = 0;
 
 /**
- * Makes deltas of pages that were sent before, from the second pass on.
+ * Makes deltas: to what was sent before of a page, from the second pass on, and to zeros of a page that is sent for the first
+ * time or was forgotten. Memory that a program does not use yet, or not much, is zeros with little between them.
  *
  * A page is named by its address, its place among all RAM blocks laid end to end.
  */
@@ -42,6 +49,9 @@ export class DeltaEncoder {
   readonly #mostBytes: number;
   #cacheBytes: number;
   #cache: XbzrleCache;
+  /** One page of zeros. */
+  readonly #zeros: KeptPages;
+  #startsFromZeros = false;
   /** In the first pass pages are only kept. In the last stage none comes again, and none is kept. */
   #stage: "first-pass" | "deltas" | "last" = "first-pass";
   #processed = 0;
@@ -58,7 +68,14 @@ export class DeltaEncoder {
     this.#mostBytes = 2 ** Math.ceil(Math.log2(Math.max(ramBytes, PAGE_SIZE)));
     this.#cacheBytes = this.#wantedBytes;
     this.#cache = new XbzrleCache(kernel, this.#cacheBytes);
+    this.#zeros = kernel.openKeptPages(1);
+    this.#zeros.keepZeros(0);
     this.#periodStart = now();
+  }
+
+  /** Whether the destination needs a page of zeros first, which {@link delta} then makes the page of. */
+  get startsFromZeros(): boolean {
+    return this.#startsFromZeros;
   }
 
   /** Begins a section, whose pages all go through this encoder. */
@@ -79,16 +96,17 @@ export class DeltaEncoder {
   }
 
   /**
-   * Makes the delta from what the destination has to `page`, and notes that it has `page`. The page must be a
-   * copy: the guest writes to its own.
+   * Makes the delta from what the destination has, or else from zeros, to `page`, and notes that it has `page`. The page
+   * must be a copy, as the guest writes to its own, and not be zeros.
    * @param page where it is in the work memory.
    * @returns the length of {@link delta}; DELTA_UNCHANGED when nothing has to be sent; DELTA_OVERFLOW when
    *   the page has to be sent whole.
    */
   encode(address: number, page: number): number {
+    this.#startsFromZeros = false;
     if (this.#stage === "first-pass") {
       this.#cache.insert(address, page, FIRST_PASS);
-      return DELTA_OVERFLOW;
+      return this.#encodeFromZeros(page);
     }
     const { xbzrle } = this.#statistics;
     this.#processed++;
@@ -96,7 +114,7 @@ export class DeltaEncoder {
     if (kept === NOT_KEPT) {
       xbzrle.cacheMiss++;
       if (this.#stage !== "last") this.#cache.insert(address, page, this.#generation);
-      return DELTA_OVERFLOW;
+      return this.#encodeFromZeros(page);
     }
     xbzrle.pages++;
     const replace = this.#stage !== "last";
@@ -104,6 +122,16 @@ export class DeltaEncoder {
     if (length === DELTA_UNCHANGED) return length;
     if (length === DELTA_OVERFLOW) xbzrle.overflow++;
     xbzrle.bytes += length === DELTA_OVERFLOW ? PAGE_SIZE : length + DELTA_HEAD_BYTES;
+    return length;
+  }
+
+  #encodeFromZeros(page: number): number {
+    const length = this.#zeros.encodeDelta(0, page, this.#deltaAt, MOST_FROM_ZEROS, false);
+    if (length <= 0) return DELTA_OVERFLOW;
+    this.#startsFromZeros = true;
+    const { xbzrle } = this.#statistics;
+    xbzrle.pages++;
+    xbzrle.bytes += ZERO_PAGE_BYTES + length + DELTA_HEAD_BYTES;
     return length;
   }
 

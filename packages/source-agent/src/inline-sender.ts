@@ -195,7 +195,8 @@ export class InlineSender implements PageSender {
         continue;
       }
       const bytes = deltas.delta.subarray(0, delta);
-      this.#stream.advance(this.#encoder.putDelta(buffer, length, name, offset, bytes));
+      const at = deltas.startsFromZeros ? this.#encoder.putZeroPage(buffer, length, name, offset) : length;
+      this.#stream.advance(this.#encoder.putDelta(buffer, at, name, offset, bytes));
     }
     this.#countPages(whole + zeroPages, zeroPages);
   }

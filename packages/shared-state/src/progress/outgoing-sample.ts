@@ -34,7 +34,7 @@ export interface OutgoingSample {
   readonly downtimeBytes: number;
   /** Those sent on the connections of multifd. */
   readonly multifdBytes: number;
-  /** Pages sent whole, as a fill byte, and found in the cache of XBZRLE. */
+  /** Pages sent whole, as a fill byte, and by XBZRLE. */
   readonly normalPages: number;
   readonly zeroPages: number;
   readonly xbzrlePages: number;
