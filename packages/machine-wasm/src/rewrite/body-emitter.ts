@@ -1,4 +1,5 @@
 import { CodeWriter } from "./code-writer.ts";
+import type { CopyRuns } from "./copy-runs.ts";
 import type { FrameHelpers } from "./frame-helpers.ts";
 import type { FunctionCode } from "./function-code.ts";
 import type { FrameValue, FunctionFrames } from "./function-frames.ts";
@@ -25,6 +26,8 @@ export interface ModuleContext {
   mayTailCall(index: number): boolean;
   /** Index of the table of resume copies. */
   readonly resumeTable: number;
+  /** Where one body after the other is written. */
+  readonly code: CodeWriter;
 }
 
 /** A function with its sites and their frames. */
@@ -32,6 +35,7 @@ export interface AnalysedFunction {
   readonly code: FunctionCode;
   readonly analysis: SiteAnalysis;
   readonly frames: FunctionFrames;
+  readonly runs: CopyRuns;
   /** Number of its first site in the module. */
   readonly firstSite: number;
   /** Where the masks of its sites begin among those of the module. */
@@ -45,7 +49,7 @@ export class BodyEmitter {
   protected readonly analysis: SiteAnalysis;
   protected readonly frames: FunctionFrames;
   protected readonly firstSite: number;
-  protected readonly out = new CodeWriter(1024);
+  protected readonly out: CodeWriter;
   /** Blocks that are open in the output. */
   protected open = 0;
   readonly #extraLocals: number[] = [];
@@ -53,6 +57,7 @@ export class BodyEmitter {
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     this.context = context;
+    this.out = context.code.reset();
     this.code = fn.code;
     this.analysis = fn.analysis;
     this.frames = fn.frames;
@@ -67,9 +72,12 @@ export class BodyEmitter {
       if (last?.type === type) last.count++;
       else groups.push({ type, count: 1 });
     }
-    const body = new CodeWriter(this.out.length + 16).u32(groups.length);
-    for (const { type, count } of groups) body.u32(count).u8(type);
-    return body.raw(this.out.view()).take();
+    const head = new CodeWriter(64).u32(groups.length);
+    for (const { type, count } of groups) head.u32(count).u8(type);
+    const body = new Uint8Array(head.length + this.out.length);
+    body.set(head.view());
+    body.set(this.out.view(), head.length);
+    return body;
   }
 
   protected addLocal(type: number): number {

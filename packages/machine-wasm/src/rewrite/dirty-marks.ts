@@ -77,6 +77,7 @@ export class DirtyMarks {
 
   /** Marks all that was stored. Leaves the operands as they are. */
   flush(): void {
+    if (this.#groups.size + this.#pages.size === 0) return;
     for (const local of this.#groups.keys()) this.beforeWrite(local);
     for (const page of this.#pages) {
       this.#out.i32Const(page);

@@ -1,6 +1,7 @@
 import { type AnalysedFunction, BodyEmitter, type ModuleContext } from "./body-emitter.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
+import { endsStraightCode, isAccess } from "./copy-runs.ts";
 import { DirtyMarks } from "./dirty-marks.ts";
 import type { Counter } from "./loop-counter.ts";
 import { type LoopPlan, planLoop } from "./loop-stores.ts";
@@ -10,14 +11,8 @@ import type { FunctionType } from "./module.ts";
 import { BLOCK_VOID, I32, op, opInfo } from "./opcodes.ts";
 import type { Push } from "./sites.ts";
 
-/** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
-const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
-
 /** A frame that no more sites than these have is saved in place: a function for it would be longer. */
 const FEW_SITES = 3;
-
-/** Loads and stores of numbers; their alignment is one byte. */
-const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
 
 /** The guest's unwind exception: the only tag of the module. */
 export const UNWIND_TAG = 0;
@@ -30,6 +25,7 @@ export class FunctionEmitter extends BodyEmitter {
   /** For each block of the original that is open: the value of `open` inside the block that its label now means. */
   readonly #labels: number[] = [0];
   readonly #marks: DirtyMarks;
+  readonly #runs: Uint32Array;
   /** Repeating loops that are open. */
   protected loops = 0;
   /** True for marks that are made once in some iterations of the innermost of them. */
@@ -39,6 +35,7 @@ export class FunctionEmitter extends BodyEmitter {
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     super(context, fn);
+    this.#runs = context.tracked ? fn.runs.tracked : fn.runs.plain;
     this.#marks = new DirtyMarks(this.out, context.releaseMarks, () => this.markHelper());
   }
 
@@ -73,7 +70,15 @@ export class FunctionEmitter extends BodyEmitter {
 
   /** Emits the instructions [from, to). `loop` is the loop whose body this is, -1 otherwise. */
   protected sequence(from: number, to: number, _loop: number): void {
-    for (let i = from; i < to;) i = this.instruction(i);
+    const { bytes, start } = this.code;
+    for (let i = from; i < to;) {
+      const end = this.#runs[i]!;
+      if (end === i) i = this.instruction(i);
+      else {
+        this.out.copy(bytes, start[i]!, start[end]!);
+        i = end;
+      }
+    }
     this.#marks.flush();
   }
 

@@ -226,9 +226,7 @@ export class FrameHelpers {
       out.call(nextBit).u8(op.if).u8(BLOCK_VOID);
       loadWord(out, CONTROL.values).localGet(0);
       controlAccess(out, STORE[type]!, 0);
-      storeWord(out, CONTROL.values, () =>
-        loadWord(out, CONTROL.values).i32Const(SIZE[type]!).u8(op.i32Add),
-      );
+      storeWord(out, CONTROL.values, () => loadWord(out, CONTROL.values).i32Const(SIZE[type]!).u8(op.i32Add));
       return out.u8(op.end);
     });
   }

@@ -25,7 +25,8 @@ export const valueBytes = (types: readonly number[]): number =>
   types.reduce((sum, type) => sum + SIZE[type]!, 0);
 
 /** Whole frame: values rounded up to 8 bytes, and the trailer. */
-export const frameBytes = (types: readonly number[]): number => ((valueBytes(types) + 7) & ~7) + FRAME_TRAILER;
+export const frameBytes = (types: readonly number[]): number =>
+  ((valueBytes(types) + 7) & ~7) + FRAME_TRAILER;
 
 /** Some values of one type. */
 export interface Run {

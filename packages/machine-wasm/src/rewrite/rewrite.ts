@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import { assemble, exportedFunction, exportedTable, keptSegments, maximumPages } from "./assemble.ts";
 import { CodeWriter } from "./code-writer.ts";
+import { findRuns } from "./copy-runs.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
@@ -160,7 +161,7 @@ function analyse(
         describeFunction(module, code.index),
       );
     const frames = planner.plan(code, analysis);
-    const fn = { code, analysis, frames, firstSite, firstMask };
+    const fn = { code, analysis, frames, runs: findRuns(code, analysis), firstSite, firstMask };
     firstSite += analysis.sites.length;
     firstMask += frames.masks.length;
     return fn;
@@ -202,6 +203,7 @@ function emitVariant(input: VariantInput): VariantOutput {
     resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
     mayTailCall: (index) => graph.mayTailCall.has(index),
     resumeTable: module.tables.length,
+    code: new CodeWriter(1 << 16),
   };
   const untouched = (fn: AnalysedFunction): boolean =>
     fn.analysis.sites.length === 0 &&

@@ -1,0 +1,69 @@
+import type { FunctionCode } from "./function-code.ts";
+import { op } from "./opcodes.ts";
+import type { SiteAnalysis } from "./sites.ts";
+
+/** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
+export const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
+
+/** Loads and stores of numbers; their alignment is one byte. */
+export const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
+
+/**
+ * Straight code that goes into a copy of the function as it is: most of a function, so it is found once for all copies. For each
+ * instruction the one behind the run that it is in; its own number when it is in none.
+ */
+export interface CopyRuns {
+  readonly plain: Uint32Array;
+  /** Where stores are marked, these end a run, and what writes to a local. */
+  readonly tracked: Uint32Array;
+}
+
+export function findRuns(code: FunctionCode, analysis: SiteAnalysis): CopyRuns {
+  const { count } = code;
+  const plain = new Uint32Array(count);
+  const tracked = new Uint32Array(count);
+  const kept = new Uint8Array(count);
+  for (const i of analysis.keepForSites.keys()) kept[i]! |= PLAIN;
+  for (const i of analysis.keepForMarks.keys()) kept[i]! |= TRACKED;
+  for (const i of analysis.addresses.keys()) kept[i]! |= TRACKED;
+  let plainEnd = count;
+  let trackedEnd = count;
+  for (let i = count - 1; i >= 0; i--) {
+    const opcode = code.code[i]!;
+    const isRun = (kept[i]! & PLAIN) === 0 && analysis.dead[i] === 0 && isCopied(code, i, opcode);
+    if (!isRun) plainEnd = i;
+    if (!isRun || kept[i] !== 0 || opcode === op.localSet || opcode === op.localTee) trackedEnd = i;
+    plain[i] = plainEnd;
+    tracked[i] = trackedEnd;
+  }
+  return { plain, tracked };
+}
+
+const PLAIN = 1;
+const TRACKED = 2;
+
+/** Whether an instruction is copied byte for byte: linkers leave room in what they may have to change, and that is taken out. */
+function isCopied({ start, immediate }: FunctionCode, i: number, opcode: number): boolean {
+  if (endsStraightCode(opcode) || opcode === op.dataDrop || opcode === op.elemDrop) return false;
+  const bytes = start[i + 1]! - start[i]!;
+  const value = immediate[i]!;
+  switch (opcode) {
+    case op.globalGet:
+    case op.globalSet:
+    case op.refFunc:
+      return bytes === 1 + unsignedBytes(value);
+    case op.i32Const:
+      return bytes === 1 + signedBytes(value);
+    default:
+      return !isAccess(opcode) || bytes === 2 + unsignedBytes(value);
+  }
+}
+
+const BITS = 7;
+
+/** Bytes of the shortest LEB128. */
+const unsignedBytes = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / BITS));
+
+/** With the sign's bit. */
+const signedBytes = (value: number): number =>
+  Math.ceil((33 - Math.clz32(value < 0 ? ~value : value)) / BITS);
