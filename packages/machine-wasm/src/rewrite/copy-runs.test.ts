@@ -17,7 +17,7 @@ function runsOf(bytes: Uint8Array): { readonly plain: number[][]; readonly track
   const list = (ends: Uint32Array): number[][] => {
     const found: number[][] = [];
     for (let i = 0; i < code.count; i = Math.max(ends[i]!, i + 1))
-      if (ends[i]! > i) found.push([...code.code.subarray(i, ends[i]!)]);
+      if (ends[i]! > i) found.push([...code.code.subarray(i, ends[i])]);
     return found;
   };
   return { plain: list(runs.plain), tracked: list(runs.tracked) };
