@@ -19,6 +19,11 @@ export class CodeWriter extends BinaryWriter {
     return this.u8(op.i32Const).s32(value);
   }
 
+  /** An opcode that is two numbers, as `op` has them together. */
+  prefixed(opcode: number): this {
+    return this.u8(opcode >>> 16).u32(opcode & 0xffff);
+  }
+
   call(index: number): this {
     return this.u8(op.call).u32(index);
   }

@@ -23,9 +23,8 @@ export const CONTROL = {
   values: 0x100108,
   /** i32: the next bit of the mask. */
   maskBit: 0x10010c,
-  /** Which values of its function the frame has that is being taken or saved. */
+  /** Which values of its function the frame has that is being taken or saved: a bit for each. Engines allow 50 000 locals. */
   mask: 0x101000,
-  maskBytes: 0x4000,
   /** One byte for each passive data segment and then each element segment: 1 once it was dropped. */
   dropped: 0x105000,
   droppedBytes: 61440,

@@ -91,6 +91,7 @@ export class ResumeEmitter extends FunctionEmitter {
       for (let n = run.count - 1; n >= 0; n--) this.out.localSet(this.localOf(all[index + n]!));
       index += run.count;
     }
+    this.out.call(this.context.frameHelpers.endTake());
   }
 
   /** Saves the frame of the site that was reached last: the only one that the guest can be left at. */

@@ -15,14 +15,19 @@ import { BLOCK_VOID, I32, I64, op } from "./opcodes.ts";
 
 /** Locals of a function: groups of a count and a type. */
 const ONE_I32 = [1, 1, I32];
-const BULK = 0xfc;
-const MEMORY_INIT = 8;
 
 /** Starts a function that has one i32 local beside its parameters. */
 function withLocal(): CodeWriter {
   const out = new CodeWriter();
   for (const byte of ONE_I32) out.u8(byte);
   return out;
+}
+
+/** Pushes where the frame begins whose trailer is at local 0. */
+function putStart(out: CodeWriter): void {
+  out.localGet(0).i32Const(FRAME_TRAILER).u8(op.i32Add).localGet(0);
+  controlAccess(out, LOAD[I32]!, 4);
+  out.u8(op.i32Sub);
 }
 
 /**
@@ -138,21 +143,28 @@ export class FrameHelpers {
     });
   }
 
-  /** `() -> site`: takes the outermost frame that is left. {@link takeRun} reads its values, which stay where they are. */
+  /**
+   * `() -> site`: takes the trailer of the outermost frame that is left. {@link takeRun} then reads its values. They count as left up
+   * to {@link endTake}, so that a guest that runs out of stack meanwhile is known not to have gone on.
+   */
   popSite(): number {
     return this.#functions.index("popSite", [], [I32], () => {
       const out = withLocal();
       loadWord(out, CONTROL.framesEnd).i32Const(FRAME_TRAILER).u8(op.i32Sub).localSet(0);
-      const start = (): void => {
-        out.localGet(0).i32Const(FRAME_TRAILER).u8(op.i32Add).localGet(0);
-        controlAccess(out, LOAD[I32]!, 4);
-        out.u8(op.i32Sub);
-      };
-      storeWord(out, CONTROL.framesEnd, start);
-      storeWord(out, CONTROL.values, () => loadWord(out, CONTROL.framesEnd));
+      storeWord(out, CONTROL.framesEnd, () => out.localGet(0));
+      storeWord(out, CONTROL.values, () => putStart(out));
       out.localGet(0);
       controlAccess(out, LOAD[I32]!, 0);
       return out;
+    });
+  }
+
+  /** `() -> ()`: takes the values, too. */
+  endTake(): number {
+    return this.#functions.index("endTake", [], [], () => {
+      const out = withLocal();
+      loadWord(out, CONTROL.framesEnd).localSet(0);
+      return storeWord(out, CONTROL.framesEnd, () => putStart(out));
     });
   }
 
@@ -161,7 +173,7 @@ export class FrameHelpers {
     return this.#functions.index("openMask", [I32, I32], [], () => {
       const out = new CodeWriter().u8(0);
       out.i32Const(CONTROL.mask).localGet(0).localGet(1);
-      out.u8(BULK).u32(MEMORY_INIT).u32(this.#maskSegment).u32(CONTROL_MEMORY);
+      out.prefixed(op.memoryInit).u32(this.#maskSegment).u32(CONTROL_MEMORY);
       return storeWord(out, CONTROL.maskBit, () => out.i32Const(0));
     });
   }

@@ -16,8 +16,6 @@ export const globalBytes = (list: readonly GlobalVariable[]): number =>
   valueBytes(list.map(({ type }) => type));
 
 const ATOMIC_FENCE = [0xfe, 0x03, 0x00];
-const BULK = 0xfc;
-const MEMORY_FILL = 11;
 
 /** Functions that mark guest memory dirty, and that carry what an instance holds to the next one. */
 export class StateHelpers {
@@ -52,7 +50,7 @@ export class StateHelpers {
       page().localTee(2).i32Const(CONTROL.dirtyMap).u8(op.i32Add).i32Const(1);
       out.localGet(0).localGet(1).u8(op.i32Add).i32Const(1).u8(op.i32Sub);
       page().localGet(2).u8(op.i32Sub).i32Const(1).u8(op.i32Add);
-      return out.u8(BULK).u32(MEMORY_FILL).u32(CONTROL_MEMORY);
+      return out.prefixed(op.memoryFill).u32(CONTROL_MEMORY);
     });
   }
 
@@ -90,16 +88,8 @@ export class StateHelpers {
         out.i32Const(segment);
         controlAccess(out, LOAD8_U, CONTROL.dropped);
         out.u8(op.if).u8(BLOCK_VOID);
-        if (segment < segments.data)
-          out
-            .u8(BULK)
-            .u32(op.dataDrop & 0xffff)
-            .u32(segment);
-        else
-          out
-            .u8(BULK)
-            .u32(op.elemDrop & 0xffff)
-            .u32(segment - segments.data);
+        if (segment < segments.data) out.prefixed(op.dataDrop).u32(segment);
+        else out.prefixed(op.elemDrop).u32(segment - segments.data);
         out.u8(op.end);
       }
       return out;
