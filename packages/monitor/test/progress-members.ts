@@ -24,7 +24,7 @@ export const OUTGOING_MEMBERS: Readonly<Record<keyof OutgoingSnapshot, string>> 
   multifdBytes: "bytes on the connections of multifd",
   normalPages: "pages sent whole",
   zeroPages: "pages sent as a fill byte",
-  xbzrlePages: "pages found in the cache of XBZRLE",
+  xbzrlePages: "pages found in the cache of XBZRLE, or sent as deltas to zeros",
   dirtySyncs: "how often the dirty log was harvested",
   diskTotal: "bytes of drives that are sent along; 0: none",
   diskTransferred: "bytes of them that are sent",
