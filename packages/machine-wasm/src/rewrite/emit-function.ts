@@ -331,7 +331,7 @@ export class FunctionEmitter extends BodyEmitter {
     const { values, shape } = this.frames.sites[site]!;
     const locals = values.map((value) => this.localOf(value));
     const number = this.firstSite + site;
-    // An engine unrolls a loop, and takes a function into another, by their size.
+    // An engine unrolls a loop if it is small enough.
     if (this.loops === 0 && shape.sites <= FEW_SITES)
       this.context.frameHelpers.saveInPlace(this.out, shape, locals, number);
     else this.context.frameHelpers.save(this.out, shape, locals, number);
