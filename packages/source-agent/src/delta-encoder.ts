@@ -1,13 +1,16 @@
-import { DELTA_OVERFLOW, DELTA_UNCHANGED, NOT_KEPT, XbzrleCache } from "@peregrine/protocol";
+import {
+  DELTA_OVERFLOW,
+  DELTA_UNCHANGED,
+  NOT_KEPT,
+  XbzrleCache,
+  ZERO_RECORD_BYTES,
+} from "@peregrine/protocol";
 import type { KeptPages, PageKernel } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
 
 /** What a delta has in front of it, besides the page's word: how it is encoded, and its length. */
 const DELTA_HEAD_BYTES = 3;
-
-/** What a page of zeros takes that the destination is told of in front of a delta to it. */
-const ZERO_PAGE_BYTES = 9;
 
 /** The longest delta to zeros that is made. What saves less than half of a page is not worth the time that it takes both ends. */
 const MOST_FROM_ZEROS = PAGE_SIZE / 2;
@@ -131,7 +134,7 @@ export class DeltaEncoder {
     this.#startsFromZeros = true;
     const { xbzrle } = this.#statistics;
     xbzrle.pages++;
-    xbzrle.bytes += ZERO_PAGE_BYTES + length + DELTA_HEAD_BYTES;
+    xbzrle.bytes += ZERO_RECORD_BYTES + length + DELTA_HEAD_BYTES;
     return length;
   }
 

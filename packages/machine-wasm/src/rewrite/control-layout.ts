@@ -1,7 +1,7 @@
 /**
  * The control memory: a second memory of the rewritten module, out of the guest's reach. Byte addresses.
- * The stop flag has a cache line of its own because every loop of the guest reads it. It and the dirty map come first: code of the
- * guest names only these two, and a small address is a short one.
+ * The stop flag has a cache line of its own because every loop of the guest reads it. It and the dirty map come first: it is these
+ * that the guest's code names again and again, and a small address is a short one.
  */
 export const CONTROL = {
   /** i32: not 0 when the guest is to unwind at its next safepoint. */

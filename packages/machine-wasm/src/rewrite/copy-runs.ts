@@ -1,3 +1,4 @@
+import type { CodeWriter } from "./code-writer.ts";
 import type { FunctionCode } from "./function-code.ts";
 import { op } from "./opcodes.ts";
 import type { SiteAnalysis } from "./sites.ts";
@@ -6,7 +7,7 @@ import type { SiteAnalysis } from "./sites.ts";
 export const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
 
 /** Loads and stores of numbers; their alignment is one byte. */
-export const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
+const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
 
 /**
  * Straight code that goes into a copy of the function as it is: most of a function, so it is found once for all copies. For each
@@ -18,31 +19,57 @@ export interface CopyRuns {
   readonly tracked: Uint32Array;
 }
 
+/** What an instruction needs besides being copied: in both variants, in the tracked one. */
+const KEPT = 1;
+const MARKED = 2;
+
 export function findRuns(code: FunctionCode, analysis: SiteAnalysis): CopyRuns {
   const { count } = code;
   const plain = new Uint32Array(count);
   const tracked = new Uint32Array(count);
-  const kept = new Uint8Array(count);
-  for (const i of analysis.keepForSites.keys()) kept[i]! |= PLAIN;
-  for (const i of analysis.keepForMarks.keys()) kept[i]! |= TRACKED;
-  for (const i of analysis.addresses.keys()) kept[i]! |= TRACKED;
+  const needs = new Uint8Array(count);
+  for (const i of analysis.keepForSites.keys()) needs[i]! |= KEPT;
+  for (const i of analysis.keepForMarks.keys()) needs[i]! |= MARKED;
+  for (const i of analysis.addresses.keys()) needs[i]! |= MARKED;
   let plainEnd = count;
   let trackedEnd = count;
   for (let i = count - 1; i >= 0; i--) {
     const opcode = code.code[i]!;
-    const isRun = (kept[i]! & PLAIN) === 0 && analysis.dead[i] === 0 && isCopied(code, i, opcode);
+    const isRun = (needs[i]! & KEPT) === 0 && analysis.dead[i] === 0 && isCopied(code, i, opcode);
     if (!isRun) plainEnd = i;
-    if (!isRun || kept[i] !== 0 || opcode === op.localSet || opcode === op.localTee) trackedEnd = i;
+    if (!isRun || needs[i] !== 0 || opcode === op.localSet || opcode === op.localTee) trackedEnd = i;
     plain[i] = plainEnd;
     tracked[i] = trackedEnd;
   }
   return { plain, tracked };
 }
 
-const PLAIN = 1;
-const TRACKED = 2;
+/** Copies an instruction. Linkers leave room in what they may have to change; here each number has its shortest form. */
+export function copyInstruction(out: CodeWriter, code: FunctionCode, i: number): void {
+  const { start, immediate, bytes } = code;
+  const opcode = code.code[i]!;
+  switch (opcode) {
+    case op.call:
+    case op.returnCall:
+    case op.globalGet:
+    case op.globalSet:
+    case op.refFunc:
+      out.u8(opcode).u32(immediate[i]!);
+      break;
+    case op.i32Const:
+      out.i32Const(immediate[i]!);
+      break;
+    default:
+      if (isAccess(opcode))
+        out
+          .u8(opcode)
+          .u8(bytes[start[i]! + 1]!)
+          .u32(immediate[i]!);
+      else out.copy(bytes, start[i]!, start[i + 1]!);
+  }
+}
 
-/** Whether an instruction is copied byte for byte: linkers leave room in what they may have to change, and that is taken out. */
+/** Whether {@link copyInstruction} would write what is there, and nothing else has to be done about the instruction. */
 function isCopied({ start, immediate }: FunctionCode, i: number, opcode: number): boolean {
   if (endsStraightCode(opcode) || opcode === op.dataDrop || opcode === op.elemDrop) return false;
   const bytes = start[i + 1]! - start[i]!;

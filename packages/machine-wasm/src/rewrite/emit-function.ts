@@ -1,7 +1,7 @@
 import { type AnalysedFunction, BodyEmitter, type ModuleContext } from "./body-emitter.ts";
 import { functionType } from "./call-graph.ts";
 import { CONTROL } from "./control-layout.ts";
-import { endsStraightCode, isAccess } from "./copy-runs.ts";
+import { copyInstruction, endsStraightCode } from "./copy-runs.ts";
 import { DirtyMarks } from "./dirty-marks.ts";
 import type { Counter } from "./loop-counter.ts";
 import { type LoopPlan, planLoop } from "./loop-stores.ts";
@@ -125,33 +125,9 @@ export class FunctionEmitter extends BodyEmitter {
           return i + 1;
         }
     }
-    this.#copy(i);
+    copyInstruction(this.out, this.code, i);
     this.keep(i);
     return i + 1;
-  }
-
-  /** Copies an instruction. Linkers leave room in what they may have to change; here each number has its shortest form. */
-  #copy(i: number): void {
-    const { code, start, immediate, bytes } = this.code;
-    switch (code[i]) {
-      case op.call:
-      case op.returnCall:
-      case op.globalGet:
-      case op.globalSet:
-      case op.refFunc:
-        this.out.u8(code[i]).u32(immediate[i]!);
-        break;
-      case op.i32Const:
-        this.out.i32Const(immediate[i]!);
-        break;
-      default:
-        if (isAccess(code[i]!))
-          this.out
-            .u8(code[i]!)
-            .u8(bytes[start[i]! + 1]!)
-            .u32(immediate[i]!);
-        else this.out.copy(bytes, start[i]!, start[i + 1]!);
-    }
   }
 
   /** A dropped segment stays dropped in the next instance: the host reads this mark. */
@@ -319,7 +295,7 @@ export class FunctionEmitter extends BodyEmitter {
   }
 
   protected copyCall(i: number): void {
-    this.#copy(i);
+    copyInstruction(this.out, this.code, i);
   }
 
   protected throwUnwind(site: number): void {
@@ -345,7 +321,7 @@ export class FunctionEmitter extends BodyEmitter {
     const depth = source.kind === "operand" ? source.depth : -1;
     const length = isStore ? -1 : this.addLengthTemporary();
     if (!isStore) this.out.localTee(length);
-    this.#copy(i);
+    copyInstruction(this.out, this.code, i);
     const address = (): void => {
       if (source.kind === "constant") this.out.i32Const(source.value);
       else this.out.localGet(source.kind === "local" ? source.local : this.temporary(depth, I32));
