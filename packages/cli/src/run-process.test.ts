@@ -120,6 +120,8 @@ test("of two that take a name at once, one runs", async () => {
   const ended = await Promise.race(both.map((process) => process.finished()));
   expect(ended).toMatchObject({ status: 1, stdout: "" });
   expect(ended.stderr).toMatch(/^peregrine: NAME_IN_USE: [^\n]+'t'[^\n]+\n$/u);
+  // It has the name before it has a monitor, which the list asks.
+  await Promise.any(both.map((process) => process.printed("stdout", /sweep 1\n/u)));
   expect((await peregrine.run("list")).stdout.split("\n")).toHaveLength(3);
 });
 
