@@ -83,14 +83,25 @@ export class BinaryWriter {
     return this;
   }
 
+  /** Two bytes. */
+  pair(first: number, second: number): this {
+    if (this.length + 2 > this.#bytes.length) this.#reserve(2);
+    this.#bytes[this.length++] = first;
+    this.#bytes[this.length++] = second;
+    return this;
+  }
+
   u32(value: number): this {
-    this.#reserve(5);
+    if (this.length + 5 > this.#bytes.length) this.#reserve(5);
+    const bytes = this.#bytes;
+    let at = this.length;
     let rest = value >>> 0;
     while (rest >= 0x80) {
-      this.#bytes[this.length++] = (rest & 0x7f) | 0x80;
+      bytes[at++] = (rest & 0x7f) | 0x80;
       rest >>>= 7;
     }
-    this.#bytes[this.length++] = rest;
+    bytes[at++] = rest;
+    this.length = at;
     return this;
   }
 
@@ -119,7 +130,7 @@ export class BinaryWriter {
   copy(source: Uint8Array, from: number, to: number): this {
     const count = to - from;
     if (count > 48) return this.raw(source.subarray(from, to));
-    this.#reserve(count);
+    if (this.length + count > this.#bytes.length) this.#reserve(count);
     const target = this.#bytes;
     let at = this.length;
     for (let index = from; index < to; index++) target[at++] = source[index]!;

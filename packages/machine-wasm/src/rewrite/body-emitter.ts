@@ -115,7 +115,7 @@ export class BodyEmitter {
   }
 
   protected branch(opcode: number, label: number): void {
-    this.out.u8(opcode).u32(this.open - label);
+    this.out.indexed(opcode, this.open - label);
   }
 
   /** Moves operands into their temporaries and leaves the stack without them. */
@@ -124,6 +124,6 @@ export class BodyEmitter {
   }
 
   protected reload({ depth, types }: Push): void {
-    for (const [n, type] of types.entries()) this.out.localGet(this.temporary(depth + n, type));
+    for (let n = 0; n < types.length; n++) this.out.localGet(this.temporary(depth + n, types[n]!));
   }
 }

@@ -3,20 +3,27 @@ import { op } from "./opcodes.ts";
 
 /** A writer of instructions: the common ones by name, any other by its opcode with `u8`. */
 export class CodeWriter extends BinaryWriter {
+  /** An instruction with an index. */
+  indexed(opcode: number, index: number): this {
+    return index < 0x80 ? this.pair(opcode, index) : this.u8(opcode).u32(index);
+  }
+
   localGet(index: number): this {
-    return this.u8(op.localGet).u32(index);
+    return this.indexed(op.localGet, index);
   }
 
   localSet(index: number): this {
-    return this.u8(op.localSet).u32(index);
+    return this.indexed(op.localSet, index);
   }
 
   localTee(index: number): this {
-    return this.u8(op.localTee).u32(index);
+    return this.indexed(op.localTee, index);
   }
 
   i32Const(value: number): this {
-    return this.u8(op.i32Const).s32(value);
+    return value >= -0x40 && value < 0x40
+      ? this.pair(op.i32Const, value & 0x7f)
+      : this.u8(op.i32Const).s32(value);
   }
 
   /** An opcode that is two numbers, as `op` has them together. */
@@ -25,6 +32,6 @@ export class CodeWriter extends BinaryWriter {
   }
 
   call(index: number): this {
-    return this.u8(op.call).u32(index);
+    return this.indexed(op.call, index);
   }
 }

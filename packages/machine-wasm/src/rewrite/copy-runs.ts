@@ -54,17 +54,13 @@ export function copyInstruction(out: CodeWriter, code: FunctionCode, i: number):
     case op.globalGet:
     case op.globalSet:
     case op.refFunc:
-      out.u8(opcode).u32(immediate[i]!);
+      out.indexed(opcode, immediate[i]!);
       break;
     case op.i32Const:
       out.i32Const(immediate[i]!);
       break;
     default:
-      if (isAccess(opcode))
-        out
-          .u8(opcode)
-          .u8(bytes[start[i]! + 1]!)
-          .u32(immediate[i]!);
+      if (isAccess(opcode)) out.pair(opcode, bytes[start[i]! + 1]!).u32(immediate[i]!);
       else out.copy(bytes, start[i]!, start[i + 1]!);
   }
 }
@@ -73,6 +69,8 @@ export function copyInstruction(out: CodeWriter, code: FunctionCode, i: number):
 function isCopied({ start, immediate }: FunctionCode, i: number, opcode: number): boolean {
   if (endsStraightCode(opcode) || opcode === op.dataDrop || opcode === op.elemDrop) return false;
   const bytes = start[i + 1]! - start[i]!;
+  // An opcode and a number of one byte: there is nothing shorter.
+  if (bytes <= 2) return true;
   const value = immediate[i]!;
   switch (opcode) {
     case op.globalGet:

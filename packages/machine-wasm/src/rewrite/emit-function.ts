@@ -84,11 +84,14 @@ export class FunctionEmitter extends BodyEmitter {
 
   /** Emits one instruction, with all it contains. @returns the one after it. */
   protected instruction(i: number): number {
-    const { code, start, immediate, bytes } = this.code;
+    const { code, immediate } = this.code;
     if (this.analysis.dead[i] === 1) return i + 1;
     const opcode = code[i]!;
-    if (opcode === op.localSet || opcode === op.localTee) this.#marks.beforeWrite(immediate[i]!);
-    else if (endsStraightCode(opcode)) this.#marks.flush();
+    if (!endsStraightCode(opcode)) {
+      this.#straight(i, opcode);
+      return i + 1;
+    }
+    this.#marks.flush();
     switch (opcode) {
       case op.block:
       case op.if:
@@ -112,22 +115,26 @@ export class FunctionEmitter extends BodyEmitter {
           return i + 1;
         }
         break;
-      case op.dataDrop:
-      case op.elemDrop:
-        this.out.copy(bytes, start[i]!, start[i + 1]!);
-        this.#markDropped(
-          opcode === op.dataDrop ? immediate[i]! : this.context.module.data.length + immediate[i]!,
-        );
-        return i + 1;
-      default:
-        if (this.context.tracked && this.analysis.addresses.has(i)) {
-          this.#store(i);
-          return i + 1;
-        }
     }
     copyInstruction(this.out, this.code, i);
     this.keep(i);
     return i + 1;
+  }
+
+  #straight(i: number, opcode: number): void {
+    const { start, immediate, bytes } = this.code;
+    if (opcode === op.localSet || opcode === op.localTee) this.#marks.beforeWrite(immediate[i]!);
+    else if (opcode === op.dataDrop || opcode === op.elemDrop) {
+      this.out.copy(bytes, start[i]!, start[i + 1]!);
+      const first = opcode === op.dataDrop ? 0 : this.context.module.data.length;
+      this.#markDropped(first + immediate[i]!);
+      return;
+    } else if (this.context.tracked && this.analysis.addresses.has(i)) {
+      this.#store(i);
+      return;
+    }
+    copyInstruction(this.out, this.code, i);
+    this.keep(i);
   }
 
   /** A dropped segment stays dropped in the next instance: the host reads this mark. */

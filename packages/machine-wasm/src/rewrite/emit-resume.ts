@@ -131,12 +131,17 @@ export class ResumeEmitter extends FunctionEmitter {
   #forgetWritten(site: number): void {
     const { code, immediate, end } = this.code;
     const loop = this.analysis.sites[site]!.instruction;
-    const written = new Set<number>();
-    for (let i = loop + 1; i < end[loop]!; i++)
-      if (code[i] === op.localSet || code[i] === op.localTee) written.add(immediate[i]!);
     const held = new Set(this.frames.sites[site]!.values);
-    for (const value of this.frames.all) {
-      if (value.kind !== "local" || !written.has(value.number) || held.has(value)) continue;
+    const others = this.frames.all.filter((value) => value.kind === "local" && !held.has(value));
+    if (others.length === 0) return;
+    const written = new Set<number>();
+    const { localSet, localTee } = op;
+    for (let i = loop + 1; i < end[loop]!; i++) {
+      const opcode = code[i];
+      if (opcode === localSet || opcode === localTee) written.add(immediate[i]!);
+    }
+    for (const value of others) {
+      if (!written.has(value.number)) continue;
       for (const byte of ZERO[value.type]!) this.out.u8(byte);
       this.out.localSet(value.number);
     }
@@ -203,8 +208,8 @@ export class ResumeEmitter extends FunctionEmitter {
     const found: number[] = [];
     if (sitesBefore[to] === sitesBefore[from]) return found;
     for (let i = from; i < to; i++) {
-      if (dead[i] === 1) continue;
-      const opcode = code[i];
+      const opcode = code[i]!;
+      if (opcode > op.callIndirect || dead[i] === 1) continue;
       if (opcode === op.block || opcode === op.loop || opcode === op.if) {
         if (sitesBefore[end[i]!] !== sitesBefore[i]) found.push(i);
         i = end[i]!;

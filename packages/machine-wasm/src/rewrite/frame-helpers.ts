@@ -73,7 +73,7 @@ export class FrameHelpers {
 
   /** Writes code that saves a frame with the values of these locals: a call of a function for this shape. */
   save(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
-    for (const local of locals) out.localGet(local);
+    for (let n = 0; n < locals.length; n++) out.localGet(locals[n]!);
     out.i32Const(site).call(this.#save(shape));
   }
 

@@ -20,6 +20,8 @@ export interface FunctionCode {
   readonly immediate: Int32Array;
   /** For block, loop and if: the instruction that ends it; for if with an else, see `elseOf`. For br_if etc. 0. */
   readonly end: Uint32Array;
+  /** For end: the block, loop or if that it closes. */
+  readonly opener: Uint32Array;
   /** For if: its else, 0 when there is none. */
   readonly elseOf: Uint32Array;
   /** 1 for a loop that something branches back to. */
@@ -124,13 +126,6 @@ export function decodeBody(
       case "index":
         immediate = reader.u32();
         break;
-      case "index2":
-        immediate = reader.u32();
-        reader.skipLeb();
-        break;
-      case "block":
-        immediate = reader.s32();
-        break;
       case "leb":
         if (code === op.i32Const) immediate = reader.s32();
         else reader.skipLeb();
@@ -140,6 +135,13 @@ export function decodeBody(
         reader.skipLeb();
         immediate = reader.u32() | 0;
         if (info.immediates === "memoryLane") reader.position++;
+        break;
+      case "block":
+        immediate = reader.s32();
+        break;
+      case "index2":
+        immediate = reader.u32();
+        reader.skipLeb();
         break;
       case "lane":
       case "heap":
@@ -167,8 +169,10 @@ export function decodeBody(
     else if (code === op.callIndirect) indirect.add(immediate);
     else if (code === op.returnCall) tailCalls.add(immediate);
     else if (code === op.returnCallIndirect) indirectTail.add(immediate);
-    else if (TABLE_WRITES.includes(code)) writesTable = true;
-    else if (code === op.dataDrop || code === op.elemDrop) dropsSegments = true;
+    else if (code === op.tableSet || code >= op.memoryInit) {
+      if (TABLE_WRITES.includes(code)) writesTable = true;
+      else if (code === op.dataDrop || code === op.elemDrop) dropsSegments = true;
+    }
     columns.code[count] = code;
     columns.start[count] = start;
     columns.immediate[count] = immediate;
@@ -185,6 +189,7 @@ export function decodeBody(
     start: columns.start.slice(0, count + 1),
     immediate: columns.immediate.slice(0, count),
     end: new Uint32Array(count),
+    opener: new Uint32Array(count),
     elseOf: new Uint32Array(count),
     repeats: new Uint8Array(count),
     calls,
@@ -199,7 +204,7 @@ export function decodeBody(
   return result;
 }
 
-/** Fills `end`, `elseOf` and `repeats`. @returns whether any loop repeats. */
+/** Fills `end`, `opener`, `elseOf` and `repeats`. @returns whether any loop repeats. */
 function matchBlocks(code: FunctionCode): boolean {
   const open: number[] = [-1];
   let hasLoop = false;
@@ -211,7 +216,10 @@ function matchBlocks(code: FunctionCode): boolean {
     }
   };
   for (let i = 0; i < code.count; i++) {
-    switch (code.code[i]) {
+    const opcode = code.code[i]!;
+    // Most instructions are nothing of this.
+    if (opcode > op.brTable) continue;
+    switch (opcode) {
       case op.block:
       case op.loop:
       case op.if:
@@ -224,6 +232,7 @@ function matchBlocks(code: FunctionCode): boolean {
         const opened = open.pop()!;
         if (opened >= 0) {
           code.end[opened] = i;
+          code.opener[i] = opened;
           const otherwise = code.elseOf[opened]!;
           if (otherwise !== 0) code.end[otherwise] = i;
         }

@@ -72,16 +72,24 @@ function walk(
   atCalls: Map<number, Uint32Array>,
   grew: () => void,
 ): Uint32Array {
-  const opener = openers(code);
   const contexts: Context[] = [{ instruction: -1, label: new Uint32Array(words), otherwise: undefined }];
   const label = (depth: number): Uint32Array => contexts[contexts.length - 1 - depth]!.label;
   let live: Uint32Array = new Uint32Array(words);
   for (let i = code.count - 2; i >= 0; i--) {
-    if (analysis.dead[i] === 1) continue;
+    const opcode = code.code[i]!;
+    // Most instructions are nothing of this.
+    if (opcode > op.localTee || analysis.dead[i] === 1) continue;
     const immediate = code.immediate[i]!;
-    switch (code.code[i]) {
+    switch (opcode) {
+      case op.localGet:
+        live[immediate >>> 5]! |= 1 << (immediate & 31);
+        break;
+      case op.localSet:
+      case op.localTee:
+        live[immediate >>> 5]! &= ~(1 << (immediate & 31));
+        break;
       case op.end: {
-        const instruction = opener[i]!;
+        const instruction = code.opener[i]!;
         let target: Uint32Array = live.slice();
         if (code.code[instruction] === op.loop) {
           target = loops.get(instruction) ?? new Uint32Array(words);
@@ -123,13 +131,6 @@ function walk(
       case op.returnCallIndirect:
         live = new Uint32Array(words);
         break;
-      case op.localGet:
-        live[immediate >>> 5]! |= 1 << (immediate & 31);
-        break;
-      case op.localSet:
-      case op.localTee:
-        live[immediate >>> 5]! &= ~(1 << (immediate & 31));
-        break;
       case op.call:
       case op.callIndirect:
         if (analysis.siteAt[i]! >= 0) atCalls.set(i, live.slice());
@@ -137,14 +138,4 @@ function walk(
     }
   }
   return live;
-}
-
-/** For each end the block, loop or if that it closes. */
-function openers(code: FunctionCode): Uint32Array {
-  const result = new Uint32Array(code.count);
-  for (let i = 0; i < code.count; i++) {
-    const kind = code.code[i];
-    if (kind === op.block || kind === op.loop || kind === op.if) result[code.end[i]!] = i;
-  }
-  return result;
 }

@@ -34,9 +34,11 @@ export function findCounter(
   for (let i = loop + 1; i < end; i++) {
     if (analysis.dead[i] === 1) continue;
     const opcode = code.code[i]!;
+    if (takesLong(opcode)) return undefined;
+    // Most instructions are nothing of this.
+    if (opcode > op.localTee) continue;
     if (opcode === op.block || opcode === op.loop || opcode === op.if) nested++;
     else if (opcode === op.end) nested--;
-    else if (takesLong(opcode)) return undefined;
     else if (opcode === op.localSet || opcode === op.localTee) {
       const local = code.immediate[i]!;
       writes.set(local, (writes.get(local) ?? 0) + 1);

@@ -82,8 +82,11 @@ class StackWalk {
   readonly #code: FunctionCode;
   readonly #graph: CallGraph;
   readonly #blocking: ReadonlySet<number>;
+  /** The operand stack: types, and the instructions that pushed them. */
   readonly #types: number[] = [];
   readonly #producers: number[] = [];
+  /** How many operands there are now; what lies behind them was one before. */
+  #height = 0;
   readonly #control: ControlFrame[] = [];
   readonly #sites: Site[] = [];
   readonly #siteAt: Int32Array;
@@ -156,14 +159,30 @@ class StackWalk {
   #closeDead(code: number): void {
     const frame = this.#control.at(-1)!;
     if (code === op.end && frame.instruction >= 0) this.#fallsThrough[frame.instruction] = CLOSED_DEAD;
-    this.#truncate(frame.height);
+    this.#height = frame.height;
   }
 
   /** @returns false when what follows in the block cannot be reached. */
   #step(i: number): boolean {
     const code = this.#code.code[i]!;
     const immediate = this.#code.immediate[i]!;
+    if (code > op.tableSet) {
+      this.#operate(i, code);
+      return true;
+    }
     switch (code) {
+      case op.localGet:
+        this.#push(i, this.#code.locals[immediate]!);
+        return true;
+      case op.localTee:
+        this.#producers[this.#height - 1] = i;
+        return true;
+      case op.localSet:
+      case op.globalSet:
+      case op.brIf:
+      case op.drop:
+        this.#height--;
+        return true;
       case op.block:
       case op.loop:
       case op.if:
@@ -171,7 +190,7 @@ class StackWalk {
         return true;
       case op.else: {
         const frame = this.#control.at(-1)!;
-        this.#truncate(frame.height);
+        this.#height = frame.height;
         this.#pushParameters(i, frame.type);
         return true;
       }
@@ -180,8 +199,8 @@ class StackWalk {
         if (frame.instruction >= 0) {
           this.#fallsThrough[frame.instruction] =
             this.#fallsThrough[frame.instruction] === CLOSED_DEAD ? 0 : 1;
-          this.#truncate(frame.height);
-          this.#push(i, frame.type.results);
+          this.#height = frame.height;
+          this.#pushAll(i, frame.type.results);
         }
         return true;
       }
@@ -192,17 +211,11 @@ class StackWalk {
       case op.returnCall:
       case op.returnCallIndirect:
         return false;
-      case op.brIf:
-      case op.drop:
-        this.#truncate(this.#types.length - 1);
-        return true;
       case op.select:
-      case op.selectTyped: {
-        const type = this.#types.at(-2)!;
-        this.#truncate(this.#types.length - 3);
-        this.#push(i, [type]);
+      case op.selectTyped:
+        this.#height -= 3;
+        this.#push(i, this.#types[this.#height]!);
         return true;
-      }
       case op.call:
         this.#call(i, functionType(this.#module, immediate), this.#graph.mayUnwind.has(immediate), immediate);
         return true;
@@ -212,84 +225,76 @@ class StackWalk {
         this.#call(i, { params: [...type.params, I32], results: type.results }, mayUnwind, -1);
         return true;
       }
-      case op.localGet:
-        this.#push(i, [this.#code.locals[immediate]!]);
-        return true;
-      case op.localSet:
-      case op.globalSet:
-        this.#truncate(this.#types.length - 1);
-        return true;
-      case op.localTee:
-        this.#producers[this.#producers.length - 1] = i;
-        return true;
       case op.globalGet:
-        this.#push(i, [this.#module.globals[immediate]!.type]);
+        this.#push(i, this.#module.globals[immediate]!.type);
         return true;
       case op.tableGet:
-        this.#truncate(this.#types.length - 1);
-        this.#push(i, [this.#module.tables[immediate]!.type]);
+        this.#height--;
+        this.#push(i, this.#module.tables[immediate]!.type);
         return true;
       case op.tableSet:
-        this.#truncate(this.#types.length - 2);
+        this.#height -= 2;
         return true;
-      case op.refNull:
-        this.#push(i, [immediate]);
+      default:
+        // A nop.
         return true;
-      default: {
-        const info = opInfo(code)!;
-        if (info.stores > 0) this.#address(i, 2);
-        else if (code === op.memoryCopy || code === op.memoryFill || code === op.memoryInit)
-          this.#address(i, 3);
-        this.#truncate(this.#types.length - info.pops!.length);
-        this.#push(i, info.pushes!);
-        return true;
-      }
     }
   }
 
-  #truncate(height: number): void {
-    this.#types.length = height;
-    this.#producers.length = height;
+  /** An instruction whose operands do not depend on the module or on the stack, and `ref.null`. */
+  #operate(i: number, code: number): void {
+    const { pops, pushes, stores } = opInfo(code)!;
+    if (pops === undefined || pushes === undefined) {
+      this.#push(i, this.#code.immediate[i]!);
+      return;
+    }
+    if (stores > 0) this.#address(i, 2);
+    else if (code === op.memoryCopy || code === op.memoryFill || code === op.memoryInit) this.#address(i, 3);
+    this.#height -= pops.length;
+    if (pushes.length > 0) this.#push(i, pushes[0]!);
   }
 
-  #push(producer: number, types: readonly number[]): void {
-    if (types.length > 1) this.#multiple.set(producer, { depth: this.#types.length, types });
-    for (const type of types) {
-      this.#types.push(type);
-      this.#producers.push(producer);
-    }
+  #push(producer: number, type: number): void {
+    this.#types[this.#height] = type;
+    this.#producers[this.#height++] = producer;
+  }
+
+  #pushAll(producer: number, types: readonly number[]): void {
+    if (types.length > 1) this.#multiple.set(producer, { depth: this.#height, types });
+    for (let n = 0; n < types.length; n++) this.#push(producer, types[n]!);
   }
 
   #pushParameters(i: number, type: FunctionType): void {
-    if (type.params.length > 0) this.#parametersAt.set(i, { depth: this.#types.length, types: type.params });
-    this.#push(i, type.params);
+    if (type.params.length > 0) this.#parametersAt.set(i, { depth: this.#height, types: type.params });
+    this.#pushAll(i, type.params);
   }
 
   #noteOperands(i: number): void {
     const depth = this.#control.at(-1)!.height;
-    if (this.#types.length > depth) this.#operandsAt.set(i, { depth, types: this.#types.slice(depth) });
+    if (this.#height > depth)
+      this.#operandsAt.set(i, { depth, types: this.#types.slice(depth, this.#height) });
   }
 
   #open(i: number, code: number): void {
     const type = blockType(this.#module, this.#code, i);
     this.#noteOperands(i);
-    if (code === op.if) this.#truncate(this.#types.length - 1);
-    const height = this.#types.length - type.params.length;
-    this.#truncate(height);
+    if (code === op.if) this.#height--;
+    const height = this.#height - type.params.length;
+    this.#height = height;
     this.#control.push({ instruction: i, height, type });
     this.#pushParameters(i, type);
-    if (code === op.loop && this.#code.repeats[i] === 1) this.#addSite("loop", i, this.#types.length);
+    if (code === op.loop && this.#code.repeats[i] === 1) this.#addSite("loop", i, this.#height);
   }
 
   #call(i: number, type: FunctionType, mayUnwind: boolean, target: number): void {
-    const under = this.#types.length - type.params.length;
+    const under = this.#height - type.params.length;
     if (mayUnwind) {
       this.#noteOperands(i);
       const isImport = target >= 0 && this.#blocking.has(target);
-      this.#addSite(isImport ? "import" : "call", i, isImport ? this.#types.length : under);
+      this.#addSite(isImport ? "import" : "call", i, isImport ? this.#height : under);
     }
-    this.#truncate(under);
-    this.#push(i, type.results);
+    this.#height = under;
+    this.#pushAll(i, type.results);
   }
 
   #addSite(kind: Site["kind"], instruction: number, height: number): void {
@@ -313,7 +318,7 @@ class StackWalk {
 
   /** Finds the address of a store (2 operands) or a bulk operation (3): the lowest of its operands. */
   #address(i: number, operands: number): void {
-    const depth = this.#types.length - operands;
+    const depth = this.#height - operands;
     const producer = this.#producers[depth]!;
     const immediate = this.#code.immediate[producer]!;
     if (!this.#keepForSites.has(producer)) {
