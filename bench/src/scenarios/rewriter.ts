@@ -2,6 +2,8 @@ import { execFile } from "node:child_process";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+// @ts-expect-error -- it is JavaScript, because it has to run on a Node that knows no TypeScript
+import { NODE_OPTIONS } from "../../../packages/cli/bin/launch.mjs";
 import { PROGRAMS } from "../guest-programs.ts";
 import type { RewriteFigures } from "../rewrite-run.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
@@ -23,7 +25,7 @@ interface ModuleFigures {
 async function measure(file: string, { pairs, log }: BenchContext): Promise<ModuleFigures> {
   const runs: RewriteFigures[] = [];
   for (let pair = 0; pair < pairs; pair++) {
-    const { stdout } = await run(process.execPath, [RUNNER, file]);
+    const { stdout } = await run(process.execPath, [...NODE_OPTIONS, RUNNER, file]);
     runs.push(JSON.parse(stdout) as RewriteFigures);
   }
   const { original, plain, tracked } = runs[0]!;

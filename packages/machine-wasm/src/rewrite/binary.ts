@@ -86,8 +86,9 @@ export class BinaryWriter {
   /** Two bytes. */
   pair(first: number, second: number): this {
     if (this.length + 2 > this.#bytes.length) this.#reserve(2);
-    this.#bytes[this.length++] = first;
-    this.#bytes[this.length++] = second;
+    const bytes = this.#bytes;
+    bytes[this.length++] = first;
+    bytes[this.length++] = second;
     return this;
   }
 

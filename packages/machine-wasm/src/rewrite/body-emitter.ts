@@ -3,6 +3,7 @@ import type { CopyRuns } from "./copy-runs.ts";
 import type { FrameHelpers } from "./frame-helpers.ts";
 import type { FunctionCode } from "./function-code.ts";
 import type { FrameValue, FunctionFrames } from "./function-frames.ts";
+import type { LoopPlans } from "./loop-stores.ts";
 import type { FunctionType, WasmModule } from "./module.ts";
 import { BLOCK_VOID, op } from "./opcodes.ts";
 import type { Push, SiteAnalysis } from "./sites.ts";
@@ -19,8 +20,6 @@ export interface ModuleContext {
   readonly tracked: boolean;
   /** Marks as release stores, for processors that reorder stores (Arm). */
   readonly releaseMarks: boolean;
-  /** Iterations of a counting loop between two looks at the stop flag. */
-  readonly pollEvery: number;
   /** Function index of a function's resume copy; undefined when it has no frame of its own. */
   resumeIndex(index: number): number | undefined;
   mayTailCall(index: number): boolean;
@@ -36,6 +35,7 @@ export interface AnalysedFunction {
   readonly analysis: SiteAnalysis;
   readonly frames: FunctionFrames;
   readonly runs: CopyRuns;
+  readonly loops: LoopPlans;
   /** Number of its first site in the module. */
   readonly firstSite: number;
   /** Where the masks of its sites begin among those of the module. */

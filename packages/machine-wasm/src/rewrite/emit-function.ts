@@ -4,7 +4,7 @@ import { CONTROL } from "./control-layout.ts";
 import { copyInstruction, endsStraightCode } from "./copy-runs.ts";
 import { DirtyMarks } from "./dirty-marks.ts";
 import type { Counter } from "./loop-counter.ts";
-import { type LoopPlan, planLoop } from "./loop-stores.ts";
+import type { LoopPlan } from "./loop-stores.ts";
 import { controlAccess } from "./control-access.ts";
 import { blockType, tableLabels } from "./function-code.ts";
 import type { FunctionType } from "./module.ts";
@@ -26,6 +26,7 @@ export class FunctionEmitter extends BodyEmitter {
   readonly #labels: number[] = [0];
   readonly #marks: DirtyMarks;
   readonly #runs: Uint32Array;
+  readonly #plans: ReadonlyMap<number, LoopPlan>;
   /** Repeating loops that are open. */
   protected loops = 0;
   /** True for marks that are made once in some iterations of the innermost of them. */
@@ -35,7 +36,9 @@ export class FunctionEmitter extends BodyEmitter {
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
     super(context, fn);
-    this.#runs = context.tracked ? fn.runs.tracked : fn.runs.plain;
+    const variant = context.tracked ? "tracked" : "plain";
+    this.#runs = fn.runs[variant];
+    this.#plans = fn.loops[variant];
     this.#marks = new DirtyMarks(this.out, context.releaseMarks, () => this.markHelper());
   }
 
@@ -248,8 +251,7 @@ export class FunctionEmitter extends BodyEmitter {
   }
 
   #plan(loop: number): LoopPlan | undefined {
-    const { pollEvery, tracked } = this.context;
-    const plan = planLoop(this.code, this.analysis, loop, pollEvery, tracked);
+    const plan = this.#plans.get(loop);
     for (const store of plan?.stores ?? []) this.#steady.set(store.instruction, this.addLocal(I32));
     return plan;
   }

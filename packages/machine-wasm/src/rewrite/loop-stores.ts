@@ -22,30 +22,49 @@ export interface LoopPlan {
   readonly stores: readonly SteadyStore[];
 }
 
+/** Plans of the loops of a function that count, by the loop's instruction. */
+export interface LoopPlans {
+  readonly plain: ReadonlyMap<number, LoopPlan>;
+  /** Where stores are marked. */
+  readonly tracked: ReadonlyMap<number, LoopPlan>;
+}
+
 /**
- * Plans a loop in which nothing else is a site. Between two of its polls the guest cannot be left, so that it is enough to mark
- * what was stored since the last one. That is known for stores that move on steadily: the pages of the last address and of
- * the first one since then, if they are less than a page apart.
+ * Plans the loops of a function that count and in which nothing else is a site.
  * @param iterations between two polls, at most: a power of two.
- * @param marks whether stores are to be marked.
  */
-export function planLoop(
+export function planLoops(code: FunctionCode, analysis: SiteAnalysis, iterations: number): LoopPlans {
+  const plain = new Map<number, LoopPlan>();
+  const tracked = new Map<number, LoopPlan>();
+  for (const { kind, instruction: loop } of analysis.sites) {
+    const counter = kind === "loop" ? findCounter(code, analysis, loop, iterations) : undefined;
+    if (counter === undefined) continue;
+    const plan = { counter, stores: [] };
+    plain.set(loop, plan);
+    tracked.set(loop, planStores(code, analysis, loop, iterations) ?? plan);
+  }
+  return { plain, tracked };
+}
+
+/**
+ * Between two polls of such a loop the guest cannot be left, so that it is enough to mark what was stored since the last one. That
+ * is known for stores that move on steadily: the pages of the last address and of the first one since then, if they are less
+ * than a page apart.
+ */
+function planStores(
   code: FunctionCode,
   analysis: SiteAnalysis,
   loop: number,
   iterations: number,
-  marks: boolean,
 ): LoopPlan | undefined {
-  const often = findCounter(code, analysis, loop, iterations);
-  if (often === undefined) return undefined;
-  if (!marks || leavesEarly(code, analysis, loop)) return { counter: often, stores: [] };
+  if (leavesEarly(code, analysis, loop)) return undefined;
   const steps = new Steps(code, analysis, loop);
   for (let interval = iterations; interval >= FEWEST_ITERATIONS; interval >>>= 1) {
     const counter = findCounter(code, analysis, loop, interval);
     const stores = steps.stores(interval);
     if (counter !== undefined && stores !== undefined) return { counter, stores };
   }
-  return { counter: often, stores: [] };
+  return undefined;
 }
 
 /** Whether there is a way out of the loop other than through its end. */

@@ -15,6 +15,7 @@ import { describeFunction } from "./function-name.ts";
 import { HelperFunctions } from "./helper-functions.ts";
 import { HOST } from "./host-names.ts";
 import { findLiveLocals } from "./liveness.ts";
+import { planLoops } from "./loop-stores.ts";
 import { parseModule, refuse, type WasmModule } from "./module.ts";
 import { EXTERNREF, FUNCREF, op } from "./opcodes.ts";
 import { findSites, type Site } from "./sites.ts";
@@ -62,7 +63,8 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
   checkTables(module, functions, blocking);
   checkTailCalls(module, functions, blocking);
   const graph = buildCallGraph(module, functions, blocking);
-  const analysed = analyse(module, functions, graph, blocking);
+  const pollEvery = options.pollEvery ?? POLL_EVERY;
+  const analysed = analyse(module, functions, graph, blocking, pollEvery);
   const withFrames = analysed.filter((fn) => fn.analysis.sites.length > 0);
   const variant = (tracked: boolean): VariantOutput =>
     emitVariant({ module, graph, analysed, withFrames, entry: entry.index, tracked, options, functions });
@@ -148,6 +150,7 @@ function analyse(
   functions: ReadonlyMap<number, FunctionCode>,
   graph: CallGraph,
   blocking: ReadonlySet<number>,
+  pollEvery: number,
 ): AnalysedFunction[] {
   const planner = new FramePlanner();
   let firstSite = 0;
@@ -161,7 +164,9 @@ function analyse(
         describeFunction(module, code.index),
       );
     const frames = planner.plan(code, analysis);
-    const fn = { code, analysis, frames, runs: findRuns(code, analysis), firstSite, firstMask };
+    const runs = findRuns(code, analysis);
+    const loops = planLoops(code, analysis, pollEvery);
+    const fn = { code, analysis, frames, runs, loops, firstSite, firstMask };
     firstSite += analysis.sites.length;
     firstMask += frames.masks.length;
     return fn;
@@ -199,7 +204,6 @@ function emitVariant(input: VariantInput): VariantOutput {
     stateHelpers,
     tracked: input.tracked,
     releaseMarks: input.options.releaseMarks,
-    pollEvery: input.options.pollEvery ?? POLL_EVERY,
     resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
     mayTailCall: (index) => graph.mayTailCall.has(index),
     resumeTable: module.tables.length,
