@@ -129,21 +129,9 @@ export class ResumeEmitter extends FunctionEmitter {
    * keep it from one iteration to the next: in a small loop a register each.
    */
   #forgetWritten(site: number): void {
-    const { code, immediate, end } = this.code;
-    const loop = this.analysis.sites[site]!.instruction;
-    const held = new Set(this.frames.sites[site]!.values);
-    const others = this.frames.all.filter((value) => value.kind === "local" && !held.has(value));
-    if (others.length === 0) return;
-    const written = new Set<number>();
-    const { localSet, localTee } = op;
-    for (let i = loop + 1; i < end[loop]!; i++) {
-      const opcode = code[i];
-      if (opcode === localSet || opcode === localTee) written.add(immediate[i]!);
-    }
-    for (const value of others) {
-      if (!written.has(value.number)) continue;
-      for (const byte of ZERO[value.type]!) this.out.u8(byte);
-      this.out.localSet(value.number);
+    for (const { type, number } of this.frames.sites[site]!.forgotten) {
+      for (const byte of ZERO[type]!) this.out.u8(byte);
+      this.out.localSet(number);
     }
   }
 
@@ -317,7 +305,8 @@ export class ResumeEmitter extends FunctionEmitter {
       this.out.localGet(this.#site).u8(op.i32Eqz);
       this.branch(op.brIf, this.open);
     }
-    for (const [n, { from, label }] of [...jumps.entries()].toReversed()) {
+    for (let n = jumps.length - 1; n >= 0; n--) {
+      const { from, label } = jumps[n]!;
       const isLast = n === 0 && isRest;
       if (isLast && this.#certain) {
         this.branch(op.br, label!);

@@ -1,6 +1,6 @@
 import type { FrameShape } from "./frame-shape.ts";
 import type { FunctionCode } from "./function-code.ts";
-import { SAVABLE } from "./opcodes.ts";
+import { op, SAVABLE } from "./opcodes.ts";
 import type { Site, SiteAnalysis } from "./sites.ts";
 
 /** A value that frames hold: a local of the function, or the operand at this depth of its stack. */
@@ -14,6 +14,8 @@ export interface FrameValue {
 export interface FrameContent {
   readonly values: readonly FrameValue[];
   readonly shape: FrameShape;
+  /** For the poll of a loop: locals that the loop writes and that only other frames of the function hold. */
+  readonly forgotten: readonly FrameValue[];
 }
 
 /** What the frames of a function hold. */
@@ -50,6 +52,7 @@ export class FramePlanner {
       return own.sort((a, b) => a - b);
     });
     const allOrders = [...byOrder.keys()].sort((a, b) => a - b);
+    const all = allOrders.map((order) => byOrder.get(order)!);
     const bits = new Map(allOrders.map((order, bit) => [order, bit]));
     const maskBytes = Math.ceil(allOrders.length / 8);
     const masks = new Uint8Array(maskBytes * orders.length);
@@ -59,11 +62,12 @@ export class FramePlanner {
         masks[site * maskBytes + (bit >>> 3)]! |= 1 << (bit & 7);
       }
     }
-    const sites = orders.map((own) => {
+    const sites = orders.map((own, site) => {
       const values = own.map((order) => byOrder.get(order)!);
-      return { values, shape: this.#shapeOf(values) };
+      const forgotten = forgottenAt(code, analysis.sites[site]!, all, values);
+      return { values, shape: this.#shapeOf(values), forgotten };
     });
-    return { sites, all: allOrders.map((order) => byOrder.get(order)!), maskBytes, masks };
+    return { sites, all, maskBytes, masks };
   }
 
   #shapeOf(values: readonly FrameValue[]): FrameShape {
@@ -81,4 +85,19 @@ function valuesOf(code: FunctionCode, { live, pending }: Site): FrameValue[] {
     ...live.map((number): FrameValue => ({ type: code.locals[number]!, kind: "local", number })),
     ...pending.map(({ depth, type }): FrameValue => ({ type, kind: "operand", number: depth })),
   ];
+}
+
+function forgottenAt(
+  { code, immediate, end }: FunctionCode,
+  { kind, instruction: loop }: Site,
+  all: readonly FrameValue[],
+  held: readonly FrameValue[],
+): FrameValue[] {
+  if (kind !== "loop" || held.length === all.length) return [];
+  const written = new Set<number>();
+  const { localSet, localTee } = op;
+  for (let i = loop + 1; i < end[loop]!; i++)
+    if (code[i] === localSet || code[i] === localTee) written.add(immediate[i]!);
+  const holds = new Set(held);
+  return all.filter((value) => value.kind === "local" && written.has(value.number) && !holds.has(value));
 }

@@ -66,14 +66,15 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
   const pollEvery = options.pollEvery ?? POLL_EVERY;
   const analysed = analyse(module, functions, graph, blocking, pollEvery);
   const withFrames = analysed.filter((fn) => fn.analysis.sites.length > 0);
-  const variant = (tracked: boolean): VariantOutput =>
-    emitVariant({ module, graph, analysed, withFrames, entry: entry.index, tracked, options, functions });
-  const plain = variant(false);
-  const tracked = variant(true);
+  const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
+  const parts = { module, functions, graph, analysed, withFrames, ordinals, entry: entry.index, options };
   return {
-    plain: plain.bytes,
-    tracked: tracked.bytes,
-    info: { ...describe(module, functions), sites: plain.sites },
+    plain: emitVariant({ ...parts, tracked: false }),
+    tracked: emitVariant({ ...parts, tracked: true }),
+    info: {
+      ...describe(module, functions),
+      sites: describeSites(withFrames, ordinals, graph, entry.index),
+    },
   };
 }
 
@@ -179,21 +180,17 @@ interface VariantInput {
   readonly graph: CallGraph;
   readonly analysed: readonly AnalysedFunction[];
   readonly withFrames: readonly AnalysedFunction[];
+  /** By a function's index its number among those with frames. */
+  readonly ordinals: ReadonlyMap<number, number>;
   readonly entry: number;
   readonly tracked: boolean;
   readonly options: RewriteOptions;
 }
 
-interface VariantOutput {
-  readonly bytes: Uint8Array;
-  readonly sites: RewrittenInfo["sites"];
-}
-
-function emitVariant(input: VariantInput): VariantOutput {
-  const { module, withFrames, analysed, graph } = input;
+function emitVariant(input: VariantInput): Uint8Array {
+  const { module, withFrames, ordinals, analysed, graph } = input;
   const types = new TypeTable(module.types);
   const firstResume = module.imports.length + module.functions.length;
-  const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
   const helpers = new HelperFunctions(types, firstResume + withFrames.length);
   const frameHelpers = new FrameHelpers(helpers, keptSegments(module));
   const stateHelpers = new StateHelpers(helpers, frameHelpers, input.options.releaseMarks);
@@ -218,7 +215,6 @@ function emitVariant(input: VariantInput): VariantOutput {
     const { from, to } = module.bodies[fn.code.index - module.imports.length]!;
     return module.bytes.subarray(from, to);
   });
-  const sites = describeSites(withFrames, ordinals, graph, input.entry);
   const resumeCopies = withFrames.map((fn) => ({
     type: types.index([], fn.code.type.results),
     body: new ResumeEmitter(context, fn).emit(),
@@ -243,19 +239,16 @@ function emitVariant(input: VariantInput): VariantOutput {
   const resumeEntry = context.resumeIndex(input.entry);
   if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
   const unwindType = types.index([], []);
-  return {
-    bytes: assemble({
-      module,
-      types: types.list,
-      bodies,
-      added: [...resumeCopies, ...helpers.list],
-      unwindType,
-      resumeTable: withFrames.map((_, ordinal) => firstResume + ordinal),
-      exports,
-      masks: withFrames.map((fn) => fn.frames.masks),
-    }),
-    sites,
-  };
+  return assemble({
+    module,
+    types: types.list,
+    bodies,
+    added: [...resumeCopies, ...helpers.list],
+    unwindType,
+    resumeTable: withFrames.map((_, ordinal) => firstResume + ordinal),
+    exports,
+    masks: withFrames.map((fn) => fn.frames.masks),
+  });
 }
 
 function describeSites(
