@@ -158,8 +158,8 @@ export class ResumeEmitter extends FunctionEmitter {
     const cuts = startsWithChild ? children.slice(1) : children;
     for (let n = 0; n < cuts.length; n++) this.enter(op.block).u8(BLOCK_VOID);
     const routes: Route[] = poll < 0 ? [] : [{ from: poll + 1, to: poll + 2, label: undefined }];
-    for (const [n, cut] of cuts.entries()) {
-      const [first, last] = this.#sitesOf(cut);
+    for (let n = 0; n < cuts.length; n++) {
+      const [first, last] = this.#sitesOf(cuts[n]!);
       routes.push({ from: first + 1, to: last + 1, label: this.open - n });
     }
     routes.push(...inherited);

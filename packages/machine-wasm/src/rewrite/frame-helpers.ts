@@ -78,34 +78,36 @@ export class FrameHelpers {
   }
 
   /** The same without such a function. */
-  saveInPlace(out: CodeWriter, { types }: FrameShape, locals: readonly number[], site: number): void {
-    this.#saveInPlace(out, types, locals, () => out.i32Const(site));
+  saveInPlace(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
+    this.#saveInPlace(out, shape, locals, () => out.i32Const(site));
   }
 
   /** `(values..., site) -> ()`: saves a frame. */
   #save(shape: FrameShape): number {
+    const known = this.#functions.known(shape);
+    if (known !== undefined) return known;
     const { types } = shape;
     return this.#functions.index(shape, [...types, I32], [], () => {
       const out = new CodeWriter().u8(0);
-      this.#saveInPlace(out, types, [...types.keys()], () => out.localGet(types.length));
+      this.#saveInPlace(out, shape, [...types.keys()], () => out.localGet(types.length));
       return out;
     });
   }
 
   #saveInPlace(
     out: CodeWriter,
-    types: readonly number[],
+    { runs, bytes }: FrameShape,
     locals: readonly number[],
     putSite: () => void,
   ): void {
-    out.i32Const(frameBytes(types)).call(this.push());
+    out.i32Const(bytes).call(this.push());
     let index = 0;
-    for (const run of runsOf(types)) {
+    for (const run of runs) {
       for (let n = 0; n < run.count; n++) out.localGet(locals[index++]!);
       out.call(this.#storeRun(run));
     }
     putSite();
-    out.i32Const(frameBytes(types)).call(this.#storeTrailer());
+    out.i32Const(bytes).call(this.#storeTrailer());
   }
 
   /** `(address, values...) -> address behind them`: stores some values of one type. */

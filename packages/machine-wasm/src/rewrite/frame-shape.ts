@@ -4,6 +4,9 @@ import { F32, F64, I32, I64, V128 } from "./opcodes.ts";
 /** Types of a frame's values, in the order of SAVABLE: the same object for all sites of the module with such frames. */
 export interface FrameShape {
   readonly types: readonly number[];
+  readonly runs: readonly Run[];
+  /** Of the whole frame. */
+  readonly bytes: number;
   /** How many sites that are. */
   sites: number;
 }

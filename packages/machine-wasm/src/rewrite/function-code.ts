@@ -108,8 +108,12 @@ export function decodeBody(
   let writesTable = false;
   let dropsSegments = false;
   let count = 0;
+  let { code: codes, start: starts, immediate: immediates } = columns;
   while (reader.position < to) {
-    if (count === columns.code.length) columns.grow();
+    if (count === codes.length) {
+      columns.grow();
+      ({ code: codes, start: starts, immediate: immediates } = columns);
+    }
     const start = reader.position;
     let code = reader.u8();
     if (code >= 0xfb && code <= 0xfe) code = (code << 16) | reader.u32();
@@ -173,21 +177,21 @@ export function decodeBody(
       if (TABLE_WRITES.includes(code)) writesTable = true;
       else if (code === op.dataDrop || code === op.elemDrop) dropsSegments = true;
     }
-    columns.code[count] = code;
-    columns.start[count] = start;
-    columns.immediate[count] = immediate;
+    codes[count] = code;
+    starts[count] = start;
+    immediates[count] = immediate;
     count++;
   }
-  columns.start[count] = to;
+  starts[count] = to;
   const result = {
     index,
     type,
     locals,
     bytes,
     count,
-    code: columns.code.slice(0, count),
-    start: columns.start.slice(0, count + 1),
-    immediate: columns.immediate.slice(0, count),
+    code: codes.slice(0, count),
+    start: starts.slice(0, count + 1),
+    immediate: immediates.slice(0, count),
     end: new Uint32Array(count),
     opener: new Uint32Array(count),
     elseOf: new Uint32Array(count),

@@ -1,4 +1,4 @@
-import type { FrameShape } from "./frame-shape.ts";
+import { frameBytes, type FrameShape, runsOf } from "./frame-shape.ts";
 import type { FunctionCode } from "./function-code.ts";
 import { op, SAVABLE } from "./opcodes.ts";
 import type { Site, SiteAnalysis } from "./sites.ts";
@@ -32,9 +32,11 @@ export interface FunctionFrames {
 const OPERANDS = 2 ** 32;
 const TYPES = 2 ** 40;
 
+const RANKS = Object.fromEntries(SAVABLE.map((type, rank) => [type, rank * TYPES]));
+
 /** Frames are ordered by type, then locals before operands, then by number. */
 const orderOf = ({ type, kind, number }: FrameValue): number =>
-  SAVABLE.indexOf(type as (typeof SAVABLE)[number]) * TYPES + (kind === "operand" ? OPERANDS : 0) + number;
+  RANKS[type]! + (kind === "operand" ? OPERANDS : 0) + number;
 
 /** Lays out the frames of a module, function by function. */
 export class FramePlanner {
@@ -49,7 +51,7 @@ export class FramePlanner {
         byOrder.set(order, value);
         return order;
       });
-      return own.sort((a, b) => a - b);
+      return isAscending(own) ? own : own.sort((a, b) => a - b);
     });
     const allOrders = [...byOrder.keys()].sort((a, b) => a - b);
     const all = allOrders.map((order) => byOrder.get(order)!);
@@ -57,8 +59,8 @@ export class FramePlanner {
     const maskBytes = Math.ceil(allOrders.length / 8);
     const masks = new Uint8Array(maskBytes * orders.length);
     for (const [site, own] of orders.entries()) {
-      for (const order of own) {
-        const bit = bits.get(order)!;
+      for (let n = 0; n < own.length; n++) {
+        const bit = bits.get(own[n]!)!;
         masks[site * maskBytes + (bit >>> 3)]! |= 1 << (bit & 7);
       }
     }
@@ -74,10 +76,19 @@ export class FramePlanner {
     const types = values.map(({ type }) => type);
     const key = String.fromCharCode(...types);
     let shape = this.#shapes.get(key);
-    if (shape === undefined) this.#shapes.set(key, (shape = { types, sites: 0 }));
+    if (shape === undefined) {
+      shape = { types, runs: runsOf(types), bytes: frameBytes(types), sites: 0 };
+      this.#shapes.set(key, shape);
+    }
     shape.sites++;
     return shape;
   }
+}
+
+/** Most are: all of one type. */
+function isAscending(list: readonly number[]): boolean {
+  for (let n = 1; n < list.length; n++) if (list[n - 1]! > list[n]!) return false;
+  return true;
 }
 
 function valuesOf(code: FunctionCode, { live, pending }: Site): FrameValue[] {

@@ -19,6 +19,10 @@ export class HelperFunctions {
     return this.#bodies;
   }
 
+  known(key: unknown): number | undefined {
+    return this.#byKey.get(key);
+  }
+
   /**
    * Index of the function of this key.
    * @param build writes its local declarations and code, without the end. It may ask for others.

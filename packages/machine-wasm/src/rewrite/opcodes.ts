@@ -117,12 +117,18 @@ export interface OpInfo {
 const LETTERS: Record<string, number> = { i: I32, l: I64, f: F32, d: F64, v: V128, r: FUNCREF };
 const types = (letters: string): number[] => Array.from(letters, (letter) => LETTERS[letter]!);
 
-const TABLE = new Map<number, OpInfo>();
+/** By opcode: those of one byte, and those with a prefix. */
+const SHORT: (OpInfo | undefined)[] = Array.from({ length: 0x100 }, () => undefined);
+const PREFIXED = new Map<number, OpInfo>();
 
 /** `signature` is "pops>pushes" in letters, or "?" where it depends. */
 function define(from: number, to: number, immediates: Immediates, signature: string, stores = 0): void {
   const [pops, pushes] = signature === "?" ? [undefined, undefined] : signature.split(">").map(types);
-  for (let code = from; code <= to; code++) TABLE.set(code, { immediates, pops, pushes, stores });
+  for (let code = from; code <= to; code++) {
+    const info = { immediates, pops, pushes, stores };
+    if (code < SHORT.length) SHORT[code] = info;
+    else PREFIXED.set(code, info);
+  }
 }
 
 /** Rows of [first opcode, last opcode, signature]. */
@@ -328,7 +334,8 @@ defineAll(FD, "none", [
 ]);
 // The splats of 64-bit and float lanes are 18..20 above; 17 is i32x4.splat, 15 and 16 are the 8- and 16-bit ones.
 
-export const opInfo = (code: number): OpInfo | undefined => TABLE.get(code);
+export const opInfo = (code: number): OpInfo | undefined =>
+  code < SHORT.length ? SHORT[code] : PREFIXED.get(code);
 
 /** Why an opcode is not in the table, for the refusal. */
 export function unsupportedFeature(code: number): string {

@@ -8,7 +8,6 @@ import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
 import { FunctionEmitter } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
 import { FrameHelpers } from "./frame-helpers.ts";
-import { frameBytes } from "./frame-shape.ts";
 import { decodeBody, decodeFunction, type FunctionCode } from "./function-code.ts";
 import { FramePlanner } from "./function-frames.ts";
 import { describeFunction } from "./function-name.ts";
@@ -263,7 +262,7 @@ function describeSites(
   const above = new Int32Array(count);
   for (const [ordinal, fn] of withFrames.entries()) {
     for (const [number, site] of fn.analysis.sites.entries()) {
-      frameSizes[fn.firstSite + number] = frameBytes(fn.frames.sites[number]!.shape.types);
+      frameSizes[fn.firstSite + number] = fn.frames.sites[number]!.shape.bytes;
       ownOrdinals[fn.firstSite + number] = ordinal;
       above[fn.firstSite + number] = ordinalAbove(fn, site, ordinals, graph);
     }
