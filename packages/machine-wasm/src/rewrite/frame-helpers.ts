@@ -9,7 +9,7 @@ import {
   storeWord,
 } from "./control-access.ts";
 import { CONTROL, FRAME_TRAILER } from "./control-layout.ts";
-import { frameBytes, type FrameShape, type Run, runsOf, SIZE, ZERO } from "./frame-shape.ts";
+import { type FrameShape, type Run, SIZE, ZERO } from "./frame-shape.ts";
 import type { HelperFunctions } from "./helper-functions.ts";
 import { BLOCK_VOID, I32, I64, op } from "./opcodes.ts";
 

@@ -19,6 +19,7 @@ export class HelperFunctions {
     return this.#bodies;
   }
 
+  /** Index of the function of this key, if it was asked for. */
   known(key: unknown): number | undefined {
     return this.#byKey.get(key);
   }
