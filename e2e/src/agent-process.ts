@@ -10,10 +10,11 @@ import { PEREGRINE } from "@peregrine/cli/built";
 import { Output } from "./output.ts";
 
 /** What the launcher gives to Node. */
-const LAUNCHED: { readonly options: readonly string[]; readonly environment: Record<string, string> } = {
-  options: NODE_OPTIONS,
-  environment: NODE_ENVIRONMENT,
-};
+export const LAUNCHED: { readonly options: readonly string[]; readonly environment: Record<string, string> } =
+  {
+    options: NODE_OPTIONS,
+    environment: NODE_ENVIRONMENT,
+  };
 
 /** A process of the command line under test. */
 export class PeregrineProcess {

@@ -2,8 +2,7 @@ import { execFile } from "node:child_process";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-// @ts-expect-error -- it is JavaScript, because it has to run on a Node that knows no TypeScript
-import { NODE_OPTIONS } from "../../../packages/cli/bin/launch.mjs";
+import { LAUNCHED } from "@peregrine/e2e/agent-process.ts";
 import { PROGRAMS } from "../guest-programs.ts";
 import type { RewriteFigures } from "../rewrite-run.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
@@ -25,7 +24,8 @@ interface ModuleFigures {
 async function measure(file: string, { pairs, log }: BenchContext): Promise<ModuleFigures> {
   const runs: RewriteFigures[] = [];
   for (let pair = 0; pair < pairs; pair++) {
-    const { stdout } = await run(process.execPath, [...NODE_OPTIONS, RUNNER, file]);
+    const env = { ...process.env, ...LAUNCHED.environment };
+    const { stdout } = await run(process.execPath, [...LAUNCHED.options, RUNNER, file], { env });
     runs.push(JSON.parse(stdout) as RewriteFigures);
   }
   const { original, plain, tracked } = runs[0]!;

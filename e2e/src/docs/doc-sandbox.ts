@@ -8,8 +8,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { BUILT } from "@peregrine/cli/built";
-// @ts-expect-error -- it is JavaScript, because it has to run on a Node that knows no TypeScript
-import { NODE_ENVIRONMENT, NODE_OPTIONS } from "../../../packages/cli/bin/launch.mjs";
+import { LAUNCHED } from "../agent-process.ts";
 import type { DocBlock } from "./doc-block.ts";
 
 export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
@@ -36,11 +35,9 @@ export class DocSandbox implements AsyncDisposable {
       mkdirSync(join(this.#directory, name), { recursive: true, mode: 0o700 });
     }
     for (const name of ["examples", "packages"]) symlinkSync(join(ROOT, name), join(this.#directory, name));
-    const environment = Object.entries(NODE_ENVIRONMENT as Record<string, string>).map(
-      ([key, value]) => `${key}=${value}`,
-    );
+    const environment = Object.entries(LAUNCHED.environment).map(([key, value]) => `${key}=${value}`);
     for (const name of ["peregrine", "source-agent", "dest-agent"]) {
-      const words = [...environment, process.execPath, ...NODE_OPTIONS, join(BUILT, `${name}.js`)];
+      const words = [...environment, process.execPath, ...LAUNCHED.options, join(BUILT, `${name}.js`)];
       const script = `#!/bin/sh\nexec env ${words.map((word) => `'${word}'`).join(" ")} "$@"\n`;
       writeFileSync(join(this.#directory, "bin", name), script, { mode: 0o755 });
     }

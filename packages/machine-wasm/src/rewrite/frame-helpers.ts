@@ -84,6 +84,7 @@ export class FrameHelpers {
 
   /** `(values..., site) -> ()`: saves a frame. */
   #save(shape: FrameShape): number {
+    // Each site asks: what only a new function needs is not made every time.
     const known = this.#functions.known(shape);
     if (known !== undefined) return known;
     const { types } = shape;

@@ -241,7 +241,7 @@ class StackWalk {
     }
   }
 
-  /** An instruction whose operands do not depend on the module or on the stack, and `ref.null`. */
+  /** An instruction whose operands do not depend on the module or on the stack, and `ref.null`. They push one value at most. */
   #operate(i: number, code: number): void {
     const { pops, pushes, stores } = opInfo(code)!;
     if (pops === undefined || pushes === undefined) {
