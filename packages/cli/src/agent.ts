@@ -3,6 +3,7 @@ import type {
   AgentControl,
   AgentEvent,
   AgentObservation,
+  CommandClient,
   GuestStatus,
   HostShutdownReason,
 } from "@peregrine/monitor";
@@ -172,11 +173,11 @@ export class Agent implements AgentControl {
     this.#end({ kind: "quit" });
   }
 
-  migrate(uri: string, request?: MigrateRequest): void {
+  migrate(uri: string, request?: MigrateRequest, client?: CommandClient): void {
     this.#outgoing.migrate(uri, request);
     // Connecting happens afterwards, so nothing has ended yet.
     this.#target = uri;
-    this.#readers.begin();
+    this.#readers.begin(client);
   }
 
   /**
@@ -251,8 +252,8 @@ export class Agent implements AgentControl {
     this.#outgoing.continueMigration(state);
   }
 
-  queryMigrate(): (MigrationInfo | IncomingInfo) & ProgressInfo {
-    this.#readOutcome();
+  queryMigrate(client?: CommandClient): (MigrationInfo | IncomingInfo) & ProgressInfo {
+    this.#readOutcome(client);
     const { outgoing, incoming } = this.view.progress;
     const info = this.#outgoing.query();
     if (outgoing === undefined) return { ...this.#incoming?.info(), ...arriving(incoming), ...info };
@@ -297,14 +298,14 @@ export class Agent implements AgentControl {
     }));
   }
 
-  info(): AgentReport {
-    this.#readOutcome();
+  info(client?: CommandClient): AgentReport {
+    this.#readOutcome(client);
     return this.report();
   }
 
-  observe(cells: number): AgentObservation {
+  observe(cells: number, client?: CommandClient): AgentObservation {
     const { pageMap, passes, status } = this.#outgoing;
-    this.#readers.observed(status === "completed");
+    if (client !== undefined) this.#readers.observed(client, status === "completed");
     return {
       info: this.report(),
       incoming: this.#incoming?.info() ?? null,
@@ -373,8 +374,8 @@ export class Agent implements AgentControl {
     this.#end({ kind: "moved" });
   }
 
-  #readOutcome(): void {
-    this.#readers.asked(this.#outgoing.status === "completed");
+  #readOutcome(client: CommandClient | undefined): void {
+    if (client !== undefined) this.#readers.asked(client, this.#outgoing.status === "completed");
   }
 
   #trace(trace: AgentTrace): void {

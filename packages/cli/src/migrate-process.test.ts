@@ -1,5 +1,5 @@
-import type { ReceivedEvent } from "@peregrine/monitor";
-import { expect, test } from "vitest";
+import type { QmpClient, ReceivedEvent } from "@peregrine/monitor";
+import { expect, test, vi } from "vitest";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
 import type { TestProcess } from "./testing/peregrine-process.ts";
 
@@ -59,6 +59,27 @@ test("a guest moves there and back; JSON tells how", async () => {
   expect(await peregrine.run("migrate", "b", second)).toMatchObject({ status: 0 });
   expect((await there.finished()).status).toBe(0);
   await finishAt(back, source, there);
+});
+
+test("the agent stays until each client that follows the migration was told how it ended", async () => {
+  const [destination, address] = await peregrine.receive("tcp:127.0.0.1:0", "b");
+  const source = await startConsole();
+  const [starter, follower, other] = await Promise.all(
+    ["a", "a", "a"].map((name) => peregrine.connect(name)),
+  );
+  const status = async (client: QmpClient | undefined): Promise<unknown> =>
+    ((await client!.execute("query-migrate")) as { status?: string }).status;
+  await starter!.execute("migrate-set-parameters", { "max-bandwidth": 1 });
+  await starter!.execute("migrate", { uri: address });
+  await vi.waitFor(async () => expect(await status(follower)).toBe("active"), 10_000);
+  await other!.execute("migrate-set-parameters", { "max-bandwidth": 0 });
+  await vi.waitFor(async () => expect(await status(other)).toBe("completed"), 10_000);
+  await finishAt(destination, source);
+  // An agent that ends does not answer so often.
+  for (let time = 0; time < 20; time++) expect(await status(other)).toBe("completed");
+  expect(await status(follower)).toBe("completed");
+  expect(await status(starter)).toBe("completed");
+  expect(await source.finished()).toMatchObject({ status: 0 });
 });
 
 test("clients of both monitors get the events", async () => {

@@ -1,7 +1,16 @@
+import type { CommandClient } from "@peregrine/monitor";
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { OutcomeReaders } from "./outcome-readers.ts";
 
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["performance"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** The migration has completed. */
 function waiting(readers: OutcomeReaders): () => Promise<boolean> {
   let isKnown = false;
   void readers.known().then(() => (isKnown = true));
@@ -11,30 +20,100 @@ function waiting(readers: OutcomeReaders): () => Promise<boolean> {
   };
 }
 
-test("who asks once is enough where nobody observes", async () => {
+/** A client, and how it goes away. */
+function leaving(): [CommandClient, () => void] {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return [{ closed: promise }, resolve];
+}
+
+test("who asks once is enough where nobody follows the migration", async () => {
   const readers = new OutcomeReaders();
   readers.begin();
-  readers.asked(false);
   const isKnown = waiting(readers);
   expect(await isKnown()).toBe(false);
-  readers.asked(true);
+  readers.asked({}, true);
   expect(await isKnown()).toBe(true);
 });
 
-test("who observes sees the end as well", async () => {
+test("each of those who have asked is told", async () => {
   const readers = new OutcomeReaders();
+  const [one, other] = [{}, {}];
   readers.begin();
-  readers.observed(false);
+  readers.asked(one, false);
+  readers.asked(other, false);
   const isKnown = waiting(readers);
-  readers.asked(true);
+  readers.asked(other, true);
   expect(await isKnown()).toBe(false);
-  readers.observed(true);
+  readers.asked(one, true);
   expect(await isKnown()).toBe(true);
+});
+
+test("who has started it is told, also if it has not asked yet", async () => {
+  const readers = new OutcomeReaders();
+  const starter = {};
+  readers.begin(starter);
+  const isKnown = waiting(readers);
+  readers.asked({}, true);
+  expect(await isKnown()).toBe(false);
+  readers.asked(starter, true);
+  expect(await isKnown()).toBe(true);
+});
+
+test("who observes sees the end, and does not stand for one who asks", async () => {
+  const readers = new OutcomeReaders();
+  const observer = {};
+  readers.begin();
+  readers.observed(observer, false);
+  const isKnown = waiting(readers);
+  readers.asked({}, true);
+  expect(await isKnown()).toBe(false);
+  readers.observed(observer, true);
+  expect(await isKnown()).toBe(true);
+
+  readers.begin();
+  const isKnownAgain = waiting(readers);
+  readers.observed(observer, true);
+  expect(await isKnownAgain()).toBe(false);
+});
+
+test("who is gone is not waited for", async () => {
+  const readers = new OutcomeReaders();
+  const [client, leave] = leaving();
+  readers.begin(client);
+  readers.asked(client, false);
+  const isKnown = waiting(readers);
+  readers.asked({}, true);
+  expect(await isKnown()).toBe(false);
+  leave();
+  expect(await isKnown()).toBe(true);
+});
+
+test("who was gone before is not waited for, nor who has not asked for long", async () => {
+  const readers = new OutcomeReaders();
+  const [client, leave] = leaving();
+  readers.begin({});
+  vi.advanceTimersByTime(3001);
+  readers.asked(client, false);
+  leave();
+  await turn();
+  const isKnown = waiting(readers);
+  readers.asked({}, true);
+  expect(await isKnown()).toBe(true);
+});
+
+test("how an earlier migration ended is not how this one does", async () => {
+  const readers = new OutcomeReaders();
+  const client = {};
+  readers.begin(client);
+  readers.asked(client, true);
+  readers.begin(client);
+  const isKnown = waiting(readers);
+  readers.asked({}, true);
+  expect(await isKnown()).toBe(false);
 });
 
 test("nobody is waited for for ever", async () => {
   const readers = new OutcomeReaders(1);
-  readers.begin();
-  readers.observed(false);
+  readers.begin({});
   await readers.known();
 });

@@ -1,44 +1,74 @@
+import type { CommandClient } from "@peregrine/monitor";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** How long an agent whose guest has moved away stays at most for clients to ask how it went. Milliseconds. */
+/** How long an agent whose guest has moved away stays at most for its clients to learn how it went. Milliseconds. */
 const PATIENCE_MS = 5000;
 
-/** Who has observed the agent in this time looks again and again, as a dashboard does. Milliseconds. */
-const OBSERVED_MS = 3000;
+/** Who has asked in this time follows the migration, and asks again. Milliseconds. */
+const FOLLOWED_MS = 3000;
+
+/** One who follows the migration. */
+interface Reader {
+  /** When it asked last. */
+  askedAt: number;
+  /** It knows how the migration ended, or is not there any more. */
+  readonly done: PromiseWithResolvers<void>;
+}
 
 /** Those who ask how a migration goes: the agent does not take their connection away before they know how it ended. */
 export class OutcomeReaders {
-  #asked = Promise.withResolvers<void>();
-  #observed = Promise.withResolvers<void>();
-  #observedAt = -Infinity;
   readonly #patience: number;
+  readonly #readers = new Map<CommandClient, Reader>();
+  #asked = Promise.withResolvers<void>();
 
   /** @param patience milliseconds that are waited at most. */
   constructor(patience = PATIENCE_MS) {
     this.#patience = patience;
   }
 
-  /** A migration begins. */
-  begin(): void {
+  /** A migration begins. @param client who has started it, and will ask. */
+  begin(client?: CommandClient): void {
     this.#asked = Promise.withResolvers();
-    this.#observed = Promise.withResolvers();
+    this.#readers.clear();
+    if (client !== undefined) this.#follows(client, false);
   }
 
-  /** Somebody was told. @param isOver whether the migration has completed. */
-  asked(isOver: boolean): void {
+  /** A client is told. @param isOver whether the migration has completed. */
+  asked(client: CommandClient, isOver: boolean): void {
+    this.#follows(client, isOver);
     if (isOver) this.#asked.resolve();
   }
 
-  /** The same of somebody who looks again and again. */
-  observed(isOver: boolean): void {
-    this.#observedAt = performance.now();
-    if (isOver) this.#observed.resolve();
+  /** The same of a dashboard: with it alone nobody has asked. */
+  observed(client: CommandClient, isOver: boolean): void {
+    this.#follows(client, isOver);
   }
 
-  /** The migration has completed: resolves when somebody has asked, and whoever observes has seen it. */
+  /** The migration has completed: resolves when somebody has asked, and whoever follows it has seen it. */
   async known(): Promise<void> {
-    const isObserved = performance.now() - this.#observedAt < OBSERVED_MS;
-    const read = Promise.all([this.#asked.promise, isObserved ? this.#observed.promise : undefined]);
+    const since = performance.now() - FOLLOWED_MS;
+    const following = [...this.#readers.values()].filter(({ askedAt }) => askedAt >= since);
+    const read = Promise.all([this.#asked.promise, ...following.map(({ done }) => done.promise)]);
     await Promise.race([read, delay(this.#patience)]);
+  }
+
+  #follows(client: CommandClient, isOver: boolean): void {
+    const reader = this.#readers.get(client) ?? this.#add(client);
+    reader.askedAt = performance.now();
+    if (isOver) reader.done.resolve();
+  }
+
+  #add(client: CommandClient): Reader {
+    const reader: Reader = { askedAt: 0, done: Promise.withResolvers() };
+    this.#readers.set(client, reader);
+    if (client.closed !== undefined) void this.#forget(client, client.closed, reader);
+    return reader;
+  }
+
+  /** Once it is gone. */
+  async #forget(client: CommandClient, closed: Promise<void>, reader: Reader): Promise<void> {
+    await closed;
+    reader.done.resolve();
+    if (this.#readers.get(client) === reader) this.#readers.delete(client);
   }
 }

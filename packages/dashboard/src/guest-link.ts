@@ -30,16 +30,18 @@ export type FindGuests = () => Promise<readonly KnownGuest[]>;
  * @param ended resolves when the agent is no longer to be asked.
  */
 export function localLink(commands: CommandTable, events: EventSource, ended: Promise<unknown>): GuestLink {
+  const left = Promise.withResolvers<void>();
+  const client = { isOwner: false, closed: left.promise };
   return {
     execute: async (name, args = {}) => {
       const command = commands.get(name);
       if (command === undefined) {
         throw new MigrationError("COMMAND_NOT_FOUND", `The command ${name} has not been found`);
       }
-      return command.run(args, { isOwner: false });
+      return command.run(args, client);
     },
     events,
     closed: ended.then(() => undefined),
-    close: () => Promise.resolve(),
+    close: async () => left.resolve(),
   };
 }

@@ -16,6 +16,7 @@ import type {
   RunEvent,
   RunState,
 } from "@peregrine/shared-state";
+import type { CommandClient } from "./command.ts";
 
 /** The answer of `query-status`. */
 export interface GuestStatus {
@@ -88,7 +89,8 @@ type MaybePromise<T> = T | Promise<T>;
 
 /**
  * What an agent lets a monitor do. Refusals are MigrationErrors; their message is what the monitor's
- * client reads. The monitor checks the shape of arguments, the agent their values.
+ * client reads. The monitor checks the shape of arguments, the agent their values. A `client` that starts a
+ * migration or asks about one is not left before it knows how that ended.
  */
 export interface AgentControl {
   queryStatus(): MaybePromise<GuestStatus>;
@@ -98,7 +100,7 @@ export interface AgentControl {
   /** Asks the process to end. Returns before it does, so that the answer can be sent. */
   quit(): MaybePromise<void>;
   /** Returns as soon as the attempt is under way. */
-  migrate(uri: string, request?: MigrateRequest): MaybePromise<void>;
+  migrate(uri: string, request?: MigrateRequest, client?: CommandClient): MaybePromise<void>;
   /** Stops the guest for what is left, however much it is. Does nothing when no migration is under way. */
   switchOverNow(): MaybePromise<void>;
   /** Slows the guest down from now on, as far as it takes for the migration to end. Does nothing when none is under way. */
@@ -127,7 +129,7 @@ export interface AgentControl {
   /** Lets a migration that has paused in `state` go on. */
   continueMigration(state: string): MaybePromise<void>;
   /** Of the outgoing migration; before the first one of the incoming one, if a guest was to arrive. */
-  queryMigrate(): MaybePromise<(MigrationInfo | IncomingInfo) & ProgressInfo>;
+  queryMigrate(client?: CommandClient): MaybePromise<(MigrationInfo | IncomingInfo) & ProgressInfo>;
   /** Bytes per second; negative becomes 0, which is unlimited. Takes effect at once. */
   setSpeed(bytesPerSecond: number): MaybePromise<void>;
   /** Tolerated downtime in seconds, held to 0 … 2^64−1 ns. */
@@ -141,13 +143,13 @@ export interface AgentControl {
   setCapabilities(changes: readonly CapabilityChange[]): MaybePromise<void>;
   /** Every capability that is built. Asked for at every event of a migration, so not by a promise. */
   queryCapabilities(): readonly CapabilityState[];
-  info(): MaybePromise<AgentInfo>;
+  info(client?: CommandClient): MaybePromise<AgentInfo>;
   /**
    * For a dashboard, which looks again and again. Unlike {@link info} it does not count as having asked how a migration
    * went.
    * @param cells that the picture of guest memory may have; 0: none.
    */
-  observe(cells: number): MaybePromise<AgentObservation>;
+  observe(cells: number, client?: CommandClient): MaybePromise<AgentObservation>;
   /** Calls `listener` for every event, also migration events nobody asked for. Returns how to stop that. */
   subscribe(listener: (event: AgentEvent) => void): () => void;
 }

@@ -23,6 +23,8 @@ export interface CommandClient {
   readonly descriptors?: ReceivedDescriptors | undefined;
   /** Whether it came by a unix socket, so that it is the agent's own user on its own host. Default: false. */
   readonly isOwner?: boolean;
+  /** Resolves, never rejects, once it is gone. Undefined where that cannot be known. */
+  readonly closed?: Promise<void> | undefined;
 }
 
 /** Refuses a URI that the agent is not to open for this client. Errors: EXEC_NOT_ALLOWED, NOT_FROM_NETWORK. */

@@ -7,7 +7,7 @@ export { checkOpening, NOTHING_OPEN } from "./access/opened-by-uri.ts";
 export type { OpeningPolicy } from "./access/opened-by-uri.ts";
 export { QmpClient } from "./client.ts";
 export type { QmpConnectOptions, ReceivedEvent } from "./client.ts";
-export type { CommandTable } from "./command.ts";
+export type { CommandClient, CommandTable } from "./command.ts";
 export { createCommands } from "./commands.ts";
 export { agentEvents } from "./events.ts";
 export type { EventSource, QmpEvent } from "./events.ts";

@@ -45,7 +45,7 @@ export class Session {
   constructor({ connection, login, commands, version, limits }: SessionOptions) {
     this.#connection = connection;
     this.login = login;
-    this.#client = { descriptors: connection.descriptors, isOwner: login.isOwner };
+    this.#client = { descriptors: connection.descriptors, isOwner: login.isOwner, closed: connection.closed };
     this.#version = version;
     this.#output = new ClientOutput(connection, limits.outputBytes);
     this.#commands = commands;

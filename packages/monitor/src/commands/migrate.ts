@@ -26,7 +26,7 @@ export function migrateCommands(agent: AgentControl, check: CheckOpening): reado
           throw new MigrationError("WRONG_STATE", "Cannot resume if there is no paused migration");
         }
         const storage = storageOf(blk, inc);
-        return storage === undefined ? agent.migrate(uri) : agent.migrate(uri, { storage });
+        return agent.migrate(uri, storage === undefined ? undefined : { storage }, client);
       },
     ),
   ];

@@ -16,6 +16,6 @@ export function outgoingCommands(agent: AgentControl): readonly Command[] {
         "Enable postcopy with migrate_set_capability before the start of migration",
       );
     }),
-    defineCommand("query-migrate", {}, () => agent.queryMigrate()),
+    defineCommand("query-migrate", {}, (_, client) => agent.queryMigrate(client)),
   ];
 }

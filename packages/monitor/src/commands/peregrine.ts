@@ -11,9 +11,9 @@ const CELLS = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_CEL
 /** What QEMU does not have. */
 export function peregrineCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
   return [
-    defineCommand("x-peregrine-info", {}, () => agent.info()),
-    defineCommand("x-peregrine-observe", { cells: v.exactOptional(CELLS) }, async ({ cells = 0 }) => {
-      const { memory, ...rest } = await agent.observe(cells);
+    defineCommand("x-peregrine-info", {}, (_, client) => agent.info(client)),
+    defineCommand("x-peregrine-observe", { cells: v.exactOptional(CELLS) }, async ({ cells = 0 }, client) => {
+      const { memory, ...rest } = await agent.observe(cells, client);
       return {
         ...rest,
         memory: memory && { ...memory, cells: Buffer.from(memory.cells).toString("base64") },
@@ -29,7 +29,7 @@ export function peregrineCommands(agent: AgentControl, check: CheckOpening): rea
       },
       ({ uri, ...request }, client) => {
         check(uri, "outgoing", client);
-        return agent.migrate(uri, request);
+        return agent.migrate(uri, request, client);
       },
     ),
     defineCommand("x-peregrine-switchover", {}, () => agent.switchOverNow()),

@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { Channel } from "@peregrine/transport";
 import type { Login } from "../access/login.ts";
 import { ClientOutput } from "../client-output.ts";
+import type { CommandClient } from "../command.ts";
 import { Conversation } from "../conversation.ts";
 import { readLines } from "../lines.ts";
 import type { Line } from "../lines.ts";
@@ -18,12 +19,14 @@ export class HumanSession {
   readonly #conversation: Conversation<Line>;
   readonly #gone = new AbortController();
   readonly #channel: Channel;
+  readonly #client: CommandClient;
   readonly login: Login;
 
   constructor(channel: Channel, monitor: HumanMonitor, limits: MonitorLimits, login: Login) {
     this.#monitor = monitor;
     this.#channel = channel;
     this.login = login;
+    this.#client = { isOwner: login.isOwner, closed: channel.closed };
     this.#output = new ClientOutput(channel, limits.outputBytes);
     this.#conversation = new Conversation({
       connection: channel,
@@ -72,7 +75,7 @@ export class HumanSession {
     else {
       await this.#monitor.run(line.text, {
         print: (text) => this.#print(text),
-        client: { isOwner: this.login.isOwner },
+        client: this.#client,
         waits: true,
         gone: this.#gone.signal,
       });

@@ -10,7 +10,7 @@ export function infoCommands(agent: AgentControl, version: MonitorVersion): read
     {
       names: ["migrate"],
       help: "show migration status",
-      run: async (_, { print }) => print(migrationText(await agent.queryMigrate())),
+      run: async (_, { print, client }) => print(migrationText(await agent.queryMigrate(client))),
     },
     {
       names: ["migrate_cache_size"],

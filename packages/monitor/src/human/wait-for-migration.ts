@@ -18,12 +18,12 @@ export async function waitForMigration(agent: AgentControl, terminal: Terminal):
   });
   const signal = AbortSignal.any([ended.signal, terminal.gone]);
   try {
-    let info = await agent.queryMigrate();
+    let info = await agent.queryMigrate(terminal.client);
     while (isUnderWay(info.status ?? "none") && !terminal.gone.aborted) {
       const progress = progressOf(info);
       if (progress !== undefined) terminal.print(`${progress}\r`);
       await delay(PROGRESS_MS, undefined, { signal }).catch(() => {});
-      info = await agent.queryMigrate();
+      info = await agent.queryMigrate(terminal.client);
     }
     if (info.status === "failed") terminal.print(`Error: ${info["error-desc"]}\n`);
   } finally {
