@@ -11,9 +11,6 @@ import type { FunctionType } from "./module.ts";
 import { BLOCK_VOID, I32, op, opInfo } from "./opcodes.ts";
 import type { Push } from "./sites.ts";
 
-/** A frame that no more sites than these have is saved in place: a function for it would be longer. */
-const FEW_SITES = 3;
-
 /** The guest's unwind exception: the only tag of the module. */
 export const UNWIND_TAG = 0;
 
@@ -315,11 +312,7 @@ export class FunctionEmitter extends BodyEmitter {
   #save(site: number): void {
     const { values, shape } = this.frames.sites[site]!;
     const locals = values.map((value) => this.localOf(value));
-    const number = this.firstSite + site;
-    // An engine unrolls a loop if it is small enough.
-    if (this.loops === 0 && shape.sites <= FEW_SITES)
-      this.context.frameHelpers.saveInPlace(this.out, shape, locals, number);
-    else this.context.frameHelpers.save(this.out, shape, locals, number);
+    this.context.frameHelpers.save(this.out, shape, locals, this.firstSite + site);
   }
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */

@@ -9,7 +9,7 @@ import {
   storeWord,
 } from "./control-access.ts";
 import { CONTROL, FRAME_TRAILER } from "./control-layout.ts";
-import { type FrameShape, type Run, SIZE, ZERO } from "./frame-shape.ts";
+import { type FrameShape, isSavedByFunction, type Run, SIZE, ZERO } from "./frame-shape.ts";
 import type { HelperFunctions } from "./helper-functions.ts";
 import { BLOCK_VOID, I32, I64, op } from "./opcodes.ts";
 
@@ -71,15 +71,14 @@ export class FrameHelpers {
     });
   }
 
-  /** Writes code that saves a frame with the values of these locals: a call of a function for this shape. */
+  /** Writes code that saves a frame with the values of these locals. */
   save(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
+    if (!isSavedByFunction(shape)) {
+      this.#saveInPlace(out, shape, locals, () => out.i32Const(site));
+      return;
+    }
     for (let n = 0; n < locals.length; n++) out.localGet(locals[n]!);
     out.i32Const(site).call(this.#save(shape));
-  }
-
-  /** The same without such a function. */
-  saveInPlace(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
-    this.#saveInPlace(out, shape, locals, () => out.i32Const(site));
   }
 
   /** `(values..., site) -> ()`: saves a frame. */

@@ -67,7 +67,9 @@ export class FramePlanner {
     const sites = orders.map((own, site) => {
       const values = own.map((order) => byOrder.get(order)!);
       const forgotten = forgottenAt(code, analysis.sites[site]!, all, values);
-      return { values, shape: this.#shapeOf(values), forgotten };
+      const shape = this.#shapeOf(values);
+      if (isOnlySiteOfLoop(code, analysis, site)) shape.inSmallLoop = true;
+      return { values, shape, forgotten };
     });
     return { sites, all, maskBytes, masks };
   }
@@ -77,12 +79,23 @@ export class FramePlanner {
     const key = String.fromCharCode(...types);
     let shape = this.#shapes.get(key);
     if (shape === undefined) {
-      shape = { types, runs: runsOf(types), bytes: frameBytes(types), sites: 0 };
+      shape = { types, runs: runsOf(types), bytes: frameBytes(types), sites: 0, inSmallLoop: false };
       this.#shapes.set(key, shape);
     }
     shape.sites++;
     return shape;
   }
+}
+
+function isOnlySiteOfLoop(
+  { end }: FunctionCode,
+  { sites, sitesBefore }: SiteAnalysis,
+  site: number,
+): boolean {
+  const { kind, instruction: loop } = sites[site]!;
+  if (kind !== "loop") return false;
+  const sitesInIt = sitesBefore[end[loop]!]! - sitesBefore[loop]!;
+  return sitesInIt === 1;
 }
 
 /** Most are: all of one type. */

@@ -27,7 +27,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 15;
+export const REWRITER_REVISION = 16;
 
 /** What the rewriter has to know of the host. */
 export interface RewriteOptions {
@@ -68,8 +68,7 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
   const ordinals = new Map(withFrames.map((fn, ordinal) => [fn.code.index, ordinal]));
   const parts = { module, functions, graph, analysed, withFrames, ordinals, entry: entry.index, options };
   return {
-    plain: emitVariant({ ...parts, tracked: false }),
-    tracked: emitVariant({ ...parts, tracked: true }),
+    ...emitVariants(parts),
     info: {
       ...describe(module, functions),
       sites: describeSites(withFrames, ordinals, graph, entry.index),
@@ -173,7 +172,7 @@ function analyse(
   });
 }
 
-interface VariantInput {
+interface VariantInputs {
   readonly module: WasmModule;
   readonly functions: ReadonlyMap<number, FunctionCode>;
   readonly graph: CallGraph;
@@ -182,42 +181,69 @@ interface VariantInput {
   /** By a function's index its number among those with frames. */
   readonly ordinals: ReadonlyMap<number, number>;
   readonly entry: number;
-  readonly tracked: boolean;
   readonly options: RewriteOptions;
 }
 
-function emitVariant(input: VariantInput): Uint8Array {
-  const { module, withFrames, ordinals, analysed, graph } = input;
+/** Bodies of the copies of functions. */
+interface Copies {
+  /** Of all functions that the module defines. */
+  readonly fast: readonly Uint8Array[];
+  /** Of those with frames. */
+  readonly resume: readonly Uint8Array[];
+}
+
+/** The second variant goes on with the helpers of the first one, so that code without stores is the same in both. */
+function emitVariants(input: VariantInputs): { plain: Uint8Array; tracked: Uint8Array } {
+  const { module, withFrames, ordinals, graph } = input;
   const types = new TypeTable(module.types);
   const firstResume = module.imports.length + module.functions.length;
   const helpers = new HelperFunctions(types, firstResume + withFrames.length);
   const frameHelpers = new FrameHelpers(helpers, keptSegments(module));
   const stateHelpers = new StateHelpers(helpers, frameHelpers, input.options.releaseMarks);
-  const context: ModuleContext = {
+  const context: Omit<ModuleContext, "tracked"> = {
     module,
     types,
     frameHelpers,
     stateHelpers,
-    tracked: input.tracked,
     releaseMarks: input.options.releaseMarks,
     resumeIndex: (index) => (ordinals.has(index) ? firstResume + ordinals.get(index)! : undefined),
     mayTailCall: (index) => graph.mayTailCall.has(index),
     resumeTable: module.tables.length,
     code: new CodeWriter(1 << 16),
   };
-  const untouched = (fn: AnalysedFunction): boolean =>
-    fn.analysis.sites.length === 0 &&
-    (!input.tracked || fn.analysis.addresses.size === 0) &&
-    fn.code.index !== input.entry;
-  const bodies = analysed.map((fn) => {
-    if (!untouched(fn)) return new FunctionEmitter(context, fn).emit();
+  const copies = emitCopies(input, { ...context, tracked: false });
+  const plain = emitModule(input, copies, helpers, context);
+  const trackedCopies = emitCopies(input, { ...context, tracked: true }, copies);
+  return { plain, tracked: emitModule(input, trackedCopies, helpers, context) };
+}
+
+/** @param plain those of the other variant, if they are known. */
+function emitCopies(
+  { module, analysed, withFrames, entry }: VariantInputs,
+  context: ModuleContext,
+  plain?: Copies,
+): Copies {
+  const stores = ({ analysis }: AnalysedFunction): boolean => analysis.addresses.size > 0;
+  const fast = analysed.map((fn, n) => {
+    if (plain !== undefined && !stores(fn)) return plain.fast[n]!;
+    if (fn.analysis.sites.length > 0 || (context.tracked && stores(fn)) || fn.code.index === entry)
+      return new FunctionEmitter(context, fn).emit();
     const { from, to } = module.bodies[fn.code.index - module.imports.length]!;
     return module.bytes.subarray(from, to);
   });
-  const resumeCopies = withFrames.map((fn) => ({
-    type: types.index([], fn.code.type.results),
-    body: new ResumeEmitter(context, fn).emit(),
-  }));
+  const resume = withFrames.map((fn, n) =>
+    plain !== undefined && !stores(fn) ? plain.resume[n]! : new ResumeEmitter(context, fn).emit(),
+  );
+  return { fast, resume };
+}
+
+function emitModule(
+  input: VariantInputs,
+  copies: Copies,
+  helpers: HelperFunctions,
+  { types, stateHelpers, resumeIndex }: Omit<ModuleContext, "tracked">,
+): Uint8Array {
+  const { module, withFrames } = input;
   const globals = mutableGlobals(module);
   const drops = [...input.functions.values()].some((code) => code.dropsSegments);
   const segments = drops
@@ -235,16 +261,20 @@ function emitVariant(input: VariantInput): Uint8Array {
           exportedFunction(`${HOST.function}${index}`, index),
         )),
   ];
-  const resumeEntry = context.resumeIndex(input.entry);
+  const resumeEntry = resumeIndex(input.entry);
   if (resumeEntry !== undefined) exports.push(exportedFunction(HOST.resume, resumeEntry));
   const unwindType = types.index([], []);
+  const resumeCopies = withFrames.map((fn, n) => ({
+    type: types.index([], fn.code.type.results),
+    body: copies.resume[n]!,
+  }));
   return assemble({
     module,
     types: types.list,
-    bodies,
+    bodies: copies.fast,
     added: [...resumeCopies, ...helpers.list],
     unwindType,
-    resumeTable: withFrames.map((_, ordinal) => firstResume + ordinal),
+    resumeTable: withFrames.map(({ code }) => resumeIndex(code.index)!),
     exports,
     masks: withFrames.map((fn) => fn.frames.masks),
   });
