@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 const PATIENCE_MS = 5000;
 
 /** Who has asked in this time follows the migration, and asks again. Milliseconds. */
-const FOLLOWED_MS = 3000;
+const FOLLOWED_MS = 10_000;
 
 /** One who follows the migration. */
 interface Reader {
