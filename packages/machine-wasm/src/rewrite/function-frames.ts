@@ -1,7 +1,7 @@
 import { frameBytes, type FrameShape, runsOf } from "./frame-shape.ts";
 import type { FunctionCode } from "./function-code.ts";
 import { op, SAVABLE } from "./opcodes.ts";
-import type { Site, SiteAnalysis } from "./sites.ts";
+import { hasOnlyItsPoll, type Site, type SiteAnalysis } from "./sites.ts";
 
 /** A value that frames hold: a local of the function, or the operand at this depth of its stack. */
 export interface FrameValue {
@@ -68,7 +68,8 @@ export class FramePlanner {
       const values = own.map((order) => byOrder.get(order)!);
       const forgotten = forgottenAt(code, analysis.sites[site]!, all, values);
       const shape = this.#shapeOf(values);
-      if (isOnlySiteOfLoop(code, analysis, site)) shape.inSmallLoop = true;
+      const { kind, instruction } = analysis.sites[site]!;
+      if (kind === "loop" && hasOnlyItsPoll(code, analysis, instruction)) shape.inSmallLoop = true;
       return { values, shape, forgotten };
     });
     return { sites, all, maskBytes, masks };
@@ -85,17 +86,6 @@ export class FramePlanner {
     shape.sites++;
     return shape;
   }
-}
-
-function isOnlySiteOfLoop(
-  { end }: FunctionCode,
-  { sites, sitesBefore }: SiteAnalysis,
-  site: number,
-): boolean {
-  const { kind, instruction: loop } = sites[site]!;
-  if (kind !== "loop") return false;
-  const sitesInIt = sitesBefore[end[loop]!]! - sitesBefore[loop]!;
-  return sitesInIt === 1;
 }
 
 /** Most are: all of one type. */

@@ -1,6 +1,6 @@
 import { type FunctionCode, tableLabels } from "./function-code.ts";
 import { I32, I64, op } from "./opcodes.ts";
-import type { SiteAnalysis } from "./sites.ts";
+import { hasOnlyItsPoll, type SiteAnalysis } from "./sites.ts";
 
 /** A local that counts the iterations of a loop. */
 export interface Counter {
@@ -26,7 +26,7 @@ export function findCounter(
   iterations: number,
 ): Counter | undefined {
   const end = code.end[loop]!;
-  if (analysis.sitesBefore[end]! - analysis.sitesBefore[loop]! !== 1) return undefined;
+  if (!hasOnlyItsPoll(code, analysis, loop)) return undefined;
   const candidates = new Map<number, Counter>();
   const writes = new Map<number, number>();
   let nested = 0;

@@ -192,6 +192,9 @@ interface Copies {
   readonly resume: readonly Uint8Array[];
 }
 
+/** What is the same for both variants. */
+type SharedContext = Omit<ModuleContext, "tracked">;
+
 /** The second variant goes on with the helpers of the first one, so that code without stores is the same in both. */
 function emitVariants(input: VariantInputs): { plain: Uint8Array; tracked: Uint8Array } {
   const { module, withFrames, ordinals, graph } = input;
@@ -200,7 +203,7 @@ function emitVariants(input: VariantInputs): { plain: Uint8Array; tracked: Uint8
   const helpers = new HelperFunctions(types, firstResume + withFrames.length);
   const frameHelpers = new FrameHelpers(helpers, keptSegments(module));
   const stateHelpers = new StateHelpers(helpers, frameHelpers, input.options.releaseMarks);
-  const context: Omit<ModuleContext, "tracked"> = {
+  const context: SharedContext = {
     module,
     types,
     frameHelpers,
@@ -241,7 +244,7 @@ function emitModule(
   input: VariantInputs,
   copies: Copies,
   helpers: HelperFunctions,
-  { types, stateHelpers, resumeIndex }: Omit<ModuleContext, "tracked">,
+  { types, stateHelpers, resumeIndex }: SharedContext,
 ): Uint8Array {
   const { module, withFrames } = input;
   const globals = mutableGlobals(module);

@@ -59,6 +59,12 @@ export interface SiteAnalysis {
   readonly addresses: ReadonlyMap<number, AddressSource>;
 }
 
+/** Whether a loop that polls holds no other site. */
+export function hasOnlyItsPoll({ end }: FunctionCode, { sitesBefore }: SiteAnalysis, loop: number): boolean {
+  const sites = sitesBefore[end[loop]!]! - sitesBefore[loop]!;
+  return sites === 1;
+}
+
 const CLOSED_DEAD = 2;
 
 interface ControlFrame {
