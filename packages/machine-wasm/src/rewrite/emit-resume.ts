@@ -2,6 +2,7 @@ import { BLOCK_VOID, I32, op } from "./opcodes.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
 import { FunctionEmitter, UNWIND_TAG } from "./emit-function.ts";
 import { frameBytes, runsOf, ZERO } from "./frame-shape.ts";
+import type { FunctionType } from "./module.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
@@ -19,13 +20,13 @@ const MOST_TABLE_ENTRIES = 60_000;
 const MOST_COMPARISONS = 2;
 
 /**
- * Emits the resume copy of a function. It takes no parameters: it reloads its frame and goes to the site where the frame
- * was saved. There it calls the resume copy of the callee, which continues the same way; from then on it is the
+ * Emits the resume copy of a function. It takes no parameters: it reloads its frame, and where that was saved during a call, it
+ * calls the resume copy of the callee, which continues the same way. Then it goes to the site; from there on it is the
  * original code.
  *
- * The way to a site: every sequence of instructions with sites or structures that contain some is cut before each of them.
- * The part before a cut becomes a block, so that a branch out of that block lands at the cut. At a cut the operand
- * stack is moved into temporaries and back, as a branch cannot carry it. A dispatch at the head of the sequence
+ * The way to a site: every sequence of instructions with sites or structures that contain some is cut at each of them: behind a
+ * call, in front of everything else. The part before a cut becomes a block, so that a branch out of that block lands at the cut. At
+ * a cut the operand stack is moved into temporaries and back, as a branch cannot carry it. A dispatch at the head of the sequence
  * branches when the site local is not 0. Where a sequence begins with a block, its dispatch moves into that block, which
  * makes one dispatch of the nested blocks of a switch.
  */
@@ -35,6 +36,8 @@ export class ResumeEmitter extends FunctionEmitter {
   /** Local: 1 + number of the last site that was reached, whose frame is saved when the guest is left. */
   readonly #reached: number;
   readonly #firstMask: number;
+  /** Locals with what a call has returned, by type: as many as any call returns of it. */
+  readonly #results = new Map<number, number[]>();
   #inherited: readonly Route[] = [];
   /** True until the first point that is also reached with the site local 0. */
   #certain = true;
@@ -51,21 +54,18 @@ export class ResumeEmitter extends FunctionEmitter {
     this.out
       .i32Const(this.firstSite - 1)
       .u8(op.i32Sub)
-      .localSet(this.#site);
+      .localTee(this.#site)
+      .localSet(this.#reached);
     this.#restoreFrame();
     this.enter(op.try);
     this.writeBlockType({ params: [], results: this.code.type.results });
+    this.#resumeCallee();
     this.sequence(0, this.code.count - 1, -1);
     this.out.u8(op.catch).u32(UNWIND_TAG);
     this.#saveFrame();
     this.out.u8(op.rethrow).u32(0);
     this.leave();
     return this.finish(this.code.locals);
-  }
-
-  /** Temporaries are set at the cuts; instructions need not keep anything for sites. */
-  protected override keptForSites(): Push | undefined {
-    return undefined;
   }
 
   /** Says which values the frame of a site has. `site` is a local with 1 + its number. */
@@ -154,16 +154,19 @@ export class ResumeEmitter extends FunctionEmitter {
     if (loop >= 0) this.#certain = false;
     const parameters = from > 0 ? this.analysis.parametersAt.get(from - 1) : undefined;
     if (parameters !== undefined) this.spill(parameters);
-    const startsWithChild = children[0] === from && parameters === undefined;
+    const routes: Route[] = poll < 0 ? [] : [{ from: poll + 1, to: poll + 2, label: undefined }];
+    // What lies in front of the first site was run before the guest was left, and is not run again.
+    const startsAtSite = this.#certain && [...routes, ...inherited].every(({ label }) => label !== undefined);
+    const startsWithChild =
+      parameters === undefined && children.length > 0 && (startsAtSite || this.#cut(children[0]!) === from);
     const cuts = startsWithChild ? children.slice(1) : children;
     for (let n = 0; n < cuts.length; n++) this.enter(op.block).u8(BLOCK_VOID);
-    const routes: Route[] = poll < 0 ? [] : [{ from: poll + 1, to: poll + 2, label: undefined }];
     for (let n = 0; n < cuts.length; n++) {
       const [first, last] = this.#sitesOf(cuts[n]!);
       routes.push({ from: first + 1, to: last + 1, label: this.open - n });
     }
     routes.push(...inherited);
-    if (startsWithChild && this.code.code[from] === op.block) {
+    if (startsWithChild && this.code.code[children[0]!] === op.block) {
       this.#inherited = routes;
     } else {
       this.#dispatch(routes, startsWithChild);
@@ -172,18 +175,13 @@ export class ResumeEmitter extends FunctionEmitter {
       if (parameters !== undefined) this.reload(parameters);
     }
     let position = from;
-    if (startsWithChild) position = this.#child(from);
-    for (const cut of cuts) {
-      const operands = this.analysis.operandsAt.get(cut);
-      // What lies in front of the first site was run before the guest was left, and is not run again.
-      if (this.#certain) this.out.u8(op.unreachable);
-      else {
-        super.sequence(position, cut, -1);
-        if (operands !== undefined) this.spill(operands);
+    for (const child of children) {
+      if (!startsWithChild || child !== children[0]) {
+        if (this.#certain) this.out.u8(op.unreachable);
+        else this.#untilCut(position, child);
+        this.leave();
       }
-      this.leave();
-      if (operands !== undefined) this.#reloadUnder(cut, operands);
-      position = this.#child(cut);
+      position = this.#child(child);
     }
     this.#certain = false;
     super.sequence(position, to, -1);
@@ -214,24 +212,87 @@ export class ResumeEmitter extends FunctionEmitter {
     return isStructure ? [sitesBefore[i]!, sitesBefore[this.code.end[i]!]!] : [siteAt[i]!, siteAt[i]! + 1];
   }
 
-  #child(i: number): number {
-    let next = i + 1;
-    if (this.analysis.siteAt[i]! >= 0 && this.code.code[i] !== op.loop) this.site(i);
-    else next = this.instruction(i);
+  /** Whether it is a call whose callee is resumed; a blocking host call is issued again. */
+  #isResumed(child: number): boolean {
+    const site = this.analysis.siteAt[child]!;
+    return site >= 0 && this.analysis.sites[site]!.kind === "call";
+  }
+
+  /** The instruction in front of which the way to a child ends. */
+  #cut(child: number): number {
+    return this.#isResumed(child) ? child + 1 : child;
+  }
+
+  /** Emits what leads to a child when no site is looked for, up to the cut, and leaves no operands. */
+  #untilCut(from: number, child: number): void {
+    super.sequence(from, child, -1);
+    const operands = this.analysis.operandsAt.get(child);
+    if (!this.#isResumed(child)) {
+      if (operands !== undefined) this.spill(operands);
+      return;
+    }
+    this.#reach(this.analysis.siteAt[child]!);
+    this.copyCall(child);
+    const { results } = this.calleeType(child);
+    this.#setResults(results);
+    // What lies under the arguments is kept where it is made: it is part of the frame.
+    const under = this.#under(child, operands);
+    for (let n = 0; n < under.types.length; n++) this.out.u8(op.drop);
+  }
+
+  /** Emits a child, from the cut on. @returns the instruction behind it. */
+  #child(child: number): number {
+    const operands = this.analysis.operandsAt.get(child);
+    if (this.#isResumed(child)) {
+      this.#certain = false;
+      this.#clearSite();
+      this.reload(this.#under(child, operands));
+      const { results } = this.calleeType(child);
+      for (const local of this.#resultLocals(results)) this.out.localGet(local);
+      this.keep(child);
+      return child + 1;
+    }
+    if (operands !== undefined) this.#reloadUnder(child, operands);
+    let next = child + 1;
+    if (this.analysis.siteAt[child]! >= 0 && this.code.code[child] !== op.loop) this.site(child);
+    else next = this.instruction(child);
     this.#certain = false;
     return next;
   }
 
-  /** After a cut: puts back the operands that the child finds, and for an if the condition that leads to the site. */
-  #reloadUnder(child: number, operands: Push): void {
-    const opcode = this.code.code[child];
+  /** Those of the operands that an instruction leaves on the stack. */
+  #under(i: number, operands: Push | undefined): Push {
+    if (operands === undefined) return { depth: 0, types: [] };
+    const opcode = this.code.code[i];
     let taken = 0;
     if (opcode === op.if) taken = 1;
-    else if (opcode === op.call) taken = this.calleeType(child).params.length;
-    else if (opcode === op.callIndirect) taken = this.calleeType(child).params.length + 1;
-    const kept = operands.types.length - taken;
-    this.reload({ depth: operands.depth, types: operands.types.slice(0, kept) });
-    if (opcode === op.if) this.#condition(child, this.temporary(operands.depth + kept, I32));
+    else if (opcode === op.call) taken = this.calleeType(i).params.length;
+    else if (opcode === op.callIndirect) taken = this.calleeType(i).params.length + 1;
+    return { depth: operands.depth, types: operands.types.slice(0, operands.types.length - taken) };
+  }
+
+  /** After a cut: puts back the operands that the child finds, and for an if the condition that leads to the site. */
+  #reloadUnder(child: number, operands: Push): void {
+    const under = this.#under(child, operands);
+    this.reload(under);
+    if (this.code.code[child] === op.if)
+      this.#condition(child, this.temporary(under.depth + under.types.length, I32));
+  }
+
+  /** Where what a call returns is found behind it, however the guest came there. */
+  #resultLocals(types: readonly number[]): number[] {
+    const taken = new Map<number, number>();
+    return types.map((type) => {
+      const number = taken.get(type) ?? 0;
+      taken.set(type, number + 1);
+      let locals = this.#results.get(type);
+      if (locals === undefined) this.#results.set(type, (locals = []));
+      return (locals[number] ??= this.addLocal(type));
+    });
+  }
+
+  #setResults(types: readonly number[]): void {
+    for (const local of this.#resultLocals(types).toReversed()) this.out.localSet(local);
   }
 
   /** The condition of an if: its own value, or, on the way to a site, whether the site lies in the first arm. */
@@ -331,47 +392,62 @@ export class ResumeEmitter extends FunctionEmitter {
     this.leave();
   }
 
-  /** A call: the callee's resume copy on the way to the site, otherwise the callee with the arguments from their temporaries. */
+  /** A blocking host call, with the arguments from their temporaries. */
   protected override site(i: number): void {
-    const number = this.analysis.siteAt[i]!;
-    const { kind } = this.analysis.sites[number]!;
-    const results = this.calleeType(i).results;
-    const takes = this.calleeType(i).params.length + (this.code.code[i] === op.callIndirect ? 1 : 0);
+    this.#reach(this.analysis.siteAt[i]!);
+    this.#clearSite();
     const operands = this.analysis.operandsAt.get(i);
-    const callWithArguments = (): void => {
-      if (operands !== undefined && takes > 0) {
-        const under = operands.types.length - takes;
-        this.reload({ depth: operands.depth + under, types: operands.types.slice(under) });
-      }
-      this.copyCall(i);
-    };
-    this.#reach(number);
-    if (kind === "import") {
-      this.#clearSite();
-      callWithArguments();
-    } else {
-      this.out.localGet(this.#site);
-      this.enter(op.if);
-      this.writeBlockType({ params: [], results });
-      this.#clearSite();
-      this.#callResume(i, results);
-      this.out.u8(op.else);
-      callWithArguments();
-      this.leave();
+    if (operands !== undefined) {
+      const { length } = this.#under(i, operands).types;
+      this.reload({ depth: operands.depth + length, types: operands.types.slice(length) });
     }
+    this.copyCall(i);
     this.keep(i);
   }
 
-  /** The frame above may belong to any function behind an indirect call or one that left by a tail call: its ordinal tells. */
-  #callResume(i: number, results: readonly number[]): void {
-    const target = this.code.immediate[i]!;
-    const known = this.code.code[i] === op.call && !this.context.mayTailCall(target);
-    const direct = known ? this.context.resumeIndex(target) : undefined;
-    if (direct !== undefined) {
-      this.out.call(direct);
-      return;
+  /** Where the site is a call: goes on with the callee, which is the function of the frame that follows, and keeps what it returns. */
+  #resumeCallee(): void {
+    const { sites } = this.analysis;
+    const byType = new Map<number, FunctionType>();
+    const types = sites.map(({ kind, instruction }) => {
+      if (kind !== "call") return undefined;
+      const type = { params: [], results: this.calleeType(instruction).results };
+      const index = this.context.types.index(type.params, type.results);
+      byType.set(index, type);
+      return index;
+    });
+    const order = [...byType.keys()];
+    if (order.length === 0) return;
+    const isAlways = order.length === 1 && types.every((type) => type !== undefined);
+    if (!isAlways) {
+      this.enter(op.block).u8(BLOCK_VOID);
+      for (let n = 0; n < order.length; n++) this.enter(op.block).u8(BLOCK_VOID);
+      // The innermost of these blocks ends where the first type is called.
+      this.#branchBySite(types.map((type) => (type === undefined ? order.length : order.indexOf(type))));
     }
-    this.out.call(this.context.frameHelpers.topOrdinal());
-    this.out.u8(op.callIndirect).u32(this.context.types.index([], results)).u32(this.context.resumeTable);
+    for (const [n, index] of order.entries()) {
+      if (!isAlways) this.leave();
+      this.out.call(this.context.frameHelpers.topOrdinal());
+      this.out.u8(op.callIndirect).u32(index).u32(this.context.resumeTable);
+      this.#setResults(byType.get(index)!.results);
+      if (n < order.length - 1) this.branch(op.br, this.open - (order.length - 1 - n));
+    }
+    if (!isAlways) this.leave();
+  }
+
+  /** Leaves as many of the open blocks as the list says for the site. */
+  #branchBySite(blocks: readonly number[]): void {
+    for (let first = 0; first < blocks.length; first += MOST_TABLE_ENTRIES) {
+      const part = blocks.slice(first, first + MOST_TABLE_ENTRIES);
+      this.enter(op.block).u8(BLOCK_VOID);
+      this.out
+        .localGet(this.#site)
+        .i32Const(first + 1)
+        .u8(op.i32Sub);
+      this.out.u8(op.brTable).u32(part.length);
+      for (const left of part) this.out.u32(left + 1);
+      this.out.u32(0);
+      this.leave();
+    }
   }
 }
