@@ -6,6 +6,7 @@ import { DirtyMarks } from "./dirty-marks.ts";
 import type { Counter } from "./loop-counter.ts";
 import type { LoopPlan } from "./loop-stores.ts";
 import { controlAccess } from "./control-access.ts";
+import type { FrameContent } from "./function-frames.ts";
 import { blockType, tableLabels } from "./function-code.ts";
 import type { FunctionType } from "./module.ts";
 import { BLOCK_VOID, I32, op, opInfo } from "./opcodes.ts";
@@ -28,6 +29,8 @@ export class FunctionEmitter extends BodyEmitter {
   protected loops = 0;
   /** True for marks that are made once in some iterations of the innermost of them. */
   protected marksSeldom = false;
+  /** Local with the number of the site whose frame is to be saved by code that others have as well. */
+  #sharedSite = -1;
   /** For stores that are marked where their loop polls: the local with their last address. */
   readonly #steady = new Map<number, number>();
 
@@ -41,6 +44,10 @@ export class FunctionEmitter extends BodyEmitter {
 
   /** @returns the body: local declarations, code, end. */
   emit(): Uint8Array {
+    const { savedTogether } = this.frames;
+    if (savedTogether.length > 0) this.#sharedSite = this.addLocal(I32);
+    // The last one is the innermost.
+    for (let n = 0; n < savedTogether.length; n++) this.enter(op.block).u8(BLOCK_VOID);
     if (this.analysis.sites[0]?.kind === "entry") {
       this.loadFlag();
       this.enter(op.if).u8(BLOCK_VOID);
@@ -48,6 +55,12 @@ export class FunctionEmitter extends BodyEmitter {
       this.leave();
     }
     this.sequence(0, this.code.count - 1, -1);
+    if (savedTogether.length > 0) this.out.u8(op.return);
+    for (const content of savedTogether.toReversed()) {
+      this.leave();
+      this.#save(content, () => this.out.localGet(this.#sharedSite));
+      this.out.u8(op.throw).u32(UNWIND_TAG);
+    }
     return this.finish(this.code.locals.slice(this.code.type.params.length));
   }
 
@@ -287,8 +300,11 @@ export class FunctionEmitter extends BodyEmitter {
     });
     this.copyCall(i);
     this.out.u8(op.catch).u32(UNWIND_TAG);
-    this.#save(this.analysis.siteAt[i]!);
-    this.out.u8(op.rethrow).u32(0);
+    const site = this.analysis.siteAt[i]!;
+    if (!this.#saveTogether(site)) {
+      this.#saveAlone(site);
+      this.out.u8(op.rethrow).u32(0);
+    }
     this.leave();
     this.keep(i);
   }
@@ -305,14 +321,27 @@ export class FunctionEmitter extends BodyEmitter {
   }
 
   protected throwUnwind(site: number): void {
-    this.#save(site);
+    if (this.#saveTogether(site)) return;
+    this.#saveAlone(site);
     this.out.u8(op.throw).u32(UNWIND_TAG);
   }
 
-  #save(site: number): void {
-    const { values, shape } = this.frames.sites[site]!;
+  /** Goes on with the code that saves the frame of this site and of others, if there is such. */
+  #saveTogether(site: number): boolean {
+    const number = this.frames.savedBy[site]!;
+    if (number === -1) return false;
+    this.out.i32Const(this.firstSite + site).localSet(this.#sharedSite);
+    this.branch(op.br, number + 1);
+    return true;
+  }
+
+  #saveAlone(site: number): void {
+    this.#save(this.frames.sites[site]!, () => this.out.i32Const(this.firstSite + site));
+  }
+
+  #save({ values, shape }: FrameContent, putSite: () => void): void {
     const locals = values.map((value) => this.localOf(value));
-    this.context.frameHelpers.save(this.out, shape, locals, this.firstSite + site);
+    this.context.frameHelpers.save(this.out, shape, locals, putSite);
   }
 
   /** A store or bulk operation. What it wrote is marked after it, so that a mark is never early. */

@@ -39,6 +39,8 @@ export class ResumeEmitter extends FunctionEmitter {
   /** Locals with what a call has returned, by type: as many as any call returns of it. */
   readonly #results = new Map<number, number[]>();
   #inherited: readonly Route[] = [];
+  /** Whether something that is reached from the present sequence asks which site is looked for: a dispatch, a condition, a poll. */
+  #asksBehind = false;
   /** True until the first point that is also reached with the site local 0. */
   #certain = true;
 
@@ -175,14 +177,18 @@ export class ResumeEmitter extends FunctionEmitter {
       if (parameters !== undefined) this.reload(parameters);
     }
     let position = from;
+    const asksBehind = this.#asksBehind;
+    const lastAsking = children.findLast((child) => !this.#isResumed(child)) ?? -1;
     for (const child of children) {
       if (!startsWithChild || child !== children[0]) {
         if (this.#certain) this.out.u8(op.unreachable);
         else this.#untilCut(position, child);
         this.leave();
       }
+      this.#asksBehind = asksBehind || child < lastAsking || this.code.repeats[child] === 1;
       position = this.#child(child);
     }
+    this.#asksBehind = asksBehind;
     this.#certain = false;
     super.sequence(position, to, -1);
   }
@@ -218,6 +224,11 @@ export class ResumeEmitter extends FunctionEmitter {
     return site >= 0 && this.analysis.sites[site]!.kind === "call";
   }
 
+  /** Whether nothing but a drop is done with what a call returns. */
+  #isDropped(call: number): boolean {
+    return this.calleeType(call).results.length === 1 && this.code.code[call + 1] === op.drop;
+  }
+
   /** The instruction in front of which the way to a child ends. */
   #cut(child: number): number {
     return this.#isResumed(child) ? child + 1 : child;
@@ -233,8 +244,8 @@ export class ResumeEmitter extends FunctionEmitter {
     }
     this.#reach(this.analysis.siteAt[child]!);
     this.copyCall(child);
-    const { results } = this.calleeType(child);
-    this.#setResults(results);
+    if (this.#isDropped(child)) this.out.u8(op.drop);
+    else this.#setResults(this.calleeType(child).results);
     // What lies under the arguments is kept where it is made: it is part of the frame.
     const under = this.#under(child, operands);
     for (let n = 0; n < under.types.length; n++) this.out.u8(op.drop);
@@ -245,8 +256,9 @@ export class ResumeEmitter extends FunctionEmitter {
     const operands = this.analysis.operandsAt.get(child);
     if (this.#isResumed(child)) {
       this.#certain = false;
-      this.#clearSite();
+      if (this.#asksBehind) this.#clearSite();
       this.reload(this.#under(child, operands));
+      if (this.#isDropped(child)) return child + 2;
       const { results } = this.calleeType(child);
       for (const local of this.#resultLocals(results)) this.out.localGet(local);
       this.keep(child);
@@ -323,11 +335,9 @@ export class ResumeEmitter extends FunctionEmitter {
       this.reload(parameters);
     }
     this.loadFlag();
-    this.enter(op.if).u8(BLOCK_VOID);
-    this.out.localGet(this.#site).u8(op.i32Eqz);
+    this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.i32And);
     this.enter(op.if).u8(BLOCK_VOID);
     this.throwUnwind(this.analysis.siteAt[loop]!);
-    this.leave();
     this.leave();
   }
 

@@ -71,14 +71,15 @@ export class FrameHelpers {
     });
   }
 
-  /** Writes code that saves a frame with the values of these locals. */
-  save(out: CodeWriter, shape: FrameShape, locals: readonly number[], site: number): void {
+  /** Writes code that saves a frame with the values of these locals, and of the site that `putSite` pushes. */
+  save(out: CodeWriter, shape: FrameShape, locals: readonly number[], putSite: () => void): void {
     if (!isSavedByFunction(shape)) {
-      this.#saveInPlace(out, shape, locals, () => out.i32Const(site));
+      this.#saveInPlace(out, shape, locals, putSite);
       return;
     }
     for (let n = 0; n < locals.length; n++) out.localGet(locals[n]!);
-    out.i32Const(site).call(this.#save(shape));
+    putSite();
+    out.call(this.#save(shape));
   }
 
   /** `(values..., site) -> ()`: saves a frame. */

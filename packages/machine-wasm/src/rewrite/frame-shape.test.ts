@@ -2,14 +2,14 @@ import { describe, expect, it } from "vitest";
 import { frameBytes, isSavedByFunction, runsOf } from "./frame-shape.ts";
 import { F64, I32 } from "./opcodes.ts";
 
-function shape(types: readonly number[], sites: number, inSmallLoop = false) {
-  return { types, runs: runsOf(types), bytes: frameBytes(types), sites, inSmallLoop };
+function shape(types: readonly number[], saves: number, inSmallLoop = false) {
+  return { types, runs: runsOf(types), bytes: frameBytes(types), saves, inSmallLoop };
 }
 
 const ints = (count: number): number[] => Array.from({ length: count }, () => I32);
 
 describe("a function that saves frames of one shape", () => {
-  it("is made where it is shorter than what all sites would need without it", () => {
+  it("is made where it is shorter than what saves them in place", () => {
     expect(isSavedByFunction(shape(ints(1), 1))).toBe(false);
     expect(isSavedByFunction(shape(ints(1), 3))).toBe(true);
     expect(isSavedByFunction(shape(ints(16), 3))).toBe(false);

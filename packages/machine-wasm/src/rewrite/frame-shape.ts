@@ -7,8 +7,8 @@ export interface FrameShape {
   readonly runs: readonly Run[];
   /** Of the whole frame. */
   readonly bytes: number;
-  /** How many sites that are. */
-  sites: number;
+  /** How many pieces of code save such frames. */
+  saves: number;
   /** Whether one of them is the poll of a loop that has no other site: how well an engine compiles such loops depends on their size. */
   inSmallLoop: boolean;
 }
@@ -40,12 +40,12 @@ export interface Run {
 }
 
 /**
- * Whether the frames of all sites of a shape are saved by a function of its own: where few bytes matter more than what such a
- * function has, and where it has fewer than the calls that every other one of its sites would need. In bytes, about: a call of
+ * Whether the frames of a shape are saved by a function of its own: where few bytes matter more than what such a
+ * function has, and where it has fewer than the calls that save them in place. In bytes, about: a call of
  * the function is 6 and its arguments, a frame that is saved in place 15 and 3 for each run, a function's type and body 22 more.
  */
-export function isSavedByFunction({ types, runs, sites, inSmallLoop }: FrameShape): boolean {
-  return inSmallLoop || sites * (9 + 3 * runs.length) > 22 + 3 * runs.length + 3 * types.length;
+export function isSavedByFunction({ types, runs, saves, inSmallLoop }: FrameShape): boolean {
+  return inSmallLoop || saves * (9 + 3 * runs.length) > 22 + 3 * runs.length + 3 * types.length;
 }
 
 const LONGEST_RUN = 16;

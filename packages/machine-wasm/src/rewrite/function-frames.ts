@@ -21,6 +21,10 @@ export interface FrameContent {
 /** What the frames of a function hold. */
 export interface FunctionFrames {
   readonly sites: readonly FrameContent[];
+  /** For each site, in the fast copy: which of `savedTogether` saves its frame; -1 where it has code of its own for that. */
+  readonly savedBy: Int32Array;
+  /** Contents that many sites have. */
+  readonly savedTogether: readonly FrameContent[];
   /** All that any of them holds. Each holds some of these, in the same order. */
   readonly all: readonly FrameValue[];
   /** Bytes of the mask of a site. */
@@ -66,13 +70,16 @@ export class FramePlanner {
     }
     const sites = orders.map((own, site) => {
       const values = own.map((order) => byOrder.get(order)!);
-      const forgotten = forgottenAt(code, analysis.sites[site]!, all, values);
       const shape = this.#shapeOf(values);
       const { kind, instruction } = analysis.sites[site]!;
-      if (kind === "loop" && hasOnlyItsPoll(code, analysis, instruction)) shape.inSmallLoop = true;
-      return { values, shape, forgotten };
+      const isSmallLoop = kind === "loop" && hasOnlyItsPoll(code, analysis, instruction);
+      if (isSmallLoop) shape.inSmallLoop = true;
+      return { values, shape, forgotten: isSmallLoop ? forgottenAt(code, instruction, all, values) : [] };
     });
-    return { sites, all, maskBytes, masks };
+    const { savedBy, savedTogether } = shareSaves(sites, masks, maskBytes);
+    for (const [site, { shape }] of sites.entries()) if (savedBy[site] === -1) shape.saves++;
+    for (const { shape } of savedTogether) shape.saves++;
+    return { sites, savedBy, savedTogether, all, maskBytes, masks };
   }
 
   #shapeOf(values: readonly FrameValue[]): FrameShape {
@@ -80,10 +87,9 @@ export class FramePlanner {
     const key = String.fromCharCode(...types);
     let shape = this.#shapes.get(key);
     if (shape === undefined) {
-      shape = { types, runs: runsOf(types), bytes: frameBytes(types), sites: 0, inSmallLoop: false };
+      shape = { types, runs: runsOf(types), bytes: frameBytes(types), saves: 0, inSmallLoop: false };
       this.#shapes.set(key, shape);
     }
-    shape.sites++;
     return shape;
   }
 }
@@ -101,13 +107,42 @@ function valuesOf(code: FunctionCode, { live, pending }: Site): FrameValue[] {
   ];
 }
 
+/**
+ * Finds sites whose frames hold the same values: these can be saved by the same code, which the guest comes to when it is left and
+ * no processor keeps anything for. In bytes, about: a value takes 2, and what else saves a frame 8; a site takes 8 to get to such code,
+ * which has 11 besides.
+ */
+function shareSaves(
+  sites: readonly FrameContent[],
+  masks: Uint8Array,
+  maskBytes: number,
+): Pick<FunctionFrames, "savedBy" | "savedTogether"> {
+  const groups = new Map<string, number[]>();
+  for (const [site, { values }] of sites.entries()) {
+    if (values.length === 0) continue;
+    const key = String.fromCharCode(...masks.subarray(site * maskBytes, (site + 1) * maskBytes));
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [site]);
+    else group.push(site);
+  }
+  const savedBy = new Int32Array(sites.length).fill(-1);
+  const savedTogether: FrameContent[] = [];
+  for (const group of groups.values()) {
+    const content = sites[group[0]!]!;
+    if (2 * content.values.length * (group.length - 1) <= 11) continue;
+    for (const site of group) savedBy[site] = savedTogether.length;
+    savedTogether.push(content);
+  }
+  return { savedBy, savedTogether };
+}
+
 function forgottenAt(
   { code, immediate, end }: FunctionCode,
-  { kind, instruction: loop }: Site,
+  loop: number,
   all: readonly FrameValue[],
   held: readonly FrameValue[],
 ): FrameValue[] {
-  if (kind !== "loop" || held.length === all.length) return [];
+  if (held.length === all.length) return [];
   const written = new Set<number>();
   const { localSet, localTee } = op;
   for (let i = loop + 1; i < end[loop]!; i++)
