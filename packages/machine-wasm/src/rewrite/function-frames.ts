@@ -14,7 +14,7 @@ export interface FrameValue {
 export interface FrameContent {
   readonly values: readonly FrameValue[];
   readonly shape: FrameShape;
-  /** For the poll of a loop: locals that the loop writes and that only other frames of the function hold. */
+  /** For the poll of a loop that has no other site: locals that the loop writes and that only other frames of the function hold. */
   readonly forgotten: readonly FrameValue[];
 }
 
@@ -68,15 +68,18 @@ export class FramePlanner {
         masks[site * maskBytes + (bit >>> 3)]! |= 1 << (bit & 7);
       }
     }
+    const inSmallLoop = analysis.sites.map(
+      ({ kind, instruction }) => kind === "loop" && hasOnlyItsPoll(code, analysis, instruction),
+    );
     const sites = orders.map((own, site) => {
       const values = own.map((order) => byOrder.get(order)!);
       const shape = this.#shapeOf(values);
-      const { kind, instruction } = analysis.sites[site]!;
-      const isSmallLoop = kind === "loop" && hasOnlyItsPoll(code, analysis, instruction);
-      if (isSmallLoop) shape.inSmallLoop = true;
-      return { values, shape, forgotten: isSmallLoop ? forgottenAt(code, instruction, all, values) : [] };
+      if (!inSmallLoop[site]!) return { values, shape, forgotten: [] };
+      shape.inSmallLoop = true;
+      return { values, shape, forgotten: forgottenAt(code, analysis.sites[site]!.instruction, all, values) };
     });
-    const { savedBy, savedTogether } = shareSaves(sites, masks, maskBytes);
+    const shared = sites.map(({ values }, site) => values.length > 0 && !inSmallLoop[site]!);
+    const { savedBy, savedTogether } = shareSaves(sites, shared, masks, maskBytes);
     for (const [site, { shape }] of sites.entries()) if (savedBy[site] === -1) shape.saves++;
     for (const { shape } of savedTogether) shape.saves++;
     return { sites, savedBy, savedTogether, all, maskBytes, masks };
@@ -108,18 +111,20 @@ function valuesOf(code: FunctionCode, { live, pending }: Site): FrameValue[] {
 }
 
 /**
- * Finds sites whose frames hold the same values: these can be saved by the same code, which the guest comes to when it is left and
- * no processor keeps anything for. In bytes, about: a value takes 2, and what else saves a frame 8; a site takes 8 to get to such code,
- * which has 11 besides.
+ * Finds sites whose frames hold the same values. The same code can save them, behind the end of the function: on the way there
+ * nothing has to be kept that would not be kept anyway. Not so for small loops, which a way out makes slower.
+ * In bytes, about: a value takes 2, and what else saves a frame 8; a site takes 8 to get to such code, which has 11 besides.
+ * @param shared whether a site may be one of them.
  */
 function shareSaves(
   sites: readonly FrameContent[],
+  shared: readonly boolean[],
   masks: Uint8Array,
   maskBytes: number,
 ): Pick<FunctionFrames, "savedBy" | "savedTogether"> {
   const groups = new Map<string, number[]>();
-  for (const [site, { values }] of sites.entries()) {
-    if (values.length === 0) continue;
+  for (const site of sites.keys()) {
+    if (!shared[site]!) continue;
     const key = String.fromCharCode(...masks.subarray(site * maskBytes, (site + 1) * maskBytes));
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [site]);

@@ -99,6 +99,40 @@ const CASES: Record<string, Uint8Array> = {
     (func (export "_start") (local $a i32) (local $b i64)
       (i32.const 5) (call $pair (i32.const 8)) (local.set $b) (call $spin (i32.const 1)) i32.add i32.add (call $put)
       (call $put64 (local.get $b)))`),
+  "calls of every kind of result in one function": command(`(func $long (param i64) (result i64)
+      (drop (call $spin (i32.const 1))) (i64.mul (local.get 0) (i64.const 3)))
+    (func $real (param f64) (result f64) (f64.add (local.get 0) (f64.convert_i32_u (call $spin (i32.const 2)))))
+    (func $nothing (param i32) (call $put (call $spin (local.get 0))))
+    (func $two (param i32) (result i32 i32) (call $spin (local.get 0)) (call $spin (i32.const 8)))
+    (func (export "_start") (local $i i32) (local $sum i64)
+      (loop $l
+        (call $nothing (local.get $i))
+        (drop (call $spin (i32.const 70)))
+        (local.set $sum (i64.add (call $long (local.get $sum)) (call $long (i64.extend_i32_u (local.get $i)))))
+        (drop (drop (call $two (i32.const 1)) (call $nothing (i32.const 2))))
+        (if (i32.and (local.get $i) (i32.const 1)) (then
+          (call $put (i32.add (i32.const 5) (i32.trunc_f64_s (call $real (f64.convert_i32_u (local.get $i))))))
+          (drop (call $real (f64.const 1)))))
+        (call $put (i32.sub (i32.const 1) (i32.mul (call $two (local.get $i)))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if $l (i32.lt_u (local.get $i) (i32.const 6))))
+      (call $put64 (local.get $sum)) (drop (call $spin (i32.const 3))))`),
+  "many calls with the same values behind them":
+    command(`(func $many (param i32 i32 i32 i32 i32 i32 i64) (result i32)
+      (if (local.get 0) (then (call $put (call $spin (i32.const 1)))) (else (drop (call $spin (i32.const 2)))))
+      (block $b
+        (br_if $b (call $spin (local.get 1)))
+        (call $put (call $spin (i32.const 3)))
+        (local.set 2 (call $spin (local.get 3))))
+      (loop $l
+        (call $put (call $spin (local.get 2)))
+        (local.set 2 (i32.sub (local.get 2) (i32.const 1)))
+        (br_if $l (i32.gt_s (local.get 2) (i32.const 0))))
+      (call $put64 (local.get 6))
+      (i32.add (i32.add (i32.add (local.get 0) (local.get 1)) (i32.add (local.get 2) (local.get 3))) (i32.add (local.get 4) (local.get 5))))
+    (func (export "_start")
+      (call $put (call $many (i32.const 0) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i64.const 6)))
+      (call $put (call $many (i32.const 7) (i32.const 0) (i32.const 5) (i32.const 2) (i32.const 9) (i32.const 8) (i64.const 7))))`),
   "blocks and loops with parameters": command(`(func (export "_start") (local $n i32)
       (i32.const 3) (i64.const 40)
       (loop $l (param i32 i64) (result i32 i64)
@@ -230,6 +264,21 @@ describe("a program that is unwound at every safepoint", () => {
       expect(actual.missedPages).toBe(0);
     });
   }
+
+  it("does the same with more sites in one function than a branch table has entries", () => {
+    const asked = new Set([0, 100, 59_998, 59_999, 60_000, 60_001, 60_999]);
+    const calls = Array.from({ length: 61_000 }, (_, n) => {
+      const argument = `(i32.const ${asked.has(n) ? 1 : 0})`;
+      return n % 3 === 0 ? `(call $v ${argument})` : `(drop (call $r ${argument}))`;
+    });
+    const bytes =
+      command(`(func $v (param i32) (if (local.get 0) (then (call $put (call $spin (i32.const 4))))))
+      (func $r (param i32) (result i32) (call $v (local.get 0)) (i32.const 1))
+      (func (export "_start") ${calls.join("\n")})`);
+    const actual = runDisturbed(bytes);
+    expect(Buffer.from(actual.memory).equals(runPlain(bytes).memory)).toBe(true);
+    expect(actual.unwinds).toBeGreaterThan(asked.size);
+  });
 
   const marks = [
     ["stores across a page boundary", "atomic stores", [0xfe, 0x19]],
