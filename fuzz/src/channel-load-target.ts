@@ -1,5 +1,6 @@
 import * as fc from "fast-check";
 import { ChannelLoad } from "../../packages/dest-agent/src/channel-load.ts";
+import { ChunkReader } from "../../packages/dest-agent/src/chunk-reader.ts";
 import { IncomingStatistics } from "../../packages/dest-agent/src/incoming-statistics.ts";
 import { ImageMachine } from "@peregrine/machine-image";
 import type { BuildRam } from "@peregrine/shared-state";
@@ -54,7 +55,7 @@ export async function channelLoadProperty(
       },
     });
     try {
-      await loading.run(chunksOf(bytes, sizes));
+      await loading.run(new ChunkReader(chunksOf(bytes, sizes)), undefined);
       return "loaded";
     } catch (error) {
       return requireKnownCode(error).message;

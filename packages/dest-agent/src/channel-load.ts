@@ -1,10 +1,19 @@
-import { MigrationError, MultifdChannelDecoder } from "@peregrine/protocol";
-import type { MultifdSink } from "@peregrine/protocol";
-import type { GuestRam, OpenRam, RamAccess } from "@peregrine/shared-state";
-import { WIRE_PAGE_SIZE } from "@peregrine/protocol";
+import {
+  MigrationError,
+  MultifdChannelDecoder,
+  OFFSET_COUNTER_BYTES,
+  openPageKernel,
+  WIRE_PAGE_SIZE,
+  workMemoryBytes,
+} from "@peregrine/protocol";
+import type { AwaitedPages, MultifdSink } from "@peregrine/protocol";
+import type { GuestRam, OpenRam, PagesInPlace, RamAccess } from "@peregrine/shared-state";
+import type { Scattering } from "@peregrine/transport";
 import type { MessageFromChannel } from "./channel-messages.ts";
+import type { ChunkReader } from "./chunk-reader.ts";
 import { openDecompressor } from "./decompressors.ts";
 import type { IncomingStatistics } from "./incoming-statistics.ts";
+import { completePage, PACKET_PARTS, PacketPages } from "./packet-pages.ts";
 import type { PlacedBlock } from "./ram-loader.ts";
 
 export interface ChannelLoadOptions {
@@ -17,13 +26,25 @@ export interface ChannelLoadOptions {
 interface Memory {
   readonly ram: GuestRam;
   readonly blocks: readonly PlacedBlock[];
+  /** By index in `blocks`; undefined for memory whose pages have to be given to it. */
+  readonly inPlace: readonly (PagesInPlace | undefined)[];
 }
+
+/** So often pages are read to where they belong before the thread looks for messages. */
+const READS_PER_TURN = 64;
 
 /** Loads what comes on one multifd channel into guest memory, in the channel's own thread. */
 export class ChannelLoad {
   readonly #statistics: IncomingStatistics;
   readonly #memoryComplete: Int32Array;
   readonly #tell: (message: MessageFromChannel) => void;
+  readonly #kernel = openPageKernel(
+    workMemoryBytes([OFFSET_COUNTER_BYTES, PACKET_PARTS.vector, PACKET_PARTS.header]),
+  );
+  readonly #decoder: MultifdChannelDecoder;
+  #reads: PacketPages | undefined;
+  /** What has to be waited for before more is read. */
+  #waiting: Promise<void> | undefined;
   #memory: Memory | undefined;
   #goOn: (() => void) | undefined;
 
@@ -31,12 +52,14 @@ export class ChannelLoad {
     this.#statistics = statistics;
     this.#memoryComplete = new Int32Array(memoryComplete);
     this.#tell = tell;
+    this.#decoder = new MultifdChannelDecoder({ sink: this.#sink(), openDecompressor, kernel: this.#kernel });
   }
 
   /** The list of RAM blocks is complete. */
   async open({ module, data }: RamAccess, blocks: readonly PlacedBlock[]): Promise<void> {
     const { openRam } = (await import(module)) as { readonly openRam: OpenRam };
-    this.#memory = { ram: openRam(data), blocks };
+    const ram = openRam(data);
+    this.#memory = { ram, blocks, inPlace: blocks.map(({ index }) => ram.inPlace?.(index)) };
   }
 
   /** The sync that the channel has come to is over. */
@@ -45,16 +68,71 @@ export class ChannelLoad {
     this.#goOn = undefined;
   }
 
-  /** Resolves when the channel has ended, behind a whole packet. Errors: what it is refused for; what `chunks` fails with. */
-  async run(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const decoder = new MultifdChannelDecoder({ sink: this.#sink(), openDecompressor });
-    for await (const chunk of chunks) {
-      this.#statistics.addBytes(chunk.length);
-      await decoder.push(chunk);
-      const room = this.#memory?.ram.room?.();
-      if (room !== undefined) await room;
+  /**
+   * Resolves when the channel has ended, behind a whole packet.
+   * @param scattering of the channel that the chunks come from, if it has that.
+   * Errors: what it is refused for; what `chunks` fails with.
+   */
+  async run(chunks: ChunkReader, scattering: Scattering | undefined): Promise<void> {
+    if (scattering !== undefined) this.#reads = new PacketPages(this.#kernel, scattering);
+    for (;;) {
+      const arrival = await chunks.next();
+      if (arrival.kind !== "chunk") break;
+      if (this.#take(arrival.bytes)) await chunks.pass(this.#take);
+      await this.#waiting;
     }
-    decoder.end();
+    this.#decoder.end();
+  }
+
+  /** Loads a chunk, and what comes soon behind it. @returns whether nothing has to be waited for. */
+  readonly #take = (chunk: Uint8Array): boolean => {
+    this.#statistics.addBytes(chunk.length);
+    this.#waiting = this.#complete(chunk) ?? this.#readOn() ?? this.#memory?.ram.room?.();
+    return this.#waiting === undefined;
+  };
+
+  /** A page of which a part was read to where it belongs goes on there. */
+  #complete(chunk: Uint8Array): Promise<void> | undefined {
+    const { awaitedPages } = this.#decoder;
+    const ram = awaitedPages && this.#memory?.inPlace[awaitedPages.block];
+    const bytes = awaitedPages && ram ? completePage(ram, awaitedPages, chunk) : 0;
+    if (bytes === 0) return this.#decoder.decode(chunk);
+    const waiting = this.#placed(awaitedPages!, bytes);
+    const rest = chunk.subarray(bytes);
+    if (waiting === undefined) return this.#decoder.decode(rest);
+    return waiting.then(() => this.#decoder.push(rest));
+  }
+
+  /** Reads pages to where they belong for as long as they come. */
+  #readOn(): Promise<void> | undefined {
+    const reads = this.#reads;
+    if (reads === undefined || this.#memory?.inPlace.some((ram) => ram !== undefined) !== true)
+      return undefined;
+    for (let turn = 0; turn < READS_PER_TURN; turn++) {
+      const { awaitedPages } = this.#decoder;
+      if (awaitedPages === undefined) break;
+      const ram = this.#memory?.inPlace[awaitedPages.block];
+      if (ram === undefined) return undefined;
+      const { bytes, rest } = reads.read(ram, awaitedPages);
+      this.#statistics.addBytes(bytes + rest.length);
+      const waiting = this.#placed(awaitedPages, bytes);
+      if (waiting !== undefined)
+        return rest.length === 0 ? waiting : waiting.then(() => this.#decoder.push(rest));
+      const decoding = rest.length === 0 ? undefined : this.#decoder.decode(rest);
+      if (decoding !== undefined) return decoding;
+      if (bytes === 0) break;
+    }
+    // With the bytes in front of the next pages, or some of them, whoever waits is told that there is more.
+    const { bytesToPages, awaitedPages } = this.#decoder;
+    if (bytesToPages !== undefined)
+      reads.boundNext(bytesToPages || WIRE_PAGE_SIZE - (awaitedPages?.had ?? 0));
+    return undefined;
+  }
+
+  #placed({ had }: AwaitedPages, bytes: number): Promise<void> | undefined {
+    this.#loaded();
+    this.#statistics.addPages(Math.floor((had + bytes) / WIRE_PAGE_SIZE));
+    return this.#decoder.placed(bytes);
   }
 
   #sink(): MultifdSink {

@@ -1,9 +1,10 @@
 /** The thread of one multifd channel: it reads, decompresses and writes into guest memory. */
 import { MigrationError } from "@peregrine/protocol";
 import { adopt } from "@peregrine/transport";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, ReleasedConnection } from "@peregrine/transport";
 import { parentPort, workerData } from "node:worker_threads";
 import { ChannelLoad } from "./channel-load.ts";
+import { ChunkReader } from "./chunk-reader.ts";
 import type { ChannelTask, MessageFromChannel, MessageToChannel } from "./channel-messages.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
 import { PassedBytes } from "./passed-bytes.ts";
@@ -53,22 +54,26 @@ async function run({
   bytes,
 }: Extract<MessageToChannel, { readonly kind: "load" }>): Promise<void> {
   try {
-    await load.run(connection === undefined ? passed.read(bytes) : read(connection, bytes));
+    if (connection === undefined) await load.run(new ChunkReader(passed.read(bytes)), undefined);
+    else await loadFrom(connection, bytes);
     tell({ kind: "ended" });
   } catch (error) {
     fail(error);
   }
 }
 
-async function* read(
-  connection: NonNullable<Extract<MessageToChannel, { readonly kind: "load" }>["connection"]>,
-  bytes: Uint8Array,
-): AsyncGenerator<Uint8Array, void, void> {
-  channel = adopt(connection, { readBuffer: () => new Uint8Array(READ_BYTES) });
+async function loadFrom(connection: ReleasedConnection, bytes: Uint8Array): Promise<void> {
+  const adopted = adopt(connection, { readBuffer: () => new Uint8Array(READ_BYTES) });
+  channel = adopted;
   tell({ kind: "adopted" });
-  yield bytes;
-  if (connection.bytes.length > 0) yield connection.bytes;
-  yield* channel.read();
+  const chunks = new ChunkReader(read(adopted, [bytes, connection.bytes]), adopted);
+  await load.run(chunks, await adopted.scattering?.());
+}
+
+/** @param before what was read of the channel elsewhere. */
+async function* read(from: Channel, before: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, void> {
+  for (const bytes of before) if (bytes.length > 0) yield bytes;
+  yield* from.read();
 }
 
 function fail(error: unknown): void {

@@ -2,6 +2,8 @@ import {
   encodeFooter,
   encodeRamBlockList,
   encodeSectionHeader,
+  MULTIFD_HEADER_BYTES,
+  MULTIFD_OFFSETS_AT,
   MultifdChannelEncoder,
   RAM_SECTION,
   RamPageEncoder,
@@ -31,18 +33,15 @@ export async function channelPieces(
   const encoder = new MultifdChannelEncoder({ layout: "9.0", ...options });
   const pieces = [encoder.init({ channel, uuid }).slice()];
   for (const [packetNumber, item] of items.entries()) {
-    const packet: MultifdPacket =
+    const header = Buffer.alloc(MULTIFD_HEADER_BYTES);
+    const of: MultifdPacket =
       item === "sync"
-        ? { sync: true, packetNumber, block: "", offsets: [], zeroOffsets: [] }
-        : {
-            sync: false,
-            packetNumber,
-            block: item.block ?? "pc.ram",
-            offsets: [item.page * 4096],
-            zeroOffsets: [],
-          };
-    const bytes = item === "sync" ? new Uint8Array(0) : item.bytes;
-    pieces.push(Buffer.concat(await encoder.packet(packet, bytes)));
+        ? { sync: true, packetNumber, block: "", pages: 0, zeroPages: 0 }
+        : { sync: false, packetNumber, block: item.block ?? "pc.ram", pages: 1, zeroPages: 0 };
+    if (item !== "sync") header.writeBigUInt64BE(BigInt(item.page * 4096), MULTIFD_OFFSETS_AT);
+    const payload = await encoder.payload(item === "sync" ? new Uint8Array(0) : item.bytes);
+    encoder.header(header, of, payload.length);
+    pieces.push(Buffer.concat([header, payload]));
   }
   return pieces;
 }

@@ -76,6 +76,48 @@
     (i32.store $work (i32.const 4) (local.get $from))
     (local.get $out))
 
+  ;; For pages that go out without a record: of each that does not have only zeros, writes the offset at `words` and the first
+  ;; 16 bytes at `heads`, one behind the other, and makes two entries of the vector: those bytes, and the rest of the page in
+  ;; the guest's memory. Says which have only zeros as `encodeRun` does.
+  (func (export "gatherPages")
+    (param $page i32) (param $count i32) (param $high i32) (param $low i32)
+    (param $words i32) (param $heads i32) (param $vector i32)
+    (local $head v128) (local $word i64) (local $zeros i32) (local $n i32)
+    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+    (call $forgetZeros)
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (if (call $isZero (local.get $page))
+          (then
+            (local.set $zeros (i32.add (local.get $zeros) (i32.const 1)))
+            (call $noteZero (local.get $n))
+            (call $keepHead (local.get $page) (v128.const i64x2 0 0)))
+          (else
+            (call $putWord (local.get $words) (local.get $word))
+            (local.set $words (i32.add (local.get $words) (i32.const 8)))
+            ;; Read once: what is kept is what is sent.
+            (local.set $head (v128.load $guest (local.get $page)))
+            (v128.store $work (local.get $heads) (local.get $head))
+            (call $keepHead (local.get $page) (local.get $head))
+            (call $putPlace
+              (local.get $vector)
+              (i64.add (i64.trunc_f64_u (global.get $workAddress)) (i64.extend_i32_u (local.get $heads)))
+              (i32.const 16))
+            (call $putPlace
+              (i32.add (local.get $vector) (i32.const 16))
+              (i64.add
+                (i64.trunc_f64_u (global.get $guestAddress))
+                (i64.extend_i32_u (i32.add (local.get $page) (i32.const 16))))
+              (i32.const 4080))
+            (local.set $heads (i32.add (local.get $heads) (i32.const 16)))
+            (local.set $vector (i32.add (local.get $vector) (i32.const 32)))))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (i32.store $work (i32.const 0) (local.get $zeros)))
+
   ;; As `encodeRun`, up to the first page that does not have only zeros.
   (func (export "encodeZeros")
     (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $named i32) (param $out i32)

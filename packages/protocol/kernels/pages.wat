@@ -48,6 +48,48 @@
     (i32.store (i32.const 0) (local.get $zeros))
     (local.get $zeros))
 
+  ;; Moves the pages of a run that do not have only zeros down, so that they follow each other, and writes the offset of each
+  ;; at `words`, one behind the other. Says which have only zeros as `encodeRun` does.
+  (func (export "packPages")
+    (param $page i32) (param $count i32) (param $high i32) (param $low i32) (param $words i32)
+    (local $word i64) (local $to i32) (local $zeros i32) (local $n i32)
+    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+    (local.set $to (local.get $page))
+    (call $forgetZeros)
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (if (call $isZero (local.get $page))
+          (then
+            (local.set $zeros (i32.add (local.get $zeros) (i32.const 1)))
+            (call $noteZero (local.get $n)))
+          (else
+            (if (i32.ne (local.get $to) (local.get $page))
+              (then (call $copyPage (local.get $to) (local.get $page))))
+            (call $putWord (local.get $words) (local.get $word))
+            (local.set $words (i32.add (local.get $words) (i32.const 8)))
+            (local.set $to (i32.add (local.get $to) (i32.const 4096)))))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $page (i32.add (local.get $page) (i32.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (i32.store (i32.const 0) (local.get $zeros)))
+
+  ;; Counts the words from `words` on that are offsets of pages that follow each other.
+  (func (export "countOffsets")
+    (param $words i32) (param $count i32) (param $high i32) (param $low i32) (result i32)
+    (local $word i64) (local $n i32)
+    (local.set $word (call $wordOf (local.get $high) (local.get $low)))
+    (block $done
+      (loop $next
+        (br_if $done (i32.eq (local.get $n) (local.get $count)))
+        (br_if $done (i32.eqz (call $hasWord (local.get $words) (local.get $word))))
+        (local.set $words (i32.add (local.get $words) (i32.const 8)))
+        (local.set $word (i64.add (local.get $word) (i64.const 4096)))
+        (local.set $n (i32.add (local.get $n) (i32.const 1)))
+        (br $next)))
+    (local.get $n))
+
   ;; Counts the records from `at` on that are whole, of pages that follow each other, and of the kind of the first:
   ;; all pages, or all pages of zeros.
   (func (export "countRun")

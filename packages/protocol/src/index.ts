@@ -88,25 +88,35 @@ export type {
   SectionKind,
 } from "./messages.ts";
 export { MultifdChannelDecoder } from "./multifd-channel.ts";
-export type { MultifdChannelOptions, MultifdSink, StreamDecompressor } from "./multifd-channel.ts";
+export type {
+  AwaitedPages,
+  MultifdChannelOptions,
+  MultifdSink,
+  StreamDecompressor,
+} from "./multifd-channel.ts";
 export { MultifdChannelEncoder } from "./multifd-encoder.ts";
 export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
 export {
+  countPages,
   encodeMultifdDeviceState,
   encodeMultifdInit,
   encodeMultifdPages,
   MULTIFD_HEADER_BYTES,
   MULTIFD_INIT_BYTES,
   MULTIFD_MAGIC,
+  MULTIFD_OFFSETS_AT,
   MULTIFD_PACKET_PAGES,
 } from "./multifd-packet.ts";
 export type {
   MultifdCompression,
   MultifdDeviceState,
+  MultifdHeader,
   MultifdInit,
   MultifdLayout,
   MultifdPages,
+  PageRun,
 } from "./multifd-packet.ts";
+export { OFFSET_COUNTER_BYTES } from "./offset-counter.ts";
 export type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
 export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
 export { RamDecoder } from "./ram-decoder.ts";

@@ -11,6 +11,7 @@ import {
   Recorder,
   refused,
   UUID,
+  runsOf,
 } from "../test/multifd-channel.ts";
 import { toHex, written } from "../test/support.ts";
 import {
@@ -83,7 +84,13 @@ describe("a channel", () => {
     const bytes = written((w) => {
       encodeMultifdInit(w, { uuid: UUID, channel: 0 });
       const payloadBytes = offsets.length * PAGE;
-      encodeMultifdPages(w, "5.0", { ...NO_PAGES, sync: false, block: "pc.ram", offsets, payloadBytes });
+      encodeMultifdPages(w, "5.0", {
+        ...NO_PAGES,
+        sync: false,
+        block: "pc.ram",
+        runs: runsOf(offsets),
+        payloadBytes,
+      });
       w.bytes(pagesBytes(offsets.length, 7));
     });
     const expected = await decode([bytes]);
@@ -150,7 +157,7 @@ describe.each([
           compression,
           packetNumber: index,
           block: "pc.ram",
-          offsets,
+          runs: runsOf(offsets),
           payloadBytes: payload.length,
         });
         w.bytes(payload);
@@ -178,7 +185,13 @@ describe.each([
     const head = (offsets: number[], payload: Uint8Array) =>
       written((w) => {
         encodeMultifdInit(w, { uuid: UUID, channel: 1 });
-        const packet = { ...NO_PAGES, compression, block: "pc.ram", offsets, payloadBytes: payload.length };
+        const packet = {
+          ...NO_PAGES,
+          compression,
+          block: "pc.ram",
+          runs: runsOf(offsets),
+          payloadBytes: payload.length,
+        };
         encodeMultifdPages(w, layout, packet);
         w.bytes(payload);
       });

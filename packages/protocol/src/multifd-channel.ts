@@ -1,22 +1,28 @@
 import { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
+import type { PageKernel } from "./kernels/page-kernel.ts";
 import {
+  countPages,
   decodeMultifdDeviceState,
   decodeMultifdHead,
   decodeMultifdInit,
   decodeMultifdPages,
   MULTIFD_DEVICE_BODY_BYTES,
   MULTIFD_HEAD_BYTES,
+  MULTIFD_HEADER_BYTES,
   MULTIFD_INIT_BYTES,
   MULTIFD_PAGES_BODY_BYTES,
 } from "./multifd-packet.ts";
 import type {
+  CountOffsets,
   MultifdCompression,
   MultifdDeviceState,
   MultifdHead,
   MultifdInit,
   MultifdPages,
+  PageRun,
 } from "./multifd-packet.ts";
+import { offsetCounter } from "./offset-counter.ts";
 import { illegalRamOffset, locateError, truncated, unknownRamBlock } from "./refusals.ts";
 import { WIRE_PAGE_SIZE } from "./wire.ts";
 
@@ -57,12 +63,30 @@ export interface MultifdChannelOptions {
   readonly sink: MultifdSink;
   /** Called once, at the first compressed packet. Default: compressed packets are refused. */
   readonly openDecompressor?: (compression: Exclude<MultifdCompression, "none">) => StreamDecompressor;
+  /** Looks through the offsets of a packet; OFFSET_COUNTER_BYTES of its work memory are taken. */
+  readonly kernel?: PageKernel;
+}
+
+/** Pages whose bytes come next, and nothing else. */
+export interface AwaitedPages {
+  readonly block: number;
+  readonly runs: readonly PageRun[];
+  /** Bytes of the first page that are there already: less than a page. */
+  readonly had: number;
 }
 
 type State =
   | { readonly item: "init" | "head" }
   | { readonly item: "header"; readonly head: MultifdHead }
-  | { readonly item: "page"; readonly packet: MultifdPages; readonly block: number; readonly index: number }
+  | {
+      readonly item: "page";
+      readonly packet: MultifdPages;
+      readonly block: number;
+      /** Those that have not come yet. */
+      readonly runs: readonly PageRun[];
+      /** Bytes of the first of them that were put where they belong without this decoder. */
+      readonly had: number;
+    }
   | { readonly item: "compressed"; readonly packet: MultifdPages; readonly block: number }
   | { readonly item: "device-state"; readonly packet: MultifdDeviceState; readonly left: number };
 
@@ -82,6 +106,7 @@ const AWAITING: Record<State["item"], string> = {
 export class MultifdChannelDecoder {
   readonly #sink: MultifdSink;
   readonly #openDecompressor: MultifdChannelOptions["openDecompressor"];
+  readonly #countOffsets: CountOffsets;
   readonly #reader = new ByteReader();
   #state: State = { item: "init" };
   /** Offset in the channel of the packet being read. */
@@ -96,6 +121,7 @@ export class MultifdChannelDecoder {
   constructor(options: MultifdChannelOptions) {
     this.#sink = options.sink;
     this.#openDecompressor = options.openDecompressor;
+    this.#countOffsets = offsetCounter(options.kernel);
   }
 
   /** Whether the channel may end here: between two packets. */
@@ -108,22 +134,89 @@ export class MultifdChannelDecoder {
    * promise ends; that is after the sync that it may hold.
    */
   async push(chunk: Uint8Array): Promise<void> {
+    await this.decode(chunk);
+  }
+
+  /**
+   * As {@link push}, for one who does not wait where there is nothing to wait for. Throws what `push` rejects with, if that is
+   * known at once.
+   * @returns undefined when the chunk is decoded.
+   */
+  decode(chunk: Uint8Array): Promise<void> | undefined {
     this.#requireIdle("push");
-    this.#running = true;
+    this.#reader.push(chunk);
+    return this.#goOn();
+  }
+
+  /**
+   * The pages whose bytes come next. Whoever can puts these where they belong without this decoder, and says so by
+   * {@link placed}; no {@link push} may come while there is a part of a page. Undefined while none are awaited, or a part of one
+   * is here.
+   */
+  get awaitedPages(): AwaitedPages | undefined {
+    const state = this.#state;
+    if (state.item !== "page" || this.#reader.available > 0 || this.#running) return undefined;
+    return { block: state.block, runs: state.runs, had: state.had };
+  }
+
+  /**
+   * Bytes that have to be pushed until there are {@link awaitedPages}, where a channel goes on as it has until now. Undefined where
+   * that is not known.
+   */
+  get bytesToPages(): number | undefined {
+    const { available } = this.#reader;
+    switch (this.#state.item) {
+      case "page":
+        return available > 0 ? WIRE_PAGE_SIZE - available : 0;
+      case "head":
+        return this.#compression === "none" ? MULTIFD_HEADER_BYTES - available : undefined;
+      case "header":
+        return this.#compression === "none" ? MULTIFD_PAGES_BODY_BYTES - available : undefined;
+      default:
+        return undefined;
+    }
+  }
+
+  /** So many bytes of the {@link awaitedPages} are where they belong. @returns as {@link decode}. */
+  placed(bytes: number): Promise<void> | undefined {
+    this.#requireIdle("placed");
+    const state = this.#state;
+    if (state.item !== "page" || !(bytes >= 0 && bytes <= bytesOf(state.runs) - state.had)) {
+      throw new MigrationError("INTERNAL", `${bytes} bytes of pages were not awaited`);
+    }
+    this.#reader.pass(bytes);
+    const had = state.had + bytes;
+    const runs = behind(state.runs, Math.floor(had / WIRE_PAGE_SIZE));
+    this.#state = { ...state, runs, had: had % WIRE_PAGE_SIZE };
+    return runs.length > 0 ? undefined : this.#goOn();
+  }
+
+  /** Decodes what is here. @returns undefined when that is done, otherwise a promise for it. */
+  #goOn(): Promise<void> | undefined {
     try {
-      this.#reader.push(chunk);
       for (;;) {
         const step = this.#step(this.#reader);
         if (step === false) break;
         // What comes behind a sync or a compressed packet has to wait for it.
-        if (step !== true) await step;
+        if (step !== true) return this.#goOnBehind(step);
       }
       this.#reader.detach();
+      return undefined;
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  async #goOnBehind(step: Promise<void>): Promise<void> {
+    this.#running = true;
+    try {
+      await step;
     } catch (error) {
       throw this.#fail(error);
     } finally {
       this.#running = false;
     }
+    await this.#goOn();
   }
 
   /** The channel has ended. Errors: TRUNCATED unless it is {@link finished}. */
@@ -156,8 +249,7 @@ export class MultifdChannelDecoder {
       case "header":
         return this.#header(state.head, input);
       case "page":
-        if (input.available < WIRE_PAGE_SIZE) return false;
-        return this.#page(state.packet, state.block, state.index, input);
+        return this.#pages(state, input);
       case "compressed":
         if (input.available < state.packet.payloadBytes) return false;
         return this.#compressed(state.packet, state.block, input.view(state.packet.payloadBytes));
@@ -184,19 +276,22 @@ export class MultifdChannelDecoder {
       return true;
     }
     if (input.available < MULTIFD_PAGES_BODY_BYTES) return false;
-    const packet = decodeMultifdPages(input, head.flags);
+    const packet = decodeMultifdPages(input, head.flags, this.#countOffsets);
     this.#sink.packet?.(packet);
-    if (packet.offsets.length + packet.zeroOffsets.length === 0) return this.#endPacket(packet);
+    if (packet.runs.length + packet.zeroRuns.length === 0) return this.#endPacket(packet);
     return this.#startPages(packet);
   }
 
   #startPages(packet: MultifdPages): true | Promise<void> {
     const block = this.#sink.findBlock(packet.block);
     if (block === undefined) throw unknownRamBlock(packet.block);
-    for (const offset of packet.offsets) requireInBlock(offset, block.length);
-    for (const offset of packet.zeroOffsets) requireInBlock(offset, block.length);
-    for (const offset of packet.zeroOffsets) this.#sink.zeroPage(block.index, offset, 0);
-    if (packet.offsets.length === 0) return this.#endPacket(packet);
+    for (const run of packet.runs) requireInBlock(run, block.length);
+    for (const run of packet.zeroRuns) requireInBlock(run, block.length);
+    for (const { offset, pages } of packet.zeroRuns) {
+      for (let page = 0; page < pages; page++)
+        this.#sink.zeroPage(block.index, offset + page * WIRE_PAGE_SIZE, 0);
+    }
+    if (packet.runs.length === 0) return this.#endPacket(packet);
     this.#compression ??= packet.compression;
     if (this.#compression !== packet.compression) {
       throw this.#bad(
@@ -205,51 +300,50 @@ export class MultifdChannelDecoder {
     }
     this.#state =
       packet.compression === "none"
-        ? { item: "page", packet, block: block.index, index: 0 }
+        ? { item: "page", packet, block: block.index, runs: packet.runs, had: 0 }
         : { item: "compressed", packet, block: block.index };
     return true;
   }
 
   /** Hands on as many pages as are on hand. */
-  #page(packet: MultifdPages, block: number, first: number, input: ByteReader): boolean | Promise<void> {
-    let index = first;
-    while (index < packet.offsets.length && input.available >= WIRE_PAGE_SIZE) {
+  #pages(state: Extract<State, { item: "page" }>, input: ByteReader): boolean | Promise<void> {
+    let { runs } = state;
+    if (state.had > 0 && input.available > 0)
+      throw new MigrationError("INTERNAL", "the rest of a page came that was put in its place in part");
+    while (runs.length > 0 && input.available >= WIRE_PAGE_SIZE) {
+      const { offset, pages } = runs[0]!;
       // A page that is spread over two chunks has to be put together, and comes alone.
       const whole = Math.max(Math.floor(input.contiguous / WIRE_PAGE_SIZE), 1);
-      const count = this.#runLength(packet.offsets, index, whole);
-      this.#run(block, packet.offsets[index] ?? 0, input.view(count * WIRE_PAGE_SIZE));
-      index += count;
+      const count = Math.min(whole, pages);
+      this.#run(state.block, offset, input.view(count * WIRE_PAGE_SIZE));
+      runs = behind(runs, count);
     }
-    if (index === packet.offsets.length) return this.#endPacket(packet);
-    this.#state = { item: "page", packet, block, index };
+    if (runs.length === 0) return this.#endPacket(state.packet);
+    this.#state = { ...state, runs };
     return false;
   }
 
   async #compressed(packet: MultifdPages, block: number, data: Uint8Array): Promise<void> {
-    const size = packet.offsets.length * WIRE_PAGE_SIZE;
+    const size = bytesOf(packet.runs);
     const bytes = await this.#decompress(packet.compression, data, size);
-    const { offsets } = packet;
-    for (let index = 0; index < offsets.length;) {
-      const count = this.#runLength(offsets, index, offsets.length);
-      const at = index * WIRE_PAGE_SIZE;
-      this.#run(block, offsets[index] ?? 0, bytes.subarray(at, at + count * WIRE_PAGE_SIZE));
-      index += count;
+    let at = 0;
+    for (const { offset, pages } of packet.runs) {
+      const end = at + pages * WIRE_PAGE_SIZE;
+      this.#run(block, offset, bytes.subarray(at, end));
+      at = end;
     }
     const end = this.#endPacket(packet);
     if (end !== true) await end;
   }
 
-  /** Pages from `index` on that follow each other in the block; at least 1, at most `most`. */
-  #runLength(offsets: readonly number[], index: number, most: number): number {
-    if (this.#sink.pages === undefined) return 1;
-    let count = 1;
-    while (count < most && offsets[index + count] === (offsets[index] ?? 0) + count * WIRE_PAGE_SIZE) count++;
-    return count;
-  }
-
+  /** Pages that follow each other, to a sink that takes them so, or one by one. */
   #run(block: number, offset: number, bytes: Uint8Array): void {
-    if (bytes.length === WIRE_PAGE_SIZE) this.#sink.page(block, offset, bytes);
-    else this.#sink.pages?.(block, offset, bytes);
+    if (bytes.length > WIRE_PAGE_SIZE && this.#sink.pages !== undefined) {
+      this.#sink.pages(block, offset, bytes);
+      return;
+    }
+    for (let at = 0; at < bytes.length; at += WIRE_PAGE_SIZE)
+      this.#sink.page(block, offset + at, bytes.subarray(at, at + WIRE_PAGE_SIZE));
   }
 
   async #decompress(compression: MultifdCompression, data: Uint8Array, size: number): Promise<Uint8Array> {
@@ -298,6 +392,22 @@ export class MultifdChannelDecoder {
   }
 }
 
-function requireInBlock(offset: number, length: number): void {
-  if (offset >= length) throw illegalRamOffset(offset);
+function bytesOf(runs: readonly PageRun[]): number {
+  return countPages(runs) * WIRE_PAGE_SIZE;
+}
+
+/** What is left of the runs behind so many pages. */
+function behind(runs: readonly PageRun[], pages: number): readonly PageRun[] {
+  let left = pages;
+  let first = 0;
+  while (first < runs.length && left >= runs[first]!.pages) left -= runs[first++]!.pages;
+  const rest = runs.slice(first);
+  if (left > 0) rest[0] = { offset: rest[0]!.offset + left * WIRE_PAGE_SIZE, pages: rest[0]!.pages - left };
+  return rest;
+}
+
+/** Errors: BAD_RAM_PAGE with the first page that is not in the block. */
+function requireInBlock({ offset, pages }: PageRun, length: number): void {
+  if (offset + (pages - 1) * WIRE_PAGE_SIZE < length) return;
+  throw illegalRamOffset(Math.max(offset, Math.ceil(length / WIRE_PAGE_SIZE) * WIRE_PAGE_SIZE));
 }

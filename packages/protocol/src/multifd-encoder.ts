@@ -1,8 +1,6 @@
 import { ByteWriter } from "./byte-writer.ts";
-import { MigrationError } from "./errors.ts";
-import { encodeMultifdInit, encodeMultifdPages } from "./multifd-packet.ts";
-import type { MultifdCompression, MultifdInit, MultifdLayout, MultifdPages } from "./multifd-packet.ts";
-import { WIRE_PAGE_SIZE } from "./wire.ts";
+import { encodeMultifdInit, putMultifdHeader } from "./multifd-packet.ts";
+import type { MultifdCompression, MultifdHeader, MultifdInit, MultifdLayout } from "./multifd-packet.ts";
 
 /** Compresses one channel, which is one stream from its first packet to its last. */
 export interface StreamCompressor {
@@ -21,17 +19,13 @@ export interface MultifdChannelEncoderOptions {
   readonly compressor?: StreamCompressor | undefined;
 }
 
-/** A packet before its pages are compressed. */
-export type MultifdPacket = Pick<MultifdPages, "sync" | "packetNumber" | "block" | "offsets" | "zeroOffsets">;
+/** What is said of a packet before its pages are compressed. */
+export type MultifdPacket = Pick<MultifdHeader, "sync" | "packetNumber" | "block" | "pages" | "zeroPages">;
 
-/**
- * Makes the bytes of one multifd channel, piece by piece. What a method returns is valid until the next call. After
- * an error nothing more can be made.
- */
+/** Makes the pieces of one multifd channel. After an error nothing more can be made. */
 export class MultifdChannelEncoder {
   readonly #layout: MultifdLayout;
   readonly #compressor: StreamCompressor | undefined;
-  readonly #writer = new ByteWriter();
 
   constructor({ layout, compressor }: MultifdChannelEncoderOptions) {
     this.#layout = layout;
@@ -40,38 +34,28 @@ export class MultifdChannelEncoder {
 
   /** What a channel begins with. */
   init(init: MultifdInit): Uint8Array {
-    this.#writer.reset();
-    encodeMultifdInit(this.#writer, init);
-    return this.#writer.view();
+    const writer = new ByteWriter();
+    encodeMultifdInit(writer, init);
+    return writer.view();
   }
 
   /**
-   * @param pages the bytes of the pages at `offsets`, in their order.
-   * @returns the header, and what follows it: nothing when there are no such pages.
+   * @param pages the bytes of a packet's pages, in their order.
+   * @returns what they become: themselves, at once, where nothing is compressed. Valid until the next call.
    */
-  async packet(
-    packet: MultifdPacket,
-    pages: Uint8Array,
-  ): Promise<readonly [header: Uint8Array, payload: Uint8Array]> {
-    const { offsets, zeroOffsets } = packet;
-    if (pages.length !== offsets.length * WIRE_PAGE_SIZE) {
-      const text = `${pages.length} bytes are not the ${offsets.length} pages of a packet`;
-      throw new MigrationError("INTERNAL", text);
-    }
-    const payload = await this.#payload(pages);
-    const namesPages = offsets.length + zeroOffsets.length > 0;
-    this.#writer.reset();
-    encodeMultifdPages(this.#writer, this.#layout, {
-      ...packet,
-      kind: "pages",
-      compression: namesPages ? (this.#compressor?.compression ?? "none") : "none",
-      payloadBytes: payload.length,
-    });
-    return [this.#writer.view(), payload];
-  }
-
-  async #payload(pages: Uint8Array): Promise<Uint8Array> {
+  payload(pages: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (this.#compressor === undefined || pages.length === 0) return pages;
     return this.#compressor.compress(pages);
+  }
+
+  /**
+   * Writes a packet's header around the offsets of its pages.
+   * @param header MULTIFD_HEADER_BYTES, with the offsets from MULTIFD_OFFSETS_AT on, those of zero pages last.
+   * @param payloadBytes that follow it.
+   */
+  header(header: Uint8Array, packet: MultifdPacket, payloadBytes: number): void {
+    const named = packet.pages + packet.zeroPages;
+    const compression = named === 0 ? "none" : (this.#compressor?.compression ?? "none");
+    putMultifdHeader(header, this.#layout, { ...packet, compression, payloadBytes });
   }
 }

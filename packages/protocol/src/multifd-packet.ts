@@ -3,6 +3,7 @@ import type { ByteWriter } from "./byte-writer.ts";
 import { MigrationError } from "./errors.ts";
 import { limitExceeded, unsupportedVersion } from "./refusals.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
+import { WORD_BYTES } from "./kernels/page-kernel.ts";
 import { UUID_BYTES, WIRE_PAGE_SIZE } from "./wire.ts";
 
 /**
@@ -23,9 +24,12 @@ export const MULTIFD_PACKET_PAGES = 128;
 /** Magic, version and flags: what both kinds of header begin with. */
 export const MULTIFD_HEAD_BYTES = 12;
 const NAME_BYTES = 256;
-const PAGES_FIXED_BYTES = 320;
+const NAME_AT = 64;
+/** Where in the header of a packet of pages their offsets are, one behind the other, then those of pages that are zero. */
+export const MULTIFD_OFFSETS_AT = NAME_AT + NAME_BYTES;
 /** Bytes of the header of a packet of pages behind magic, version and flags. */
-export const MULTIFD_PAGES_BODY_BYTES = PAGES_FIXED_BYTES + 8 * MULTIFD_PACKET_PAGES - MULTIFD_HEAD_BYTES;
+export const MULTIFD_PAGES_BODY_BYTES =
+  MULTIFD_OFFSETS_AT + WORD_BYTES * MULTIFD_PACKET_PAGES - MULTIFD_HEAD_BYTES;
 /** The most bytes of the whole header of a packet of pages. */
 export const MULTIFD_HEADER_BYTES = MULTIFD_HEAD_BYTES + MULTIFD_PAGES_BODY_BYTES;
 /** Bytes of the header of a packet of device state behind magic, version and flags. */
@@ -54,6 +58,35 @@ export interface MultifdInit {
   readonly channel: number;
 }
 
+/** Pages that follow each other in a RAM block. */
+export interface PageRun {
+  /** Of the first page in the block, bytes. */
+  readonly offset: number;
+  /** How many they are, from 1 on. */
+  readonly pages: number;
+}
+
+/** How many pages these are together. */
+export function countPages(runs: readonly PageRun[]): number {
+  return runs.reduce((sum, { pages }) => sum + pages, 0);
+}
+
+/** What the header of a packet of pages says beside their offsets. */
+export interface MultifdHeader {
+  /** Whether the receiver waits for all channels behind this packet. */
+  readonly sync: boolean;
+  readonly compression: MultifdCompression;
+  readonly packetNumber: number;
+  /** Name of the RAM block that all pages are in; empty when there are none. */
+  readonly block: string;
+  /** Pages whose bytes follow. */
+  readonly pages: number;
+  /** Pages that are zero. */
+  readonly zeroPages: number;
+  /** Bytes that follow the header. Always 0 when no page's bytes follow. */
+  readonly payloadBytes: number;
+}
+
 /** The header of a packet of pages. */
 export interface MultifdPages {
   readonly kind: "pages";
@@ -63,10 +96,10 @@ export interface MultifdPages {
   readonly packetNumber: number;
   /** Name of the RAM block that all pages are in; empty when there are none. */
   readonly block: string;
-  /** Offsets in the block of the pages whose bytes follow, in their order. */
-  readonly offsets: readonly number[];
-  /** Offsets of pages that are zero. */
-  readonly zeroOffsets: readonly number[];
+  /** Pages whose bytes follow, in their order. */
+  readonly runs: readonly PageRun[];
+  /** Pages that are zero. */
+  readonly zeroRuns: readonly PageRun[];
   /** Bytes that follow the header. Always 0 when no page's bytes follow. */
   readonly payloadBytes: number;
 }
@@ -105,28 +138,46 @@ export function decodeMultifdInit(input: ByteReader): MultifdInit {
 
 /** Writes the header of a packet of pages. `payloadBytes` follow it. */
 export function encodeMultifdPages(w: ByteWriter, layout: MultifdLayout, packet: MultifdPages): void {
-  const { offsets, zeroOffsets, compression } = packet;
-  const pages = offsets.length + zeroOffsets.length;
-  if (pages > MULTIFD_PACKET_PAGES) {
-    throw new MigrationError("INTERNAL", `a packet holds ${MULTIFD_PACKET_PAGES} pages, not ${pages}`);
+  const pages = countPages(packet.runs);
+  const zeroPages = countPages(packet.zeroRuns);
+  const bytes = new Uint8Array(
+    MULTIFD_OFFSETS_AT + WORD_BYTES * Math.max(pages + zeroPages, MULTIFD_PACKET_PAGES),
+  );
+  const view = new DataView(bytes.buffer);
+  let at = MULTIFD_OFFSETS_AT;
+  for (const run of [...packet.runs, ...packet.zeroRuns]) {
+    for (let page = 0; page < run.pages; page++, at += WORD_BYTES)
+      view.setBigUint64(at, BigInt(run.offset + page * WIRE_PAGE_SIZE));
   }
-  if (layout === "5.0" && zeroOffsets.length > 0) {
+  putMultifdHeader(bytes, layout, { ...packet, pages, zeroPages });
+  w.bytes(bytes);
+}
+
+/**
+ * Writes the header of a packet of pages around their offsets, which are there already, at {@link MULTIFD_OFFSETS_AT}.
+ * @param bytes of the whole header.
+ */
+export function putMultifdHeader(bytes: Uint8Array, layout: MultifdLayout, header: MultifdHeader): void {
+  const { pages, zeroPages, compression } = header;
+  const named = pages + zeroPages;
+  if (named > MULTIFD_PACKET_PAGES) {
+    throw new MigrationError("INTERNAL", `a packet holds ${MULTIFD_PACKET_PAGES} pages, not ${named}`);
+  }
+  if (layout === "5.0" && zeroPages > 0) {
     throw new MigrationError("INTERNAL", "this layout of multifd packets has no place for zero pages");
   }
-  const slots = layout === "5.0" || pages > 0 ? MULTIFD_PACKET_PAGES : 0;
-  w.be32(MULTIFD_MAGIC);
-  w.be32(MULTIFD_VERSION);
-  w.be32((packet.sync ? FLAG.sync : 0) | (compression === "none" ? 0 : FLAG[compression]));
-  w.be32(slots);
-  w.be32(offsets.length);
-  w.be32(packet.payloadBytes);
-  w.be64(packet.packetNumber);
-  w.be32(zeroOffsets.length);
-  w.bytes(new Uint8Array(4 + 3 * 8));
-  w.bytes(fixedName(packet.block));
-  for (const offset of offsets) w.be64(offset);
-  for (const offset of zeroOffsets) w.be64(offset);
-  w.bytes(new Uint8Array(8 * (MULTIFD_PACKET_PAGES - pages)));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, MULTIFD_HEADER_BYTES);
+  view.setUint32(0, MULTIFD_MAGIC);
+  view.setUint32(4, MULTIFD_VERSION);
+  view.setUint32(8, (header.sync ? FLAG.sync : 0) | (compression === "none" ? 0 : FLAG[compression]));
+  view.setUint32(12, layout === "5.0" || named > 0 ? MULTIFD_PACKET_PAGES : 0);
+  view.setUint32(16, pages);
+  view.setUint32(20, header.payloadBytes);
+  view.setBigUint64(24, BigInt(header.packetNumber));
+  view.setUint32(32, zeroPages);
+  bytes.fill(0, 36, NAME_AT);
+  putFixedName(bytes.subarray(NAME_AT, MULTIFD_OFFSETS_AT), header.block);
+  bytes.fill(0, MULTIFD_OFFSETS_AT + WORD_BYTES * named, MULTIFD_HEADER_BYTES);
 }
 
 /** Writes the header of a packet of device state. `payloadBytes` follow it. */
@@ -134,7 +185,9 @@ export function encodeMultifdDeviceState(w: ByteWriter, packet: MultifdDeviceSta
   w.be32(MULTIFD_MAGIC);
   w.be32(MULTIFD_VERSION);
   w.be32(FLAG.deviceState);
-  w.bytes(fixedName(packet.name));
+  const name = new Uint8Array(NAME_BYTES);
+  putFixedName(name, packet.name);
+  w.bytes(name);
   w.be32(packet.instance);
   w.be32(packet.payloadBytes);
 }
@@ -158,13 +211,20 @@ export function decodeMultifdHead(input: ByteReader): MultifdHead {
   return { kind: (flags & FLAG.deviceState) === 0 ? "pages" : "device-state", flags };
 }
 
+/** Counts the words in front of `bytes` that are the offset `offset` and those of the pages that follow it. */
+export type CountOffsets = (bytes: Uint8Array, offset: number) => number;
+
 /**
  * Reads the rest of the header of a packet of pages; {@link MULTIFD_PAGES_BODY_BYTES} are on hand.
  * Offsets are checked to be those of pages, not to be in the block.
  *
- * Errors: BAD_PACKET, BAD_RAM_PAGE, LIMIT_EXCEEDED.
+ * Errors: BAD_PACKET, LIMIT_EXCEEDED.
  */
-export function decodeMultifdPages(input: ByteReader, flags: number): MultifdPages {
+export function decodeMultifdPages(
+  input: ByteReader,
+  flags: number,
+  countOffsets: CountOffsets,
+): MultifdPages {
   const allocated = input.be32();
   const normal = input.be32();
   const payload = input.be32();
@@ -179,9 +239,9 @@ export function decodeMultifdPages(input: ByteReader, flags: number): MultifdPag
   if (pages > allocated) throw badPacket(`it names ${pages} pages and has room for ${allocated}`);
   // What a packet without pages has as its name, offsets and size is left from an earlier one.
   const block = pages === 0 ? "" : decodeName(name);
-  const offsets = readOffsets(input, normal);
-  const zeroOffsets = readOffsets(input, zero);
-  input.view(8 * (MULTIFD_PACKET_PAGES - pages));
+  const runs = readRuns(input, normal, countOffsets);
+  const zeroRuns = readRuns(input, zero, countOffsets);
+  input.view(WORD_BYTES * (MULTIFD_PACKET_PAGES - pages));
   const compression = compressionOf(flags);
   const payloadBytes = normal === 0 ? 0 : compression === "none" ? normal * WIRE_PAGE_SIZE : payload;
   if (payloadBytes > MULTIFD_MAX_PAYLOAD_BYTES) {
@@ -193,8 +253,8 @@ export function decodeMultifdPages(input: ByteReader, flags: number): MultifdPag
     compression,
     packetNumber,
     block,
-    offsets,
-    zeroOffsets,
+    runs,
+    zeroRuns,
     payloadBytes,
   };
 }
@@ -233,15 +293,20 @@ function compressionOf(flags: number): MultifdCompression {
   }
 }
 
-function readOffsets(input: ByteReader, count: number): number[] {
-  const offsets: number[] = [];
-  for (let index = 0; index < count; index++) {
+/** Most packets are of pages that follow each other, so nothing is done for each of them. */
+function readRuns(input: ByteReader, count: number, countOffsets: CountOffsets): PageRun[] {
+  const runs: PageRun[] = [];
+  for (let left = count; left > 0;) {
+    const bytes = input.peek(WORD_BYTES * left);
     const offset = input.be64();
     if (offset % WIRE_PAGE_SIZE !== 0)
       throw badPacket(`0x${offset.toString(16)} is not the offset of a page`);
-    offsets.push(offset);
+    const pages = Math.max(countOffsets(bytes, offset), 1);
+    input.view(WORD_BYTES * (pages - 1));
+    runs.push({ offset, pages });
+    left -= pages;
   }
-  return offsets;
+  return runs;
 }
 
 function decodeName(bytes: Uint8Array): string {
@@ -250,14 +315,13 @@ function decodeName(bytes: Uint8Array): string {
   return decodeUtf8(bytes.subarray(0, length), "A name in a multifd packet");
 }
 
-function fixedName(name: string): Uint8Array {
-  const fixed = new Uint8Array(NAME_BYTES);
+function putFixedName(bytes: Uint8Array, name: string): void {
   const encoded = encodeUtf8(name);
   if (encoded.length >= NAME_BYTES) {
     throw new MigrationError("INTERNAL", `the name '${name}' is longer than the 255 bytes that fit`);
   }
-  fixed.set(encoded);
-  return fixed;
+  bytes.set(encoded);
+  bytes.fill(0, encoded.length);
 }
 
 function badPacket(why: string): MigrationError {

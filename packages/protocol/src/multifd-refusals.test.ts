@@ -136,11 +136,11 @@ describe("refusals", () => {
   });
 
   test("what does not fit the format is refused before it is sent", () => {
-    const offsets = Array.from({ length: 129 }, (_, index) => index * PAGE);
     const mistakes: readonly (() => void)[] = [
       () => written((w) => encodeMultifdInit(w, { uuid: new Uint8Array(4), channel: 0 })),
-      () => written((w) => encodeMultifdPages(w, "9.0", { ...NO_PAGES, offsets })),
-      () => written((w) => encodeMultifdPages(w, "5.0", { ...NO_PAGES, zeroOffsets: [0] })),
+      () => written((w) => encodeMultifdPages(w, "9.0", { ...NO_PAGES, runs: [{ offset: 0, pages: 129 }] })),
+      () =>
+        written((w) => encodeMultifdPages(w, "5.0", { ...NO_PAGES, zeroRuns: [{ offset: 0, pages: 1 }] })),
       () => written((w) => encodeMultifdPages(w, "9.0", { ...NO_PAGES, block: "n".repeat(256) })),
     ];
     for (const mistake of mistakes) expect(refusal(mistake).code).toBe("INTERNAL");

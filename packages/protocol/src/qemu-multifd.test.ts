@@ -3,7 +3,7 @@ import { noRecordings } from "../test/fixtures.ts";
 import { decodeMultifd } from "../test/multifd.ts";
 import { multifdStreams } from "../test/recordings.ts";
 import { toHex, written } from "../test/support.ts";
-import { encodeMultifdInit, encodeMultifdPages } from "./index.ts";
+import { countPages, encodeMultifdInit, encodeMultifdPages } from "./index.ts";
 
 describe.skipIf(noRecordings).each([
   ["pc-72-multifd", "none", "5.0"],
@@ -14,10 +14,10 @@ describe.skipIf(noRecordings).each([
   test("say who they are and how their pages are sent", async () => {
     const { inits, packets } = await decodeMultifd(multifdStreams(name), () => 65_536);
     expect(inits.map(({ channel }) => channel).toSorted((a, b) => a - b)).toEqual([0, 1]);
-    const used = packets.filter(({ offsets }) => offsets.length > 0);
+    const used = packets.filter(({ runs }) => runs.length > 0);
     expect(used.length).toBeGreaterThan(20);
     expect(new Set(used.map((packet) => packet.compression))).toEqual(new Set([compression]));
-    const zeroPages = packets.reduce((sum, packet) => sum + packet.zeroOffsets.length, 0);
+    const zeroPages = packets.reduce((sum, packet) => sum + countPages(packet.zeroRuns), 0);
     expect(zeroPages).toBe(layout === "9.0" ? 1295 : 0);
   });
 

@@ -5,7 +5,7 @@ import {
   MigrationError,
   MultifdChannelDecoder,
 } from "../src/index.ts";
-import type { MultifdChannelOptions, MultifdPages, MultifdSink } from "../src/index.ts";
+import type { MultifdChannelOptions, MultifdPages, MultifdSink, PageRun } from "../src/index.ts";
 import { openDecompressor } from "./decompressors.ts";
 import { fromHex, toHex, written } from "./support.ts";
 
@@ -21,11 +21,22 @@ export const NO_PAGES: MultifdPages = {
   compression: "none",
   packetNumber: 0,
   block: "",
-  offsets: [],
-  zeroOffsets: [],
+  runs: [],
+  zeroRuns: [],
   payloadBytes: 0,
 };
 export const PACKET_BYTES = 1344;
+
+/** Pages at these offsets, in their order; those that follow each other together. */
+export function runsOf(offsets: readonly number[]): PageRun[] {
+  const runs: { offset: number; pages: number }[] = [];
+  for (const offset of offsets) {
+    const last = runs.at(-1);
+    if (last !== undefined && offset === last.offset + last.pages * PAGE) last.pages++;
+    else runs.push({ offset, pages: 1 });
+  }
+  return runs;
+}
 
 export function pageBytes(seed: number): Uint8Array {
   return Uint8Array.from({ length: PAGE }, (_, index) => seed + (index >> 4));
@@ -110,8 +121,8 @@ export const CHANNEL = written((w) => {
     sync: false,
     packetNumber: 1,
     block: "pc.ram",
-    offsets: [0, 7 * PAGE],
-    zeroOffsets: [511 * PAGE],
+    runs: runsOf([0, 7 * PAGE]),
+    zeroRuns: runsOf([511 * PAGE]),
     payloadBytes: 2 * PAGE,
   });
   w.bytes(pagesBytes(2, 1));
@@ -122,14 +133,13 @@ export const CHANNEL = written((w) => {
     ...NO_PAGES,
     packetNumber: 2,
     block: "vga.vram",
-    offsets: [],
-    zeroOffsets: [0, PAGE],
+    zeroRuns: runsOf([0, PAGE]),
   });
   encodeMultifdPages(w, "5.0", {
     ...NO_PAGES,
     packetNumber: 3,
     block: "vga.vram",
-    offsets: [PAGE],
+    runs: runsOf([PAGE]),
     payloadBytes: PAGE,
   });
   w.bytes(pagesBytes(1, 9));

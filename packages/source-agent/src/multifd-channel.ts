@@ -1,36 +1,14 @@
-import { MigrationError, MULTIFD_HEADER_BYTES, MULTIFD_PACKET_PAGES } from "@peregrine/protocol";
-import type { MultifdChannelEncoder, MultifdInit, MultifdPacket } from "@peregrine/protocol";
-import { PAGE_SIZE } from "@peregrine/shared-state";
+import { MigrationError, MULTIFD_HEADER_BYTES } from "@peregrine/protocol";
+import type { MultifdChannelEncoder, MultifdInit, MultifdPacket, PageKernel } from "@peregrine/protocol";
 import type { GuestRam } from "@peregrine/shared-state";
-import type { Channel } from "@peregrine/transport";
+import type { Channel, Gathering } from "@peregrine/transport";
 import { BATCHES_IN_FLIGHT } from "./multifd-messages.ts";
 import type { MessageFromMultifd, MessageToMultifd } from "./multifd-messages.ts";
+import { openPackets } from "./multifd-packets.ts";
+import type { Packet } from "./multifd-packets.ts";
 
 /** How long the end of a connection may take, milliseconds. */
 const END_MS = 1000;
-
-const ZERO_PAGE = Buffer.alloc(PAGE_SIZE);
-const NOTHING = new Uint8Array(0);
-const NO_PAGES = { block: "", offsets: [], zeroOffsets: [] } as const;
-
-/** The memory of one packet that is under way: room for the header in front of the pages, so that both are one write. */
-class Packet {
-  readonly bytes = Buffer.allocUnsafeSlow(MULTIFD_HEADER_BYTES + MULTIFD_PACKET_PAGES * PAGE_SIZE);
-  /** Where in the block each page is. */
-  readonly offsets: number[] = [];
-  block = "";
-
-  get pages(): Buffer {
-    return this.bytes.subarray(MULTIFD_HEADER_BYTES, MULTIFD_HEADER_BYTES + this.offsets.length * PAGE_SIZE);
-  }
-
-  /** The header, with the pages behind it. */
-  withHeader(header: Uint8Array): Buffer {
-    const start = MULTIFD_HEADER_BYTES - header.length;
-    this.bytes.set(header, start);
-    return this.bytes.subarray(start, MULTIFD_HEADER_BYTES + this.offsets.length * PAGE_SIZE);
-  }
-}
 
 interface Sent {
   readonly bytes: number;
@@ -39,15 +17,18 @@ interface Sent {
 
 export interface MultifdChannelOptions {
   readonly channel: Channel;
+  /** Of the channel, if it has that. */
+  readonly gathering: Gathering | undefined;
   readonly ram: GuestRam;
   readonly encoder: MultifdChannelEncoder;
+  readonly isCompressed: boolean;
   /** One Int32: the number of the next packet, over all connections. */
   readonly packetNumbers: SharedArrayBuffer;
   readonly tell: (message: MessageFromMultifd) => void;
 }
 
 /**
- * One connection of multifd, in its own thread. Pages are copied out of the guest as soon as they are named, and sent
+ * One connection of multifd, in its own thread. Pages are looked at as soon as they are named, and sent
  * one packet after the other.
  */
 export class MultifdChannel {
@@ -56,13 +37,21 @@ export class MultifdChannel {
   readonly #encoder: MultifdChannelEncoder;
   readonly #packetNumbers: Int32Array;
   readonly #tell: (message: MessageFromMultifd) => void;
-  readonly #spare = Array.from({ length: BATCHES_IN_FLIGHT }, () => new Packet());
-  readonly #zeroPages = new Uint32Array(MULTIFD_PACKET_PAGES);
+  readonly #kernel: PageKernel;
+  readonly #spare: Packet[];
+  readonly #syncHeader = Buffer.alloc(MULTIFD_HEADER_BYTES);
   /** Ends with the last packet so far. Never rejects. */
   #sending: Promise<void> = Promise.resolve();
   #over = false;
 
-  constructor({ channel, ram, encoder, packetNumbers, tell }: MultifdChannelOptions) {
+  constructor(options: MultifdChannelOptions) {
+    const { channel, gathering, ram, encoder, isCompressed, packetNumbers, tell } = options;
+    const opened = openPackets(
+      { channel, ram, encoder },
+      { count: BATCHES_IN_FLIGHT, isCompressed, gathering },
+    );
+    this.#kernel = opened.kernel;
+    this.#spare = opened.packets;
     this.#channel = channel;
     this.#ram = ram;
     this.#encoder = encoder;
@@ -153,62 +142,39 @@ export class MultifdChannel {
     if (packet === undefined || name === undefined) {
       throw new MigrationError("INTERNAL", "a multifd connection cannot take the pages that it was given");
     }
+    packet.clear();
     packet.block = name;
-    packet.offsets.length = 0;
-    let zeroPages = 0;
+    const zeroPages: number[] = [];
     for (let run = 0; run < runs.length; run += 2) {
-      zeroPages = this.#readRun(packet, block, runs[run]!, runs[run + 1]!, zeroPages);
+      const [page, count] = [runs[run]!, runs[run + 1]!];
+      if (packet.add(block, page, count) === 0) continue;
+      for (let n = 0; n < count; n++) if (this.#kernel.isZero(n)) zeroPages.push(page + n);
     }
-    const normal = packet.offsets.length;
-    this.#tell({ kind: "read", block, zeroPages: this.#zeroPages.slice(0, zeroPages), normal });
+    this.#tell({ kind: "read", block, zeroPages: Uint32Array.from(zeroPages), normal: packet.pages });
     return packet;
   }
 
-  /** Adds the pages of a run that are not zero. @returns how many are zero, with those before. */
-  #readRun(packet: Packet, block: number, page: number, count: number, zeroPagesBefore: number): number {
-    const { bytes, offsets } = packet;
-    const start = MULTIFD_HEADER_BYTES + offsets.length * PAGE_SIZE;
-    let zeroPages = zeroPagesBefore;
-    let end = start;
-    this.#ram.readPages(block, page, count, bytes, start);
-    for (let n = 0; n < count; n++) {
-      const from = start + n * PAGE_SIZE;
-      if (bytes.compare(ZERO_PAGE, 0, PAGE_SIZE, from, from + PAGE_SIZE) === 0) {
-        this.#zeroPages[zeroPages++] = page + n;
-        continue;
-      }
-      if (end < from) bytes.copyWithin(end, from, from + PAGE_SIZE);
-      offsets.push((page + n) * PAGE_SIZE);
-      end += PAGE_SIZE;
-    }
-    return zeroPages;
-  }
-
   async #sendPages(packet: Packet): Promise<Sent> {
-    const pages = packet.offsets.length;
-    const bytes = pages === 0 ? 0 : await this.#writePages(packet);
+    const { pages } = packet;
+    const bytes = pages === 0 ? 0 : await packet.send({ sync: false, packetNumber: this.#nextNumber() });
     this.#spare.push(packet);
     return { bytes, pages };
   }
 
-  async #writePages(packet: Packet): Promise<number> {
-    const { block, offsets, pages } = packet;
-    const [header, payload] = await this.#encoder.packet({ ...this.#head(block), offsets }, pages);
-    if (payload === pages) {
-      await this.#channel.write(packet.withHeader(header));
-    } else {
-      await Promise.all([this.#channel.write(header), this.#channel.write(payload)]);
-    }
-    return header.length + payload.length;
-  }
-
   async #sendSync(): Promise<Sent> {
-    const [header] = await this.#encoder.packet({ ...this.#head(""), sync: true }, NOTHING);
-    await this.#channel.write(header);
-    return { bytes: header.length, pages: 0 };
+    const sync: MultifdPacket = {
+      sync: true,
+      packetNumber: this.#nextNumber(),
+      block: "",
+      pages: 0,
+      zeroPages: 0,
+    };
+    this.#encoder.header(this.#syncHeader, sync, 0);
+    await this.#channel.write(this.#syncHeader);
+    return { bytes: this.#syncHeader.length, pages: 0 };
   }
 
-  #head(block: string): MultifdPacket {
-    return { ...NO_PAGES, sync: false, packetNumber: Atomics.add(this.#packetNumbers, 0, 1), block };
+  #nextNumber(): number {
+    return Atomics.add(this.#packetNumbers, 0, 1);
   }
 }

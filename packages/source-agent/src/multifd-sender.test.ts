@@ -1,3 +1,4 @@
+import { countPages } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -33,9 +34,9 @@ describe.each([
       // Every fourth page of the test guest is zero.
       expect(receiver.items.filter((item) => item === "zero")).toHaveLength(47);
       expect(statistics).toMatchObject({ normal: 143, duplicate: 47 });
-      const used = receiver.packets.flat().filter(({ offsets }) => offsets.length > 0);
+      const used = receiver.packets.flat().filter(({ runs }) => runs.length > 0);
       expect(used.map((packet) => packet.compression)).toEqual(used.map(() => compression));
-      expect(used.map(({ zeroOffsets }) => zeroOffsets)).toEqual(used.map(() => []));
+      expect(used.map(({ zeroRuns }) => zeroRuns)).toEqual(used.map(() => []));
     });
 
     test("whatever the guest writes between the turns, memory is the same at the end", async () => {
@@ -158,10 +159,10 @@ describe("packets", () => {
     await sendAll(sender);
     await link.finish();
     link.expectSame();
-    const used = link.receiver.packets.map((packets) => packets.filter(({ offsets }) => offsets.length > 0));
+    const used = link.receiver.packets.map((packets) => packets.filter(({ runs }) => runs.length > 0));
     for (const ofChannel of used) expect(ofChannel.length).toBeGreaterThan(1);
     // A thousand pages of one block, and of the other those of 300 that are not zero: three quarters.
-    const sizes = used.flat().map(({ block, offsets }) => `${block} ${offsets.length}`);
+    const sizes = used.flat().map(({ block, runs }) => `${block} ${countPages(runs)}`);
     expect(sizes.toSorted()).toEqual(
       [...Array<string>(7).fill("a 128"), "a 104", "b 96", "b 96", "b 33"].toSorted(),
     );
@@ -183,7 +184,7 @@ describe("packets", () => {
     await link.finish();
     link.expectSame();
     // Of ten pages every fourth is zero, so two or three are not in the packet.
-    const most = Math.max(...link.receiver.packets.flat().map(({ offsets }) => offsets.length));
+    const most = Math.max(...link.receiver.packets.flat().map(({ runs }) => countPages(runs)));
     expect(most).toBe(8);
     const { multifdBytes, transferred: all } = link.statistics;
     expect(multifdBytes).toBe(link.receiver.channelBytes);

@@ -36,9 +36,13 @@ async function open(): Promise<MultifdChannel> {
   const signal = AbortSignal.any([givenUp.signal, AbortSignal.timeout(connectTimeout)]);
   const ram = await openRam(data.ram);
   // Understood by every release that has multifd since 5.0.
-  const encoder = new MultifdChannelEncoder({ layout: "5.0", compressor: openCompressor(data) });
+  const compressor = openCompressor(data);
+  const encoder = new MultifdChannelEncoder({ layout: "5.0", compressor });
   const connected = await connect(uri, { signal, tls, keepalive });
-  const opened = new MultifdChannel({ channel: connected, ram, encoder, packetNumbers, tell });
+  const gathering = await connected.gathering?.();
+  const isCompressed = compressor !== undefined;
+  const options = { channel: connected, gathering, ram, encoder, isCompressed, packetNumbers, tell };
+  const opened = new MultifdChannel(options);
   if (givenUp.signal.aborted) opened.destroy();
   else await opened.open({ uuid, channel: number });
   return opened;

@@ -21,8 +21,8 @@ function channel(number: number, ...packets: readonly Packet[]): Uint8Array {
         compression: "none",
         packetNumber,
         block: "pc.ram",
-        offsets: [],
-        zeroOffsets: [],
+        runs: [],
+        zeroRuns: [],
         payloadBytes: payload.length,
         ...packet,
       });
@@ -32,7 +32,10 @@ function channel(number: number, ...packets: readonly Packet[]): Uint8Array {
 }
 
 function pages(...offsets: readonly number[]): Packet {
-  return { offsets, payload: Buffer.concat(offsets.map((offset) => pageOf(offset))) };
+  return {
+    runs: offsets.map((offset) => ({ offset, pages: 1 })),
+    payload: Buffer.concat(offsets.map((offset) => pageOf(offset))),
+  };
 }
 
 const flush = (w: ByteWriter, encoder: RamPageEncoder): void => encoder.multifdFlush(w);
@@ -51,7 +54,7 @@ const UNFLUSHED = smallStream({ part: () => {}, end: () => {} });
 
 test("pages of several channels are counted, in passes from sync to sync", async () => {
   const channels = [
-    channel(0, SYNC, pages(0), { zeroOffsets: [PAGE] }, SYNC, pages(2 * PAGE), SYNC),
+    channel(0, SYNC, pages(0), { zeroRuns: [{ offset: PAGE, pages: 1 }] }, SYNC, pages(2 * PAGE), SYNC),
     channel(1, SYNC, pages(2 * PAGE, 3 * PAGE), SYNC, SYNC),
   ];
   for (const chunkBytes of [1, 1000, 65_536]) {
@@ -85,7 +88,7 @@ test("where the main stream has records for it, channels are waited for there an
 
 test("compressed packets are decompressed", async () => {
   const payload = deflateSync(Buffer.concat([pageOf(1), pageOf(2)]), { finishFlush: 2 });
-  const packet: Packet = { compression: "zlib", offsets: [0, PAGE], payload };
+  const packet: Packet = { compression: "zlib", runs: [{ offset: 0, pages: 2 }], payload };
   const { summary, fault } = await inspected(UNFLUSHED, { channels: [channel(4, SYNC, packet, SYNC, SYNC)] });
   expect(fault).toBeUndefined();
   expect(summary.channels).toMatchObject([{ channel: 4, compression: "zlib", pages: 2 }]);

@@ -126,7 +126,7 @@ export class ChannelGroup {
       packet: (packet) => {
         summary.packets += 1;
         if (packet.kind === "device-state") return;
-        if (packet.offsets.length > 0) summary.compression = packet.compression;
+        if (packet.runs.length > 0) summary.compression = packet.compression;
         ({ payloadBytes } = packet);
       },
       page: (block, offset, bytes) => {

@@ -35,6 +35,21 @@ export interface PageKernel extends PageSource {
   isZero(n: number): boolean;
 
   /**
+   * Moves the pages of a run in the work memory that do not have only zeros down, so that they follow each other from `page` on.
+   * `zeroCount` and `isZero` tell of the others.
+   * @param count at most {@link MAX_KERNEL_RUN}.
+   * @param offset of the first page in its block.
+   * @param words where the offsets of those pages are written, {@link WORD_BYTES} each, one behind the other.
+   * @returns how many they are.
+   */
+  packPages(page: number, count: number, offset: number, words: number): number;
+  /**
+   * Counts the words from `words` on that are the offset `offset` and those of the pages that follow it.
+   * @param count of the words that are there.
+   */
+  countOffsets(words: number, count: number, offset: number): number;
+
+  /**
    * Counts the whole records from `at` on that continue a block with the page at `offset` and those that follow it, and
    * are all pages or all pages of zeros. The first that is anything else ends the run, so a run of no records is
    * not an error but a case for `RamDecoder`. A record of a page has 4104 bytes, one of a page of zeros has 9.
@@ -147,6 +162,21 @@ export interface GuestPages extends PageSource {
     named: boolean,
     out: number,
     places: PlaceCursor,
+  ): number;
+  /**
+   * As {@link PageKernel.packPages}, but the pages stay where they are, and what follows their first {@link HEAD_BYTES} bytes
+   * may be read as late as with {@link encodeHeads}.
+   * @param words as there. @param heads where those bytes are put, one behind the other.
+   * @param vector where the entries of a vector of `writev` are put, two for each page: its head, and the rest of it.
+   * @returns how many pages these are.
+   */
+  gatherPages(
+    page: number,
+    count: number,
+    offset: number,
+    words: number,
+    heads: number,
+    vector: number,
   ): number;
   /**
    * Writes the records of the pages that have only zeros, up to the first one that has not. `zeroCount` of the kernel tells

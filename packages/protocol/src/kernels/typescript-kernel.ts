@@ -134,6 +134,26 @@ export class TypeScriptPageKernel implements PageKernel {
     return ((this.#work.zeroBits[n >>> 5]! >>> (n & 31)) & 1) !== 0;
   }
 
+  packPages(page: number, count: number, offset: number, words: number): number {
+    this.#work.requireWords(offset, count, words);
+    this.zeroPages(page, count);
+    let packed = 0;
+    for (let n = 0; n < count; n++) {
+      if (this.isZero(n)) continue;
+      const from = page + n * WIRE_PAGE_SIZE;
+      this.bytes.copyWithin(page + packed * WIRE_PAGE_SIZE, from, from + WIRE_PAGE_SIZE);
+      this.#putWord(words + packed++ * WORD_BYTES, offset + n * WIRE_PAGE_SIZE);
+    }
+    return packed;
+  }
+
+  countOffsets(words: number, count: number, offset: number): number {
+    this.#work.requireWords(offset, count, words);
+    let n = 0;
+    while (n < count && this.#hasWord(words + n * WORD_BYTES, offset + n * WIRE_PAGE_SIZE)) n++;
+    return n;
+  }
+
   countRun(at: number, end: number, offset: number, most: number): number {
     const { bytes } = this.#work;
     this.#work.require(at, end - at);
@@ -206,6 +226,31 @@ export class TypeScriptPageKernel implements PageKernel {
           places.from = end;
         };
         return this.#encode({ ...run, offset, named, out, pageBytes: HEAD_BYTES, written });
+      },
+      gatherPages: (page, count, offset, words, headsAt, vector) => {
+        const run = runOf(page, count);
+        this.#work.requireWords(offset, count, words);
+        this.#work.requireGathered(headsAt, vector, count, addresses !== undefined);
+        const { work, guest } = addresses ?? { work: 0, guest: 0 };
+        const places = { at: vector, from: 0 };
+        this.#forgetZeros();
+        let gathered = 0;
+        for (let n = 0; n < count; n++) {
+          const from = page + n * WIRE_PAGE_SIZE;
+          const kept = run.heads!.subarray(n * HEAD_BYTES, (n + 1) * HEAD_BYTES);
+          if (pageIsZero(run.words, from)) {
+            this.#noteZero(n);
+            kept.fill(0);
+            continue;
+          }
+          const head = headsAt + gathered * HEAD_BYTES;
+          this.#putWord(words + gathered++ * WORD_BYTES, offset + n * WIRE_PAGE_SIZE);
+          this.bytes.set(run.bytes.subarray(from, from + HEAD_BYTES), head);
+          kept.set(this.bytes.subarray(head, head + HEAD_BYTES));
+          this.#putPlace(places, work + head, HEAD_BYTES);
+          this.#putPlace(places, guest + from + HEAD_BYTES, WIRE_PAGE_SIZE - HEAD_BYTES);
+        }
+        return gathered;
       },
       encodeZeros: (page, count, offset, named, out) =>
         this.#encodeZeros({ ...runOf(page, count, requireGuestZeros), offset, named, out }),

@@ -32,6 +32,15 @@ interface GuestExports extends SourceExports {
     vector: number,
     from: number,
   ): number;
+  gatherPages(
+    page: number,
+    count: number,
+    high: number,
+    low: number,
+    words: number,
+    heads: number,
+    vector: number,
+  ): void;
   encodeZeros(page: number, count: number, high: number, low: number, named: number, out: number): number;
   expectRun(page: number, count: number, words: number, vector: number): void;
   storeRun(at: number, count: number, page: number): void;
@@ -39,6 +48,8 @@ interface GuestExports extends SourceExports {
 
 interface PagesExports extends SourceExports {
   zeroPages(page: number, count: number): number;
+  packPages(page: number, count: number, high: number, low: number, words: number): void;
+  countOffsets(words: number, count: number, high: number, low: number): number;
   countRun(at: number, end: number, high: number, low: number, most: number): number;
   countWords(words: number, count: number, high: number, low: number): number;
   gatherRun(at: number, count: number): void;
@@ -146,6 +157,18 @@ export class WasmPageKernel implements PageKernel {
     return ((this.#work.zeroBits[n >>> 5]! >>> (n & 31)) & 1) !== 0;
   }
 
+  packPages(page: number, count: number, offset: number, words: number): number {
+    this.#work.requirePages(page, count);
+    this.#work.requireWords(offset, count, words);
+    this.#exports.packPages(page, count, Math.floor(offset / 2 ** 32), offset | 0, words);
+    return count - this.zeroCount;
+  }
+
+  countOffsets(words: number, count: number, offset: number): number {
+    this.#work.requireWords(offset, count, words);
+    return this.#exports.countOffsets(words, count, Math.floor(offset / 2 ** 32), offset | 0);
+  }
+
   countRun(at: number, end: number, offset: number, most: number): number {
     this.#work.require(at, end - at);
     this.#work.requireRun(offset, most);
@@ -231,6 +254,22 @@ class WasmGuestPages implements GuestPages {
     places.at += 2 * PLACE_BYTES * (count - work.result[0]!);
     places.from = work.result[1]!;
     return end;
+  }
+
+  gatherPages(
+    page: number,
+    count: number,
+    offset: number,
+    words: number,
+    heads: number,
+    vector: number,
+  ): number {
+    requireGuestPages(this.#guest.buffer.byteLength, page, count);
+    this.#work.requireWords(offset, count, words);
+    this.#work.requireGathered(heads, vector, count, this.#hasAddresses);
+    const high = Math.floor(offset / 2 ** 32);
+    this.#exports.gatherPages(page, count, high, offset | 0, words, heads, vector);
+    return count - this.#work.result[0]!;
   }
 
   encodeZeros(page: number, count: number, offset: number, named: boolean, out: number): number {

@@ -1,6 +1,6 @@
 import { MigrationError } from "../errors.ts";
 import { WIRE_PAGE_SIZE } from "../wire.ts";
-import { MAX_KERNEL_RUN, MAX_ZERO_RUN, PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
+import { HEAD_BYTES, MAX_KERNEL_RUN, MAX_ZERO_RUN, PLACE_BYTES, WORD_BYTES } from "./page-kernel.ts";
 import type { PlaceCursor } from "./page-kernel.ts";
 
 /** Where in the work memory the kernels look for what has a fixed place. The sources in WAT say the same. */
@@ -107,6 +107,18 @@ export class WorkMemory {
   requirePlaces({ at, from }: PlaceCursor, count: number, out: number, hasAddresses: boolean): void {
     this.#requirePlacesAt(at, count, hasAddresses);
     this.require(from, out - from);
+  }
+
+  /** The offsets of a run of pages have to be exact, and fit where their words are to go. */
+  requireWords(offset: number, count: number, words: number): void {
+    this.requireRun(offset, count);
+    this.require(words, count * WORD_BYTES);
+  }
+
+  /** A head and two entries for each page have to fit. */
+  requireGathered(heads: number, vector: number, count: number, hasAddresses: boolean): void {
+    this.#requirePlacesAt(vector, count, hasAddresses);
+    this.require(heads, HEAD_BYTES * count);
   }
 
   /** As {@link requirePlaces}, and a word for each page has to fit where the words are to go. */
