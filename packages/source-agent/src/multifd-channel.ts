@@ -2,10 +2,10 @@ import { MigrationError, MULTIFD_HEADER_BYTES } from "@peregrine/protocol";
 import type { MultifdChannelEncoder, MultifdInit, MultifdPacket, PageKernel } from "@peregrine/protocol";
 import type { GuestRam } from "@peregrine/shared-state";
 import type { Channel, Gathering } from "@peregrine/transport";
-import { BATCHES_IN_FLIGHT } from "./multifd-messages.ts";
+import { BATCHES_IN_FLIGHT, packetsPerBatch } from "./multifd-messages.ts";
 import type { MessageFromMultifd, MessageToMultifd } from "./multifd-messages.ts";
 import { openPackets } from "./multifd-packets.ts";
-import type { Packet } from "./multifd-packets.ts";
+import type { Packets } from "./multifd-packets.ts";
 
 /** How long the end of a connection may take, milliseconds. */
 const END_MS = 1000;
@@ -38,7 +38,7 @@ export class MultifdChannel {
   readonly #packetNumbers: Int32Array;
   readonly #tell: (message: MessageFromMultifd) => void;
   readonly #kernel: PageKernel;
-  readonly #spare: Packet[];
+  readonly #spare: Packets[];
   readonly #syncHeader = Buffer.alloc(MULTIFD_HEADER_BYTES);
   /** Ends with the last packet so far. Never rejects. */
   #sending: Promise<void> = Promise.resolve();
@@ -48,7 +48,7 @@ export class MultifdChannel {
     const { channel, gathering, ram, encoder, isCompressed, packetNumbers, tell } = options;
     const opened = openPackets(
       { channel, ram, encoder },
-      { count: BATCHES_IN_FLIGHT, isCompressed, gathering },
+      { count: BATCHES_IN_FLIGHT, most: packetsPerBatch(isCompressed), isCompressed, gathering },
     );
     this.#kernel = opened.kernel;
     this.#spare = opened.packets;
@@ -75,8 +75,8 @@ export class MultifdChannel {
         this.#next(() => this.#sendSync());
         return;
       }
-      const packet = this.#read(message.block, message.runs);
-      this.#next(() => this.#sendPages(packet));
+      const packets = this.#read(message.block, message.runs);
+      this.#next(() => this.#sendPages(packets));
     } catch (error) {
       this.#fail(error);
     }
@@ -135,29 +135,36 @@ export class MultifdChannel {
     this.#tell({ kind: "failed", error: MigrationError.from(error).serialize() });
   }
 
-  #read(block: number, runs: Uint32Array): Packet {
-    const packet = this.#spare.pop();
-    const ram = this.#ram;
-    const name = ram.blocks[block]?.name;
-    if (packet === undefined || name === undefined) {
+  #read(block: number, runs: Uint32Array): Packets {
+    const packets = this.#spare.pop();
+    const name = this.#ram.blocks[block]?.name;
+    if (packets === undefined || name === undefined) {
       throw new MigrationError("INTERNAL", "a multifd connection cannot take the pages that it was given");
     }
-    packet.clear();
-    packet.block = name;
+    packets.clear();
+    packets.block = name;
     const zeroPages: number[] = [];
     for (let run = 0; run < runs.length; run += 2) {
-      const [page, count] = [runs[run]!, runs[run + 1]!];
-      if (packet.add(block, page, count) === 0) continue;
-      for (let n = 0; n < count; n++) if (this.#kernel.isZero(n)) zeroPages.push(page + n);
+      let [page, left] = [runs[run]!, runs[run + 1]!];
+      while (left > 0) {
+        const count = Math.min(left, packets.room);
+        if (packets.add(block, page, count) > 0) this.#noteZeroPages(zeroPages, page, count);
+        page += count;
+        left -= count;
+      }
     }
-    this.#tell({ kind: "read", block, zeroPages: Uint32Array.from(zeroPages), normal: packet.pages });
-    return packet;
+    this.#tell({ kind: "read", block, zeroPages: Uint32Array.from(zeroPages), normal: packets.pages });
+    return packets;
   }
 
-  async #sendPages(packet: Packet): Promise<Sent> {
-    const { pages } = packet;
-    const bytes = pages === 0 ? 0 : await packet.send({ sync: false, packetNumber: this.#nextNumber() });
-    this.#spare.push(packet);
+  #noteZeroPages(into: number[], page: number, count: number): void {
+    for (let n = 0; n < count; n++) if (this.#kernel.isZero(n)) into.push(page + n);
+  }
+
+  async #sendPages(packets: Packets): Promise<Sent> {
+    const { pages } = packets;
+    const bytes = pages === 0 ? 0 : await packets.send(this.#nextNumber);
+    this.#spare.push(packets);
     return { bytes, pages };
   }
 
@@ -174,7 +181,5 @@ export class MultifdChannel {
     return { bytes: this.#syncHeader.length, pages: 0 };
   }
 
-  #nextNumber(): number {
-    return Atomics.add(this.#packetNumbers, 0, 1);
-  }
+  readonly #nextNumber = (): number => Atomics.add(this.#packetNumbers, 0, 1);
 }

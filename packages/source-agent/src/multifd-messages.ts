@@ -24,7 +24,7 @@ export interface MultifdThreadData {
 /** From the migration thread to the thread of a connection. */
 export type MessageToMultifd =
   /**
-   * Send these pages of a block: pairs of a run's first page and how many it has, a packet's worth together. Answers
+   * Send these pages of a block: pairs of a run's first page and how many it has, a batch of them. Answers
    * `read` and then `sent`; at most {@link BATCHES_IN_FLIGHT} are under way.
    */
   | { readonly kind: "pages"; readonly block: number; readonly runs: Uint32Array }
@@ -37,17 +37,20 @@ export type MessageToMultifd =
 export type MessageFromMultifd =
   /** It is connected and has said which connection it is. */
   | { readonly kind: "open"; readonly bytes: number }
-  /** The pages were copied out of the guest. Those that are zero are not sent here. */
+  /** The pages were looked at. Those that are zero are not sent here. */
   | {
       readonly kind: "read";
       readonly block: number;
       readonly zeroPages: Uint32Array;
       readonly normal: number;
     }
-  /** The kernel has a packet: its bytes, and the pages in it. */
+  /** The kernel has a batch: its bytes, and the pages in it. */
   | { readonly kind: "sent"; readonly bytes: number; readonly pages: number }
   /** Nothing more can be sent. */
   | { readonly kind: "failed"; readonly error: SerializedError };
 
-/** While one is being compressed and written, the next one is copied out of the guest. */
+/** While one is being compressed and written, the next one is looked at. */
 export const BATCHES_IN_FLIGHT = 2;
+
+/** Full packets of a batch: with fewer, messages between the threads cost more than what they are about. */
+export const packetsPerBatch = (isCompressed: boolean): number => (isCompressed ? 1 : 4);

@@ -9,6 +9,7 @@ import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { GuestRam, PageMap, ParameterValues } from "@peregrine/shared-state";
 import { MultifdConnection } from "./multifd-connection.ts";
 import { MultifdConnections } from "./multifd-connections.ts";
+import { packetsPerBatch } from "./multifd-messages.ts";
 import type { MultifdThreadData } from "./multifd-messages.ts";
 import { multifdSyncMode } from "./multifd-sync-mode.ts";
 import type { MultifdSyncMode } from "./multifd-sync-mode.ts";
@@ -27,8 +28,8 @@ interface ZeroPages {
 
 /**
  * Sends pages on connections of their own, each with packets of up to 128 pages; zero pages and the sections' frames go
- * in the main stream. Each connection has a thread, which is given the numbers of the pages and copies them out of the
- * guest itself. It holds two packets at most.
+ * in the main stream. Each connection has a thread, which is given the numbers of the pages and takes them from the
+ * guest itself. It holds two batches at most, of a few packets each.
  *
  * The order between connections is lost. What must not overtake anything is put behind a sync: the destination goes on
  * from there when the main stream and all connections have come to it. The zero pages of a section's batches are in
@@ -43,17 +44,20 @@ export class MultifdSender implements PageSender {
   readonly #connections = new MultifdConnections();
   readonly #encoder = new RamPageEncoder();
   readonly #cost: PageCost;
+  readonly #mostPages: number;
   /** What is being filled. */
-  readonly #batch = new PageBatch();
+  readonly #batch: PageBatch;
   /** Those that are not in the main stream yet: of the batches in flight, at most. */
   #zeroPages: ZeroPages[] = [];
 
-  private constructor({ ram, map, stream, opening, signal }: PageSenderOptions, cost: PageCost) {
+  private constructor({ ram, map, stream, opening, signal }: PageSenderOptions, isCompressed: boolean) {
+    this.#mostPages = packetsPerBatch(isCompressed) * MULTIFD_PACKET_PAGES;
+    this.#batch = new PageBatch(this.#mostPages);
     this.#ram = ram;
     this.#map = map;
     this.#stream = stream;
     this.#mode = multifdSyncMode(opening.configuration?.machineType);
-    this.#cost = cost;
+    this.#cost = new PageCost(isCompressed);
     this.#signal = signal;
     signal.addEventListener("abort", this.#giveUp);
   }
@@ -62,7 +66,7 @@ export class MultifdSender implements PageSender {
   static async open(options: PageSenderOptions): Promise<MultifdSender> {
     // As they are now: a change takes effect with the next migration.
     const settings = options.parameters.values();
-    const sender = new MultifdSender(options, new PageCost(settings["multifd-compression"] !== "none"));
+    const sender = new MultifdSender(options, settings["multifd-compression"] !== "none");
     try {
       // The main connection is the first, and says at once that it is the main one.
       await options.stream.flush();
@@ -158,10 +162,10 @@ export class MultifdSender implements PageSender {
     }
   }
 
-  /** Pages that a packet has under the present limit. */
+  /** Pages that a batch has under the present limit. */
   get #batchPages(): number {
     const pages = Math.floor(this.#stream.chunkBytes / this.#cost.bytesPerPage);
-    return Math.min(Math.max(pages, 1), MULTIFD_PACKET_PAGES);
+    return Math.min(Math.max(pages, 1), this.#mostPages);
   }
 
   #put(block: number, page: number, count: number): Promise<void> | undefined {

@@ -1,14 +1,17 @@
-import { MULTIFD_PACKET_PAGES } from "@peregrine/protocol";
-
 /** Pages of one RAM block that go out together. */
 export class PageBatch {
   /** Pairs: the first page of a run, and how many it has. */
-  readonly #runs = new Uint32Array(2 * MULTIFD_PACKET_PAGES);
+  readonly #runs: Uint32Array;
   #length = 0;
   /** Pages in it. */
   pages = 0;
   /** Index of the block. */
   block = 0;
+
+  /** @param most pages that it ever has. */
+  constructor(most: number) {
+    this.#runs = new Uint32Array(2 * most);
+  }
 
   get isEmpty(): boolean {
     return this.pages === 0;
