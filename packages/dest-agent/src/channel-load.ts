@@ -113,6 +113,7 @@ export class ChannelLoad {
       if (awaitedPages === undefined) break;
       const ram = this.#memory?.inPlace[awaitedPages.block];
       if (ram === undefined) return undefined;
+      this.#requireIncomplete();
       const { bytes, rest } = reads.read(ram, awaitedPages);
       this.#statistics.addBytes(bytes + rest.length);
       const waiting = this.#placed(awaitedPages, bytes);
@@ -130,7 +131,6 @@ export class ChannelLoad {
   }
 
   #placed({ had }: AwaitedPages, bytes: number): Promise<void> | undefined {
-    this.#loaded();
     this.#statistics.addPages(Math.floor((had + bytes) / WIRE_PAGE_SIZE));
     return this.#decoder.placed(bytes);
   }
@@ -169,12 +169,14 @@ export class ChannelLoad {
   }
 
   #loaded(): Memory {
-    if (this.#memory === undefined || Atomics.load(this.#memoryComplete, 0) !== 0) {
-      throw new MigrationError(
-        "BAD_PACKET",
-        "Pages came on a multifd channel behind the end of section 'ram'",
-      );
-    }
+    this.#requireIncomplete();
+    if (this.#memory === undefined)
+      throw new MigrationError("INTERNAL", "pages came before there was memory");
     return this.#memory;
+  }
+
+  #requireIncomplete(): void {
+    if (Atomics.load(this.#memoryComplete, 0) === 0) return;
+    throw new MigrationError("BAD_PACKET", "Pages came on a multifd channel behind the end of section 'ram'");
   }
 }

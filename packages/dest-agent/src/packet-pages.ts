@@ -33,6 +33,9 @@ export class PacketPages {
   readonly #vector: number;
   readonly #header: number;
   readonly #places: Uint32Array;
+  /** Where the work memory begins, and the memory of a guest. */
+  readonly #work: number;
+  readonly #guests = new Map<PagesInPlace, number>();
 
   /** @param kernel whose work memory has {@link PACKET_PARTS} left. */
   constructor(kernel: PageKernel, scattering: Scattering) {
@@ -41,6 +44,7 @@ export class PacketPages {
     this.#vector = kernel.take(PACKET_PARTS.vector);
     this.#header = kernel.take(PACKET_PARTS.header);
     this.#places = new Uint32Array(kernel.bytes.buffer);
+    this.#work = scattering.addressOf(kernel.bytes);
   }
 
   /** Bytes that the next chunk has at most. */
@@ -51,7 +55,7 @@ export class PacketPages {
   /** Reads what has come, or comes soon. Errors: BAD_RAM_PAGE for pages that are not in the memory. */
   read(ram: PagesInPlace, { runs, had }: AwaitedPages): ReadPages {
     for (const { offset, pages } of runs) ram.writing(offset, pages);
-    const guest = this.#scattering.addressOf(new Uint8Array(ram.memory.buffer));
+    const guest = this.#addressOf(ram);
     const first = this.#vector / PLACE_BYTES;
     let there = had;
     let awaited = 0;
@@ -62,12 +66,21 @@ export class PacketPages {
       there = 0;
     }
     const { bytes: work } = this.#kernel;
-    const header = this.#scattering.addressOf(work) + this.#header;
-    putPlace(this.#places, first + runs.length, header, MULTIFD_HEADER_BYTES);
+    putPlace(this.#places, first + runs.length, this.#work + this.#header, MULTIFD_HEADER_BYTES);
     const end = this.#vector + (runs.length + 1) * PLACE_BYTES;
     const came = this.#scattering.read(work.subarray(this.#vector, end), PATIENCE_MS);
     const bytes = Math.min(came, awaited);
     return { bytes, rest: work.subarray(this.#header, this.#header + came - bytes) };
+  }
+
+  /** Memory does not move when it grows. */
+  #addressOf(ram: PagesInPlace): number {
+    let address = this.#guests.get(ram);
+    if (address === undefined) {
+      address = this.#scattering.addressOf(new Uint8Array(ram.memory.buffer));
+      this.#guests.set(ram, address);
+    }
+    return address;
   }
 }
 

@@ -47,3 +47,6 @@ export class FreshRam extends TestRam {
     this.use(block, first + count);
   }
 }
+
+/** Threads find it by its name. @public */
+export const openRam = (data: unknown): FreshRam => new FreshRam(data as TestRamData);

@@ -4,7 +4,7 @@ import type { CountOffsets } from "./multifd-packet.ts";
 import { MULTIFD_PACKET_PAGES } from "./multifd-packet.ts";
 import { WIRE_PAGE_SIZE } from "./wire.ts";
 
-/** Bytes of a kernel's work memory that {@link offsetCounter} takes. */
+/** Bytes of a kernel's work memory that counting the offsets of packets takes. */
 export const OFFSET_COUNTER_BYTES = WORD_BYTES * MULTIFD_PACKET_PAGES;
 
 /** @param kernel that counts; without it each word is looked at here. */

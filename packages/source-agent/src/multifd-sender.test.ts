@@ -1,8 +1,10 @@
 import { countPages } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
+import type { RamAccess } from "@peregrine/shared-state";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { RamSender } from "./ram-sender.ts";
+import { copiedAccess } from "./testing/copied-ram.ts";
 import { MultifdLink } from "./testing/multifd-link.ts";
 
 const SECTIONS = "pc-i440fx-7.2";
@@ -10,17 +12,26 @@ const RECORDS = "pc-i440fx-10.0";
 const UUID = Uint8Array.from({ length: 16 }, (_, index) => index + 1);
 
 describe.each([
-  ["none", RECORDS],
-  ["zlib", RECORDS],
-  ["zstd", RECORDS],
-  ["none", SECTIONS],
-  ["zlib", SECTIONS],
-  ["zstd", SECTIONS],
+  ["none", RECORDS, "in place"],
+  ["none", RECORDS, "copied"],
+  ["zlib", RECORDS, "copied"],
+  ["zstd", RECORDS, "copied"],
+  ["none", SECTIONS, "in place"],
+  ["zlib", SECTIONS, "copied"],
+  ["zstd", SECTIONS, "copied"],
 ] as const)(
-  "pages over connections of their own, compression %s, machine type %s",
-  (compression, machineType) => {
+  "pages over connections of their own, compression %s, machine type %s, %s",
+  (compression, machineType, how) => {
+    const access = how === "copied" ? copiedAccess : (own: RamAccess): RamAccess => own;
+
     test("every page in use arrives once, zero pages on the main stream", async () => {
-      const { link, sender } = await MultifdLink.make({ compression, machineType, channels: 3, uuid: UUID });
+      const { link, sender } = await MultifdLink.make({
+        compression,
+        machineType,
+        channels: 3,
+        uuid: UUID,
+        access,
+      });
       await using _ = link;
       await sender.start();
       while (!(await sender.iterate()));
@@ -56,7 +67,13 @@ describe.each([
           fc.integer({ min: 1, max: 3 }),
           fc.constantFrom(0, 400_000),
           async (turns, channels, limit) => {
-            const { link, sender } = await MultifdLink.make({ compression, machineType, channels, limit });
+            const { link, sender } = await MultifdLink.make({
+              compression,
+              machineType,
+              channels,
+              limit,
+              access,
+            });
             await using _ = link;
             await sender.start();
             for (const { writes, grow, maxSize } of turns) {

@@ -45,9 +45,7 @@ describe("the frames of a function", () => {
 
   it("are saved alone in loops that have no site but their poll", () => {
     const loop = "(loop $l (br_if $l (local.get $n)))";
-    expect([...planned(`${loop} ${SPIN} ${SPIN}`).savedBy].filter((by) => by !== -1)).toHaveLength(
-      2,
-    );
+    expect([...planned(`${loop} ${SPIN} ${SPIN}`).savedBy].filter((by) => by !== -1)).toHaveLength(2);
     const large = `(loop $l ${SPIN} (br_if $l (i32.const 0)))`;
     expect([...planned(`${large} ${SPIN}`).savedBy]).toEqual([0, 0, 0]);
   });
