@@ -12,16 +12,19 @@ const CONTENT_PROGRAM = fileURLToPath(new URL("../guests/content.wasm", import.m
 /** How long an agent is given to be done with its start, and with what it starts a second later. Milliseconds. */
 const START_MS = 2000;
 
+/** Connections beside the main one, and what is done to the pages on them. */
+export interface Parallel {
+  readonly channels: number;
+  readonly compression: "none" | "zlib" | "zstd";
+}
+
 export interface PeregrineCopyOptions {
   readonly transport: Transport;
   readonly content: Content;
   /** Bytes per second. Default: no limit. */
   readonly bandwidth?: number;
   /** Default: everything goes on the main connection. */
-  readonly parallel?: {
-    readonly channels: number;
-    readonly compression: "none" | "zlib" | "zstd";
-  };
+  readonly parallel?: Parallel;
 }
 
 export interface PeregrineCopy extends Copy {

@@ -1,6 +1,6 @@
 import type { Scenario } from "./scenario.ts";
 import { compressible } from "./scenarios/compressible.ts";
-import { randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
+import { parallelScenarios, randomTcp, randomUnix, zeroTcp } from "./scenarios/copy.ts";
 import { dashboard } from "./scenarios/dashboard.ts";
 import { downtimeHot } from "./scenarios/downtime-hot.ts";
 import { downtimeIdle } from "./scenarios/downtime-idle.ts";
@@ -28,6 +28,7 @@ export const scenarios: readonly Scenario[] = [
   kernels,
   compressible,
   multifd,
+  ...parallelScenarios,
   guestSpeed,
   rewriter,
 ];

@@ -1,7 +1,9 @@
 import { qemu100, qemu72 } from "@peregrine/e2e/qemu/releases.ts";
+import type { MigrationSettings } from "@peregrine/e2e/qemu/virtual-machine.ts";
 import { writeContent } from "../content.ts";
 import type { ContentKind, Copy, Transport } from "../content.ts";
 import { copyPeregrineGuest } from "../peregrine-guest.ts";
+import type { Parallel } from "../peregrine-guest.ts";
 import { copyQemuGuest } from "../qemu-guest.ts";
 import type { BenchContext, Row, Scenario } from "../scenario.ts";
 import { median } from "../statistics.ts";
@@ -10,18 +12,33 @@ interface CopyScenario {
   readonly name: string;
   readonly content: ContentKind;
   readonly transport: Transport;
-  readonly totalTime: { readonly atLeast: number };
+  /** Default: everything goes on the main connection. */
+  readonly parallel?: Parallel;
+  /** Undefined where the time is shown only. */
+  readonly totalTime?: { readonly atLeast: number };
   /** Undefined where the processor's time is shown only. */
   readonly processor?: { readonly atMost: number };
 }
 
 const MIB = 1024;
+const CHANNELS = 2;
+
+function multifdSettings({ channels, compression }: Parallel): MigrationSettings {
+  return {
+    capabilities: ["multifd"],
+    parameters: { "multifd-channels": channels, "multifd-compression": compression },
+  };
+}
 
 /** The same memory moved by Peregrine and by both releases of QEMU, in turn. */
-function copyScenario({ name, content, transport, totalTime, processor }: CopyScenario): Scenario {
+function copyScenario(options: CopyScenario): Scenario {
+  const { name, content, transport, parallel, totalTime, processor } = options;
+  const over =
+    parallel === undefined ? "" : `, ${parallel.channels} channels, compression ${parallel.compression}`;
+  const settings = parallel === undefined ? {} : multifdSettings(parallel);
   return {
     name,
-    title: `1 GiB of ${content} memory, idle guest, ${transport}, no limit`,
+    title: `1 GiB of ${content} memory, idle guest, ${transport}, no limit${over}`,
     needsQemu: true,
     run: async ({ pairs, directory, log }: BenchContext): Promise<readonly Row[]> => {
       const file = writeContent(directory, MIB, content);
@@ -29,11 +46,11 @@ function copyScenario({ name, content, transport, totalTime, processor }: CopySc
       const qemus = [qemu100, qemu72].map((release) => ({ release, copies: [] as Copy[] }));
       // The first turn only warms up what both find: the file in memory, programs on disk.
       for (let turn = 0; turn <= pairs; turn++) {
-        const mine = await copyPeregrineGuest({ transport, content: file });
+        const mine = await copyPeregrineGuest({ transport, content: file, ...(parallel && { parallel }) });
         log(copyLine("Peregrine", mine));
         if (turn > 0) own.push(mine);
         for (const { release, copies } of qemus) {
-          const copy = await copyQemuGuest({ release, directory, transport, content: file });
+          const copy = await copyQemuGuest({ release, directory, transport, content: file, settings });
           log(copyLine(`QEMU ${release.version}`, copy));
           if (turn > 0) copies.push(copy);
         }
@@ -49,7 +66,7 @@ function copyScenario({ name, content, transport, totalTime, processor }: CopySc
           what: "total time, QEMU / Peregrine",
           figure: median(times),
           unit: "ratio",
-          target: totalTime,
+          ...(totalTime === undefined ? {} : { target: totalTime }),
           samples: times,
           note: compared,
         },
@@ -93,3 +110,24 @@ export const zeroTcp = copyScenario({
   transport: "tcp",
   totalTime: { atLeast: 1 },
 });
+
+export const parallelScenarios: readonly Scenario[] = [
+  copyScenario({
+    name: "parallel",
+    content: "random",
+    transport: "tcp",
+    parallel: { channels: CHANNELS, compression: "none" },
+  }),
+  copyScenario({
+    name: "parallel-zstd",
+    content: "records",
+    transport: "tcp",
+    parallel: { channels: CHANNELS, compression: "zstd" },
+  }),
+  copyScenario({
+    name: "parallel-zlib",
+    content: "records",
+    transport: "tcp",
+    parallel: { channels: CHANNELS, compression: "zlib" },
+  }),
+];
