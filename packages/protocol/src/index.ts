@@ -97,7 +97,6 @@ export type {
 export { MultifdChannelEncoder } from "./multifd-encoder.ts";
 export type { MultifdChannelEncoderOptions, MultifdPacket, StreamCompressor } from "./multifd-encoder.ts";
 export {
-  countPages,
   encodeMultifdDeviceState,
   encodeMultifdInit,
   encodeMultifdPages,
@@ -114,9 +113,10 @@ export type {
   MultifdInit,
   MultifdLayout,
   MultifdPages,
-  PageRun,
 } from "./multifd-packet.ts";
 export { OFFSET_COUNTER_BYTES } from "./offset-counter.ts";
+export { countPages } from "./page-run.ts";
+export type { PageRun } from "./page-run.ts";
 export type { OpaqueDevice, PayloadDecoder } from "./payload-decoder.ts";
 export type { ListedRamBlock, RamBlockListForm } from "./ram-block-list.ts";
 export { RamDecoder } from "./ram-decoder.ts";

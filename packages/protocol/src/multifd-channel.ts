@@ -2,7 +2,6 @@ import { ByteReader } from "./byte-reader.ts";
 import { MigrationError } from "./errors.ts";
 import type { PageKernel } from "./kernels/page-kernel.ts";
 import {
-  countPages,
   decodeMultifdDeviceState,
   decodeMultifdHead,
   decodeMultifdInit,
@@ -20,10 +19,11 @@ import type {
   MultifdHead,
   MultifdInit,
   MultifdPages,
-  PageRun,
 } from "./multifd-packet.ts";
 import { offsetCounter } from "./offset-counter.ts";
-import { illegalRamOffset, locateError, truncated, unknownRamBlock } from "./refusals.ts";
+import { behind, bytesOf, requireInBlock } from "./page-run.ts";
+import type { PageRun } from "./page-run.ts";
+import { locateError, truncated, unknownRamBlock } from "./refusals.ts";
 import { WIRE_PAGE_SIZE } from "./wire.ts";
 
 /** Where the contents of one channel go. A MigrationError thrown here gets the place in the channel added. */
@@ -390,24 +390,4 @@ export class MultifdChannelDecoder {
     this.#failure = { error: located };
     return located;
   }
-}
-
-function bytesOf(runs: readonly PageRun[]): number {
-  return countPages(runs) * WIRE_PAGE_SIZE;
-}
-
-/** What is left of the runs behind so many pages. */
-function behind(runs: readonly PageRun[], pages: number): readonly PageRun[] {
-  let left = pages;
-  let first = 0;
-  while (first < runs.length && left >= runs[first]!.pages) left -= runs[first++]!.pages;
-  const rest = runs.slice(first);
-  if (left > 0) rest[0] = { offset: rest[0]!.offset + left * WIRE_PAGE_SIZE, pages: rest[0]!.pages - left };
-  return rest;
-}
-
-/** Errors: BAD_RAM_PAGE with the first page that is not in the block. */
-function requireInBlock({ offset, pages }: PageRun, length: number): void {
-  if (offset + (pages - 1) * WIRE_PAGE_SIZE < length) return;
-  throw illegalRamOffset(Math.max(offset, Math.ceil(length / WIRE_PAGE_SIZE) * WIRE_PAGE_SIZE));
 }

@@ -4,6 +4,8 @@ import { MigrationError } from "./errors.ts";
 import { limitExceeded, unsupportedVersion } from "./refusals.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 import { WORD_BYTES } from "./kernels/page-kernel.ts";
+import { countPages } from "./page-run.ts";
+import type { PageRun } from "./page-run.ts";
 import { UUID_BYTES, WIRE_PAGE_SIZE } from "./wire.ts";
 
 /**
@@ -56,19 +58,6 @@ export interface MultifdInit {
   /** 16 bytes. */
   readonly uuid: Uint8Array;
   readonly channel: number;
-}
-
-/** Pages that follow each other in a RAM block. */
-export interface PageRun {
-  /** Of the first page in the block, bytes. */
-  readonly offset: number;
-  /** How many they are, from 1 on. */
-  readonly pages: number;
-}
-
-/** How many pages these are together. */
-export function countPages(runs: readonly PageRun[]): number {
-  return runs.reduce((sum, { pages }) => sum + pages, 0);
 }
 
 /** What the header of a packet of pages says beside their offsets. */

@@ -93,7 +93,7 @@ function blocksInPlace(ram: GuestRam): PagesInPlace[] | undefined {
 }
 
 /** How many pages the present packet has, and how many come before it. */
-abstract class PacketPages {
+abstract class CountedPackets {
   block = "";
   pages = 0;
 
@@ -127,7 +127,7 @@ abstract class PacketPages {
 }
 
 /** Pages are copied out of the guest as they are added. */
-class CopiedPackets extends PacketPages implements Packets {
+class CopiedPackets extends CountedPackets implements Packets {
   readonly #context: PacketContext;
   readonly #at: number;
 
@@ -194,7 +194,7 @@ function gatheredParts(most: number): { headers: number; heads: number; vector: 
  * Pages stay where they are until they are written. That is as good as when they were added: their bits in the dirty bitmap are clear,
  * and stores to a page make marks of its own, but for those to its head from the page before, which is copied.
  */
-class GatheredPackets extends PacketPages implements Packets {
+class GatheredPackets extends CountedPackets implements Packets {
   readonly #context: PacketContext;
   readonly #memory: GatheredMemory;
   readonly #headers: number;

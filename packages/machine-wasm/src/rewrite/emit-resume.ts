@@ -1,8 +1,5 @@
 import { BLOCK_VOID, I32, op } from "./opcodes.ts";
-import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
-import { FunctionEmitter, UNWIND_TAG } from "./emit-function.ts";
-import { frameBytes, runsOf, ZERO } from "./frame-shape.ts";
-import type { FunctionType } from "./module.ts";
+import { MOST_TABLE_ENTRIES, ResumeFrames } from "./resume-frames.ts";
 import type { Push } from "./sites.ts";
 
 /** Where the dispatch at the head of a sequence sends a site: to a label, or, for the site of a loop's own poll, on. */
@@ -14,15 +11,12 @@ interface Route {
   readonly label: number | undefined;
 }
 
-/** A branch table longer than this is a chain of comparisons instead. */
-const MOST_TABLE_ENTRIES = 60_000;
 /** As many jumps are comparisons at most; more are a table where that is not much longer. */
 const MOST_COMPARISONS = 2;
 
 /**
- * Emits the resume copy of a function. It takes no parameters: it reloads its frame, and where that was saved during a call, it
- * calls the resume copy of the callee, which continues the same way. Then it goes to the site; from there on it is the
- * original code.
+ * Emits the resume copy of a function. What it begins and ends with is in {@link ResumeFrames}; from the site on it is the original
+ * code.
  *
  * The way to a site: every sequence of instructions with sites or structures that contain some is cut at each of them: behind a
  * call, in front of everything else. The part before a cut becomes a block, so that a branch out of that block lands at the cut. At
@@ -30,112 +24,12 @@ const MOST_COMPARISONS = 2;
  * branches when the site local is not 0. Where a sequence begins with a block, its dispatch moves into that block, which
  * makes one dispatch of the nested blocks of a switch.
  */
-export class ResumeEmitter extends FunctionEmitter {
-  /** Local: 1 + number of the site that is being resumed, 0 once it is reached. */
-  readonly #site: number;
-  /** Local: 1 + number of the last site that was reached, whose frame is saved when the guest is left. */
-  readonly #reached: number;
-  readonly #firstMask: number;
-  /** Locals with what a call has returned, by type: as many as any call returns of it. */
-  readonly #results = new Map<number, number[]>();
+export class ResumeEmitter extends ResumeFrames {
   #inherited: readonly Route[] = [];
   /** Whether something that is reached from the present sequence asks which site is looked for: a dispatch, a condition, a poll. */
   #asksBehind = false;
   /** True until the first point that is also reached with the site local 0. */
   #certain = true;
-
-  constructor(context: ModuleContext, fn: AnalysedFunction) {
-    super(context, fn);
-    this.#site = this.addLocal(I32);
-    this.#reached = this.addLocal(I32);
-    this.#firstMask = fn.firstMask;
-  }
-
-  override emit(): Uint8Array {
-    this.out.call(this.context.frameHelpers.popSite());
-    this.out
-      .i32Const(this.firstSite - 1)
-      .u8(op.i32Sub)
-      .localTee(this.#site)
-      .localSet(this.#reached);
-    this.#restoreFrame();
-    this.enter(op.try);
-    this.writeBlockType({ params: [], results: this.code.type.results });
-    this.#resumeCallee();
-    this.sequence(0, this.code.count - 1, -1);
-    this.out.u8(op.catch).u32(UNWIND_TAG);
-    this.#saveFrame();
-    this.out.u8(op.rethrow).u32(0);
-    this.leave();
-    return this.finish(this.code.locals);
-  }
-
-  /** Says which values the frame of a site has. `site` is a local with 1 + its number. */
-  #openMask(site: number): void {
-    const { maskBytes } = this.frames;
-    this.out.localGet(site);
-    if (maskBytes > 1) this.out.i32Const(maskBytes).u8(op.i32Mul);
-    this.out
-      .i32Const(this.#firstMask - maskBytes)
-      .u8(op.i32Add)
-      .i32Const(maskBytes)
-      .call(this.context.frameHelpers.openMask());
-  }
-
-  /** Loads the frame into the locals. Those that it does not hold are written before they are read. */
-  #restoreFrame(): void {
-    const { all } = this.frames;
-    if (all.length === 0) return;
-    this.#openMask(this.#site);
-    let index = 0;
-    for (const run of runsOf(all.map(({ type }) => type))) {
-      this.out.call(this.context.frameHelpers.takeRun(run));
-      for (let n = run.count - 1; n >= 0; n--) this.out.localSet(this.localOf(all[index + n]!));
-      index += run.count;
-    }
-    this.out.call(this.context.frameHelpers.endTake());
-  }
-
-  /** Saves the frame of the site that was reached last: the only one that the guest can be left at. */
-  #saveFrame(): void {
-    const { frameHelpers } = this.context;
-    const { all } = this.frames;
-    const shape = all.map(({ type }) => type);
-    this.out.i32Const(frameBytes(shape)).call(frameHelpers.beginFrame());
-    if (all.length > 0) this.#openMask(this.#reached);
-    let index = 0;
-    for (const run of runsOf(shape)) {
-      for (let n = 0; n < run.count; n++) this.out.localGet(this.localOf(all[index++]!));
-      this.out.call(frameHelpers.putRun(run));
-    }
-    this.out
-      .localGet(this.#reached)
-      .i32Const(this.firstSite - 1)
-      .u8(op.i32Add)
-      .call(frameHelpers.endFrame());
-  }
-
-  #reach(site: number): void {
-    this.out.i32Const(site + 1).localSet(this.#reached);
-  }
-
-  /** The function's handler saves the frame. */
-  protected override throwUnwind(site: number): void {
-    this.#forgetWritten(site);
-    this.#reach(site);
-    this.out.u8(op.throw).u32(UNWIND_TAG);
-  }
-
-  /**
-   * Clears what a loop writes and the frame of its poll does not hold. The handler, which reads all that any frame holds, would
-   * keep it from one iteration to the next: in a small loop a register each.
-   */
-  #forgetWritten(site: number): void {
-    for (const { type, number } of this.frames.sites[site]!.forgotten) {
-      for (const byte of ZERO[type]!) this.out.u8(byte);
-      this.out.localSet(number);
-    }
-  }
 
   protected override sequence(from: number, to: number, loop: number): void {
     const inherited = this.#inherited;
@@ -242,10 +136,10 @@ export class ResumeEmitter extends FunctionEmitter {
       if (operands !== undefined) this.spill(operands);
       return;
     }
-    this.#reach(this.analysis.siteAt[child]!);
+    this.reach(this.analysis.siteAt[child]!);
     this.copyCall(child);
     if (this.#isDropped(child)) this.out.u8(op.drop);
-    else this.#setResults(this.calleeType(child).results);
+    else this.setResults(this.calleeType(child).results);
     // What lies under the arguments is kept where it is made: it is part of the frame.
     const under = this.#under(child, operands);
     for (let n = 0; n < under.types.length; n++) this.out.u8(op.drop);
@@ -260,7 +154,7 @@ export class ResumeEmitter extends FunctionEmitter {
       this.reload(this.#under(child, operands));
       if (this.#isDropped(child)) return child + 2;
       const { results } = this.calleeType(child);
-      for (const local of this.#resultLocals(results)) this.out.localGet(local);
+      for (const local of this.resultLocals(results)) this.out.localGet(local);
       this.keep(child);
       return child + 1;
     }
@@ -291,22 +185,6 @@ export class ResumeEmitter extends FunctionEmitter {
       this.#condition(child, this.temporary(under.depth + under.types.length, I32));
   }
 
-  /** Where what a call returns is found behind it, however the guest came there. */
-  #resultLocals(types: readonly number[]): number[] {
-    const taken = new Map<number, number>();
-    return types.map((type) => {
-      const number = taken.get(type) ?? 0;
-      taken.set(type, number + 1);
-      let locals = this.#results.get(type);
-      if (locals === undefined) this.#results.set(type, (locals = []));
-      return (locals[number] ??= this.addLocal(type));
-    });
-  }
-
-  #setResults(types: readonly number[]): void {
-    for (const local of this.#resultLocals(types).toReversed()) this.out.localSet(local);
-  }
-
   /** The condition of an if: its own value, or, on the way to a site, whether the site lies in the first arm. */
   #condition(i: number, value: number): void {
     const { sitesBefore } = this.analysis;
@@ -315,11 +193,11 @@ export class ResumeEmitter extends FunctionEmitter {
     const count = sitesBefore[otherwise > 0 ? otherwise : this.code.end[i]!]! - first;
     this.out.localGet(value);
     this.out
-      .localGet(this.#site)
+      .localGet(this.siteLocal)
       .i32Const(first + 1)
       .u8(op.i32Sub);
     this.out.i32Const(count).u8(op.i32LtU);
-    this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.select);
+    this.out.localGet(this.siteLocal).u8(op.i32Eqz).u8(op.select);
   }
 
   /** Outside of loops a resume copy runs once. */
@@ -335,14 +213,14 @@ export class ResumeEmitter extends FunctionEmitter {
       this.reload(parameters);
     }
     this.loadFlag();
-    this.out.localGet(this.#site).u8(op.i32Eqz).u8(op.i32And);
+    this.out.localGet(this.siteLocal).u8(op.i32Eqz).u8(op.i32And);
     this.enter(op.if).u8(BLOCK_VOID);
     this.throwUnwind(this.analysis.siteAt[loop]!);
     this.leave();
   }
 
   #clearSite(): void {
-    this.out.i32Const(0).localSet(this.#site);
+    this.out.i32Const(0).localSet(this.siteLocal);
   }
 
   /**
@@ -361,7 +239,7 @@ export class ResumeEmitter extends FunctionEmitter {
     }
     if (poll === undefined) return;
     if (childFollows) {
-      this.out.localGet(this.#site).i32Const(poll.from).u8(op.i32Eq);
+      this.out.localGet(this.siteLocal).i32Const(poll.from).u8(op.i32Eq);
       this.enter(op.if).u8(BLOCK_VOID);
       this.#clearSite();
       this.leave();
@@ -373,7 +251,7 @@ export class ResumeEmitter extends FunctionEmitter {
     const many = jumps.length > MOST_COMPARISONS && !this.#certain;
     if (many) {
       this.enter(op.block).u8(BLOCK_VOID);
-      this.out.localGet(this.#site).u8(op.i32Eqz);
+      this.out.localGet(this.siteLocal).u8(op.i32Eqz);
       this.branch(op.brIf, this.open);
     }
     for (let n = jumps.length - 1; n >= 0; n--) {
@@ -383,7 +261,7 @@ export class ResumeEmitter extends FunctionEmitter {
         this.branch(op.br, label!);
         continue;
       }
-      this.out.localGet(this.#site);
+      this.out.localGet(this.siteLocal);
       if (!isLast) this.out.i32Const(from).u8(op.i32GeU);
       this.branch(op.brIf, label!);
     }
@@ -392,7 +270,7 @@ export class ResumeEmitter extends FunctionEmitter {
 
   #tabulate(jumps: readonly Route[], span: number): void {
     this.enter(op.block).u8(BLOCK_VOID);
-    this.out.localGet(this.#site).i32Const(jumps[0]!.from).u8(op.i32Sub);
+    this.out.localGet(this.siteLocal).i32Const(jumps[0]!.from).u8(op.i32Sub);
     this.out.u8(op.brTable).u32(span);
     for (const [n, { from, to, label }] of jumps.entries()) {
       const next = jumps[n + 1]?.from ?? to;
@@ -404,7 +282,7 @@ export class ResumeEmitter extends FunctionEmitter {
 
   /** A blocking host call, with the arguments from their temporaries. */
   protected override site(i: number): void {
-    this.#reach(this.analysis.siteAt[i]!);
+    this.reach(this.analysis.siteAt[i]!);
     this.#clearSite();
     const operands = this.analysis.operandsAt.get(i);
     if (operands !== undefined) {
@@ -413,51 +291,5 @@ export class ResumeEmitter extends FunctionEmitter {
     }
     this.copyCall(i);
     this.keep(i);
-  }
-
-  /** Where the site is a call: goes on with the callee, which is the function of the frame that follows, and keeps what it returns. */
-  #resumeCallee(): void {
-    const { sites } = this.analysis;
-    const byType = new Map<number, FunctionType>();
-    const types = sites.map(({ kind, instruction }) => {
-      if (kind !== "call") return undefined;
-      const type = { params: [], results: this.calleeType(instruction).results };
-      const index = this.context.types.index(type.params, type.results);
-      byType.set(index, type);
-      return index;
-    });
-    const order = [...byType.keys()];
-    if (order.length === 0) return;
-    const isAlways = order.length === 1 && types.every((type) => type !== undefined);
-    if (!isAlways) {
-      this.enter(op.block).u8(BLOCK_VOID);
-      for (let n = 0; n < order.length; n++) this.enter(op.block).u8(BLOCK_VOID);
-      // The innermost of these blocks ends where the first type is called.
-      this.#branchBySite(types.map((type) => (type === undefined ? order.length : order.indexOf(type))));
-    }
-    for (const [n, index] of order.entries()) {
-      if (!isAlways) this.leave();
-      this.out.call(this.context.frameHelpers.topOrdinal());
-      this.out.u8(op.callIndirect).u32(index).u32(this.context.resumeTable);
-      this.#setResults(byType.get(index)!.results);
-      if (n < order.length - 1) this.branch(op.br, this.open - (order.length - 1 - n));
-    }
-    if (!isAlways) this.leave();
-  }
-
-  /** Leaves as many of the open blocks as the list says for the site. */
-  #branchBySite(blocks: readonly number[]): void {
-    for (let first = 0; first < blocks.length; first += MOST_TABLE_ENTRIES) {
-      const part = blocks.slice(first, first + MOST_TABLE_ENTRIES);
-      this.enter(op.block).u8(BLOCK_VOID);
-      this.out
-        .localGet(this.#site)
-        .i32Const(first + 1)
-        .u8(op.i32Sub);
-      this.out.u8(op.brTable).u32(part.length);
-      for (const left of part) this.out.u32(left + 1);
-      this.out.u32(0);
-      this.leave();
-    }
   }
 }
