@@ -6,6 +6,16 @@ import { inflatePage, openDecompressor } from "./decompressors.ts";
 
 /** Bytes that are made at once. */
 const CHUNK = 64 * 1024;
+/** Of packets: more than one piece of the decompressor's memory together, some of which end with a packet. */
+const LENGTHS = [
+  4096,
+  127 * 4096,
+  128 * 4096,
+  4096,
+  16 * 4096,
+  17 * 4096,
+  ...Array<number>(9).fill(128 * 4096),
+];
 
 function pattern(length: number, seed: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => seed * index + (index >> 8));
@@ -18,7 +28,7 @@ describe.each(["zlib", "zstd"] as const)("a channel of %s", (compression) => {
   test("is decompressed packet by packet", async () => {
     const compressor = openCompressor(compression);
     const decompressor = openDecompressor(compression);
-    for (const [seed, length] of [4096, 128 * 4096, 4096, 16 * 4096, 17 * 4096].entries()) {
+    for (const [seed, length] of LENGTHS.entries()) {
       const bytes = pattern(length, seed);
       const data = (await compressor.compress(bytes)).slice();
       const result = await decompressor.decompress(data, length);

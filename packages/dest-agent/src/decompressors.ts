@@ -1,4 +1,5 @@
 import type { MultifdChannelOptions, StreamDecompressor } from "@peregrine/protocol";
+import { SpentBuffers } from "@peregrine/transport";
 import type { Transform } from "node:stream";
 import { constants, createInflate, createZstdDecompress, inflateSync } from "node:zlib";
 
@@ -20,6 +21,7 @@ class ChannelDecompressor implements StreamDecompressor {
   readonly #failed: Promise<never>;
   /** What the present packet has become so far; more than one where the decompressor has begun another buffer. */
   readonly #pieces: Buffer[] = [];
+  readonly #spent = new SpentBuffers(CHUNK_BYTES);
   #size = 0;
   #length = 0;
   #tooLong = false;
@@ -38,6 +40,7 @@ class ChannelDecompressor implements StreamDecompressor {
     this.#size = size;
     this.#length = 0;
     this.#pieces.length = 0;
+    this.#spent.free();
     const written = new Promise<void>((resolve) => {
       this.#stream.write(data, () => resolve());
     });
@@ -57,6 +60,7 @@ class ChannelDecompressor implements StreamDecompressor {
         this.#stream.destroy();
         return;
       }
+      this.#spent.took(piece);
       this.#pieces.push(piece);
       this.#length += piece.length;
     }

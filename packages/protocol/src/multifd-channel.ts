@@ -193,12 +193,18 @@ export class MultifdChannelDecoder {
 
   /** Decodes what is here. @returns undefined when that is done, otherwise a promise for it. */
   #goOn(): Promise<void> | undefined {
+    const step = this.#steps();
+    return step === undefined ? undefined : this.#behind(step);
+  }
+
+  /** @returns what has to be waited for before the next item is read; undefined when none is complete. */
+  #steps(): Promise<void> | undefined {
     try {
       for (;;) {
         const step = this.#step(this.#reader);
         if (step === false) break;
         // What comes behind a sync or a compressed packet has to wait for it.
-        if (step !== true) return this.#goOnBehind(step);
+        if (step !== true) return step;
       }
       this.#reader.detach();
       return undefined;
@@ -207,16 +213,15 @@ export class MultifdChannelDecoder {
     }
   }
 
-  async #goOnBehind(step: Promise<void>): Promise<void> {
+  async #behind(first: Promise<void>): Promise<void> {
     this.#running = true;
     try {
-      await step;
+      for (let step: Promise<void> | undefined = first; step !== undefined; step = this.#steps()) await step;
     } catch (error) {
-      throw this.#fail(error);
+      throw this.#failure === undefined ? this.#fail(error) : error;
     } finally {
       this.#running = false;
     }
-    await this.#goOn();
   }
 
   /** The channel has ended. Errors: TRUNCATED unless it is {@link finished}. */

@@ -1,4 +1,5 @@
 import type { MultifdCompression, StreamCompressor } from "@peregrine/protocol";
+import { SpentBuffers } from "@peregrine/transport";
 import type { Transform } from "node:stream";
 import { constants, createDeflate, createZstdCompress } from "node:zlib";
 
@@ -32,6 +33,7 @@ function zstd(level: number): Transform {
 class NodeCompressor implements StreamCompressor {
   readonly compression: Exclude<MultifdCompression, "none">;
   readonly #stream: Transform;
+  readonly #spent = new SpentBuffers(PACKET_BYTES);
 
   constructor(compression: Exclude<MultifdCompression, "none">, stream: Transform) {
     this.compression = compression;
@@ -41,9 +43,12 @@ class NodeCompressor implements StreamCompressor {
   }
 
   async compress(data: Uint8Array): Promise<Uint8Array> {
+    this.#spent.free();
     await new Promise<void>((resolve, reject) => {
       this.#stream.write(data, (error) => (error ? reject(error) : resolve()));
     });
-    return this.#stream.read() as Buffer;
+    const bytes = this.#stream.read() as Buffer;
+    this.#spent.took(bytes);
+    return bytes;
   }
 }

@@ -20,6 +20,7 @@ export { systemError } from "./errno.ts";
 export { openNetdev, parseNetdev } from "./netdev/netdev.ts";
 export type { Netdev } from "./netdev/netdev.ts";
 export { RATE_PERIOD_MS, RateLimiter } from "./rate-limiter.ts";
+export { SpentBuffers } from "./spent-buffers.ts";
 export { abortError } from "./socket-connect.ts";
 export type { ClientTls, ServerTls } from "./tls/credentials.ts";
 export { parseObject } from "./tls/object-properties.ts";
