@@ -12,6 +12,9 @@ import type { FunctionType } from "./module.ts";
 import { BLOCK_VOID, I32, op, opInfo } from "./opcodes.ts";
 import type { Push } from "./sites.ts";
 
+/** Stands for the local with an address. */
+const MARKED_BY_ANOTHER = -1;
+
 /** The guest's unwind exception: the only tag of the module. */
 export const UNWIND_TAG = 0;
 
@@ -31,7 +34,7 @@ export class FunctionEmitter extends BodyEmitter {
   protected marksSeldom = false;
   /** Local with the number of the site whose frame is to be saved by code that others have as well. */
   #sharedSite = -1;
-  /** For stores that are marked where their loop polls: the local with their last address. */
+  /** For stores that are marked where their loop polls: the local with their last address, or that of another one is enough. */
   readonly #steady = new Map<number, number>();
 
   constructor(context: ModuleContext, fn: AnalysedFunction) {
@@ -262,7 +265,10 @@ export class FunctionEmitter extends BodyEmitter {
 
   #plan(loop: number): LoopPlan | undefined {
     const plan = this.#plans.get(loop);
-    for (const store of plan?.stores ?? []) this.#steady.set(store.instruction, this.addLocal(I32));
+    for (const { instruction, others } of plan?.stores ?? []) {
+      this.#steady.set(instruction, this.addLocal(I32));
+      for (const other of others) this.#steady.set(other, MARKED_BY_ANOTHER);
+    }
     return plan;
   }
 
@@ -273,13 +279,13 @@ export class FunctionEmitter extends BodyEmitter {
     this.branch(op.brIf, label);
   }
 
-  /** Marks what the steady stores of a loop have written since the loop polled. One that was not reached marks anything. */
+  /** Marks what the steady stores of a loop have written since the loop polled. Those that were not reached mark anything. */
   #markSteady({ stores }: LoopPlan): void {
     this.marksSeldom = true;
-    for (const { instruction, offset, reach } of stores) {
+    for (const { instruction, lowest, highest } of stores) {
       const address = this.#steady.get(instruction)!;
-      this.#marks.mark(address, offset);
-      if (reach !== 0) this.#marks.mark(address, offset - reach);
+      this.#marks.mark(address, highest);
+      if (lowest !== highest) this.#marks.mark(address, lowest);
     }
     this.marksSeldom = false;
   }
@@ -366,6 +372,7 @@ export class FunctionEmitter extends BodyEmitter {
     const offset = immediate[i]! >>> 0;
     const steady = this.#steady.get(i);
     if (steady !== undefined) {
+      if (steady === MARKED_BY_ANOTHER) return;
       address();
       this.out.localSet(steady);
     } else if (source.kind === "constant") this.#marks.storedAt((source.value >>> 0) + offset);

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { rewriteForTest, runDisturbed, runPlain } from "../../test/in-thread.ts";
 import { wat } from "../../test/wat.ts";
+import { op } from "./opcodes.ts";
 
 /** Loops of 150 iterations with stores to addresses that move on by a number that is the same in each iteration, and to others. */
 const PAGES = 2;
@@ -98,6 +99,28 @@ describe("a loop with steady stores", () => {
     return tracked.indexOf(Buffer.from([0x3a, 0x40, 0x01]), from) - from;
   };
   const stored = "(i64.store (local.get $p) (i64.const 5))";
+
+  /** How often the tracked variant marks a page. */
+  const marks = (body: string): number => {
+    const tracked = Buffer.from(rewriteForTest(loop(body), { pollEvery: 64 }).tracked);
+    const mark = Buffer.from([op.i32Store8, 0x40, 0x01, 0x40]);
+    let count = 0;
+    for (let at = tracked.indexOf(mark); at >= 0; at = tracked.indexOf(mark, at + 1)) count++;
+    return count;
+  };
+
+  it("marks stores that are always near each other together, if none is reached without the first", () => {
+    const near = "(i64.store offset=16 (i32.add (local.get $p) (i32.const 8)) (i64.const 6))";
+    const far = "(i64.store offset=4000 (local.get $p) (i64.const 6))";
+    const other = "(i64.store (i32.shl (local.get $p) (i32.const 1)) (i64.const 6))";
+    const maybe = `(if (local.get $n) (then ${stored}))`;
+    const one = marks(stored);
+    expect(one).toBeGreaterThan(0);
+    expect(marks(stored + near)).toBe(one);
+    expect(marks(near + stored)).toBe(one);
+    expect(marks(stored + maybe)).toBe(one);
+    for (const apart of [far, other, maybe]) expect(marks(apart + stored)).toBeGreaterThan(one);
+  });
 
   it("marks at its end, and one that can be left otherwise at each store", () => {
     expect(distance(loop(stored))).toBeGreaterThan(20);

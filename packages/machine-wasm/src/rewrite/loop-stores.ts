@@ -7,19 +7,38 @@ const PAGE_BYTES = 4096;
 /** Marks that are made less often than this are not worth the registers that they take. */
 const FEWEST_ITERATIONS = 8;
 
-/** A store whose address changes by the same number of bytes in each iteration. */
-export interface SteadyStore {
+/**
+ * Stores whose addresses change by the same number of bytes in each iteration, and are always as far from each other. None is reached
+ * in an iteration without the first one.
+ */
+export interface SteadyStores {
+  /** The first: its address is what the others are marked by, too. */
+  readonly instruction: number;
+  readonly others: readonly number[];
+  /**
+   * From that address in the last iteration on, between which bytes all of them have begun to write in the same interval: less than
+   * two pages.
+   */
+  readonly lowest: number;
+  readonly highest: number;
+}
+
+/** One of them, before it is known which belong together. */
+interface SteadyStore {
   readonly instruction: number;
   readonly offset: number;
   /** From the address of the last iteration on, where earlier ones of the same interval lie: at most a page away. */
   readonly reach: number;
+  /** Whether it stands directly in the loop's body, so that nothing behind it is reached without it. */
+  readonly direct: boolean;
+  readonly address: Sum | undefined;
 }
 
 /** How a loop that counts is polled and its stores are marked. */
 export interface LoopPlan {
   readonly counter: Counter;
   /** Stores that are marked where the loop polls and where it ends, and not where they are. */
-  readonly stores: readonly SteadyStore[];
+  readonly stores: readonly SteadyStores[];
 }
 
 /** Plans of the loops of a function that count, by the loop's instruction. */
@@ -62,9 +81,36 @@ function planStores(
   for (let interval = iterations; interval >= FEWEST_ITERATIONS; interval >>>= 1) {
     const counter = findCounter(code, analysis, loop, interval);
     const stores = steps.stores(interval);
-    if (counter !== undefined && stores !== undefined) return { counter, stores };
+    if (counter !== undefined && stores !== undefined) return { counter, stores: together(stores) };
   }
   return undefined;
+}
+
+/** Each mark, and each address that is kept for it, costs the loop something: stores that are near each other share both. */
+function together(stores: readonly SteadyStore[]): SteadyStores[] {
+  const groups: { first: SteadyStore; others: number[]; lowest: number; highest: number }[] = [];
+  for (const store of stores) {
+    const joined = groups.some((group) => {
+      const distance = group.first.direct ? distanceBetween(group.first.address, store.address) : undefined;
+      if (distance === undefined) return false;
+      const [from, to] = rangeOf(store, distance);
+      const [lowest, highest] = [Math.min(group.lowest, from), Math.max(group.highest, to)];
+      if (highest - lowest > PAGE_BYTES) return false;
+      group.others.push(store.instruction);
+      Object.assign(group, { lowest, highest });
+      return true;
+    });
+    if (joined) continue;
+    const [lowest, highest] = rangeOf(store, 0);
+    groups.push({ first: store, others: [], lowest, highest });
+  }
+  return groups.map(({ first, ...rest }) => ({ instruction: first.instruction, ...rest }));
+}
+
+/** @param distance of the store's address from the one that the range is counted from. */
+function rangeOf({ offset, reach }: SteadyStore, distance: number): [lowest: number, highest: number] {
+  const at = offset + distance;
+  return reach > 0 ? [at - reach, at] : [at, at - reach];
 }
 
 /** Whether there is a way out of the loop other than through its end. */
@@ -97,6 +143,32 @@ interface Expression {
   readonly first: number;
 }
 
+/** A value as a sum, all modulo 2^32: so many times each local as it is at the start of an iteration, and a constant. */
+interface Sum {
+  readonly times: ReadonlyMap<number, number>;
+  readonly constant: number;
+}
+
+function add(a: Sum, b: Sum): Sum {
+  const times = new Map(a.times);
+  for (const [local, count] of b.times) times.set(local, ((times.get(local) ?? 0) + count) | 0);
+  return { times, constant: (a.constant + b.constant) | 0 };
+}
+
+function multiply({ times, constant }: Sum, by: number): Sum {
+  return {
+    times: new Map(Array.from(times, ([local, count]) => [local, Math.imul(count, by)])),
+    constant: Math.imul(constant, by),
+  };
+}
+
+/** By how much `b` is more than `a`, in every iteration. Undefined when that is not known. */
+function distanceBetween(a: Sum | undefined, b: Sum | undefined): number | undefined {
+  if (a === undefined || b === undefined) return undefined;
+  const { times, constant } = add(b, multiply(a, -1));
+  return [...times.values()].every((count) => count === 0) ? constant : undefined;
+}
+
 /** Follows how values change from iteration to iteration of one loop. */
 class Steps {
   readonly #code: FunctionCode;
@@ -105,6 +177,7 @@ class Steps {
   readonly #writes = new Map<number, Write[]>();
   /** Expressions by their last instruction: values are read again and again. */
   readonly #known = new Map<number, Expression | undefined>();
+  readonly #sums = new Map<number, Sum | undefined>();
   /** The first branch back: what is behind it is not reached in each iteration. */
   #branchBack: number;
 
@@ -135,14 +208,25 @@ class Steps {
   stores(interval: number): SteadyStore[] | undefined {
     const { code, immediate } = this.#code;
     const found: SteadyStore[] = [];
+    let nested = 0;
     for (let i = this.#loop + 1; i < this.#code.end[this.#loop]!; i++) {
+      const opcode = code[i]!;
+      if (this.#analysis.dead[i] === 1) continue;
+      if (opcode === op.block || opcode === op.loop || opcode === op.if) nested++;
+      else if (opcode === op.end) nested--;
       const address = this.#analysis.addresses.get(i);
-      if (address === undefined || this.#analysis.dead[i] === 1 || opInfo(code[i]!)!.stores === 0) continue;
+      if (address === undefined || opInfo(opcode)!.stores === 0) continue;
       const step = this.#expression(address.producer)?.step;
       if (step === undefined || Math.abs(step) * (FEWEST_ITERATIONS + 1) > PAGE_BYTES) continue;
       const reach = step * (interval + 1);
       if (Math.abs(reach) > PAGE_BYTES) return undefined;
-      found.push({ instruction: i, offset: immediate[i]! >>> 0, reach });
+      found.push({
+        instruction: i,
+        offset: immediate[i]! >>> 0,
+        reach,
+        direct: nested === 0,
+        address: this.#sum(address.producer),
+      });
     }
     return found;
   }
@@ -184,11 +268,52 @@ class Steps {
     }
   }
 
+  /** The value that the instruction `last` pushes, where it is understood. */
+  #sum(last: number): Sum | undefined {
+    if (last <= this.#loop) return undefined;
+    if (!this.#sums.has(last)) this.#sums.set(last, this.#addUp(last));
+    return this.#sums.get(last);
+  }
+
+  #addUp(last: number): Sum | undefined {
+    const { code, immediate } = this.#code;
+    const opcode = code[last];
+    switch (opcode) {
+      case op.i32Const:
+        return { times: new Map(), constant: immediate[last]! };
+      case op.localGet: {
+        const local = immediate[last]!;
+        const before = this.#writeBefore(local, last);
+        if (before === undefined) return { times: new Map([[local, 1]]), constant: 0 };
+        return before.direct ? this.#sum(before.instruction - 1) : undefined;
+      }
+      case op.localTee:
+        return this.#sum(last - 1);
+      case op.i32Add:
+      case op.i32Sub:
+      case op.i32Shl: {
+        const first = this.#expression(last - 1)?.first;
+        const left = first === undefined ? undefined : this.#sum(first - 1);
+        const right = this.#sum(last - 1);
+        if (left === undefined || right === undefined) return undefined;
+        if (opcode === op.i32Shl)
+          return right.times.size === 0 ? multiply(left, 2 ** (right.constant & 31)) : undefined;
+        return add(left, opcode === op.i32Add ? right : multiply(right, -1));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #writeBefore(local: number, at: number): Write | undefined {
+    return this.#writes.get(local)?.findLast(({ instruction }) => instruction < at);
+  }
+
   /** By how much a local, as it is read at `at`, changes from iteration to iteration. */
   #local(local: number, at: number): number | undefined {
     const writes = this.#writes.get(local);
     if (writes === undefined) return 0;
-    const before = writes.findLast(({ instruction }) => instruction < at);
+    const before = this.#writeBefore(local, at);
     if (before !== undefined)
       return before.direct ? this.#expression(before.instruction - 1)?.step : undefined;
     const [write, another] = writes;
