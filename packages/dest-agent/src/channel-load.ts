@@ -95,9 +95,11 @@ export class ChannelLoad {
   #complete(chunk: Uint8Array): Promise<void> | undefined {
     const { awaitedPages } = this.#decoder;
     const ram = awaitedPages && this.#memory?.inPlace[awaitedPages.block];
-    const bytes = awaitedPages && ram ? completePage(ram, awaitedPages, chunk) : 0;
-    if (bytes === 0) return this.#decoder.decode(chunk);
-    const waiting = this.#placed(awaitedPages!, bytes);
+    if (awaitedPages === undefined || ram === undefined || awaitedPages.had === 0)
+      return this.#decoder.decode(chunk);
+    this.#requireIncomplete();
+    const bytes = completePage(ram, awaitedPages, chunk);
+    const waiting = this.#placed(awaitedPages, bytes);
     const rest = chunk.subarray(bytes);
     if (waiting === undefined) return this.#decoder.decode(rest);
     return waiting.then(() => this.#decoder.push(rest));
