@@ -152,6 +152,17 @@ describe.each(KERNELS)("pages that are read to where they are expected, %s", (_n
     expect(arriving.scattered).toBeGreaterThan(0.7 * PAGES * PAGE_SIZE);
   });
 
+  test("are not waited for when something else has begun to come", async () => {
+    const stretches: readonly Stretch[] = [{ kind: "pages", count: 700 }, { kind: "section" }];
+    const bytes = streamOf(stretches);
+    const part = bytesOf((w) => put(w, stretches));
+    const end = Buffer.from(bytes).indexOf(part.subarray(0, 100)) + part.length;
+    const arriving = new ArrivingBytes(bytes, [end, bytes.length], 1_000_000);
+    expect((await loadArriving(arriving, open())).error).toBeUndefined();
+    expect(arriving.scattered).toBeGreaterThan(100 * PAGE_SIZE);
+    expect(arriving.inVain).toBe(0);
+  });
+
   test("none is that may have been written to", async () => {
     const arriving = new ArrivingBytes(
       streamOf([

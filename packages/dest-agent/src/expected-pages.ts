@@ -87,15 +87,19 @@ export class ExpectedPages {
     const opened = this.#open(ram);
     opened.pages.expectRun(offset, count, this.#words, this.#vector);
     let bytes = 0;
+    // Words that are as expected, of those that have come.
+    let words = 0;
     let pages = 0;
     for (;;) {
       const patience = until - performance.now();
       const came = this.#scattering.read(this.#vectorFrom(bytes, opened, offset, count), patience);
       bytes += came;
-      const whole = Math.floor(bytes / PAGE_RECORD_BYTES);
-      const words = this.#words + pages * WORD_BYTES;
-      pages += this.#kernel.countWords(words, whole - pages, offset + pages * WIRE_PAGE_SIZE);
-      if (came === 0 || pages < whole || pages === count) break;
+      // With that of a page which has come in part or not at all: whether it is one need not be waited for.
+      const known = Math.floor((bytes + WIRE_PAGE_SIZE) / PAGE_RECORD_BYTES);
+      const next = this.#words + words * WORD_BYTES;
+      words += this.#kernel.countWords(next, known - words, offset + words * WIRE_PAGE_SIZE);
+      pages = Math.min(words, Math.floor(bytes / PAGE_RECORD_BYTES));
+      if (came === 0 || words < known || pages === count) break;
     }
     if (bytes === 0) return NOTHING;
     const rest = bytes - pages * PAGE_RECORD_BYTES;

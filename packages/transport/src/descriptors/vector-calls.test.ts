@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { afterEach, describe, expect, test } from "vitest";
 import { descriptorOf } from "./descriptor-of.ts";
+import { GatherList } from "../gather-list.ts";
 import { loadVectorCalls } from "./vector-calls.ts";
 import type { VectorCalls } from "./vector-calls.ts";
 
@@ -57,3 +58,46 @@ describe.runIf(calls !== undefined)("a read to places of memory", () => {
     );
   });
 });
+
+/** More than a socket takes that nobody reads from. */
+const MUCH = 8 * 1024 * 1024;
+
+describe.runIf(calls !== undefined)("a write from places of memory", () => {
+  test("waits for room that comes soon", () => {
+    const socket = writableOf("sleep 0.2; exec cat > /dev/null");
+    const list = listOf(new Uint8Array(MUCH), calls!);
+    calls!.write(socket, list, 0);
+    expect(list.length).toBeGreaterThan(0);
+    calls!.write(socket, list, 30_000);
+    expect(list.length).toBe(0);
+  });
+
+  test("waits no longer than it may", () => {
+    const socket = writableOf("exec sleep 60");
+    const list = listOf(new Uint8Array(MUCH), calls!);
+    const start = performance.now();
+    calls!.write(socket, list, 40);
+    expect(performance.now() - start).toBeGreaterThan(35);
+    expect(list.length).toBeGreaterThan(0);
+  });
+
+  test("waits for nothing when there will be no room any more, and says why", () => {
+    const socket = writableOf("sleep 0.2; exec sleep 60 <&-");
+    const list = listOf(new Uint8Array(MUCH), calls!);
+    const start = performance.now();
+    expect(() => calls!.write(socket, list, 30_000)).toThrowError(expect.objectContaining({ code: "EPIPE" }));
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+});
+
+/** A socket from whose other end a shell reads, or does not. */
+function writableOf(command: string): number {
+  child = spawn("sh", ["-c", command], { stdio: ["pipe", "ignore", "inherit"] });
+  return descriptorOf(child.stdin!)!;
+}
+
+function listOf(bytes: Uint8Array, vectorCalls: VectorCalls): GatherList {
+  const list = new GatherList(placeFor(bytes, vectorCalls));
+  list.set(1, bytes.length);
+  return list;
+}

@@ -10,10 +10,11 @@ export interface VectorCalls {
   /** Where memory begins, as the kernel knows it. Valid for as long as the memory is not moved. */
   addressOf(memory: Uint8Array): number;
   /**
-   * Writes what a socket takes without waiting, and takes it away from the list.
+   * Writes what a socket takes, and takes it away from the list.
+   * @param patience how long the thread may wait for room, milliseconds in all.
    * Errors: what the system says, with its `code`.
    */
-  write(socket: number, list: GatherList): void;
+  write(socket: number, list: GatherList, patience: number): void;
   /**
    * Reads what has come at a socket, or comes soon.
    * @param vector entries of PLACE_BYTES each; more than the system takes at once are left out.
@@ -32,9 +33,10 @@ export interface VectorCalls {
 /** Places that the kernel takes at once: `UIO_MAXIOV`. */
 const MOST_PLACES = 1024;
 
-/** Of an entry of `poll`, and of what it asks for: whether something can be read. */
+/** Of an entry of `poll`, and of what it asks for: whether something can be read, or written. */
 const POLL_WORDS = 2;
 const POLLIN = 1;
+const POLLOUT = 4;
 
 let loading: Promise<VectorCalls | undefined> | undefined;
 
@@ -50,29 +52,31 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
   const poll = libc.func("int poll(void *entries, unsigned long count, int milliseconds)");
   const { EAGAIN, EINTR } = koffi.os.errno;
   const entry = new Int32Array(POLL_WORDS);
-  const isReadable = (socket: number, within: number): boolean => {
+  const isReady = (socket: number, wanted: number, within: number): boolean => {
     if (within <= 0) return false;
     entry[0] = socket;
-    entry[1] = POLLIN;
-    // So is a socket that has failed: the next read says how.
+    entry[1] = wanted;
+    // So is a socket that has failed: the next call says how.
     return (poll(entry, 1, Math.ceil(within)) as number) > 0;
   };
   const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
   return {
     addressOf: (memory) => Number(koffi.address(memory)),
-    write(socket, list) {
+    write(socket, list, patience) {
+      const until = performance.now() + patience;
       while (list.places > 0) {
-        const wanted = list.places;
-        const length = writev(socket, list.vector, Math.min(wanted, MOST_PLACES)) as number;
+        const before = list.places;
+        const wanted = Math.min(before, MOST_PLACES);
+        const length = writev(socket, list.vector, wanted) as number;
         if (length < 0) {
           const error = koffi.errno();
-          if (error === EAGAIN) return;
-          if (error !== EINTR) throw errorOfCall(koffi, "writev");
-          continue;
+          if (error === EINTR) continue;
+          if (error !== EAGAIN) throw errorOfCall(koffi, "writev");
+        } else {
+          list.advance(length);
         }
-        list.advance(length);
-        // It has no more room.
-        if (wanted - list.places < Math.min(wanted, MOST_PLACES)) return;
+        const isFull = before - list.places < wanted;
+        if (isFull && !isReady(socket, POLLOUT, until - performance.now())) return;
       }
     },
     read(socket, vector, patience) {
@@ -83,7 +87,7 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
         const error = koffi.errno();
         if (error === EINTR) continue;
         if (error !== EAGAIN) throw errorOfCall(koffi, "readv");
-        if (!isReadable(socket, within)) return 0;
+        if (!isReady(socket, POLLIN, within)) return 0;
         within = 0;
       }
     },
