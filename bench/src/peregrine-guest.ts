@@ -1,6 +1,6 @@
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Host, migrationEnd, startMigration } from "@peregrine/e2e/agent-process.ts";
+import { Host, migrationEnd } from "@peregrine/e2e/agent-process.ts";
 import type { PeregrineProcess } from "@peregrine/e2e/agent-process.ts";
 import { endOf } from "@peregrine/e2e/measured-move.ts";
 import type { Content, Copy, Transport } from "./content.ts";
@@ -62,13 +62,14 @@ export async function copyPeregrineGuest(options: PeregrineCopyOptions): Promise
   }
   const resumed = momentOf(destination, "RESUME");
   await source.execute("migrate-set-capabilities", { capabilities: [{ capability: "events", state: true }] });
+  await source.execute("migrate-set-parameters", { "max-bandwidth": bandwidth });
   const ended = endOf(await source.monitor());
   await new Promise((resolve) => setTimeout(resolve, START_MS));
   await warmMemory(content.mib);
   const cost = (): number => processorSeconds(source.child.pid!) + processorSeconds(destination.child.pid!);
   const before = cost();
   const start = performance.now();
-  await startMigration(source, uri, { bandwidth });
+  await source.execute("migrate", { uri });
   await ended;
   const info = await migrationEnd(source);
   if (info.status !== "completed") throw new Error(`Peregrine: ${info["error-desc"]}`);

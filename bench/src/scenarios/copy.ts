@@ -1,5 +1,6 @@
 import { qemu100, qemu72 } from "@peregrine/e2e/qemu/releases.ts";
 import type { MigrationSettings } from "@peregrine/e2e/qemu/virtual-machine.ts";
+import { copyOverBareSocket } from "../bare-copy.ts";
 import { writeContent } from "../content.ts";
 import type { ContentKind, Copy, Transport } from "../content.ts";
 import { copyPeregrineGuest } from "../peregrine-guest.ts";
@@ -18,6 +19,8 @@ interface CopyScenario {
   readonly totalTime?: { readonly atLeast: number };
   /** Undefined where the processor's time is shown only. */
   readonly processor?: { readonly atMost: number };
+  /** Whether the same records are moved by programs that do nothing else, to see what is left to gain. Over unix sockets. */
+  readonly bare?: true;
 }
 
 const MIB = 1024;
@@ -32,7 +35,7 @@ function multifdSettings({ channels, compression }: Parallel): MigrationSettings
 
 /** The same memory moved by Peregrine and by both releases of QEMU, in turn. */
 function copyScenario(options: CopyScenario): Scenario {
-  const { name, content, transport, parallel, totalTime, processor } = options;
+  const { name, content, transport, parallel, totalTime, processor, bare } = options;
   const over =
     parallel === undefined ? "" : `, ${parallel.channels} channels, compression ${parallel.compression}`;
   const settings = parallel === undefined ? {} : multifdSettings(parallel);
@@ -43,6 +46,7 @@ function copyScenario(options: CopyScenario): Scenario {
     run: async ({ pairs, directory, log }: BenchContext): Promise<readonly Row[]> => {
       const file = writeContent(directory, MIB, content);
       const own: Copy[] = [];
+      const bares: number[] = [];
       const qemus = [qemu100, qemu72].map((release) => ({ release, copies: [] as Copy[] }));
       // The first turn only warms up what both find: the file in memory, programs on disk.
       for (let turn = 0; turn <= pairs; turn++) {
@@ -54,6 +58,10 @@ function copyScenario(options: CopyScenario): Scenario {
           log(copyLine(`QEMU ${release.version}`, copy));
           if (turn > 0) copies.push(copy);
         }
+        if (bare === undefined) continue;
+        const { seconds, processorSeconds } = await copyOverBareSocket(file, directory);
+        log(`only copied: ${seconds.toFixed(2)} s, ${processorSeconds.toFixed(2)} s of CPU`);
+        if (turn > 0) bares.push(seconds);
       }
       const medianTime = (copies: readonly Copy[]): number => median(copies.map(({ seconds }) => seconds));
       const faster = qemus.toSorted((a, b) => medianTime(a.copies) - medianTime(b.copies))[0]!;
@@ -79,8 +87,21 @@ function copyScenario(options: CopyScenario): Scenario {
           samples: costs,
           note: compared,
         },
+        ...(bare === undefined ? [] : [bareRow(name, bares, faster.copies)]),
       ];
     },
+  };
+}
+
+/** What a program would come to that took no time but the kernel's. */
+function bareRow(name: string, bares: readonly number[], qemus: readonly Copy[]): Row {
+  const ratios = bares.map((seconds, n) => qemus[n]!.seconds / seconds);
+  return {
+    name: `${name}.bare`,
+    what: "total time, QEMU / two programs that only write and read the same records",
+    figure: median(ratios),
+    unit: "ratio",
+    samples: ratios,
   };
 }
 
@@ -102,6 +123,7 @@ export const randomUnix = copyScenario({
   transport: "unix",
   totalTime: { atLeast: 1.5 },
   processor: { atMost: 1.2 },
+  bare: true,
 });
 
 export const zeroTcp = copyScenario({

@@ -2,7 +2,7 @@
 import { prepareMemoryAdvice } from "@peregrine/host-memory";
 import { MigrationError, openPageKernel, preparePageKernels, workMemoryBytes } from "@peregrine/protocol";
 import type { BuildRam } from "@peregrine/shared-state";
-import { listen } from "@peregrine/transport";
+import { listen, prepareConnections } from "@peregrine/transport";
 import type { Address, Channel } from "@peregrine/transport";
 import { flushCompileCache } from "node:module";
 import { parentPort, workerData } from "node:worker_threads";
@@ -84,7 +84,8 @@ async function loadAhead(): Promise<void> {
   preparePageKernels();
   const { machine } = task;
   const module = machine.kind === "described" ? machine.ramModule : machine.memory.module;
-  await Promise.allSettled([prepareMemoryAdvice(), module === undefined ? undefined : import(module)]);
+  const loading = module === undefined ? undefined : import(module);
+  await Promise.allSettled([prepareMemoryAdvice(), prepareConnections(), loading]);
 }
 
 function refused(error: MigrationError): void {

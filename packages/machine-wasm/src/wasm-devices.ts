@@ -77,20 +77,34 @@ export interface ProgramIdentity {
   readonly stackMib: number;
 }
 
+/** A program whose SHA-256 is known. */
+export interface HashedProgram extends ProgramIdentity {
+  readonly sha256: Uint8Array;
+}
+
 const digest = async (bytes: Uint8Array): Promise<Uint8Array> =>
   new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
+/** Has what hashes loaded, so that a program that comes is not kept waiting for it. Never rejects. */
+export async function prepareHash(): Promise<void> {
+  await digest(new Uint8Array()).catch(() => undefined);
+}
+
+export async function hashedProgram({ name, module, stackMib }: ProgramIdentity): Promise<HashedProgram> {
+  return { name, module, stackMib, sha256: await digest(module) };
+}
+
 /** @param memoryPages that the guest's memory has now. */
-export async function saveModule(
-  { name, module, stackMib }: ProgramIdentity,
+export function saveModule(
+  { name, module, stackMib, sha256 }: HashedProgram,
   memoryPages: number,
-): Promise<WasmModuleState> {
+): WasmModuleState {
   const encodedName = new TextEncoder().encode(name).subarray(0, 4096);
   return {
     rewriter: REWRITER_VERSION,
     stack_mib: stackMib,
     memory_pages: memoryPages,
-    sha256: await digest(module),
+    sha256,
     name_length: encodedName.length,
     name: encodedName,
     module_length: module.length,
@@ -99,7 +113,7 @@ export async function saveModule(
 }
 
 /** Errors: DEVICE_STATE when the module is damaged or was rewritten in another way. */
-export async function loadModule(state: WasmModuleState): Promise<ProgramIdentity> {
+export async function loadModule(state: WasmModuleState): Promise<HashedProgram> {
   const bad = (why: string): MigrationError =>
     new MigrationError("DEVICE_STATE", why, { section: WASM_MODULE.name });
   if (state.rewriter !== REWRITER_VERSION)
@@ -108,8 +122,9 @@ export async function loadModule(state: WasmModuleState): Promise<ProgramIdentit
     );
   if (state.stack_mib < 1 || state.stack_mib > LARGEST_STACK_MIB)
     throw bad(`A stack of ${state.stack_mib} MiB is not possible; it may have 1 to ${LARGEST_STACK_MIB}`);
-  const actual = await digest(state.module);
-  if (actual.some((byte, index) => byte !== state.sha256[index]))
+  const name = new TextDecoder().decode(state.name);
+  const program = await hashedProgram({ name, module: state.module, stackMib: state.stack_mib });
+  if (program.sha256.some((byte, index) => byte !== state.sha256[index]))
     throw bad("The program does not have the SHA-256 that the source says it has");
-  return { name: new TextDecoder().decode(state.name), module: state.module, stackMib: state.stack_mib };
+  return program;
 }

@@ -37,7 +37,10 @@ import {
 } from "./wasi/index.ts";
 import { checkSetup } from "./setup-check.ts";
 import {
+  type HashedProgram,
+  hashedProgram,
   loadModule,
+  prepareHash,
   type ProgramIdentity,
   saveModule,
   WASM_CPU,
@@ -52,7 +55,7 @@ const WASM_PAGE = 65536;
 
 /** A running or arriving program with everything that belongs to it. */
 interface Guest extends GuestMemories {
-  readonly identity: ProgramIdentity;
+  readonly identity: HashedProgram;
   /** Of a guest that arrives: its {@link ArrivedPages}. */
   readonly arrived: SharedArrayBuffer | undefined;
   /** Resolves when the program is compiled and its thread is up. */
@@ -111,7 +114,7 @@ export class WasmMachine implements Machine {
   static async create(host: WasmMachineHost, fresh: FreshGuest): Promise<WasmMachine> {
     const machine = new WasmMachine(host, NO_DIRECTORIES);
     try {
-      const guest = await machine.#adopt(fresh);
+      const guest = await machine.#adopt(await hashedProgram(fresh));
       const { handle, program } = await guest.thread;
       writeSegments({ program, memory: guest.memory, control: guest.control });
       await handle.create(withDrives(fresh.wasi, machine.#driveList));
@@ -133,6 +136,7 @@ export class WasmMachine implements Machine {
     acceptedBytes?: number,
   ): WasmMachine {
     requireRoomForDrives(directories.given, host.drives?.drives ?? []);
+    void prepareHash();
     return new WasmMachine(host, directories, acceptedBytes);
   }
 
@@ -155,7 +159,7 @@ export class WasmMachine implements Machine {
    * @param memoryPages of a guest that arrives: what its memory has already.
    * Errors: those of {@link makeMemories}.
    */
-  async #adopt(identity: ProgramIdentity, memoryPages?: number): Promise<Guest> {
+  async #adopt(identity: HashedProgram, memoryPages?: number): Promise<Guest> {
     if (this.#guest !== undefined)
       throw new MigrationError("WRONG_STATE", "The guest's program has arrived already");
     await this.#host.validate(identity.module);
