@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -18,13 +19,11 @@ export interface BareCopy {
 
 /** Copies the content over a unix socket between two processes that only write and read. */
 export async function copyOverBareSocket(content: Content, directory: string): Promise<BareCopy> {
-  const path = join(directory, `bare-${Math.random().toString(36).slice(2)}`);
+  const path = join(directory, randomUUID());
   const mib = String(content.mib);
-  const receiver = new Process(["receive", path, mib]);
-  await using _receiver = receiver;
+  await using receiver = new CopyProcess(["receive", path, mib]);
   await receiver.line();
-  const sender = new Process(["send", path, mib, content.path]);
-  await using _sender = sender;
+  await using sender = new CopyProcess(["send", path, mib, content.path]);
   await sender.line();
   await warmMemory(content.mib);
   const cost = (): number => processorSeconds(sender.pid) + processorSeconds(receiver.pid);
@@ -34,7 +33,7 @@ export async function copyOverBareSocket(content: Content, directory: string): P
   return { seconds, processorSeconds: cost() - before };
 }
 
-class Process implements AsyncDisposable {
+class CopyProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 

@@ -1,6 +1,6 @@
 /** The thread of one multifd channel: it reads, decompresses and writes into guest memory. */
-import { MigrationError } from "@peregrine/protocol";
-import { adopt } from "@peregrine/transport";
+import { MigrationError, preparePageKernels } from "@peregrine/protocol";
+import { adopt, prepareConnections } from "@peregrine/transport";
 import type { Channel, ReleasedConnection } from "@peregrine/transport";
 import { parentPort, workerData } from "node:worker_threads";
 import { ChannelLoad } from "./channel-load.ts";
@@ -21,6 +21,10 @@ const load = new ChannelLoad({
 });
 const passed = new PassedBytes(() => tell({ kind: "taken" }));
 let channel: Channel | undefined;
+// The thread is there before the channel, which is not kept waiting for them then.
+void prepareConnections();
+preparePageKernels();
+
 /** The memory is being opened, or is open. */
 let opened: Promise<void> = Promise.resolve();
 
