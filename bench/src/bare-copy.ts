@@ -5,20 +5,20 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { Content } from "./content.ts";
+import type { Content, Copy } from "./content.ts";
 import { processorSeconds } from "./process-cost.ts";
 import { warmMemory } from "./warm-memory.ts";
 
 const PROGRAM = fileURLToPath(new URL("socket-copy.ts", import.meta.url));
 
-/** What the host's kernel needs for the bytes of a move, whoever moves them. */
-export interface BareCopy {
-  readonly seconds: number;
-  readonly processorSeconds: number;
-}
-
-/** Copies the content over a unix socket between two processes that only write and read. */
-export async function copyOverBareSocket(content: Content, directory: string): Promise<BareCopy> {
+/**
+ * Copies the content over a unix socket between two processes that only write and read: what the host's kernel needs for the
+ * bytes of a move, whoever moves them.
+ */
+export async function copyOverBareSocket(
+  content: Content,
+  directory: string,
+): Promise<Pick<Copy, "seconds" | "processorSeconds">> {
   const path = join(directory, randomUUID());
   const mib = String(content.mib);
   await using receiver = new CopyProcess(["receive", path, mib]);

@@ -5,9 +5,10 @@
 // node socket-copy.ts receive PATH MIB, then node socket-copy.ts send PATH MIB FILE. Each says `ready`; the sender begins when a
 // line comes, and says how many seconds it took until the receiver had everything.
 
-import { adviseHugePages } from "@peregrine/host-memory";
+import { PAGE_RECORD_BYTES, PLACE_BYTES, putPlace, WIRE_PAGE_SIZE, WORD_BYTES } from "@peregrine/protocol";
 import koffi from "koffi";
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
+import { hugeMemory } from "./huge-memory.ts";
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -18,17 +19,15 @@ const MSG_WAITALL = 0x100;
 const SEND_BUFFER_BYTES = 1 << 20;
 /** `struct sockaddr_un`. */
 const ADDRESS_BYTES = 110;
-/** `struct iovec`, and how many the system takes at once. */
-const PLACE_BYTES = 16;
+/** Places that the kernel takes at once, and the bytes of their records. */
 const MOST_PLACES = 1024;
+const CALL_BYTES = (MOST_PLACES / 2) * PAGE_RECORD_BYTES;
 /** `struct msghdr`: where the places are, and how many. */
 const MESSAGE = { bytes: 56, places: 16, count: 24 } as const;
 
-const PAGE_BYTES = 4096;
-const WORD_BYTES = 8;
+/** Flags of a record that continues a block. */
+const PAGE_OF_SAME_BLOCK = 0x28;
 const MIB = 1 << 20;
-/** Pages of WebAssembly in a MiB. */
-const WASM_PAGES = 16;
 
 const libc = koffi.load(null);
 const openSocket = libc.func("int socket(int domain, int type, int protocol)");
@@ -42,28 +41,18 @@ const recvmsg = libc.func("long recvmsg(int socket, void *message, int flags)");
 
 const [role, path, mib, file] = process.argv.slice(2) as [string, string, string, string | undefined];
 
-/** A guest's memory, in huge pages as guests have it. */
-async function guestMemory(): Promise<Uint8Array> {
-  const pages = Number(mib) * WASM_PAGES;
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-  const bytes = new Uint8Array(memory.buffer);
-  await adviseHugePages(bytes);
-  return bytes;
-}
-
 /** The places of all records, the word and the page of each in turn, cut into what the system takes at once. */
 function placesOf(guest: Uint8Array): readonly Uint8Array[] {
-  const records = guest.length / PAGE_BYTES;
+  const records = guest.length / WIRE_PAGE_SIZE;
   const words = Buffer.alloc(records * WORD_BYTES);
-  const places = Buffer.alloc(records * 2 * PLACE_BYTES);
-  const [wordsAt, guestAt] = [koffi.address(words), koffi.address(guest)];
+  const places = new Uint8Array(records * 2 * PLACE_BYTES);
+  const vector = new Uint32Array(places.buffer);
+  const [wordsAt, guestAt] = [Number(koffi.address(words)), Number(koffi.address(guest))];
   for (let n = 0; n < records; n++) {
-    const entry = n * 2 * PLACE_BYTES;
-    words.writeBigUInt64BE(BigInt(n * PAGE_BYTES), n * WORD_BYTES);
-    places.writeBigUInt64LE(wordsAt + BigInt(n * WORD_BYTES), entry);
-    places.writeBigUInt64LE(BigInt(WORD_BYTES), entry + 8);
-    places.writeBigUInt64LE(guestAt + BigInt(n * PAGE_BYTES), entry + PLACE_BYTES);
-    places.writeBigUInt64LE(BigInt(PAGE_BYTES), entry + PLACE_BYTES + 8);
+    const offset = n * WIRE_PAGE_SIZE;
+    words.writeBigUInt64BE(BigInt(offset + PAGE_OF_SAME_BLOCK), n * WORD_BYTES);
+    putPlace(vector, 2 * n, wordsAt + n * WORD_BYTES, WORD_BYTES);
+    putPlace(vector, 2 * n + 1, guestAt + offset, WIRE_PAGE_SIZE);
   }
   const length = MOST_PLACES * PLACE_BYTES;
   return Array.from({ length: places.length / length }, (_, n) =>
@@ -85,11 +74,9 @@ function address(): Buffer {
   return bytes;
 }
 
-const CALL_BYTES = (MOST_PLACES / 2) * (WORD_BYTES + PAGE_BYTES);
-
 /** Blocks until everything has come, and says so. */
 async function receive(): Promise<void> {
-  const parts = placesOf(await guestMemory());
+  const parts = placesOf(await hugeMemory(Number(mib)));
   const listener = done(openSocket(AF_UNIX, SOCK_STREAM, 0), "socket");
   done(bind(listener, address(), ADDRESS_BYTES), "bind");
   done(listen(listener, 1), "listen");
@@ -106,7 +93,7 @@ async function receive(): Promise<void> {
 }
 
 async function send(): Promise<void> {
-  const guest = await guestMemory();
+  const guest = await hugeMemory(Number(mib));
   const content = openSync(file!, "r");
   for (let at = 0; at < guest.length; at += MIB) readSync(content, guest, at, MIB, at);
   closeSync(content);

@@ -21,7 +21,7 @@ const load = new ChannelLoad({
 });
 const passed = new PassedBytes(() => tell({ kind: "taken" }));
 let channel: Channel | undefined;
-// The thread is there before the channel, which is not kept waiting for them then.
+// The thread is there before the channel is: what that needs is loaded by then.
 void prepareConnections();
 preparePageKernels();
 

@@ -90,6 +90,7 @@ export async function prepareHash(): Promise<void> {
   await digest(new Uint8Array()).catch(() => undefined);
 }
 
+/** @returns the same with its SHA-256, which takes a while for a large one. */
 export async function hashedProgram({ name, module, stackMib }: ProgramIdentity): Promise<HashedProgram> {
   return { name, module, stackMib, sha256: await digest(module) };
 }

@@ -178,6 +178,7 @@ export class SocketChannel implements Channel {
         this.#bytesSinceTurn = 0;
         setImmediate(resolve);
       });
+      // What was written at once needs no watch over a peer that takes nothing.
       if (isDone) return;
       isWaited = true;
       this.#writeStarted();
