@@ -1,4 +1,9 @@
-import { encodeMultifdInit, encodeMultifdPages, MigrationError } from "@peregrine/protocol";
+import {
+  encodeMultifdInit,
+  encodeMultifdPages,
+  MigrationError,
+  MULTIFD_HEADER_BYTES,
+} from "@peregrine/protocol";
 import type { PageRun } from "@peregrine/protocol";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import { newTestRam } from "@peregrine/shared-state/testing";
@@ -148,6 +153,29 @@ test("nearly all of what comes fast is read to where it belongs", async () => {
   const [chunks, arriving] = arrive(bytes, [200_000], 100_000);
   expect((await load(chunks, arriving)).error).toBeUndefined();
   expect(arriving.scattered / bytes.length).toBeGreaterThan(0.9);
+});
+
+test("a channel whose source never pauses leaves others their turns", async () => {
+  const packet: Packet = { block: "b", runs: [{ offset: 0, pages: 1 }], zero: false };
+  const beginning = channelOf([]);
+  const more = channelOf([packet]).subarray(beginning.length - MULTIFD_HEADER_BYTES, -MULTIFD_HEADER_BYTES);
+  let turns = 0;
+  const counting = setInterval(() => turns++, 1);
+  // Without turns it would go on for ever, and no timeout of the test's would have its turn either.
+  const until = performance.now() + 10_000;
+  const goesOn = (): boolean => turns < 3 && performance.now() < until;
+  const pass = async (take: (chunk: Uint8Array) => boolean): Promise<void> => {
+    while (goesOn() && take(more));
+  };
+  const chunks = async function* (): AsyncGenerator<Uint8Array, void, void> {
+    yield beginning;
+    while (goesOn()) yield more;
+  };
+  const loaded = await load(new ChunkReader(chunks(), { pass }));
+  clearInterval(counting);
+  expect(loaded.error).toBeUndefined();
+  expect(turns).toBeGreaterThanOrEqual(3);
+  expect(performance.now()).toBeLessThan(until);
 });
 
 test("a channel that ends in a page, or names what is not there, is refused as when it comes in chunks", async () => {

@@ -8,6 +8,7 @@ import {
 } from "@peregrine/protocol";
 import type { AwaitedPages, MultifdSink } from "@peregrine/protocol";
 import type { GuestRam, OpenRam, PagesInPlace, RamAccess } from "@peregrine/shared-state";
+import { LoopTurn } from "@peregrine/transport";
 import type { Scattering } from "@peregrine/transport";
 import type { MessageFromChannel } from "./channel-messages.ts";
 import type { ChunkReader } from "./chunk-reader.ts";
@@ -30,9 +31,6 @@ interface Memory {
   readonly inPlace: readonly (PagesInPlace | undefined)[];
 }
 
-/** So often pages are read to where they belong before the thread looks for messages. */
-const READS_PER_TURN = 64;
-
 /** Loads what comes on one multifd channel into guest memory, in the channel's own thread. */
 export class ChannelLoad {
   readonly #statistics: IncomingStatistics;
@@ -47,6 +45,8 @@ export class ChannelLoad {
   #waiting: Promise<void> | undefined;
   #memory: Memory | undefined;
   #goOn: (() => void) | undefined;
+  /** Packets of a fast source would be given one after the other without an end, and messages have to be looked for. */
+  readonly #turn = new LoopTurn();
 
   constructor({ statistics, memoryComplete, tell }: ChannelLoadOptions) {
     this.#statistics = statistics;
@@ -80,6 +80,7 @@ export class ChannelLoad {
       if (arrival.kind !== "chunk") break;
       if (this.#take(arrival.bytes)) await chunks.pass(this.#take);
       await this.#waiting;
+      await this.#turn.next();
     }
     this.#decoder.end();
   }
@@ -88,7 +89,7 @@ export class ChannelLoad {
   readonly #take = (chunk: Uint8Array): boolean => {
     this.#statistics.addBytes(chunk.length);
     this.#waiting = this.#complete(chunk) ?? this.#readOn() ?? this.#memory?.ram.room?.();
-    return this.#waiting === undefined;
+    return this.#waiting === undefined && !this.#turn.isOver;
   };
 
   /** A page of which a part was read to where it belongs goes on there. */
@@ -110,7 +111,7 @@ export class ChannelLoad {
     const reads = this.#reads;
     if (reads === undefined || this.#memory?.inPlace.some((ram) => ram !== undefined) !== true)
       return undefined;
-    for (let turn = 0; turn < READS_PER_TURN; turn++) {
+    while (!this.#turn.isOver) {
       const { awaitedPages } = this.#decoder;
       if (awaitedPages === undefined) break;
       const ram = this.#memory?.inPlace[awaitedPages.block];

@@ -71,6 +71,30 @@ describe("a stream that is loaded", () => {
     fed.guest.machine.verify();
   });
 
+  test("leaves others their turns when its source never pauses", async () => {
+    const more = ramPart("part", () => {});
+    let turns = 0;
+    const counting = setInterval(() => turns++, 1);
+    // Without turns it would go on for ever, and no timeout of the test's would have its turn either.
+    const until = performance.now() + 10_000;
+    const goesOn = (): boolean => turns < 3 && performance.now() < until;
+    const pass = async (take: (chunk: Uint8Array) => boolean): Promise<void> => {
+      while (goesOn() && take(more));
+    };
+    const before = stream.upTo("ram-end");
+    const chunks = async function* (): AsyncGenerator<Uint8Array, void, void> {
+      yield before;
+      while (goesOn()) yield more;
+      yield* keptOpen(bytes.subarray(before.length));
+    };
+    const fed = await feed({ chunks: chunks(), passing: { pass } });
+    clearInterval(counting);
+    expect(fed.error).toBeUndefined();
+    expect(fed.sent).toEqual(ANSWERS);
+    expect(turns).toBeGreaterThanOrEqual(3);
+    expect(performance.now()).toBeLessThan(until);
+  });
+
   test("may have its chunks asked for one by one", async () => {
     const pieces = Array.from({ length: Math.ceil(bytes.length / 1000) }, (_, index) =>
       bytes.subarray(index * 1000, (index + 1) * 1000),

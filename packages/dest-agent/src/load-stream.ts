@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { ErrorCode, MigrationId } from "@peregrine/protocol";
+import { LoopTurn } from "@peregrine/transport";
 import type { ChunkReader } from "./chunk-reader.ts";
 import { HandOver } from "./hand-over.ts";
 import type { LoadTarget } from "./load-target.ts";
@@ -140,19 +141,18 @@ async function readToEnd(
   options: LoadStreamOptions,
 ): Promise<void> {
   const { chunks, interruption, statistics } = options;
+  // Bytes of a fast source would be given one after the other without an end.
+  const turn = new LoopTurn();
   let loaded: Promise<void> | undefined;
-  const load = (bytes: Uint8Array): void => {
-    statistics.addBytes(bytes.length);
-    loaded = loader.push(bytes);
-  };
   const loadAtOnce = (bytes: Uint8Array): boolean => {
     // Nobody waits for it any more.
     if (interruption.happened) return false;
-    load(bytes);
-    if (loaded === undefined && loader.progress === "to-come") loaded = loader.readExpected();
+    statistics.addBytes(bytes.length);
+    loaded = loader.push(bytes);
+    if (loaded === undefined && loader.progress === "to-come") loaded = loader.readExpected(turn);
     // It is waited for below, unless the load is over before that.
     loaded?.catch(() => {});
-    return loaded === undefined && loader.progress === "to-come";
+    return loaded === undefined && !turn.isOver && loader.progress === "to-come";
   };
   let quiet = 0;
   while (loader.progress !== "description") {
@@ -162,11 +162,10 @@ async function readToEnd(
     switch (arrival.kind) {
       case "chunk":
         quiet = 0;
-        load(arrival.bytes);
-        await loaded;
         // While no end is near, nothing but the bytes is waited for.
-        if (loader.progress === "to-come") await interruption.wait(chunks.pass(loadAtOnce));
+        if (loadAtOnce(arrival.bytes)) await interruption.wait(chunks.pass(loadAtOnce));
         await loaded;
+        await turn.next();
         break;
       case "end":
         await streamEnded(loader, handOver, options);

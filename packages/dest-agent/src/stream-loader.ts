@@ -16,6 +16,7 @@ import type {
   SectionHeader,
   StreamHandler,
 } from "@peregrine/protocol";
+import type { LoopTurn } from "@peregrine/transport";
 import { unsupportedCommand } from "./command-refusals.ts";
 import { awaitsSwitchoverAck, isMappedRam, requireLoadable } from "./configuration-check.ts";
 import { inflatePage } from "./decompressors.ts";
@@ -27,9 +28,6 @@ import type { MachineLoader, Step } from "./machine-loader.ts";
 import type { MultifdReceiver } from "./multifd-receiver.ts";
 import { RamLoader } from "./ram-loader.ts";
 import type { ReturnPath } from "./return-path.ts";
-
-/** Reads of expected pages behind a chunk: others of this thread have their turn then. */
-const READS_PER_TURN = 16;
 
 export interface StreamLoaderOptions {
   readonly machine: MachineLoader;
@@ -105,12 +103,12 @@ export class StreamLoader implements StreamHandler {
 
   /**
    * Behind a {@link push} that has consumed its chunk: while pages come one after the other, those that have come by now are
-   * read to where they belong, and the next chunk is bounded so that more can be. @returns as `push`.
+   * read to where they belong until the turn is over, and the next chunk is bounded so that more can be. @returns as `push`.
    */
-  readExpected(): Promise<void> | undefined {
+  readExpected(turn: LoopTurn): Promise<void> | undefined {
     const { expected } = this.#options;
     if (expected === undefined) return undefined;
-    for (let turn = 0; turn < READS_PER_TURN; turn++) {
+    while (!turn.isOver) {
       const missing = this.#decoder.bytesToRecord;
       const run = missing === undefined ? undefined : this.#ram?.expectedRun;
       if (missing === undefined || run === undefined) return undefined;

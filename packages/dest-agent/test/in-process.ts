@@ -2,6 +2,7 @@ import { ImageMachine } from "@peregrine/machine-image";
 import { ALL_EXTENSIONS, DEFAULT_LIMITS, MigrationError, ReturnPathDecoder } from "@peregrine/protocol";
 import type { Limits, PageKernel, ReturnMessage } from "@peregrine/protocol";
 import type { BuildRam, RamAccess } from "@peregrine/shared-state";
+import type { Channel } from "@peregrine/transport";
 import { openIncomingDrives, openRam } from "@peregrine/shared-state/testing";
 import { CarriedLoader } from "../src/carried-loader.ts";
 import { ChunkReader } from "../src/chunk-reader.ts";
@@ -23,6 +24,8 @@ export interface Feeding {
   readonly chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
   /** They come from there, and can be read to where they belong. */
   readonly arriving?: { readonly bytes: ArrivingBytes; readonly kernel: PageKernel };
+  /** Gives the chunks behind the first one, which `chunks` has. Default: all of them are in `chunks`. */
+  readonly passing?: Pick<Channel, "pass">;
   /** What the loader does with the machine, where it is not what a machine does by itself. */
   readonly target?: Partial<LoadTarget & DescribedTarget & CarriedTarget>;
   readonly write?: (bytes: Uint8Array) => Promise<void>;
@@ -167,7 +170,8 @@ async function load(
   const { fileOffset } = options;
   const { arriving } = options;
   const chunks = arriving === undefined ? generate(options.chunks) : arriving.bytes.chunks();
-  const passing = arriving?.bytes ?? { pass: (take: (bytes: Uint8Array) => boolean) => pass(chunks, take) };
+  const passing = options.passing ??
+    arriving?.bytes ?? { pass: (take: (bytes: Uint8Array) => boolean) => pass(chunks, take) };
   try {
     const outcome = await loadStream({
       machine: open(statistics, interruption),

@@ -151,6 +151,23 @@ describe("the loop", () => {
     expect(simulation.iterations - before).toBeLessThan(8);
   });
 
+  test("leaves others of the thread their turns when nothing is ever waited for", async () => {
+    let turns = 0;
+    const counting = setInterval(() => turns++, 1);
+    // Without turns it would go on for ever, and no timeout of the test's would have its turn either.
+    const until = performance.now() + 10_000;
+    const section: LiveSection = {
+      start: async () => {},
+      complete: async () => {},
+      pending: () => (turns < 3 && performance.now() < until ? MiB : 0),
+      iterate: async () => false,
+    };
+    await new Simulation({}).run({ sections: [section] });
+    clearInterval(counting);
+    expect(turns).toBeGreaterThanOrEqual(3);
+    expect(performance.now()).toBeLessThan(until);
+  });
+
   test("keeps the downtime for every guest that is slower than the link", async () => {
     await fc.assert(
       fc.asyncProperty(

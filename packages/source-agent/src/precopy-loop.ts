@@ -1,5 +1,6 @@
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { MigrationParameters, MigrationStatistics } from "@peregrine/shared-state";
+import { LoopTurn } from "@peregrine/transport";
 import type { LiveSection } from "./live-section.ts";
 import { ACCOUNTING_PERIOD_MS, LoopAccounting } from "./loop-accounting.ts";
 import type { LoopTotals } from "./loop-accounting.ts";
@@ -57,6 +58,8 @@ export class PrecopyLoop {
   #retiredBytes = 0;
   #idleTime = 0;
   #limit: number;
+  /** Zeros, and deltas of pages that hardly change, are much work for few writes. */
+  readonly #turn = new LoopTurn();
   /** The last turn left nothing of its pass. */
   #caughtUp = false;
   /** Least that was left, in bytes, when the guest could have been stopped. */
@@ -89,6 +92,7 @@ export class PrecopyLoop {
         await stream.flush();
         await sleep(stream.waitTime);
       }
+      await this.#turn.next();
       stream.resetPeriod();
     }
   }

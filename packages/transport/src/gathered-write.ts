@@ -45,11 +45,7 @@ function writeGathered(
   done: Parameters<StartWrite>[0],
 ): void {
   let handed: Buffer | undefined;
-  const next = (error?: Error | null): void => {
-    if (error) {
-      done(error);
-      return;
-    }
+  const next = (): void => {
     try {
       // Asked for each time: the descriptor of a socket that was closed meanwhile may be somebody else's.
       const descriptor = descriptorOf(socket);
@@ -66,7 +62,12 @@ function writeGathered(
     }
     const bytes = calls.copyFirst(list, (handed ??= Buffer.allocUnsafe(HANDED_BYTES)));
     list.advance(bytes.length);
-    socket.write(bytes, next);
+    socket.write(bytes, afterTurn);
+  };
+  // A slow peer makes just enough room for what Node is given, each time: the thread would never do anything but wait for it.
+  const afterTurn = (error?: Error | null): void => {
+    if (error) done(error);
+    else setImmediate(next);
   };
   next();
 }

@@ -5,7 +5,7 @@ import type { MigrationError } from "@peregrine/protocol";
  * of its own that would end the process. The caller sees the rejection all the same.
  */
 export function handled(
-  executor: (resolve: () => void, reject: (error: MigrationError) => void) => void,
+  executor: (resolve: (then?: Promise<void>) => void, reject: (error: MigrationError) => void) => void,
 ): Promise<void> {
   const promise = new Promise<void>(executor);
   promise.catch(() => {});

@@ -15,6 +15,7 @@ export type {
 } from "./channel.ts";
 export { GatherList } from "./gather-list.ts";
 export { prepareConnections } from "./link-watch.ts";
+export { LoopTurn } from "./loop-turn.ts";
 export { NamedDescriptors } from "./named-descriptors.ts";
 export { systemError } from "./errno.ts";
 export { openNetdev, parseNetdev } from "./netdev/netdev.ts";

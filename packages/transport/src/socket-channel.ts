@@ -19,17 +19,12 @@ import { openGathering } from "./gathered-write.ts";
 import type { StartWrite } from "./gathered-write.ts";
 import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
 import { handled } from "./handled-promise.ts";
+import { LoopTurn } from "./loop-turn.ts";
 import { openScattering } from "./scattered-read.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
 import { readUnread } from "./unread.ts";
 
 const DEFAULT_STALL_TIMEOUT_MS = 30_000;
-
-/**
- * A write that the kernel takes whole completes without a turn of the event loop, so a fast peer
- * would starve everything else of this thread. After this many bytes a write waits for its turn.
- */
-const BYTES_PER_TURN = 8 << 20;
 
 /** What a channel needs of a socket. A write calls back when the kernel has the bytes. */
 export interface ByteSocket extends Duplex {
@@ -66,7 +61,8 @@ export class SocketChannel implements Channel {
   #error: MigrationError | undefined;
   #bytesWritten = 0;
   #bytesRead = 0;
-  #bytesSinceTurn = 0;
+  /** A write that the kernel takes whole completes at once: a fast peer would starve everything else of this thread. */
+  readonly #turn = new LoopTurn();
   #pendingWrites = 0;
   /** No other write may begin. */
   #writesAlone = false;
@@ -170,13 +166,7 @@ export class SocketChannel implements Channel {
           return;
         }
         this.#bytesWritten += length;
-        this.#bytesSinceTurn += length;
-        if (this.#bytesSinceTurn < BYTES_PER_TURN) {
-          resolve();
-          return;
-        }
-        this.#bytesSinceTurn = 0;
-        setImmediate(resolve);
+        resolve(this.#turn.next());
       });
       // What was written at once needs no watch over a peer that takes nothing.
       if (isDone) return;

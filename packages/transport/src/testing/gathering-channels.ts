@@ -164,7 +164,13 @@ export async function gatheringOf(channel: Channel): Promise<Gathering> {
   return gathering;
 }
 
-export function gatherListOf(gathering: Gathering, pieces: readonly Uint8Array[]): GatherList {
+/** A list itself knows only addresses, and the memory would be gone before it is written. */
+const memoryOf = new WeakMap<GatherList, readonly Uint8Array[]>();
+
+export function gatherListOf(
+  gathering: Pick<Gathering, "addressOf">,
+  pieces: readonly Uint8Array[],
+): GatherList {
   const vector = new Uint8Array(pieces.length * PLACE_BYTES);
   const words = new Uint32Array(vector.buffer);
   for (const [n, piece] of pieces.entries()) putPlace(words, n, gathering.addressOf(piece), piece.length);
@@ -173,5 +179,6 @@ export function gatherListOf(gathering: Gathering, pieces: readonly Uint8Array[]
     pieces.length,
     pieces.reduce((sum, piece) => sum + piece.length, 0),
   );
+  memoryOf.set(list, pieces);
   return list;
 }
