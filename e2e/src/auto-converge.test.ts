@@ -19,6 +19,10 @@ it("a guest that dirties its memory faster than it is sent is throttled until it
   const args = ["/data/progress", "--mib", "8", "--rate", "0"];
   const agent = await host.run(pathOf(counter.file), directories.options, args);
   const next = await host.receive("unix");
+  const file = join(directories.options[1]!.split("::")[0]!, "progress");
+  const progress = async (): Promise<number> => Number(await readFile(file, "latin1"));
+  // Before that it has pages of zeros, which take next to no time.
+  await expect.poll(progress, { timeout: 60_000 }).toBeGreaterThan(2048);
   await agent.execute("migrate-set-capabilities", {
     capabilities: [{ capability: "auto-converge", state: true }],
   });
@@ -38,8 +42,6 @@ it("a guest that dirties its memory faster than it is sent is throttled until it
   expect(throttled.length).toBeGreaterThan(0);
   expect(throttled).toEqual(known.slice(0, throttled.length));
   // It goes on where it is now.
-  const file = join(directories.options[1]!.split("::")[0]!, "progress");
-  const progress = async (): Promise<number> => Number(await readFile(file, "latin1"));
   const before = await progress();
   while ((await progress()) <= before) await next.agent.execute("query-status");
 });

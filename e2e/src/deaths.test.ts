@@ -11,7 +11,7 @@ async function startTorture(host: Host): Promise<PeregrineProcess> {
     [],
     ["--mib", "64", "--rate", "64", "--sweeps", "100000"],
   );
-  await guest.until("stdout", /\n/);
+  await guest.until("stdout", /\nsweep 1\n/);
   return guest;
 }
 

@@ -2,10 +2,12 @@ import { cp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { guests, pathOf } from "../../examples/guests/guests.ts";
-import { Host, type PeregrineProcess } from "./agent-process.ts";
+import { Host, migrate, type PeregrineProcess } from "./agent-process.ts";
 import { runUndisturbed } from "./undisturbed.ts";
 
 const lua = guests.find(({ name }) => name === "lua-workload")!;
+
+const TWO_LINES = /\n.*\n/;
 
 /** What so many rounds print at least; longer runs begin with the same lines. */
 let known: readonly string[] = [];
@@ -24,9 +26,10 @@ async function linesOf(rounds: number): Promise<readonly string[]> {
 /**
  * Runs the program until it has printed something, has `pass` get it elsewhere, and ends it when it has printed there.
  * All of it is compared with an undisturbed run.
+ * @param pass gives the agents that it ran at behind the first one, in their order, the last one of them at the end.
  */
 async function passOn(
-  pass: (host: Host, source: PeregrineProcess) => Promise<PeregrineProcess>,
+  pass: (host: Host, source: PeregrineProcess) => Promise<PeregrineProcess | readonly PeregrineProcess[]>,
 ): Promise<void> {
   await using host = await Host.create();
   const scripts = join(host.directory, "scripts");
@@ -36,13 +39,13 @@ async function passOn(
     ["--dir", `${scripts}::/scripts`],
     ["/scripts/workload.lua", "/scripts/enough"],
   );
-  await source.until("stdout", /\n.*\n/);
-  const last = await pass(host, source);
-  await last.until("stdout", /\n.*\n/);
+  await source.until("stdout", TWO_LINES);
+  const stays = [source, await pass(host, source)].flat();
+  await stays.at(-1)!.until("stdout", TWO_LINES);
   await writeFile(join(scripts, "enough"), "");
-  expect(await last.ended).toEqual({ status: 0, signal: null });
-  expect(await source.ended).toEqual({ status: 0, signal: null });
-  const printed = Buffer.concat([source.stdout.bytes, last.stdout.bytes]).toString("latin1").split("\n");
+  for (const stay of stays) expect(await stay.ended).toEqual({ status: 0, signal: null });
+  const bytes = Buffer.concat(stays.map(({ stdout }) => stdout.bytes));
+  const printed = bytes.toString("latin1").split("\n");
   expect(printed.slice(-2)).toEqual(["lua: all checks passed", ""]);
   const rounds = printed.slice(0, -2);
   expect(rounds).toEqual(await linesOf(rounds.length));
@@ -70,6 +73,20 @@ describe("a program that runs is passed on", () => {
       const { agent, uri } = await host.receive("tcp", take);
       await moveTo(host, source, uri, ...send);
       return agent;
+    });
+  });
+
+  it("from A to B, back to A, and to B again", async () => {
+    await using hostB = await Host.create();
+    await passOn(async (hostA, first) => {
+      const stays = [first];
+      for (const host of [hostB, hostA, hostB]) {
+        const { agent, uri } = await host.receive("unix");
+        await stays.at(-1)!.until("stdout", TWO_LINES);
+        expect(await migrate(stays.at(-1)!, uri)).toMatchObject({ status: "completed" });
+        stays.push(agent);
+      }
+      return stays.slice(1);
     });
   });
 

@@ -33,7 +33,7 @@ describe("the rate limit", () => {
       [],
       ["--mib", "64", "--rate", "64", "--sweeps", "1000"],
     );
-    await guest.until("stdout", /\n/);
+    await guest.until("stdout", /\nsweep 1\n/);
     const next = await host.receive("tcp");
     const proxy = await recordingProxy(Number(next.uri.split(":").at(-1)));
     const limit = 16 * MIB;

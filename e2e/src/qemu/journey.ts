@@ -57,7 +57,7 @@ export async function send(
   return letGo(source);
 }
 
-function hasEnded({ status }: MigrationInfo): boolean {
+export function hasEnded({ status }: MigrationInfo): boolean {
   return ["completed", "failed", "cancelled"].includes(status ?? "");
 }
 

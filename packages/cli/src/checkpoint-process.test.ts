@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
-import type { TestProcess } from "./testing/peregrine-process.ts";
+import type { Finished, TestProcess } from "./testing/peregrine-process.ts";
 
 const peregrine = usePeregrine();
 
@@ -113,10 +113,11 @@ test("the figures of a migration can be read on both sides, also when its source
   const [destination, address] = await peregrine.receive("tcp:127.0.0.1:0", "b");
   expect(await peregrine.run("migrate", "a", address)).toMatchObject({ status: 0 });
   await source.finished();
-  const [sent, received] = await Promise.all([
-    peregrine.run("info", "a", "--completed", "--json"),
-    peregrine.run("info", "b", "--completed", "--json"),
-  ]);
+  const sent = await peregrine.run("info", "a", "--completed", "--json");
+  // It arrives a moment after its source has been told so.
+  const ask = (): Promise<Finished> => peregrine.run("info", "b", "--completed", "--json");
+  await expect.poll(ask, { timeout: 10_000 }).toMatchObject({ status: 0 });
+  const received = await ask();
   const there = JSON.parse(received.stdout) as { received: { bytes: number } };
   expect(there).toMatchObject({ name: "b", sent: null });
   const here = JSON.parse(sent.stdout) as { sent: { downtimeParts: Record<string, number> } };

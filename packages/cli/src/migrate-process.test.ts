@@ -111,11 +111,14 @@ test("-S leaves the guest paused at the destination, --keep the agent at the sou
   const [destination, address] = await peregrine.receive("tcp:127.0.0.1:0", "b", "-S");
   const source = await startConsole("--keep");
   expect(await peregrine.run("migrate", "a", address)).toMatchObject({ status: 0 });
-  expect(await peregrine.report("b")).toMatchObject({
-    status: "paused",
-    role: "destination",
-    owner: "owner",
-  });
+  // It arrives a moment after its source has been told so.
+  await expect
+    .poll(() => peregrine.report("b"), { timeout: 10_000 })
+    .toMatchObject({
+      status: "paused",
+      role: "destination",
+      owner: "owner",
+    });
   expect(await peregrine.report("a")).toMatchObject({ status: "postmigrate", owner: "not-owner" });
   expect(await peregrine.run("cont", "a")).toMatchObject({ status: 1 });
   expect(await peregrine.run("cont", "b")).toMatchObject({ status: 0 });

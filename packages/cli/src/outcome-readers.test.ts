@@ -28,17 +28,32 @@ function leaving(): [CommandClient, () => void] {
 
 test("who asks once is enough where nobody follows the migration", async () => {
   const readers = new OutcomeReaders();
-  readers.begin();
+  const [client, leave] = leaving();
+  readers.begin(client);
+  leave();
   const isKnown = waiting(readers);
   expect(await isKnown()).toBe(false);
   readers.asked({}, true);
   expect(await isKnown()).toBe(true);
 });
 
+test("where nobody has started it, nobody has to ask, and who follows it is told", async () => {
+  const readers = new OutcomeReaders();
+  readers.begin();
+  expect(await waiting(readers)()).toBe(true);
+  const client = {};
+  readers.begin();
+  readers.asked(client, false);
+  const isKnown = waiting(readers);
+  expect(await isKnown()).toBe(false);
+  readers.asked(client, true);
+  expect(await isKnown()).toBe(true);
+});
+
 test("each of those who have asked is told", async () => {
   const readers = new OutcomeReaders();
   const [one, other] = [{}, {}];
-  readers.begin();
+  readers.begin(one);
   readers.asked(one, false);
   readers.asked(other, false);
   const isKnown = waiting(readers);
@@ -62,7 +77,9 @@ test("who has started it is told, also if it has not asked yet", async () => {
 test("who observes sees the end, and does not stand for one who asks", async () => {
   const readers = new OutcomeReaders();
   const observer = {};
-  readers.begin();
+  const [client, leave] = leaving();
+  readers.begin(client);
+  leave();
   readers.observed(observer, false);
   const isKnown = waiting(readers);
   readers.asked({}, true);
@@ -70,7 +87,9 @@ test("who observes sees the end, and does not stand for one who asks", async () 
   readers.observed(observer, true);
   expect(await isKnown()).toBe(true);
 
-  readers.begin();
+  const [another, leaveAgain] = leaving();
+  readers.begin(another);
+  leaveAgain();
   const isKnownAgain = waiting(readers);
   readers.observed(observer, true);
   expect(await isKnownAgain()).toBe(false);

@@ -26,11 +26,12 @@ export class OutcomeReaders {
     this.#patience = patience;
   }
 
-  /** A migration begins. @param client who has started it, and will ask. */
+  /** A migration begins. @param client who has started it, and will ask; if nobody has, this process tells by itself how it ends. */
   begin(client?: CommandClient): void {
     this.#asked = Promise.withResolvers();
     this.#readers.clear();
-    if (client !== undefined) this.#follows(client, false);
+    if (client === undefined) this.#asked.resolve();
+    else this.#follows(client, false);
   }
 
   /** A client is told. @param isOver whether the migration has completed. */

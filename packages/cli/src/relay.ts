@@ -61,8 +61,9 @@ export class Relay implements PassedOn, PassesOn {
   connect(agent: Agent, incoming: IncomingMigration): void {
     this.#agent = agent;
     this.#incoming = incoming;
-    agent.subscribe((event) => {
-      if (event.name === "MIGRATION") this.#onStatus(event.data.status);
+    // How the guest arrives is told to it by other ways.
+    agent.outgoing.subscribe((event) => {
+      if (event.kind === "migration") this.#onStatus(event.status);
     });
     void this.#watchSource(incoming.done);
   }

@@ -75,7 +75,10 @@ describe("a guest that a relay sends on", () => {
     const { source, relay, destination, outcome } = await sendByRelay();
     expect(outcome).toBe("completed");
     await destination.printed("stdout", /sweep \d+\n/u);
-    expect(await relay.finished()).toMatchObject({ status: 0 });
+    expect(await relay.finished()).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^(?:pass \d+.*\n)*moved in .*\n$/u),
+    });
     expectNothingTwice((await source.finished()).stdout, destination.stdout);
     const { handOvers } = await peregrine.report("b");
     expect(handOvers).toMatchObject([{ side: "taker", knows: "owner" }]);

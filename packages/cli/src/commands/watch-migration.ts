@@ -5,7 +5,7 @@ import { describeOutcome, printOutcome } from "./outcome.ts";
 
 const PERIOD_MS = 100;
 
-/** Shows the migrations of an agent in this process, from its beginning to {@link end}. */
+/** Shows how an agent in this process sends its guest on, from its beginning to {@link end}. */
 export function watchMigration(
   agent: Agent,
   view: ProgressView,
@@ -16,9 +16,9 @@ export function watchMigration(
     if (outgoing !== undefined && isShown(outgoing)) view.show(outgoing);
   };
   const timer = setInterval(look, PERIOD_MS);
-  const unsubscribe = agent.subscribe((event) => {
-    if (event.name !== "MIGRATION") return;
-    const { status } = event.data;
+  const unsubscribe = agent.outgoing.subscribe((event) => {
+    if (event.kind !== "migration") return;
+    const { status } = event;
     if (status === "completed" || status === "failed" || status === "cancelled") {
       view.close();
       printOutcome(describeOutcome(agent.report()), json);
