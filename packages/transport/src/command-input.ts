@@ -2,6 +2,7 @@ import { MigrationError } from "@peregrine/protocol";
 import type { Channel, ChannelOptions } from "./channel.ts";
 import { badExit } from "./command.ts";
 import type { Command } from "./command.ts";
+import { refused } from "./handled-promise.ts";
 import { SocketChannel } from "./socket-channel.ts";
 import type { ByteSocket } from "./socket-channel.ts";
 
@@ -38,7 +39,7 @@ export class CommandInputChannel implements Channel {
   }
 
   end(): Promise<void> {
-    return this.#error === undefined ? Promise.resolve() : Promise.reject(this.#error);
+    return this.#error === undefined ? Promise.resolve() : refused(this.#error);
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {

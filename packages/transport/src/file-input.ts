@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Channel } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import { refused } from "./handled-promise.ts";
 import type { OpenFile } from "./open-file.ts";
 
 /** Bytes that are read at once. */
@@ -35,14 +36,14 @@ export class FileInputChannel implements Channel {
   }
 
   write(): Promise<void> {
-    return Promise.reject(
+    return refused(
       this.#error ??
         new MigrationError("CHANNEL_FAILED", `Writing to '${this.peer}' failed: the file is being read`),
     );
   }
 
   end(): Promise<void> {
-    return this.#error === undefined ? Promise.resolve() : Promise.reject(this.#error);
+    return this.#error === undefined ? Promise.resolve() : refused(this.#error);
   }
 
   async *read(): AsyncGenerator<Uint8Array, void, void> {

@@ -3,6 +3,7 @@ import { open, truncate, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Channel, SeekableOutput } from "./channel.ts";
 import { systemError } from "./errno.ts";
+import { refused } from "./handled-promise.ts";
 import type { OpenFile } from "./open-file.ts";
 
 /** What was at the path before. An unfinished file is made to be that again. */
@@ -78,7 +79,7 @@ export class FileOutputChannel implements Channel, SeekableOutput {
   writeAt(bytes: Uint8Array, position: number): Promise<void> {
     const refusal =
       this.#error ?? (this.#ending === undefined ? undefined : this.#failure("write after end"));
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return refused(refusal);
     const writing = this.#writeAll(bytes, position);
     // A caller may still be waiting for an earlier write, and `end` waits for all of them.
     this.#written = this.#written.then(() => writing);
@@ -89,7 +90,7 @@ export class FileOutputChannel implements Channel, SeekableOutput {
 
   end(): Promise<void> {
     if (this.#ending !== undefined) return this.#ending;
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#error !== undefined) return refused(this.#error);
     this.#ending = this.#finish();
     this.#ending.catch(() => {});
     return this.#ending;

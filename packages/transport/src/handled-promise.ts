@@ -11,3 +11,8 @@ export function handled(
   promise.catch(() => {});
   return promise;
 }
+
+/** The same of what is refused at once. */
+export function refused(error: MigrationError): Promise<void> {
+  return handled((_resolve, reject) => reject(error));
+}

@@ -18,7 +18,7 @@ import { isSilence, systemError } from "./errno.ts";
 import { openGathering } from "./gathered-write.ts";
 import type { StartWrite } from "./gathered-write.ts";
 import { DEFAULT_KEEPALIVE, watchLink } from "./link-watch.ts";
-import { handled } from "./handled-promise.ts";
+import { handled, refused } from "./handled-promise.ts";
 import { LoopTurn } from "./loop-turn.ts";
 import { openScattering } from "./scattered-read.ts";
 import type { ReadBuffer } from "./read-buffer.ts";
@@ -123,7 +123,7 @@ export class SocketChannel implements Channel {
 
   write(bytes: Uint8Array): Promise<void> {
     const refusal = this.#error ?? this.#writeRefusal();
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return refused(refusal);
     if (bytes.length === 0) return Promise.resolve();
     return this.#writing(bytes.length, (done) => this.#socket.write(bytes, done));
   }
@@ -142,7 +142,7 @@ export class SocketChannel implements Channel {
 
   #writeAlone(length: number, start: StartWrite): Promise<void> {
     const refusal = this.#error ?? (this.#pendingWrites > 0 ? secondWrite() : this.#writeRefusal());
-    if (refusal !== undefined) return Promise.reject(refusal);
+    if (refusal !== undefined) return refused(refusal);
     this.#writesAlone = true;
     return this.#writing(length, (done) =>
       start((error) => {
@@ -177,7 +177,7 @@ export class SocketChannel implements Channel {
 
   end(): Promise<void> {
     if (this.#ending !== undefined) return this.#ending;
-    if (this.#error !== undefined) return Promise.reject(this.#error);
+    if (this.#error !== undefined) return refused(this.#error);
     if (this.#direction === "in") return Promise.resolve();
     this.#ending = handled((resolve, reject) => {
       this.#socket.end((error?: Error | null) => {

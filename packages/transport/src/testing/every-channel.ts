@@ -113,6 +113,16 @@ export function everyChannel(traits: TransportTraits, factory: () => Promise<Tra
       expect(await readAll(await reader())).toHaveLength(0);
     });
 
+    test("what is refused at once may be waited for later", async () => {
+      const { writer } = await opened.ends();
+      writer.destroy();
+      await writer.closed;
+      const refusals = [writer.write(new Uint8Array(1)), writer.end()];
+      // Nobody handles them for a turn, which would end the process.
+      await new Promise((resolve) => setImmediate(resolve));
+      for (const { status } of await Promise.allSettled(refusals)) expect(status).toBe("rejected");
+    });
+
     test("a destroyed channel without a reason says that it was closed here", async () => {
       const { writer } = await opened.ends();
       writer.destroy();
