@@ -1,6 +1,6 @@
 import { ByteWriter, encodeReturnMessage, type ReturnMessage } from "@peregrine/protocol";
 import { once } from "node:events";
-import { mkdirSync, readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -92,6 +92,26 @@ test("a virtual machine that is held can be inspected as often as one likes", as
   const device = await peregrine.run("inspect", "vm", "--device", "dev", "--json");
   expect(JSON.parse(device.stdout)).toMatchObject({ name: "dev", bytes: 4, cutBy: "description" });
   expect(await peregrine.run("inspect", "vm", "--diff", "vm")).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("one that is held by an agent with credentials for TLS can be inspected; what cannot be copied harms nothing", async () => {
+  await holdImage("vm");
+  const monitor = await peregrine.connect("vm");
+  writeFileSync(inDirectory("keys.psk"), "peregrine:0123456789abcdef\n", { mode: 0o600 });
+  const credentials = {
+    "qom-type": "tls-creds-psk",
+    id: "tls0",
+    dir: peregrine.directory,
+    endpoint: "server",
+  };
+  await monitor.execute("object-add", credentials);
+  await monitor.execute("migrate-set-parameters", { "tls-creds": "tls0" });
+  expect(await peregrine.run("inspect", "vm", "--verify")).toMatchObject({ status: 0, stderr: "" });
+  const copy = (uri: string): Promise<unknown> => monitor.execute("x-peregrine-copy", { uri });
+  await expect(copy(socketOf("copy"))).rejects.toThrow("Expected TLS credentials for a client endpoint");
+  await expect(copy("/tmp/copy")).rejects.toThrow("'/tmp/copy'");
+  expect(await peregrine.report("vm")).toMatchObject({ status: "paused" });
+  await monitor.close();
 });
 
 test("only a virtual machine can be inspected by its name", async () => {

@@ -174,6 +174,7 @@ export class Agent implements AgentControl {
   }
 
   migrate(uri: string, request?: MigrateRequest, client?: CommandClient): void {
+    this.#requireDecided();
     this.#outgoing.migrate(uri, request);
     // Connecting happens afterwards, so nothing has ended yet.
     this.#target = uri;
@@ -220,8 +221,9 @@ export class Agent implements AgentControl {
    * Sends a copy of a virtual machine that is held; it stays here. Resolves when all of it is sent.
    * Errors: WRONG_STATE for a guest that runs here or has not arrived; IN_PROGRESS; those of the sending.
    */
-  copy(uri: string): Promise<void> {
-    return copyHeldImage(this.#machine, this.#outgoing, uri, this.#objects);
+  async copy(uri: string, tls = true): Promise<void> {
+    this.#requireDecided();
+    await copyHeldImage(this.#machine, this.#run, this.#outgoing, uri, tls ? this.#objects : undefined);
   }
 
   switchOverNow(): void {
@@ -350,6 +352,12 @@ export class Agent implements AgentControl {
     // A guest that has just come has the processors first.
     setTimeout(() => this.#outgoing.prepare(), PREPARE_MS).unref();
     this.#end({ kind: "guest", exit: await this.#machine.exited });
+  }
+
+  /** What has arrived here may be its source's. Errors: UNDECIDED. */
+  #requireDecided(): void {
+    const how = this.#incoming?.query();
+    if (how?.kind === "undecided") throw how.error;
   }
 
   #onMigration(event: OutgoingMigrationEvent): void {

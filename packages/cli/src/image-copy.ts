@@ -14,14 +14,16 @@ export interface CopyTls {
 
 /**
  * The same of what an agent holds, which is not migrated meanwhile.
- * @param outgoing the agent's migration, with whose parameters for TLS the copy is sent.
+ * @param run of the agent.
+ * @param objects what the parameters for TLS of the agent's migration name; undefined: the copy is sent without TLS.
  * Errors: WRONG_STATE for a guest that runs here; IN_PROGRESS; those of the sending.
  */
 export async function copyHeldImage(
   machine: Machine,
+  run: RunControl,
   outgoing: OutgoingMigration,
   uri: string,
-  objects: SecurityObjects,
+  objects: SecurityObjects | undefined,
 ): Promise<void> {
   if (machine.carried === undefined) {
     throw new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
@@ -29,9 +31,17 @@ export async function copyHeldImage(
   if (isUnderWay(outgoing.status)) {
     throw new MigrationError("IN_PROGRESS", "The guest is being migrated and cannot be copied meanwhile");
   }
+  // What arrives is written to, and may be about to be stored.
+  if (run.state === "inmigrate") {
+    throw new MigrationError(
+      "WRONG_STATE",
+      "The virtual machine is not here yet: all of it has to have arrived",
+    );
+  }
   outgoing.addBlocker(BEING_COPIED);
   try {
-    await copyImage(machine, uri, { objects, parameters: outgoing.queryParameters() });
+    const tls = objects && { objects, parameters: outgoing.queryParameters() };
+    await copyImage(machine, uri, tls);
   } finally {
     outgoing.removeBlocker(BEING_COPIED);
   }
@@ -51,6 +61,8 @@ export async function copyImage(machine: Machine, uri: string, tls?: CopyTls): P
     ...(tls === undefined ? {} : { objects: tls.objects }),
   });
   const ended = Promise.withResolvers<void>();
+  // What fails before anything is sent is thrown, and told here as well.
+  ended.promise.catch(() => {});
   migration.subscribe((event) => {
     if (event.kind !== "migration") return;
     if (event.status === "completed") ended.resolve();

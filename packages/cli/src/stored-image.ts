@@ -55,9 +55,12 @@ export class StoredImage {
 
   /** Gives the file up as soon as the agent's guest has moved. */
   follow(agent: Agent): void {
-    agent.subscribe(() => {
+    const look = (): void => {
       if (agent.hasMoved) this.#released ??= this.#release();
-    });
+    };
+    agent.subscribe(look);
+    // An operator may have said so.
+    agent.onTrace(look);
   }
 
   /** The file is gone if the guest has moved. Never rejects. */

@@ -120,8 +120,11 @@ export interface AgentControl {
   removeObject(id: string): MaybePromise<void>;
   /** Tells the networks of the guest that it is here. Does not wait for the later rounds. */
   announceSelf(request: AnnounceRequest): MaybePromise<void>;
-  /** Sends a copy of a virtual machine that is held; resolves when all of it is sent. */
-  copy(uri: string): MaybePromise<void>;
+  /**
+   * Sends a copy of a virtual machine that is held; resolves when all of it is sent.
+   * @param tls false: without TLS, whatever the parameters name. Default: as a migration.
+   */
+  copy(uri: string, tls?: boolean): MaybePromise<void>;
   /** An operator has found out who has the guest, where the hand-over was cut off. */
   resolve(as: "owner" | "gone"): MaybePromise<void>;
   /** Does nothing when no migration is under way. */

@@ -151,7 +151,11 @@ describe("the commands about the migration", () => {
 
   test("copy a virtual machine that is held", async () => {
     expect(await run("x-peregrine-copy", { uri: "unix:/x" })).toEqual({});
-    expect(agent.calls).toEqual([["copy", "unix:/x"]]);
+    expect(await run("x-peregrine-copy", { uri: "unix:/x", tls: false })).toEqual({});
+    expect(agent.calls).toEqual([
+      ["copy", "unix:/x", undefined],
+      ["copy", "unix:/x", false],
+    ]);
     agent.refusal = new MigrationError("WRONG_STATE", "Only a virtual machine that is held can be copied");
     await expect(run("x-peregrine-copy", { uri: "unix:/x" })).rejects.toBe(agent.refusal);
   });

@@ -101,8 +101,8 @@ export class FakeAgent implements AgentControl {
     if (this.refusal !== undefined) throw this.refusal;
   }
 
-  copy(uri: string): void {
-    this.calls.push(["copy", uri]);
+  copy(uri: string, tls?: boolean): void {
+    this.calls.push(["copy", uri, tls]);
     if (this.refusal !== undefined) throw this.refusal;
   }
 

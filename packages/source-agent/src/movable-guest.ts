@@ -1,15 +1,20 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Machine, RunControl } from "@peregrine/shared-state";
 
-/** Whether the guest can be sent in the run state that it is in. Errors: WRONG_STATE, UNDECIDED. */
-export function requireMovableGuest(run: RunControl, machine: Machine): void {
+/**
+ * Whether the guest can be sent in the run state that it is in.
+ * @param passesThrough whether it is sent on while it arrives, and is nobody's here.
+ * Errors: WRONG_STATE, UNDECIDED.
+ */
+export function requireMovableGuest(run: RunControl, machine: Machine, passesThrough: boolean): void {
   run.requireDecided();
   switch (run.state) {
     case "inmigrate":
-      if (machine.carried === undefined) {
+      // What arrives here to stay may still be its source's.
+      if (!passesThrough || machine.carried === undefined) {
         throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
       }
-      // What only passes through here can be sent on while it arrives, as soon as its first part is there.
+      // It can be sent on as soon as its first part is there.
       machine.carried.opening();
       return;
     case "postmigrate":

@@ -219,7 +219,7 @@ export class OutgoingMigration extends OutgoingSettings {
       throw new MigrationError("IN_PROGRESS", "There's a migration process in progress");
     }
     if (this.#disposed) throw new MigrationError("WRONG_STATE", "This agent is about to end");
-    requireMovableGuest(this.#run, this.#machine);
+    requireMovableGuest(this.#run, this.#machine, this.#passedOn !== undefined);
     const reason = this.#machine.devices.unmigratable ?? this.#blockers[0];
     if (reason !== undefined) throw new MigrationError("BLOCKED", reason);
   }

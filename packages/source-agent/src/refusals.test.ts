@@ -3,6 +3,7 @@ import { TestMachine } from "@peregrine/shared-state/testing";
 import { listen } from "@peregrine/transport";
 import { describe, expect, test } from "vitest";
 import { OutgoingMigration } from "./outgoing-migration.ts";
+import { CarriedTestMachine } from "./testing/carried-machine.ts";
 import { Source } from "./testing/source.ts";
 
 const NOWHERE = "tcp:127.0.0.1:1";
@@ -54,6 +55,15 @@ describe("migrate is refused, with nothing changed,", () => {
 
   test("where a guest is still to arrive", () => {
     const machine = TestMachine.destination();
+    const run = new RunControl(machine, { initial: "inmigrate" });
+    const migration = new OutgoingMigration({ machine, run });
+    expect(() => migration.migrate(NOWHERE)).toThrow("Guest is waiting for an incoming migration");
+  });
+
+  test("where an image is still to arrive that is to stay here", () => {
+    const closing = { late: [], ending: { kind: "end-mark" } } as const;
+    const opening = { configuration: undefined, footers: false, early: [], uuid: undefined };
+    const machine = new CarriedTestMachine({ opening, closing, blocks: [], memory: [] });
     const run = new RunControl(machine, { initial: "inmigrate" });
     const migration = new OutgoingMigration({ machine, run });
     expect(() => migration.migrate(NOWHERE)).toThrow("Guest is waiting for an incoming migration");

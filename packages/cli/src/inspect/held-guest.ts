@@ -32,7 +32,8 @@ export async function openHeldGuest(name: string): Promise<ByteSource> {
 }
 
 async function* copyOf(client: AgentClient, listener: Listener, uri: string): AsyncGenerator<Uint8Array> {
-  const copied = client.execute("x-peregrine-copy", { uri });
+  // The socket is this user's own, and the agent's objects for TLS are for other sides.
+  const copied = client.execute("x-peregrine-copy", { uri, tls: false });
   // An agent that refuses does not connect.
   const refused = copied.then(() => new Promise<never>(() => undefined));
   const channel = await Promise.race([listener.accept(), refused]);

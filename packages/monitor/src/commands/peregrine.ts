@@ -37,9 +37,13 @@ export function peregrineCommands(agent: AgentControl, check: CheckOpening): rea
     defineCommand("x-peregrine-resolve", { as: v.picklist(["owner", "gone"]) }, ({ as }) =>
       agent.resolve(as),
     ),
-    defineCommand("x-peregrine-copy", { uri: v.string() }, ({ uri }, client) => {
-      check(uri, "outgoing", client);
-      return agent.copy(uri);
-    }),
+    defineCommand(
+      "x-peregrine-copy",
+      { uri: v.string(), tls: v.exactOptional(v.boolean()) },
+      ({ uri, tls }, client) => {
+        check(uri, "outgoing", client);
+        return agent.copy(uri, tls);
+      },
+    ),
   ];
 }

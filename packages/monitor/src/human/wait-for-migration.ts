@@ -12,20 +12,22 @@ const PROGRESS_MS = 1000;
  * disks are, if disks are sent, and why the migration failed.
  */
 export async function waitForMigration(agent: AgentControl, terminal: Terminal): Promise<void> {
-  const ended = new AbortController();
-  const unsubscribe = agent.subscribe((event) => {
-    if (event.name === "MIGRATION" && !isUnderWay(event.data.status)) ended.abort();
+  let change = new AbortController();
+  const unsubscribe = agent.subscribe(({ name }) => {
+    if (name === "MIGRATION") change.abort();
   });
-  const signal = AbortSignal.any([ended.signal, terminal.gone]);
   try {
-    let info = await agent.queryMigrate(terminal.client);
-    while (isUnderWay(info.status ?? "none") && !terminal.gone.aborted) {
+    for (;;) {
+      // It may also be one of a guest that arrives, so each is waited for anew.
+      change = new AbortController();
+      const info = await agent.queryMigrate(terminal.client);
+      if (info.status === "failed") terminal.print(`Error: ${info["error-desc"]}\n`);
+      if (!isUnderWay(info.status ?? "none") || terminal.gone.aborted) return;
       const progress = progressOf(info);
       if (progress !== undefined) terminal.print(`${progress}\r`);
+      const signal = AbortSignal.any([change.signal, terminal.gone]);
       await delay(PROGRESS_MS, undefined, { signal }).catch(() => {});
-      info = await agent.queryMigrate(terminal.client);
     }
-    if (info.status === "failed") terminal.print(`Error: ${info["error-desc"]}\n`);
   } finally {
     unsubscribe();
   }

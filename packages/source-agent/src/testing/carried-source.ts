@@ -5,11 +5,20 @@ import type { MigrationStatus } from "@peregrine/shared-state";
 import { formatUri, listen } from "@peregrine/transport";
 import type { Channel, Listener } from "@peregrine/transport";
 import { OutgoingMigration } from "../outgoing-migration.ts";
+import type { PassedOn } from "../outgoing-options.ts";
 import { CarriedTestMachine } from "./carried-machine.ts";
 import type { CarriedParts } from "./carried-machine.ts";
 import { CarriedReader } from "./carried-reader.ts";
 
-/** A carried machine with its outgoing migration. */
+/** Of a guest whose source takes part in no hand-over. */
+const PASSED_ON: PassedOn = {
+  asked: true,
+  agreed: () => {},
+  offered: async () => undefined,
+  loaded: async () => "lost",
+};
+
+/** A carried machine that passes through, with its outgoing migration. */
 export class CarriedSource implements AsyncDisposable {
   readonly machine: CarriedTestMachine;
   readonly run: RunControl;
@@ -18,7 +27,11 @@ export class CarriedSource implements AsyncDisposable {
   constructor(parts: CarriedParts) {
     this.machine = new CarriedTestMachine(parts);
     this.run = new RunControl(this.machine, { initial: "inmigrate" });
-    this.migration = new OutgoingMigration({ machine: this.machine, run: this.run });
+    this.migration = new OutgoingMigration({
+      machine: this.machine,
+      run: this.run,
+      passedOn: PASSED_ON,
+    });
     this.migration.setSpeed(0);
   }
 
