@@ -97,7 +97,7 @@ test("a virtual machine that is held can be inspected as often as one likes", as
 test("one that is held by an agent with credentials for TLS can be inspected; what cannot be copied harms nothing", async () => {
   await holdImage("vm");
   const monitor = await peregrine.connect("vm");
-  writeFileSync(inDirectory("keys.psk"), "peregrine:0123456789abcdef\n", { mode: 0o600 });
+  writeFileSync(inDirectory("keys.psk"), "peregrine:0123456789abcdef0123456789abcdef\n", { mode: 0o600 });
   const credentials = {
     "qom-type": "tls-creds-psk",
     id: "tls0",
