@@ -7,11 +7,14 @@ import type { ReceiverBehaviour } from "./testing/test-receiver.ts";
 /** What is known of the guest on the disk. */
 class Ledger implements OwnershipLedger {
   readonly records: OwnershipRecord[] = [];
+  /** What is done before something is written. */
+  before: (record: OwnershipRecord) => Promise<void> = async () => {};
   /** What the disk has no room for; `start`: to make sure that there is a record at all. */
   broken: readonly (OwnershipRecord["ownership"] | "start")[] = [];
 
   async write(record: OwnershipRecord): Promise<void> {
     const what = record.migration === undefined ? "start" : record.ownership;
+    await this.before(record);
     if (this.broken.includes(what)) throw new Error("the disk is full");
     this.records.push(record);
   }
@@ -84,6 +87,22 @@ describe("a source that hands its guest over", () => {
     expect([status, ledger.ownerships]).toEqual(["failed", ["owner"]]);
     await receiver.over;
     expect(receiver.items.at(-1)).toBe("keep");
+    await source.expectUntouched();
+    await source.expectMigrates();
+  });
+
+  test("goes on with it when the connection ends while the decision is recorded, which nobody has heard", async () => {
+    const ledger = new Ledger();
+    await using source = await Source.make({ ledger });
+    const receiver = await source.receiver({ ...AGREED, silentOnceLoaded: true });
+    ledger.before = async ({ ownership }) => {
+      // Behind that, the migration's thread can tell nothing any more.
+      if (ownership === "given") await receiver.over;
+    };
+    source.migration.migrate(receiver.uri);
+    expect([await source.ended(), source.migration.error?.code]).toEqual(["failed", "CHANNEL_FAILED"]);
+    expect(ledger.ownerships).toEqual(["given", "owner"]);
+    expect(receiver.items.at(-1)).toBe("vmdescription");
     await source.expectUntouched();
     await source.expectMigrates();
   });

@@ -117,7 +117,6 @@ export class MigrationAttempt {
         extensions: options.extensions,
       },
     });
-    void options.machine.exited.then((exit) => this.#guestEnded(exit));
     this.result = this.#run();
   }
 
@@ -144,6 +143,12 @@ export class MigrationAttempt {
     return true;
   }
 
+  /** The guest program has ended: there is nothing to send. */
+  guestEnded(exit: GuestExit): void {
+    if (this.#over || this.handingOver) return;
+    this.#giveUp(guestEnded(exit));
+  }
+
   /** Has the thread stop the guest for what is left, however much it is. */
   switchOverNow(): void {
     this.#post({ kind: "switch-over" });
@@ -163,9 +168,10 @@ export class MigrationAttempt {
     const outcome = await this.#threadEnded.promise;
     this.#over = true;
     this.#throttle(0);
+    // First: what is still being recorded is not told to anybody any more.
+    await this.#settle(outcome);
     // A step that is under way must not touch the guest after the clean-up.
     await this.#asked;
-    await this.#settle(outcome);
     if (outcome.kind === "handed-over") this.#options.handedOver(outcome.handover);
     const notes = await this.#cleanUp();
     await this.#threadGone();
@@ -185,7 +191,7 @@ export class MigrationAttempt {
   async #settle(outcome: ThreadOutcome): Promise<void> {
     const { giving } = this.#options;
     // A file that was not finished is removed.
-    const refused = outcome.kind === "failed" && (outcome.refused || this.#intoFile);
+    const refused = outcome.kind === "failed" && (outcome.lacksGuest || this.#intoFile);
     if (outcome.kind === "failed") await giving.hear(refused ? "refused" : "link-lost");
     else if (giving.given) await giving.hear("taken");
     else if (outcome.handover.confirmed) await giving.takenUnasked();
@@ -326,14 +332,9 @@ export class MigrationAttempt {
     statistics.throttlePercentage = percentage;
   }
 
-  #guestEnded(exit: GuestExit): void {
-    if (this.#over || this.handingOver) return;
-    this.#giveUp(guestEnded(exit));
-  }
-
   #threadFailed(message: string): void {
     const error = new MigrationError("INTERNAL", message).serialize();
-    this.#threadEnded.resolve({ kind: "failed", error, refused: false });
+    this.#threadEnded.resolve({ kind: "failed", error, lacksGuest: false });
   }
 
   /** Has the thread close the channel and end; takes the thread down when it does not. */

@@ -57,8 +57,8 @@ export class MigrationRun {
   }
 
   /** Whether the destination has said that it does not have the guest. */
-  get refused(): boolean {
-    return this.#destination?.refused ?? false;
+  get lacksGuest(): boolean {
+    return this.#destination?.lacksGuest ?? false;
   }
 
   /**

@@ -20,7 +20,7 @@ const outcome = await run.run().then(
   (error: unknown): ThreadOutcome => ({
     kind: "failed",
     error: MigrationError.from(error).serialize(),
-    refused: run.refused,
+    lacksGuest: run.lacksGuest,
   }),
 );
 link.post({ kind: "ended", outcome });

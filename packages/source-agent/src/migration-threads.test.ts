@@ -69,6 +69,30 @@ describe("migration threads", () => {
     source.expectSame(receiver);
   });
 
+  test("a host that has none harms nothing, and what cannot be sent without one is told", async () => {
+    let isFull = true;
+    const threads = new MigrationThreads(() => {
+      if (isFull) throw new Error("ERR_WORKER_INIT_FAILED: EAGAIN");
+      isFull = true;
+      return new MigrationThreads().take();
+    });
+    await using source = await Source.make({ threads });
+    await using receiver = await source.receiver();
+    source.migration.prepare();
+    for (let attempt = 1; attempt <= 2; attempt++) {
+      const refused = expect.objectContaining({
+        code: "BLOCKED",
+        message: expect.stringContaining("EAGAIN"),
+      });
+      expect(() => source.migration.migrate(receiver.uri)).toThrow(refused);
+      expect([source.migration.status, source.migration.error?.code]).toEqual(["failed", "BLOCKED"]);
+    }
+    await source.expectUntouched();
+    isFull = false;
+    source.migration.migrate(receiver.uri);
+    expect(await source.ended()).toBe("completed");
+  });
+
   test("none is started for an agent that is about to end", async () => {
     await using source = await Source.make();
     await source.migration.dispose();

@@ -25,6 +25,7 @@ import type {
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import type { ClientTls } from "@peregrine/transport";
 import { randomBytes } from "node:crypto";
+import type { Worker } from "node:worker_threads";
 import { now } from "./clock.ts";
 import { completeRate } from "./complete-rate.ts";
 import { Departure } from "./departure.ts";
@@ -73,7 +74,7 @@ export class OutgoingMigration extends OutgoingSettings {
   readonly #objects: SecurityObjects;
   readonly #progress = new ProgressKeeper((migration) => this.#sample(migration));
   readonly #passedOn: PassedOn | undefined;
-  readonly #threads = new MigrationThreads();
+  readonly #threads: MigrationThreads;
   #attempt: MigrationAttempt | undefined;
   #error: MigrationError | undefined;
   /** Resolved when an attempt that has paused before the switchover is to go on. */
@@ -92,6 +93,8 @@ export class OutgoingMigration extends OutgoingSettings {
     this.#run = run;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...timeouts };
     this.#departure = new Departure(machine, run);
+    this.#threads = options.threads ?? new MigrationThreads();
+    void machine.exited.then((exit) => this.#attempt?.guestEnded(exit));
     this.#state.subscribe((status) => {
       this.#progress.changed(status);
       this.#listeners.tell({ kind: "migration", status });
@@ -141,7 +144,7 @@ export class OutgoingMigration extends OutgoingSettings {
    * Starts an attempt and returns; connecting happens afterwards, and its failure shows in {@link query}.
    * Errors, with nothing changed: IN_PROGRESS, WRONG_STATE, BLOCKED, BAD_PARAMETER for drives that the guest has not.
    * Errors that leave the state `failed`: UNKNOWN_SCHEME, BAD_ADDRESS, BAD_PARAMETER for a capability or a request that
-   * does not go with `uri`, CONNECT_FAILED for a descriptor of no use.
+   * does not go with `uri`, CONNECT_FAILED for a descriptor of no use, BLOCKED when the host has no thread for it.
    */
   migrate(uri: string, request: MigrateRequest = {}): void {
     this.requireMigratable();
@@ -155,12 +158,14 @@ export class OutgoingMigration extends OutgoingSettings {
     this.#state.set(this.#state.get(), "setup");
     let target: string;
     let tls: ClientTls | undefined;
+    let thread: Worker;
     try {
       const address = parseUri(uri, "outgoing");
       requireFittingTransport(this.capabilities.states, address);
       requireFittingRequest(request, address, this.#machine);
       tls = this.#objects.client(this.parameters.texts(), address);
       target = this.#descriptors.resolve(uri, "outgoing");
+      thread = this.#threads.take();
     } catch (error) {
       this.#conclude({ kind: "failed", error: MigrationError.from(error) });
       throw error;
@@ -169,7 +174,7 @@ export class OutgoingMigration extends OutgoingSettings {
     const giving = new Giving(this.#ledger, { migration, peer: uri });
     this.#departure.give(giving);
     const attempt = new MigrationAttempt({
-      thread: this.#threads.take(),
+      thread,
       extensions: this.#asks,
       passedOn: this.#passedOn,
       giving,

@@ -7,6 +7,7 @@ import type {
   RunControl,
 } from "@peregrine/shared-state";
 import type { NamedDescriptors, SecurityObjects } from "@peregrine/transport";
+import type { MigrationThreads } from "./migration-threads.ts";
 import type { MigrationTimeouts } from "./thread-messages.ts";
 
 /** How long an outgoing migration waits where nothing else is said. Milliseconds. */
@@ -52,6 +53,8 @@ export interface OutgoingMigrationOptions {
   readonly descriptors?: NamedDescriptors;
   /** What the parameters for TLS name. Default: nothing is known. */
   readonly objects?: SecurityObjects;
+  /** Who starts the threads that migrations are sent by. Default: one of its own. */
+  readonly threads?: MigrationThreads;
 }
 
 /** What the monitor is told. */

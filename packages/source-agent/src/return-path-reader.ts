@@ -81,6 +81,11 @@ export class ReturnPathReader {
     return this.#refusal !== undefined;
   }
 
+  /** Whether it is certain that the destination does not have the guest: it has refused it, or was never told that it gets it. */
+  get lacksGuest(): boolean {
+    return this.refused || (this.#offered !== undefined && !this.#mayTake);
+  }
+
   /** Resolves when a destination that waits for the decision has loaded everything. Never rejects. */
   get loaded(): Promise<void> {
     return this.#loaded.promise;

@@ -13,7 +13,7 @@ export class SilentPeer {
   /** Nobody says when it is ready to take over. */
   readonly prepared = true;
   /** Nor what has become of the guest. */
-  readonly refused = false;
+  readonly lacksGuest = false;
   readonly #options: SilentPeerOptions;
   #streamComplete = false;
 

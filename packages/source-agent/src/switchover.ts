@@ -67,6 +67,8 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
   const offered = canDecide ? migration : undefined;
   if (offered !== undefined) await writer.command({ kind: "hand-over", step: "offer", migration: offered });
   await writer.late(closing);
+  // What a slow way holds back is waited for while the migration can still be given up: behind the gate only the end is left.
+  await stream.flush();
   link.check();
   if (!gate.pass()) throw new MigrationError("CANCELLED", "The migration was cancelled");
   destination.streamComplete(offered);

@@ -126,6 +126,6 @@ export type ThreadOutcome =
   | {
       readonly kind: "failed";
       readonly error: SerializedError;
-      /** The destination has said that it does not have the guest. */
-      readonly refused: boolean;
+      /** The destination does not have the guest, and never will by what it was told. */
+      readonly lacksGuest: boolean;
     };

@@ -3,6 +3,7 @@ import type { MigrationStatus, OwnershipLedger } from "@peregrine/shared-state";
 import { intervalTicker, TestMachine } from "@peregrine/shared-state/testing";
 import type { TestMachineOptions } from "@peregrine/shared-state/testing";
 import { expect } from "vitest";
+import type { MigrationThreads } from "../migration-threads.ts";
 import { OutgoingMigration } from "../outgoing-migration.ts";
 import type { OutgoingMigrationOptions } from "../outgoing-options.ts";
 import { TestReceiver } from "./test-receiver.ts";
@@ -15,6 +16,7 @@ export interface SourceOptions extends TestMachineOptions {
   readonly limited?: boolean;
   readonly ledger?: OwnershipLedger;
   readonly timeouts?: NonNullable<OutgoingMigrationOptions["timeouts"]>;
+  readonly threads?: MigrationThreads;
 }
 
 /** A test machine with its run state and its outgoing migration. */
@@ -34,6 +36,7 @@ export class Source implements AsyncDisposable {
       run: this.run,
       timeouts: options.timeouts ?? {},
       ...(options.ledger === undefined ? {} : { ledger: options.ledger }),
+      ...(options.threads === undefined ? {} : { threads: options.threads }),
     });
     if (options.limited !== true) this.migration.setSpeed(0);
     this.migration.subscribe((event) => {

@@ -39,6 +39,8 @@ export interface ReceiverBehaviour {
   readonly given?: "take" | "refuse" | "close" | "say nothing";
   /** What it answers when everything is there; `nothing`: it waits until the source closes, `half-close`: it says that nothing more comes from it, and waits too. Default: 0. */
   readonly shut?: number | "nothing" | "close" | "half-close";
+  /** Whether nothing more comes from it behind LOADED, although it hears. Default: false. */
+  readonly silentOnceLoaded?: boolean;
   /** Drops the connection after this many bytes. */
   readonly dropAt?: number;
   /** Sent as soon as the connection is there. */
@@ -148,6 +150,7 @@ export class TestReceiver implements AsyncDisposable {
     if (shut === "close") return;
     if (shut === "half-close") await channel.end();
     else if (shut !== "nothing") await this.#answer(channel, { kind: "loaded", migration });
+    if (this.#behaviour.silentOnceLoaded === true) await channel.end();
     for await (const chunk of channel.read()) {
       decoder.push(chunk);
       if (this.#decision === "keep" || (this.#decision === "give" && given === "close")) return;
