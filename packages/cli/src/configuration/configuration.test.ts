@@ -181,6 +181,17 @@ test("what is true or false anyway can be said", async () => {
   expect(await parsed(["run", "a.wasm", "--config", path])).toEqual(await parsed(["run", "a.wasm"]));
 });
 
+test("a flag whose value may be left out is not given where it is false", async () => {
+  const relay = ["relay", "tcp:h:1", "tcp:h:2"];
+  expect(await parsed([...relay, "--config", file("xbzrle = true")])).toEqual(
+    await parsed([...relay, "--xbzrle"]),
+  );
+  expect(await parsed([...relay, "--config", file("xbzrle = false")])).toEqual(await parsed(relay));
+  expect(await parsed([...relay, "--config", file("xbzrle = false\nparallel = 2")])).toEqual(
+    await parsed([...relay, "--parallel", "2"]),
+  );
+});
+
 test.each([
   ["", "USAGE missing required argument 'program.wasm'; see peregrine --help"],
   [
