@@ -29,8 +29,13 @@ import { requireMetricsToken } from "./metrics/metrics-address.ts";
 import type { MetricsAddress } from "./metrics/metrics-address.ts";
 import { takeMetricsToken, takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
-import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
-import type { ArrivalTls } from "./tls-options.ts";
+import {
+  absoluteObject,
+  arrivalTlsOf,
+  arrivalTlsOptions,
+  monitorTlsOf,
+  objectOption,
+} from "./tls-options.ts";
 
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
@@ -189,7 +194,8 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
       const { maxRam, intakeParallel, uuid, json = false } = given;
       requireExecAllowed([from, to], given.allowExec ?? false);
       const agent = await agentOf(command, given);
-      const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
+      const { intakeTlsCreds: creds, intakeTlsAuthz: authz } = given;
+      const arrivalTls = arrivalTlsOf(command, { creds, authz }, "intake-");
       const intake = { channels: intakeParallel ?? 0, maxRam, arrivalTls };
       const options = { ...agent, ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
@@ -328,12 +334,12 @@ async function agentOf(command: Command, flags: AgentFlags): Promise<AgentComman
   const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false, state } = flags;
   const text = await takeMonitorToken(flags.monitorTokenFile, process.env);
   const token = text === undefined ? undefined : new AccessToken(text);
-  const tls = { creds: flags.monitorTlsCreds, authz: flags.monitorTlsAuthz };
   const addresses = [
     ...qmp.map((uri) => ({ uri, ...parseMonitorAddress(uri, "qmp") })),
     ...human.map((uri) => ({ uri, ...parseMonitorAddress(uri, "human") })),
   ];
-  requireTcp(command, tls, addresses);
+  const given = { creds: flags.monitorTlsCreds, authz: flags.monitorTlsAuthz };
+  const tls = monitorTlsOf(command, given, addresses);
   for (const { uri, kind } of addresses) {
     // Whom credentials let in is known when they have been read.
     if (kind !== "tcp" || tls.creds === undefined) monitorAccess({ kind }, uri, { token });
@@ -355,18 +361,6 @@ async function metricsOf({ metrics: addresses = [], metricsTokenFile }: AgentFla
   return { addresses, token: text === undefined ? undefined : new AccessToken(text) };
 }
 
-/** Errors: CommanderError for TLS that nothing would have. */
-function requireTcp(
-  command: Command,
-  { creds, authz }: ArrivalTls,
-  addresses: readonly { readonly kind: string }[],
-): void {
-  if (authz !== undefined && creds === undefined)
-    command.error("error: option '--monitor-tls-authz <id>' needs '--monitor-tls-creds <id>'");
-  if (creds !== undefined && !addresses.some(({ kind }) => kind === "tcp"))
-    command.error("error: option '--monitor-tls-creds <id>' needs '--qmp' or '--monitor' at tcp:HOST:PORT");
-}
-
 function dashboardNeedsToken({ host, port }: DashboardAddress): MigrationError {
   return new MigrationError(
     "TOKEN_NEEDED",
@@ -382,7 +376,7 @@ function guestOf({ dir = [], drive = [], nic = [], paused = false, ...given }: G
 
 async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
   const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
-  const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
+  const arrivalTls = arrivalTlsOf(command, { creds: given.tlsCreds, authz: given.tlsAuthz }, "");
   const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
   const common = { ...(await agentOf(command, given)), ...arrival };
   if (machine === "image") {
