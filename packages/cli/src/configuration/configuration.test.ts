@@ -236,6 +236,12 @@ test.each([
   else expect(message).toMatch(expected);
 });
 
+test("a relay has no records of who has a guest: it passes on what others decide", async () => {
+  expect(await refusal(`state = "/s"`, "relay", "tcp:h:1", "tcp:h:2")).toBe(
+    "BAD_CONFIGURATION web.toml:1: there is no key 'state' for peregrine relay; docs/configuration.md lists them",
+  );
+});
+
 test("what a flag needs besides, its key needs, too", async () => {
   expect(await refusal(`tls-authz = "z"`, "receive", "tcp:h:1")).toBe(
     "USAGE option '--tls-authz <id>' needs '--tls-creds <id>'; see peregrine --help",
