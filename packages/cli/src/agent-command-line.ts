@@ -29,8 +29,13 @@ import { requireMetricsToken } from "./metrics/metrics-address.ts";
 import type { MetricsAddress } from "./metrics/metrics-address.ts";
 import { takeMetricsToken, takeMonitorToken } from "./monitor-token.ts";
 import * as value from "./option-values.ts";
-import { absoluteObject, arrivalTlsOptions, objectOption } from "./tls-options.ts";
-import type { ArrivalTls } from "./tls-options.ts";
+import {
+  absoluteObject,
+  arrivalTlsOf,
+  arrivalTlsOptions,
+  monitorTlsOf,
+  objectOption,
+} from "./tls-options.ts";
 
 /** MiB of stack that a guest can have at most. */
 const MOST_STACK_MIB = 1024;
@@ -60,11 +65,11 @@ interface AgentFlags {
   readonly allowExec?: boolean;
   readonly allowHostUris?: boolean;
   readonly keep?: boolean;
-  readonly state?: string;
   readonly keepalive: number;
 }
 
 interface GuestFlags {
+  readonly state?: string;
   readonly dir?: readonly Preopen[];
   readonly drive?: readonly DriveOptions[];
   readonly nic?: readonly NicOptions[];
@@ -189,7 +194,8 @@ export function defineRelay(command: Command, handlers: CommandHandlers, finish:
       const { maxRam, intakeParallel, uuid, json = false } = given;
       requireExecAllowed([from, to], given.allowExec ?? false);
       const agent = await agentOf(command, given);
-      const arrivalTls = { creds: given.intakeTlsCreds, authz: given.intakeTlsAuthz };
+      const { intakeTlsCreds: creds, intakeTlsAuthz: authz } = given;
+      const arrivalTls = arrivalTlsOf(command, { creds, authz }, "intake-");
       const intake = { channels: intakeParallel ?? 0, maxRam, arrivalTls };
       const options = { ...agent, ...intake, from, to, uuid, json };
       finish(await handlers.relay({ ...options, send: sendOf(command, given) }));
@@ -256,7 +262,6 @@ function agentOptions(command: Command): Command {
       "let clients over TCP and WebSocket send the guest to files, unix sockets and descriptors of this host, or take it from there",
     )
     .option("--keep", "stay after the guest has moved away")
-    .option("--state <directory>", "keep there who has the guest, for an agent that is started again")
     .option(
       "--keepalive <seconds>",
       "give up a migration whose other side has said nothing for so long; 0: never",
@@ -265,8 +270,10 @@ function agentOptions(command: Command): Command {
     );
 }
 
+/** For agents that can have a guest of their own. A relay passes one on, so its records would say what is not so. */
 function guestOptions(command: Command): Command {
   return command
+    .option("--state <directory>", "keep there who has the guest, for an agent that is started again")
     .option("--dir <HOST::GUEST>", "give the guest a directory; may be repeated", value.each(value.directory))
     .option(
       "--drive <id=ID,file=PATH>",
@@ -325,15 +332,15 @@ function uuidOption(): Option {
 
 /** Errors: TOKEN_NEEDED, as far as that is known before anything is made or opened; CommanderError. */
 async function agentOf(command: Command, flags: AgentFlags): Promise<AgentCommandOptions> {
-  const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false, state } = flags;
+  const { name, qmp = [], qmpOrigin: origins = [], monitor: human = [], keep = false } = flags;
   const text = await takeMonitorToken(flags.monitorTokenFile, process.env);
   const token = text === undefined ? undefined : new AccessToken(text);
-  const tls = { creds: flags.monitorTlsCreds, authz: flags.monitorTlsAuthz };
   const addresses = [
     ...qmp.map((uri) => ({ uri, ...parseMonitorAddress(uri, "qmp") })),
     ...human.map((uri) => ({ uri, ...parseMonitorAddress(uri, "human") })),
   ];
-  requireTcp(command, tls, addresses);
+  const given = { creds: flags.monitorTlsCreds, authz: flags.monitorTlsAuthz };
+  const tls = monitorTlsOf(command, given, addresses);
   for (const { uri, kind } of addresses) {
     // Whom credentials let in is known when they have been read.
     if (kind !== "tcp" || tls.creds === undefined) monitorAccess({ kind }, uri, { token });
@@ -345,7 +352,7 @@ async function agentOf(command: Command, flags: AgentFlags): Promise<AgentComman
   const metrics = await metricsOf(flags);
   const log = { format: flags.logFormat, level: flags.logLevel };
   const objects = (flags.object ?? []).map(absoluteObject);
-  return { name, monitors, metrics, log, objects, keep, state, silence: flags.keepalive * 1000 };
+  return { name, monitors, metrics, log, objects, keep, silence: flags.keepalive * 1000 };
 }
 
 /** Errors: TOKEN_NEEDED. */
@@ -353,18 +360,6 @@ async function metricsOf({ metrics: addresses = [], metricsTokenFile }: AgentFla
   const text = await takeMetricsToken(metricsTokenFile, process.env);
   for (const address of addresses) requireMetricsToken(address, text !== undefined);
   return { addresses, token: text === undefined ? undefined : new AccessToken(text) };
-}
-
-/** Errors: CommanderError for TLS that nothing would have. */
-function requireTcp(
-  command: Command,
-  { creds, authz }: ArrivalTls,
-  addresses: readonly { readonly kind: string }[],
-): void {
-  if (authz !== undefined && creds === undefined)
-    command.error("error: option '--monitor-tls-authz <id>' needs '--monitor-tls-creds <id>'");
-  if (creds !== undefined && !addresses.some(({ kind }) => kind === "tcp"))
-    command.error("error: option '--monitor-tls-creds <id>' needs '--qmp' or '--monitor' at tcp:HOST:PORT");
 }
 
 function dashboardNeedsToken({ host, port }: DashboardAddress): MigrationError {
@@ -375,14 +370,14 @@ function dashboardNeedsToken({ host, port }: DashboardAddress): MigrationError {
 }
 
 function guestOf({ dir = [], drive = [], nic = [], paused = false, ...given }: GuestFlags): GuestOptions {
-  const { onArrival: arrival, onDeparture: departure, hookTimeout } = given;
+  const { state, onArrival: arrival, onDeparture: departure, hookTimeout } = given;
   const hooks = { arrival, departure, limit: hookTimeout * 1000 };
-  return { directories: dir, drives: drive, nics: nic, hooks, paused };
+  return { state, directories: dir, drives: drive, nics: nic, hooks, paused };
 }
 
 async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Promise<ReceiveOptions> {
-  const { machine, store, uuid, parallel = 0, maxRam, exitOnError } = given;
-  const arrivalTls = { creds: given.tlsCreds, authz: given.tlsAuthz };
+  const { machine, state, store, uuid, parallel = 0, maxRam, exitOnError } = given;
+  const arrivalTls = arrivalTlsOf(command, { creds: given.tlsCreds, authz: given.tlsAuthz }, "");
   const arrival: ArrivalOptions = { uri, channels: parallel, maxRam, exitOnError, arrivalTls };
   const common = { ...(await agentOf(command, given)), ...arrival };
   if (machine === "image") {
@@ -395,7 +390,7 @@ async function receiveOf(command: Command, uri: string, given: ReceiveFlags): Pr
     if (given.onArrival !== undefined || given.onDeparture !== undefined)
       command.error("error: options '--on-arrival' and '--on-departure' are for --machine wasm");
     if (given.paused === true) command.error("error: option '-S, --paused' is for --machine wasm");
-    return { ...common, machine, store, uuid };
+    return { ...common, machine, state, store, uuid };
   }
   if (store !== undefined) command.error("error: option '--store <directory>' is for --machine image");
   if (uuid !== undefined) command.error("error: option '--uuid <uuid>' is for --machine image");

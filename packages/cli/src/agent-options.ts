@@ -1,13 +1,21 @@
 import type { IncomingMigration, NetworkInterface } from "@peregrine/dest-agent";
 import type { Extensions } from "@peregrine/protocol";
-import type { OwnershipLedger, RunControl } from "@peregrine/shared-state";
+import type { MigrationStatus, OwnershipLedger, RunControl } from "@peregrine/shared-state";
 import type { PassedOn } from "@peregrine/source-agent";
 import type { SecurityObjects } from "@peregrine/transport";
 import type { GuestMachine } from "./guest-machine.ts";
 import type { GuestHooks } from "./hooks/guest-hooks.ts";
 
-/** What was done to an agent that is told by no event. */
+/** One of an agent's migrations has another status. Events do not tell which one: a relay has one in each direction. */
+export interface MigrationTrace {
+  readonly kind: "migration";
+  readonly direction: "incoming" | "outgoing";
+  readonly status: MigrationStatus;
+}
+
+/** What was done to an agent, and what happens to it, as far as it is told by no event. */
 export type AgentTrace =
+  | MigrationTrace
   | { readonly kind: "capabilities"; readonly changes: Readonly<Record<string, boolean>> }
   | { readonly kind: "parameters"; readonly names: readonly string[] }
   | { readonly kind: "ownership" };

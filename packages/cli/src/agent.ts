@@ -16,6 +16,7 @@ import type {
   IncomingSnapshot,
   MigrateRequest,
   MigrationInfo,
+  MigrationStatus,
   ParameterValues,
   ProgressInfo,
   RunControl,
@@ -26,7 +27,7 @@ import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
 import type { AgentEnd } from "./agent-end.ts";
-import type { AgentOptions, AgentTrace } from "./agent-options.ts";
+import type { AgentOptions, AgentTrace, MigrationTrace } from "./agent-options.ts";
 import type { AgentReport } from "./agent-report.ts";
 import { AgentView } from "./agent-view.ts";
 import type { GuestMachine } from "./guest-machine.ts";
@@ -105,7 +106,7 @@ export class Agent implements AgentControl {
       hooks: options.hooks,
     });
     this.#outgoing.subscribe((event) => this.#onMigration(event));
-    incoming?.subscribe((status) => this.#publish({ name: "MIGRATION", data: { status } }));
+    incoming?.subscribe((status) => this.#tellStatus("incoming", status));
     run.subscribe((event) => this.#publish(event));
     void this.#watchGuest();
   }
@@ -365,8 +366,13 @@ export class Agent implements AgentControl {
       this.#publish({ name: "MIGRATION_PASS", data: { pass: event.pass } });
       return;
     }
-    this.#publish({ name: "MIGRATION", data: { status: event.status } });
+    this.#tellStatus("outgoing", event.status);
     if (this.hasMoved) this.#moved();
+  }
+
+  #tellStatus(direction: MigrationTrace["direction"], status: MigrationStatus): void {
+    this.#trace({ kind: "migration", direction, status });
+    this.#publish({ name: "MIGRATION", data: { status } });
   }
 
   #moved(): void {

@@ -152,13 +152,12 @@ const INTAKE_DEFAULTS = {
   ...NO_FIGURES,
   objects: [],
   keep: false,
-  state: undefined,
   silence: 5000,
   channels: 0,
   maxRam: undefined,
   arrivalTls: { creds: undefined, authz: undefined },
 };
-const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, exitOnError: true };
+const RECEIVE_DEFAULTS = { ...INTAKE_DEFAULTS, state: undefined, exitOnError: true };
 
 test("receive waits for a program unless it is told to hold a virtual machine", async () => {
   expect((await parsed(["receive", "tcp:h:1"])).args).toEqual([
@@ -365,6 +364,7 @@ test.each([
   [["run", "a.wasm", "--drive", "id=../a,file=x"], "The id has 1 to 63 letters"],
   [["receive", "tcp:h:1", "--machine", "image", "--drive", "id=a,file=x"], "'--drive <id=ID,file=PATH>'"],
   [["relay", "tcp::1"], "'out'"],
+  [["relay", "tcp::1", "tcp::2", "--state", "/s"], "unknown option '--state'"],
   [["relay", "tcp::1", "tcp::2", "--xbzrle", "--parallel", "2"], "'--xbzrle'"],
   [["migrate", "web", "tcp:h:1", "--parallel", "2,gzip"], "'--parallel <channels>'"],
   [["migrate", "web", "tcp:h:1", "--parallel", "0,zstd"], "'--parallel <channels>'"],

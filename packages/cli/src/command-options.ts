@@ -49,8 +49,6 @@ export interface AgentCommandOptions {
   /** For TLS. */
   readonly objects: readonly ObjectProperties[];
   readonly keep: boolean;
-  /** Directory in which it is kept who has the guest. */
-  readonly state: string | undefined;
   /** Milliseconds of silence after which the other side of a migration counts as dead; 0: never. */
   readonly silence: number;
 }
@@ -66,6 +64,8 @@ export interface NicOptions {
 
 /** For a guest that runs here. */
 export interface GuestOptions {
+  /** Directory in which it is kept who has the guest. */
+  readonly state: string | undefined;
   readonly directories: readonly Preopen[];
   readonly drives: readonly DriveOptions[];
   readonly nics: readonly NicOptions[];
@@ -132,6 +132,8 @@ export interface ReceiveGuestOptions extends AgentCommandOptions, GuestOptions, 
 /** For a virtual machine that is kept here and does not run. */
 export interface ReceiveImageOptions extends AgentCommandOptions, ArrivalOptions {
   readonly machine: "image";
+  /** Directory in which it is kept who has the virtual machine. */
+  readonly state: string | undefined;
   readonly uuid: Uint8Array | undefined;
   /** Directory in which the image is kept, too. */
   readonly store: string | undefined;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
+import type { TestProcess } from "./testing/peregrine-process.ts";
 
 const peregrine = usePeregrine();
 
@@ -51,6 +52,53 @@ test("as JSON all of it is JSON: messages, and each change of state at both ends
     expect.objectContaining({ msg: "ownership", from: "not-owner", to: "owner" }),
   );
   expect(received.some(({ level }) => level === "debug")).toBe(false);
+});
+
+/** A relay to `b`, the address where it waits, and a guest `a` to be sent to it. */
+async function relayOf(): Promise<readonly [relay: TestProcess, address: string, source: TestProcess]> {
+  const [, last] = await peregrine.receive("tcp:127.0.0.1:0", "b");
+  const relay = peregrine.start("relay", "tcp:127.0.0.1:0", last, "--name", "r", "--log-format", "json");
+  const [, first] = await relay.printed("stderr", /is awaited on (tcp:[^"]+)"/u);
+  const source = peregrine.start("run", guest("torture"), "--name", "a", "--", "--mib", "4", "--sweeps", "0");
+  await source.printed("stdout", /sweep 1\n/u);
+  return [relay, first!, source];
+}
+
+/** The entries about the migrations in one direction. */
+function migrationsOf(entries: readonly Entry[], direction: "incoming" | "outgoing"): readonly Entry[] {
+  return entries.filter((entry) => entry["msg"] === "migration" && entry["direction"] === direction);
+}
+
+test("a relay logs how its guest arrives beside how it is sent", async () => {
+  const [relay, address] = await relayOf();
+  expect(await peregrine.run("migrate", "a", address)).toMatchObject({ status: 0 });
+  const entries = entriesOf((await relay.finished()).stderr);
+  const done = [
+    { level: "info", status: "setup" },
+    { level: "info", status: "active" },
+    { level: "info", status: "completed" },
+  ];
+  expect(migrationsOf(entries, "incoming")).toMatchObject(done);
+  expect(migrationsOf(entries, "outgoing")).toMatchObject(done.map((entry) => ({ ...entry, migration: 1 })));
+});
+
+test("what arrives at a relay fails with its code when the source dies, and what is sent is cancelled", async () => {
+  const [relay, address, source] = await relayOf();
+  peregrine.start("migrate", "a", address, "--bandwidth", "1M");
+  await relay.printed("stderr", /"direction":"outgoing","migration":1,"status":"active"/u);
+  source.signal("SIGKILL");
+  const entries = entriesOf((await relay.finished()).stderr);
+  expect(migrationsOf(entries, "incoming")).toMatchObject([
+    { level: "info", status: "setup" },
+    { level: "info", status: "active" },
+    { level: "warn", status: "failed", code: expect.stringMatching(/^CHANNEL_/u) },
+  ]);
+  expect(migrationsOf(entries, "outgoing")).toMatchObject([
+    { level: "info", status: "setup" },
+    { level: "info", status: "active" },
+    { level: "info", status: "cancelling" },
+    { level: "info", status: "cancelled" },
+  ]);
 });
 
 test("auto is JSON where nobody looks, also for why the agent ends", async () => {

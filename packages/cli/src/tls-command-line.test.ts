@@ -89,6 +89,13 @@ test.each([
   [["run", "a.wasm", "--object", "id=a"], "'--object <type,id=ID,...>'"],
   [["run", "a.wasm", "--object", "authz-simple,id"], "has to be KEY=VALUE"],
   [["migrate", "a", "tcp:h:1", "--no-tls", "--tls-creds", "a"], "excludes '--tls-creds <id>'"],
+  [["receive", "tcp:h:1", "--tls-authz", "b"], "'--tls-authz <id>' needs '--tls-creds <id>'"],
+  [["receive", "tcp:h:1", "--machine", "image", "--tls-authz", "b"], "needs '--tls-creds <id>'"],
+  [["receive", "tcp:h:1", "--tls-authz", "b", "--tls-creds", ""], "needs '--tls-creds <id>'"],
+  [
+    ["relay", "tcp:h:1", "tcp:h:2", "--intake-tls-authz", "b", "--tls-creds", "a"],
+    "'--intake-tls-authz <id>' needs '--intake-tls-creds <id>'",
+  ],
   [["doctor", "--incoming"], "needs a URI"],
   [["doctor", "--tls-creds", "a"], "needs a URI"],
   [["doctor", "tcp:h:1", "--tls-authz", "a"], "is for --incoming"],

@@ -48,6 +48,32 @@ export function arrivalTlsOptions(command: Command, prefix: "" | "intake-"): Com
     );
 }
 
+/**
+ * Without credentials there is no TLS, and no certificate that the authorization object could look at.
+ * @param prefix of the flags. Errors: CommanderError where everybody would be let in in spite of it.
+ */
+export function arrivalTlsOf(
+  command: Command,
+  { creds, authz }: ArrivalTls,
+  prefix: "" | "intake-" | "monitor-",
+): ArrivalTls {
+  if (authz !== undefined && (creds === undefined || creds === ""))
+    command.error(`error: option '--${prefix}tls-authz <id>' needs '--${prefix}tls-creds <id>'`);
+  return { creds, authz };
+}
+
+/** The same for clients of monitors. Errors: CommanderError for TLS that none of `addresses` would have, too. */
+export function monitorTlsOf(
+  command: Command,
+  given: ArrivalTls,
+  addresses: readonly { readonly kind: string }[],
+): ArrivalTls {
+  const tls = arrivalTlsOf(command, given, "monitor-");
+  if (tls.creds !== undefined && !addresses.some(({ kind }) => kind === "tcp"))
+    command.error("error: option '--monitor-tls-creds <id>' needs '--qmp' or '--monitor' at tcp:HOST:PORT");
+  return tls;
+}
+
 export function sendTlsOptions(command: Command): Command {
   return command
     .option("--tls-creds <id>", "send over TLS, with the credentials of this object of the agent")

@@ -36,7 +36,7 @@ async function settingsIn(path: string, command: Command): Promise<ReadonlyMap<s
 /** What the parser would have made of the flag. Errors: BAD_CONFIGURATION. */
 function optionValue(option: Option, setting: Setting): unknown {
   const { value } = setting;
-  if (typeof value === "boolean") return value || option.optional ? value : option.negate ? false : undefined;
+  if (typeof value === "boolean") return value ? true : option.negate ? false : undefined;
   let result: unknown;
   for (const [place, text] of value.entries()) {
     try {

@@ -99,7 +99,7 @@ const FLAGS: Readonly<
   parallel: { flag: ["--parallel", "3"], toml: "parallel = 3" },
   "max-ram": { flag: ["--max-ram", "512M"], toml: `max-ram = "512M"` },
   "tls-creds": { flag: ["--tls-creds", "a"], toml: `tls-creds = "a"` },
-  "tls-authz": { flag: ["--tls-authz", "z"], toml: `tls-authz = "z"` },
+  "tls-authz": { flag: ["--tls-authz", "z"], toml: `tls-authz = "z"`, also: ["--tls-creds", "a"] },
   "source-dirs": { flag: ["--source-dirs"], toml: "source-dirs = true" },
   "exit-on-error": { flag: ["--no-exit-on-error"], toml: "exit-on-error = false" },
   machine: { flag: ["--machine", "image"], toml: `machine = "image"` },
@@ -111,7 +111,11 @@ const FLAGS: Readonly<
   },
   "intake-parallel": { flag: ["--intake-parallel", "2"], toml: "intake-parallel = 2" },
   "intake-tls-creds": { flag: ["--intake-tls-creds", "a"], toml: `intake-tls-creds = "a"` },
-  "intake-tls-authz": { flag: ["--intake-tls-authz", "z"], toml: `intake-tls-authz = "z"` },
+  "intake-tls-authz": {
+    flag: ["--intake-tls-authz", "z"],
+    toml: `intake-tls-authz = "z"`,
+    also: ["--intake-tls-creds", "a"],
+  },
   json: { flag: ["--json"], toml: "json = true" },
   bandwidth: { flag: ["--bandwidth", "64M"], toml: `bandwidth = "64M"` },
   downtime: { flag: ["--downtime", "50"], toml: "downtime = 50" },
@@ -181,6 +185,17 @@ test("what is true or false anyway can be said", async () => {
   expect(await parsed(["run", "a.wasm", "--config", path])).toEqual(await parsed(["run", "a.wasm"]));
 });
 
+test("a flag whose value may be left out is not given where it is false", async () => {
+  const relay = ["relay", "tcp:h:1", "tcp:h:2"];
+  expect(await parsed([...relay, "--config", file("xbzrle = true")])).toEqual(
+    await parsed([...relay, "--xbzrle"]),
+  );
+  expect(await parsed([...relay, "--config", file("xbzrle = false")])).toEqual(await parsed(relay));
+  expect(await parsed([...relay, "--config", file("xbzrle = false\nparallel = 2")])).toEqual(
+    await parsed([...relay, "--parallel", "2"]),
+  );
+});
+
 test.each([
   ["", "USAGE missing required argument 'program.wasm'; see peregrine --help"],
   [
@@ -219,6 +234,21 @@ test.each([
   const message = await refusal(text);
   if (typeof expected === "string") expect(message).toBe(expected);
   else expect(message).toMatch(expected);
+});
+
+test("a relay has no records of who has a guest: it passes on what others decide", async () => {
+  expect(await refusal(`state = "/s"`, "relay", "tcp:h:1", "tcp:h:2")).toBe(
+    "BAD_CONFIGURATION web.toml:1: there is no key 'state' for peregrine relay; docs/configuration.md lists them",
+  );
+});
+
+test("what a flag needs besides, its key needs, too", async () => {
+  expect(await refusal(`tls-authz = "z"`, "receive", "tcp:h:1")).toBe(
+    "USAGE option '--tls-authz <id>' needs '--tls-creds <id>'; see peregrine --help",
+  );
+  expect(await refusal(`intake-tls-authz = "z"\ntls-creds = "a"`, "relay", "tcp:h:1", "tcp:h:2")).toBe(
+    "USAGE option '--intake-tls-authz <id>' needs '--intake-tls-creds <id>'; see peregrine --help",
+  );
 });
 
 test("a file that is not there, is none, is no text, or that everybody can write to is refused", async () => {

@@ -1,4 +1,5 @@
 import type { Agent } from "../agent.ts";
+import type { MigrationTrace } from "../agent-options.ts";
 import { isLogging, LOG } from "./output.ts";
 
 /**
@@ -18,24 +19,26 @@ export function traceAgent(agent: Pick<Agent, "view" | "subscribe" | "onTrace">,
     ({ runState, owner } = now);
   };
 
+  const traceMigration = ({ direction, status }: MigrationTrace): void => {
+    const { outgoing, outgoingError, incoming, incomingError } = agent.view.figures();
+    const arrives = direction === "incoming";
+    const code = arrives ? incomingError : outgoingError;
+    const fields = {
+      guest,
+      direction,
+      migration: arrives ? undefined : outgoing?.migration,
+      status,
+      code: status === "failed" ? code : undefined,
+      bytes: arrives ? incoming?.received : outgoing?.transferred,
+    };
+    if (status === "failed") LOG.warn("migration", fields);
+    else LOG.info("migration", fields);
+  };
+
   const undo = [
     agent.subscribe((event) => {
-      const { outgoing, outgoingError, incoming, incomingError } = agent.view.figures();
-      if (event.name === "MIGRATION") {
-        const { status } = event.data;
-        const direction = outgoing === undefined ? "incoming" : "outgoing";
-        const code = direction === "incoming" ? incomingError : outgoingError;
-        const fields = {
-          guest,
-          direction,
-          migration: outgoing?.migration,
-          status,
-          code: status === "failed" ? code : undefined,
-          bytes: outgoing?.transferred ?? incoming?.received,
-        };
-        if (status === "failed") LOG.warn("migration", fields);
-        else LOG.info("migration", fields);
-      } else if (event.name === "MIGRATION_PASS") {
+      if (event.name === "MIGRATION_PASS") {
+        const { outgoing } = agent.view.figures();
         const { passTotal, verdict } = outgoing ?? {};
         LOG.debug("pass", {
           guest,
@@ -50,7 +53,10 @@ export function traceAgent(agent: Pick<Agent, "view" | "subscribe" | "onTrace">,
     agent.onTrace((what) => {
       if (what.kind === "capabilities") LOG.debug("capabilities", { guest, ...what.changes });
       else if (what.kind === "parameters") LOG.debug("parameters", { guest, changed: what.names.join(" ") });
-      else traceStates();
+      else {
+        if (what.kind === "migration") traceMigration(what);
+        traceStates();
+      }
     }),
   ];
   return () => {
