@@ -5,6 +5,7 @@ import type { PassedOn } from "@peregrine/source-agent";
 import type { SecurityObjects } from "@peregrine/transport";
 import type { GuestMachine } from "./guest-machine.ts";
 import type { GuestHooks } from "./hooks/guest-hooks.ts";
+import type { ArrivalTls } from "./tls-options.ts";
 
 /** One of an agent's migrations has another status. Events do not tell which one: a relay has one in each direction. */
 export interface MigrationTrace {
@@ -29,6 +30,8 @@ export interface AgentOptions {
   readonly incoming?: IncomingMigration;
   /** Multifd channels that a source opens, where the monitor says where it is awaited. Default: 0. */
   readonly channels?: number;
+  /** What a relay asks of its source there. Default: it is no relay, and its parameters say that. */
+  readonly intakeTls?: ArrivalTls;
   /** Whether the agent ends when the guest could not be loaded. Default: true. */
   readonly exitOnError?: boolean;
   /** Network interfaces that the guest is known by. Default: none. */

@@ -31,6 +31,8 @@ import type { AgentOptions, AgentTrace, MigrationTrace } from "./agent-options.t
 import type { AgentReport } from "./agent-report.ts";
 import { AgentView } from "./agent-view.ts";
 import type { GuestMachine } from "./guest-machine.ts";
+import { arrivalAt } from "./arrival-settings.ts";
+import type { ArrivalSettings } from "./arrival-settings.ts";
 import { GuestNetwork } from "./guest-network.ts";
 import type { GuestHooks } from "./hooks/guest-hooks.ts";
 import { copyHeldImage } from "./image-copy.ts";
@@ -50,7 +52,7 @@ export class Agent implements AgentControl {
   readonly #machine: GuestMachine;
   readonly #run: RunControl;
   readonly #incoming: IncomingMigration | undefined;
-  readonly #channels: number;
+  readonly #arrival: ArrivalSettings;
   #exitOnError: boolean;
   readonly #keep: boolean;
   readonly #outgoing: OutgoingMigration;
@@ -68,7 +70,7 @@ export class Agent implements AgentControl {
     this.#machine = machine;
     this.#run = run;
     this.#incoming = incoming;
-    this.#channels = options.channels ?? 0;
+    this.#arrival = { channels: options.channels ?? 0, intakeTls: options.intakeTls };
     this.#exitOnError = options.exitOnError ?? true;
     this.#keep = keep;
     this.#hooks = options.hooks;
@@ -191,10 +193,8 @@ export class Agent implements AgentControl {
     if (this.#incoming === undefined) {
       throw new MigrationError("WRONG_STATE", "'-incoming' was not specified on the command line");
     }
-    const { multifd } = this.#outgoing.queryCapabilities();
-    const multifdChannels = multifd ? this.#outgoing.queryParameters()["multifd-channels"] : this.#channels;
-    const tls = this.#objects.server(this.#outgoing.queryParameters(), parseUri(uri, "incoming"));
-    await this.#incoming.listen({ uri, multifdChannels, descriptors: this.#descriptors, tls });
+    const how = arrivalAt(uri, this.#arrival, this.#outgoing, this.#objects);
+    await this.#incoming.listen({ uri, descriptors: this.#descriptors, ...how });
     this.#exitOnError = exitOnError;
   }
 

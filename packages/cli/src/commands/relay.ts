@@ -11,6 +11,7 @@ import { settingsOf } from "../send-settings.ts";
 import { arrivalTls, openObjects } from "../tls-options.ts";
 import { awaitGuest, DEFER, sayRefusals } from "./await-guest.ts";
 import { reportEnd } from "./report-end.ts";
+import { reportUnsent } from "./report-unsent.ts";
 import { say } from "./say.ts";
 import { progressView } from "../progress-view.ts";
 import { watchMigration } from "./watch-migration.ts";
@@ -40,6 +41,7 @@ export function relayCommand(options: RelayOptions): Promise<number> {
       run,
       incoming,
       channels,
+      intakeTls: options.arrivalTls,
       keep,
       passedOn: relay,
       objects,
@@ -49,11 +51,12 @@ export function relayCommand(options: RelayOptions): Promise<number> {
     agent.outgoing.setCapabilities(capabilities);
     agent.outgoing.setParameters(parameters);
     relay.connect(agent, incoming);
-    const watch = watchMigration(agent, await progressView(json), json);
+    const watch = watchMigration(agent, incoming, await progressView(json), json);
     const begin = (): Promise<void> =>
       awaitGuest(claim.name, incoming, { uri: from, multifdChannels: channels, tls });
     try {
       const end = await serveAgent({ agent, claim, monitors, metrics, objects, signals, say, begin });
+      if (incoming.query().kind === "failed") reportUnsent(end, agent.outgoing.status, json);
       reportEnd(end, agent);
       return exitStatus(end);
     } finally {
