@@ -1,6 +1,7 @@
 import type { IncomingMigration } from "@peregrine/dest-agent";
 import type { AgentFigures } from "@peregrine/metrics";
-import type { Ownership } from "@peregrine/monitor";
+import type { AgentObservation, Ownership } from "@peregrine/monitor";
+import { pictureOf } from "@peregrine/shared-state";
 import type { IncomingSnapshot, OutgoingSnapshot, RunControl } from "@peregrine/shared-state";
 import type { OutgoingMigration } from "@peregrine/source-agent";
 import type { GuestMachine } from "./guest-machine.ts";
@@ -42,6 +43,20 @@ export class AgentView {
     readonly incoming: IncomingSnapshot | undefined;
   } {
     return { outgoing: this.#parts.outgoing.progress, incoming: this.#parts.incoming?.progress };
+  }
+
+  /** What a dashboard shows besides the report. @param cells of the picture of memory; 0: none. */
+  observe(cells: number): Omit<AgentObservation, "info"> {
+    const { incoming, outgoing } = this.#parts;
+    const { pageMap, passes } = outgoing;
+    const progress = this.progress;
+    return {
+      incoming: incoming?.info() ?? null,
+      outgoing: progress.outgoing ?? null,
+      arriving: progress.incoming ?? null,
+      passes: passes.records(),
+      memory: cells === 0 || pageMap === undefined ? null : pictureOf(pageMap, cells),
+    };
   }
 
   /** What metrics are made from. As cheap as it can be: nothing of the guest is looked through. */

@@ -22,7 +22,7 @@ import type {
   RunControl,
 } from "@peregrine/shared-state";
 import { MigrationError } from "@peregrine/protocol";
-import { isUnderWay, Listeners, pictureOf } from "@peregrine/shared-state";
+import { isUnderWay, Listeners } from "@peregrine/shared-state";
 import { OutgoingMigration } from "@peregrine/source-agent";
 import type { OutgoingMigrationEvent } from "@peregrine/source-agent";
 import { NamedDescriptors, parseUri, SecurityObjects } from "@peregrine/transport";
@@ -307,16 +307,8 @@ export class Agent implements AgentControl {
   }
 
   observe(cells: number, client?: CommandClient): AgentObservation {
-    const { pageMap, passes, status } = this.#outgoing;
-    if (client !== undefined) this.#readers.observed(client, status === "completed");
-    return {
-      info: this.report(),
-      incoming: this.#incoming?.info() ?? null,
-      outgoing: this.#outgoing.progress ?? null,
-      arriving: this.#incoming?.progress ?? null,
-      passes: passes.records(),
-      memory: cells === 0 || pageMap === undefined ? null : pictureOf(pageMap, cells),
-    };
+    if (client !== undefined) this.#readers.observed(client, this.#outgoing.status === "completed");
+    return { info: this.report(), ...this.view.observe(cells) };
   }
 
   /** The same for this process itself. */
