@@ -124,8 +124,13 @@ export class GuestMemory {
   /** Lets `fill` write straight into guest memory; it returns how many bytes it wrote from the start on. */
   writeWith(address: number, length: number, fill: (target: Uint8Array) => number): number {
     this.check(address, length);
-    const written = fill(this.#bytes.subarray(address, address + length));
-    if (written > 0) this.#markDirty(address, written);
+    // When it throws, it may have written any of them.
+    let written = length;
+    try {
+      written = fill(this.#bytes.subarray(address, address + length));
+    } finally {
+      if (written > 0) this.#markDirty(address, written);
+    }
     return written;
   }
 
