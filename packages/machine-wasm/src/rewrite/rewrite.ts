@@ -27,7 +27,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 17;
+export const REWRITER_REVISION = 18;
 
 /** What the rewriter has to know of the host. */
 export interface RewriteOptions {
