@@ -49,6 +49,38 @@ describe("the memory that is free", () => {
     expect(freeOn(files)).toBe(623 * MIB);
   });
 
+  test.each([
+    { around: 1024, own: Infinity, free: 124 },
+    { around: 1024, own: 920, free: 20 },
+    { around: 4096, own: 1000, free: 100 },
+  ])("is the least that a group of $own MiB or one around it of $around leaves", ({ around, own, free }) => {
+    const slice = "sys/fs/cgroup/a";
+    const files = {
+      ...V2,
+      [`${slice}/memory.max`]: `${around * MIB}\n`,
+      [`${slice}/memory.current`]: `${950 * MIB}\n`,
+      [`${slice}/memory.stat`]: `inactive_file ${50 * MIB}\n`,
+      [`${slice}/b/memory.max`]: own === Infinity ? "max\n" : `${own * MIB}\n`,
+      [`${slice}/b/memory.current`]: `${900 * MIB}\n`,
+      [`${slice}/b/memory.stat`]: "inactive_file 0\n",
+    };
+    expect(freeOn(files)).toBe(free * MIB);
+  });
+
+  test("is the least of the groups of the first version, too", () => {
+    const mount = "sys/fs/cgroup/memory";
+    const files = {
+      "proc/meminfo": MEMINFO,
+      "proc/self/cgroup": "5:memory:/x/y/z\n",
+      [`${mount}/memory.limit_in_bytes`]: "9223372036854771712\n",
+      [`${mount}/x/memory.limit_in_bytes`]: `${512 * MIB}\n`,
+      [`${mount}/x/memory.usage_in_bytes`]: `${500 * MIB}\n`,
+      [`${mount}/x/y/memory.limit_in_bytes`]: `${2048 * MIB}\n`,
+      [`${mount}/x/y/z/memory.limit_in_bytes`]: "9223372036854771712\n",
+    };
+    expect(freeOn(files)).toBe(12 * MIB);
+  });
+
   test("is that of the group which a container sees as the root", () => {
     const files = {
       ...V2,

@@ -23,7 +23,7 @@ const KINDS = [
 
 /**
  * Bytes of memory that a process can have at this moment without another one losing any: what the host has free, with the
- * files in it that it can read again, or less where the process is in a control group with a limit. Whole MiB.
+ * files in it that it can read again, or less where a control group that the process is in has a limit. Whole MiB.
  * Infinity where the host does not tell.
  * @param root of the system's files. Default: `/`.
  */
@@ -39,20 +39,27 @@ function ofHost(root: string): number {
 
 function ofControlGroups(root: string): number {
   const groups = textOf(join(root, "proc/self/cgroup"));
-  const free = KINDS.map(({ line, mount, limit, used, files }) => {
-    const path = line.exec(groups)?.groups?.["path"];
-    if (path === undefined) return Infinity;
-    // In a container the group is often seen as the root of what is mounted.
-    for (const directory of [join(root, mount, path), join(root, mount)]) {
-      const most = Number(textOf(join(directory, limit)).trim() || Number.NaN);
-      if (!Number.isFinite(most)) continue;
-      const taken = Number(textOf(join(directory, used)));
-      const cached = Number(files.exec(textOf(join(directory, "memory.stat")))?.groups?.["bytes"] ?? 0);
-      return most - Math.max(0, taken - cached);
-    }
-    return Infinity;
+  const free = KINDS.flatMap((kind) => {
+    const path = kind.line.exec(groups)?.groups?.["path"];
+    if (path === undefined) return [];
+    return withParents(path).map((group) => ofControlGroup(join(root, kind.mount, group), kind));
   });
   return Math.min(...free);
+}
+
+/** A group and all that it is in, whose limits hold for it too, up to the root of what is mounted. */
+function withParents(path: string): string[] {
+  const names = path.split("/");
+  return names.map((_, index) => names.slice(0, index + 1).join("/"));
+}
+
+/** Infinity for a group without a limit, or that is not here: a container often sees its group only as the root. */
+function ofControlGroup(directory: string, { limit, used, files }: (typeof KINDS)[number]): number {
+  const most = Number(textOf(join(directory, limit)).trim() || Number.NaN);
+  if (!Number.isFinite(most)) return Infinity;
+  const taken = Number(textOf(join(directory, used)));
+  const cached = Number(files.exec(textOf(join(directory, "memory.stat")))?.groups?.["bytes"] ?? 0);
+  return most - Math.max(0, taken - cached);
 }
 
 /** Empty where there is no such file. */

@@ -1,13 +1,12 @@
 import { MigrationError } from "@peregrine/protocol";
 import { defineState, type StateOf } from "@peregrine/shared-state";
 import { LARGEST_STACK_MIB } from "./guest-messages.ts";
-import { CONTROL } from "./rewrite/control-layout.ts";
+import { CONTROL, GLOBALS_LIMIT } from "./rewrite/control-layout.ts";
 import { REWRITER_VERSION } from "./rewrite/rewrite.ts";
 
 /** Largest module that is taken from a peer. */
 const MODULE_LIMIT = 256 * 1024 * 1024;
 const FRAMES_LIMIT = CONTROL.maximumPages * 65536 - CONTROL.frames;
-const GLOBALS_LIMIT = 1024 * 1024;
 const TABLE_ENTRIES_LIMIT = 1024 * 1024;
 
 /** Early section: which program the guest runs. Sent before RAM, so that the destination compiles it meanwhile. */

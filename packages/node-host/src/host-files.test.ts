@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import { HostError } from "@peregrine/machine-wasm/guest";
 import { expect, test } from "vitest";
 import { create, guestInDirectory, openDescriptors, ROOT } from "../test/guest-directory.ts";
 import { OFLAGS } from "../../machine-wasm/test/wasi-caller.ts";
@@ -101,6 +102,21 @@ test("paths that are no paths", () => {
   guest.bytes[at] = 0xff;
   expect(guest.call("path_unlink_file", ROOT, at, 1)).toBe("EILSEQ");
   expect(guest.call("path_unlink_file", ROOT, at, -1)).toBe("EFAULT");
+});
+
+test("of a path that is too long nothing is looked at but its length", () => {
+  const { guest } = guestInDirectory();
+  const invalid = new Uint8Array(5000).fill(0xff);
+  expect(guest.call("path_unlink_file", ROOT, ...guest.put(invalid))).toBe("ENAMETOOLONG");
+  expect(guest.call("path_unlink_file", ROOT, ...guest.put(invalid.subarray(0, 4096)))).toBe("EILSEQ");
+  expect(guest.path("path_unlink_file", ROOT, `${"x/".repeat(2047)}yy`)).toBe("ENOENT");
+  expect(guest.path("path_unlink_file", ROOT, `${"x/".repeat(2047)}yyy`)).toBe("ENAMETOOLONG");
+  const target = guest.put(`/${"x".repeat(4096)}`);
+  expect(guest.call("path_symlink", ...target, ROOT, ...guest.put("link"))).toBe("ENAMETOOLONG");
+  guest.memory.buffer = new SharedArrayBuffer(0x8001_0000);
+  expect(guest.host.imports["path_unlink_file"]!(ROOT, 0, 0x8000_0000)).toBe(
+    new HostError("ENAMETOOLONG").number,
+  );
 });
 
 test("names that are not UTF-8 are not listed", () => {

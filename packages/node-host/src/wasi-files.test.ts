@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { FDFLAGS, OFLAGS } from "../../machine-wasm/test/wasi-caller.ts";
 import type { WasiCaller } from "../../machine-wasm/test/wasi-caller.ts";
 import { create, guestInDirectory, ROOT } from "../test/guest-directory.ts";
@@ -111,6 +111,65 @@ test("positioned reads and writes leave the place alone", () => {
   expect(seek(guest, fd, 0n, 1)).toBe(6n);
   expect(guest.call("fd_pread", fd, ...guest.iovecs([buffer, 1]), 1n << 63n, count)).toBe("EINVAL");
   expect(guest.call("fd_pwrite", 1, ...guest.iovecs([buffer, 1]), 0n, count)).toBe("ESPIPE");
+});
+
+test("what would end behind the largest position is no argument of a read or write", () => {
+  const { guest } = guestInDirectory();
+  const fd = guest.mustOpen(ROOT, "f", { oflags: OFLAGS.create });
+  guest.write(fd, "abc");
+  const largest = (1n << 63n) - 1n;
+  const count = guest.alloc(4);
+  const buffers = guest.iovecs([guest.alloc(16), 15], [guest.alloc(1), 1]);
+  for (const name of ["fd_pread", "fd_pwrite"]) {
+    for (const position of [largest, largest - 15n])
+      expect(guest.call(name, fd, ...buffers, position, count), name).toBe("EINVAL");
+    guest.ok(name, fd, ...guest.iovecs(), largest, count);
+  }
+  guest.ok("fd_pread", fd, ...buffers, largest - 16n, count);
+  expect(guest.u32(count)).toBe(0);
+  expect(guest.call("fd_pwrite", fd, ...buffers, largest - 16n, count)).toBe("EFBIG");
+  expect(seek(guest, fd, largest, 0)).toBe(largest);
+  expect(guest.read(fd, 16)).toBe("EINVAL");
+  expect(guest.write(fd, "0123456789")).toBe("EINVAL");
+  expect(seek(guest, fd, 0n, 1)).toBe(largest);
+  seek(guest, fd, 0n, 0);
+  expect(guest.read(fd, 16)).toBe("abc");
+});
+
+test("a read or write of 2 GiB and more moves what one of Linux does", () => {
+  const { guest } = guestInDirectory();
+  const fd = guest.mustOpen(ROOT, "f", { oflags: OFLAGS.create });
+  guest.write(fd, "0123456789");
+  seek(guest, fd, 2n, 0);
+  // Most of it is never touched. The caller of other tests would compare all of it.
+  guest.memory.buffer = new SharedArrayBuffer(0x8001_0000);
+  const [buffers, address, count] = [8, 4096, 0];
+  guest.view.setUint32(buffers, address, true);
+  guest.view.setUint32(buffers + 4, 0x8000_0000, true);
+  expect(guest.host.imports["fd_read"]!(fd, buffers, 1, count)).toBe(0);
+  expect([guest.u32(count), guest.text(address, 9)]).toEqual([8, "23456789\0"]);
+
+  const asked: [length: number, position: number][] = [];
+  onTestFinished(() => void vi.restoreAllMocks());
+  vi.spyOn(fs, "writeSync").mockImplementation(((...args: [number, Uint8Array, number, number, number]) => {
+    asked.push([args[3], args[4]]);
+    return args[3];
+  }) as typeof fs.writeSync);
+  expect(guest.host.imports["fd_write"]!(fd, buffers, 1, count)).toBe(0);
+  expect([guest.u32(count), asked]).toEqual([0x7fff_f000, [[0x7fff_f000, 10]]]);
+
+  // The same in many buffers, of which the last that is reached is cut off.
+  for (let index = 0; index < 3; index++) {
+    guest.view.setUint32(buffers + 8 * index, address, true);
+    guest.view.setUint32(buffers + 8 * index + 4, 0x5000_0000, true);
+  }
+  asked.length = 0;
+  expect(guest.host.imports["fd_pwrite"]!(fd, buffers, 3, 10n, count)).toBe(0);
+  expect(guest.u32(count)).toBe(0x7fff_f000);
+  expect(asked).toEqual([
+    [0x5000_0000, 10],
+    [0x2fff_f000, 0x5000_000a],
+  ]);
 });
 
 test("appending goes to the end, also when another writer moved it and when it is switched on later", () => {

@@ -37,3 +37,6 @@ export const CONTROL = {
 
 /** Bytes behind the values of a frame: site, size of the whole frame, ordinal of its function, unused (all u32, little-endian). */
 export const FRAME_TRAILER = 16;
+
+/** Most bytes of all mutable globals together: they are saved behind the frames, and travel as one value. */
+export const GLOBALS_LIMIT = 1024 * 1024;

@@ -6,8 +6,11 @@ import type { SiteAnalysis } from "./sites.ts";
 /** All that is numbered up to here are structures and their ends, branches, calls and what leaves the function. */
 export const endsStraightCode = (opcode: number): boolean => opcode <= op.returnCallIndirect;
 
-/** Loads and stores of numbers; their alignment is one byte. */
+/** Loads and stores of numbers. */
 const isAccess = (opcode: number): boolean => opcode >= op.i32Load && opcode <= op.i64Store32;
+
+/** Bits of an alignment: without those that say that the number of a memory follows, or another byte. */
+const ALIGNMENT = 0x3f;
 
 /**
  * Straight code that goes into a copy of the function as it is: most of a function, so it is found once for all copies. For each
@@ -60,7 +63,7 @@ export function copyInstruction(out: CodeWriter, code: FunctionCode, i: number):
       out.i32Const(immediate[i]!);
       break;
     default:
-      if (isAccess(opcode)) out.pair(opcode, bytes[start[i]! + 1]!).u32(immediate[i]!);
+      if (isAccess(opcode)) out.pair(opcode, bytes[start[i]! + 1]! & ALIGNMENT).u32(immediate[i]!);
       else out.copy(bytes, start[i]!, start[i + 1]!);
   }
 }

@@ -52,7 +52,7 @@ export class FrameHelpers {
       loadWord(out, CONTROL.framesEnd).localGet(0).u8(op.i32Add);
       out.u8(op.memorySize).u32(CONTROL_MEMORY).i32Const(16).u8(op.i32Shl).u8(op.i32GtU);
       out.u8(op.if).u8(BLOCK_VOID);
-      // 1 MiB more; a single frame is far smaller.
+      // 1 MiB more, as much as the globals take at most; a single frame is far smaller.
       out.i32Const(16).u8(op.memoryGrow).u32(CONTROL_MEMORY).i32Const(-1).u8(op.i32Eq);
       out.u8(op.if).u8(BLOCK_VOID).u8(op.unreachable).u8(op.end).u8(op.end);
       return storeWord(out, CONTROL.saved, () => out.i32Const(1));

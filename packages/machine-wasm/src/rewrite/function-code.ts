@@ -1,7 +1,7 @@
 import { BinaryReader } from "./binary.ts";
 import { describeFunction } from "./function-name.ts";
 import { type FunctionType, readValueType, refuse, type WasmModule } from "./module.ts";
-import { BLOCK_VOID, op, opInfo, unsupportedFeature } from "./opcodes.ts";
+import { BLOCK_VOID, EXTERNREF, FUNCREF, op, opInfo, SAVABLE, unsupportedFeature } from "./opcodes.ts";
 
 /** A defined function as a list of instructions over the module's bytes; nothing is copied. */
 export interface FunctionCode {
@@ -63,15 +63,24 @@ const columns = new Columns();
 /** Types of a block: its parameters and results. */
 export function blockType(module: WasmModule, code: FunctionCode, instruction: number): FunctionType {
   const type = code.immediate[instruction]!;
-  if (type >= 0) return module.types[type]!;
-  const short = type & 0x7f;
-  return short === BLOCK_VOID ? VOID : SHORT_TYPES[short]!;
+  return type >= 0 ? module.types[type]! : SHORT_TYPES[type & SHORT]!;
 }
 
-const VOID: FunctionType = { params: [], results: [] };
-const SHORT_TYPES: Record<number, FunctionType> = Object.fromEntries(
-  [0x7f, 0x7e, 0x7d, 0x7c, 0x7b, 0x70, 0x6f].map((type) => [type, { params: [], results: [type] }]),
-);
+/** A number below 0 where there may be the index of a type: these bits are the byte of a type without parameters. */
+const SHORT = 0x7f;
+const SHORT_TYPES: Record<number, FunctionType> = {
+  [BLOCK_VOID]: { params: [], results: [] },
+  ...Object.fromEntries(
+    [...SAVABLE, FUNCREF, EXTERNREF].map((type) => [type, { params: [], results: [type] }]),
+  ),
+};
+
+const isBlockType = (type: number): boolean => type >= 0 || SHORT_TYPES[type & SHORT] !== undefined;
+const isHeapType = (type: number): boolean =>
+  type < 0 && ((type & SHORT) === FUNCREF || (type & SHORT) === EXTERNREF);
+
+/** A bit of an alignment: the number of a memory follows, which can only be 0. */
+const NAMES_MEMORY = 0x40;
 
 /** Labels of a br_table, the default last. */
 export function tableLabels(code: FunctionCode, instruction: number): number[] {
@@ -109,6 +118,8 @@ export function decodeBody(
   let dropsSegments = false;
   let count = 0;
   let { code: codes, start: starts, immediate: immediates } = columns;
+  const at = (offset: number): string =>
+    `${describeFunction(module, index)}, offset 0x${offset.toString(16)}`;
   while (reader.position < to) {
     if (count === codes.length) {
       columns.grow();
@@ -118,11 +129,7 @@ export function decodeBody(
     let code = reader.u8();
     if (code >= 0xfb && code <= 0xfe) code = (code << 16) | reader.u32();
     const info = opInfo(code);
-    if (info === undefined)
-      throw refuse(
-        unsupportedFeature(code),
-        `${describeFunction(module, index)}, offset 0x${start.toString(16)}`,
-      );
+    if (info === undefined) throw refuse(unsupportedFeature(code), at(start));
     let immediate = 0;
     switch (info.immediates) {
       case "none":
@@ -136,20 +143,25 @@ export function decodeBody(
         break;
       case "memory":
       case "memoryLane":
-        reader.skipLeb();
+        if ((reader.u32() & NAMES_MEMORY) !== 0) reader.skipLeb();
         immediate = reader.u32() | 0;
         if (info.immediates === "memoryLane") reader.position++;
         break;
       case "block":
         immediate = reader.s32();
+        if (!isBlockType(immediate)) throw refuse("typed references", at(start));
         break;
       case "index2":
         immediate = reader.u32();
         reader.skipLeb();
         break;
       case "lane":
-      case "heap":
         immediate = reader.u8();
+        break;
+      case "heap":
+        immediate = reader.s32();
+        if (!isHeapType(immediate)) throw refuse("typed references", at(start));
+        immediate &= SHORT;
         break;
       case "bytes4":
         reader.position += 4;

@@ -3,7 +3,7 @@ import { assemble, exportedFunction, exportedTable, keptSegments, maximumPages }
 import { CodeWriter } from "./code-writer.ts";
 import { findRuns } from "./copy-runs.ts";
 import { buildCallGraph, type CallGraph, tableFunctions } from "./call-graph.ts";
-import { CONTROL } from "./control-layout.ts";
+import { CONTROL, GLOBALS_LIMIT } from "./control-layout.ts";
 import type { AnalysedFunction, ModuleContext } from "./body-emitter.ts";
 import { FunctionEmitter } from "./emit-function.ts";
 import { ResumeEmitter } from "./emit-resume.ts";
@@ -27,7 +27,7 @@ import { WASI_MODULE } from "../wasi/import-names.ts";
 export const REWRITER_VERSION = 1;
 
 /** Changes with every other change of the output. Only what keeps rewritten modules needs it. */
-export const REWRITER_REVISION = 17;
+export const REWRITER_REVISION = 18;
 
 /** What the rewriter has to know of the host. */
 export interface RewriteOptions {
@@ -59,6 +59,7 @@ export function rewrite(bytes: Uint8Array, options: RewriteOptions): Rewritten {
   const first = module.imports.length;
   for (let index = first; index < entry.index; index++) functions.set(index, decodeFunction(module, index));
   functions.set(entry.index, decodeBody(module, entry.index, entry.body, 0, entry.body.length));
+  checkGlobals(module);
   checkTables(module, functions, blocking);
   checkTailCalls(module, functions, blocking);
   const graph = buildCallGraph(module, functions, blocking);
@@ -108,6 +109,15 @@ function addEntry(module: WasmModule): { index: number; body: Uint8Array } {
   return { index, body: body.take() };
 }
 
+function checkGlobals(module: WasmModule): void {
+  for (const [index, global] of module.globals.entries())
+    if (global.mutable && (global.type === FUNCREF || global.type === EXTERNREF))
+      throw refuse("a mutable global that holds a reference", `global ${index}`);
+  const bytes = globalBytes(mutableGlobals(module));
+  if (bytes > GLOBALS_LIMIT)
+    throw refuse(`mutable globals of ${bytes} bytes`, `${GLOBALS_LIMIT} are possible in all`);
+}
+
 function checkTables(
   module: WasmModule,
   functions: ReadonlyMap<number, FunctionCode>,
@@ -119,9 +129,6 @@ function checkTables(
   const changes = [...functions.values()].find((code) => code.writesTable);
   if (changes !== undefined && module.tables.some((table) => table.type === EXTERNREF))
     throw refuse("tables of host references", describeFunction(module, changes.index));
-  for (const [index, global] of module.globals.entries())
-    if (global.mutable && (global.type === FUNCREF || global.type === EXTERNREF))
-      throw refuse("a mutable global that holds a reference", `global ${index}`);
   if (module.data.length + module.elements.count > CONTROL.droppedBytes)
     throw refuse(
       "more passive segments than can be followed",

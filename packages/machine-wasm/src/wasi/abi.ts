@@ -71,3 +71,6 @@ export const MAX_SUBSCRIPTIONS = 8192;
 
 /** Largest file position. */
 export const MAX_POSITION = (1n << 63n) - 1n;
+
+/** Most bytes that one read or write of a file moves, as Linux has it (MAX_RW_COUNT). */
+export const MAX_TRANSFER = 0x7fff_f000;

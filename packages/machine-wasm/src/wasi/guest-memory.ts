@@ -1,6 +1,7 @@
 import { MAX_IOVECS, Size } from "./abi.ts";
 import { HostError } from "./errno.ts";
 import type { GuestMemorySource } from "./host.ts";
+import { WASI_LIMITS } from "./state.ts";
 
 /** A range of guest memory that was checked to be inside of it. */
 export interface GuestBuffer {
@@ -77,11 +78,13 @@ export class GuestMemory {
     target.set(this.#bytes.subarray(address, address + target.length));
   }
 
-  /** Decodes strict UTF-8. Errors: EILSEQ. */
-  text(address: number, length: number): string {
-    const bytes = this.read(address, length);
+  /** A path, which is strict UTF-8. Errors: ENAMETOOLONG, EILSEQ. */
+  path(address: number, length: number): string {
+    this.check(address, length);
+    // Nothing is copied of what is too long: it may be all of the guest's memory.
+    if (length > WASI_LIMITS.pathBytes) throw new HostError("ENAMETOOLONG");
     try {
-      return decoder.decode(bytes);
+      return decoder.decode(this.read(address, length));
     } catch (cause) {
       throw new HostError("EILSEQ", cause);
     }
@@ -121,8 +124,13 @@ export class GuestMemory {
   /** Lets `fill` write straight into guest memory; it returns how many bytes it wrote from the start on. */
   writeWith(address: number, length: number, fill: (target: Uint8Array) => number): number {
     this.check(address, length);
-    const written = fill(this.#bytes.subarray(address, address + length));
-    if (written > 0) this.#markDirty(address, written);
+    // When it throws, it may have written any of them.
+    let written = length;
+    try {
+      written = fill(this.#bytes.subarray(address, address + length));
+    } finally {
+      if (written > 0) this.#markDirty(address, written);
+    }
     return written;
   }
 

@@ -81,7 +81,10 @@ export interface HostFiles {
   reopen(handle: HostHandle, options: HostOpenOptions): HostHandle;
   close(handle: HostHandle): void;
 
-  /** Reads at byte `position`; returns how many bytes, 0 at the end. `target` may view shared memory. */
+  /**
+   * Reads at byte `position`; returns how many bytes, 0 at the end. `target` may view shared memory. No read and no write
+   * is of more than `MAX_TRANSFER` bytes or ends behind `MAX_POSITION`.
+   */
   read(handle: HostHandle, target: Uint8Array, position: bigint): number;
   /** Writes at byte `position`, or at the end for a handle opened with `append`. Returns how many bytes. */
   write(handle: HostHandle, bytes: Uint8Array, position: bigint): number;

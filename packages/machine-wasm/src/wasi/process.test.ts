@@ -38,6 +38,13 @@ test.each([
   expect(guest.bytes[bytes + 18]).toBe(0xff);
 });
 
+test("arguments and environment are the same after each move, also those that begin with U+FEFF", () => {
+  const args = ["\ufeffguest", "\ufeff\ufeff", ""];
+  const env = ["\ufeffKEY=\ufeffvalue"];
+  const there = new WasiCaller({ restored: new WasiCaller({ config: { args, env } }).host.capture() });
+  expect(there.host.capture()).toMatchObject({ args, env });
+});
+
 test("a pointer outside of memory is EFAULT and nothing is written", () => {
   const guest = new WasiCaller({ config: { args: ["a", "b"] } });
   const end = guest.bytes.length;

@@ -49,7 +49,7 @@ export type WasiHostOptions = WasiHostDependencies &
 export type HostFunction = (...args: (number | bigint)[]) => number;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** The host functions of WASI preview1 for one guest, with all their state. */
 export class WasiHost {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { DRIVES_PATH, DRIVES_ROOT } from "@peregrine/machine-wasm";
 import { describe, expect, it } from "vitest";
 import { moved } from "../../../machine-wasm/test/wasi-bytes.ts";
@@ -119,6 +119,17 @@ describe("a drive keeps its size", () => {
     expect(guest.call("fd_filestat_set_times", fd, 0n, 0n, 5)).toBe("EPERM");
     expect(image()).toBe("0123456789");
   });
+});
+
+it("a read that fails has marked what it had filled", async () => {
+  const { guest, directory } = await guestWithDrives();
+  const fd = guest.mustOpen(DRIVES, "a");
+  truncateSync(directory.file("a"), LENGTH / 2);
+  const buffer = guest.alloc(LENGTH);
+  const buffers = guest.iovecs([buffer, LENGTH]);
+  expect(guest.call("fd_read", fd, ...buffers, guest.alloc(4))).toBe("EIO");
+  expect(guest.text(buffer, LENGTH / 2)).toBe("01234");
+  expect(guest.control.dirty).toEqual([{ address: buffer, length: LENGTH }]);
 });
 
 it("nothing can be made, moved or deleted beside the drives", async () => {

@@ -23,7 +23,7 @@ export function pathCalls(context: WasiContext): HostCalls {
     last: LastComponent,
   ): ResolvedPath => {
     const start = table.directory(fd, right);
-    return resolvePath(files, start, memory.text(pathAt, length), last);
+    return resolvePath(files, start, memory.path(pathAt, length), last);
   };
 
   return {
@@ -51,7 +51,7 @@ export function pathCalls(context: WasiContext): HostCalls {
       // POSIX: an exclusive creation does not follow a link, it fails on it.
       const exclusive = (openFlags & OpenFlag.create) !== 0 && (openFlags & OpenFlag.exclusive) !== 0;
       const last = exclusive ? "name" : lastFor(lookupFlags);
-      using place = resolvePath(files, start, memory.text(pathAt, length), last);
+      using place = resolvePath(files, start, memory.path(pathAt, length), last);
       memory.writeU32(openedAt, table.insert(openAt(files, start.root, place, request)));
     },
     path_filestat_get(fd: number, lookupFlags: number, pathAt: number, length: number, filestatAt: number) {
@@ -124,7 +124,7 @@ export function pathCalls(context: WasiContext): HostCalls {
       files.link(from.directory, from.name, to.directory, to.name);
     },
     path_symlink(targetAt: number, targetLength: number, fd: number, pathAt: number, length: number) {
-      const target = memory.text(targetAt, targetLength);
+      const target = memory.path(targetAt, targetLength);
       // An absolute target would mean another file to the guest than to the host.
       checkPath(target);
       using place = resolve(fd, Right.pathSymlink, pathAt, length, "name");

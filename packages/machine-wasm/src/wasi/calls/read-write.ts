@@ -1,4 +1,4 @@
-import { FdFlag, MAX_POSITION, Whence } from "../abi.ts";
+import { FdFlag, MAX_POSITION, MAX_TRANSFER, Whence } from "../abi.ts";
 import { readConsole, writeConsole } from "../console-io.ts";
 import type { HostCalls, WasiContext } from "../context.ts";
 import { requireRights } from "../descriptors.ts";
@@ -93,24 +93,29 @@ export function readWriteCalls(context: WasiContext): HostCalls {
   };
 }
 
-/** Moves bytes buffer by buffer until one comes out short; an error after some bytes gives their count. */
+/**
+ * Moves bytes buffer by buffer until one comes out short; an error after some bytes gives their count. It asks the host
+ * for no more than {@link MAX_TRANSFER} and for nothing behind {@link MAX_POSITION}: hosts have no error number for these.
+ */
 function transfer(
   buffers: GuestBuffers,
   position: bigint,
   move: (address: number, length: number, position: bigint) => number,
 ): number {
-  if (position > MAX_POSITION) throw new HostError("EINVAL");
+  const most = Math.min(buffers.total, MAX_TRANSFER);
+  if (position + BigInt(most) > MAX_POSITION) throw new HostError("EINVAL");
   let total = 0;
   for (const { address, length } of buffers.list) {
+    const wanted = Math.min(length, most - total);
     let moved: number;
     try {
-      moved = move(address, length, position + BigInt(total));
+      moved = move(address, wanted, position + BigInt(total));
     } catch (error) {
       if (total > 0 && error instanceof HostError) return total;
       throw error;
     }
     total += moved;
-    if (moved < length) break;
+    if (moved < wanted || total === most) break;
   }
   return total;
 }
