@@ -2,6 +2,7 @@ import { AccessToken } from "@peregrine/monitor";
 import { request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { once } from "node:events";
+import net from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { FakeGuest, observation, SAMPLE } from "../test/fake-guest.ts";
 import { PageClient } from "./testing/page-client.ts";
@@ -70,6 +71,50 @@ async function get(
 
 const shows = (client: PageClient, fits: (guest: GuestView) => boolean) =>
   client.next("frame", ({ guests }) => guests.some(fits));
+
+/** Asks for a WebSocket as a page of another host would. */
+async function askFromElsewhere(url: string, then: (socket: net.Socket) => void): Promise<net.Socket> {
+  const { hostname, port } = new URL(url);
+  const socket = net.connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+  socket.on("error", () => {});
+  await once(socket, "connect");
+  const head = `GET /socket HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://b\r\n\r\n`;
+  socket.write(head, () => then(socket));
+  return socket;
+}
+
+describe("a server", () => {
+  test("outlives strangers that break off", async () => {
+    const url = await start();
+    for (let n = 0; n < 20; n++) {
+      const socket = await askFromElsewhere(url, (one) => one.resetAndDestroy());
+      if (!socket.closed) await once(socket, "close");
+    }
+    expect((await get(url)).statusCode).toBe(200);
+  });
+
+  test("keeps no place for strangers that stay", async () => {
+    const url = await start([], { limits: { connections: 3 } });
+    const sockets: net.Socket[] = [];
+    for (let n = 0; n < 10; n++) {
+      const socket = await askFromElsewhere(url, () => {});
+      socket.resume();
+      await once(socket, "end");
+      sockets.push(socket);
+    }
+    expect((await get(url)).statusCode).toBe(200);
+    await server!.close();
+    for (const socket of sockets) socket.destroy();
+  });
+
+  test("does not wait for a page that reads nothing any more", async () => {
+    const client = await logIn(await start());
+    client.socket.pause();
+    const since = performance.now();
+    await server!.close();
+    expect(performance.now() - since).toBeLessThan(20_000);
+  });
+});
 
 describe("the files of the page", () => {
   test("are served with a policy that lets the page load nothing from elsewhere and nothing written into it", async () => {

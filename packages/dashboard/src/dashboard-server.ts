@@ -26,6 +26,9 @@ export const DASHBOARD_LIMITS = {
   connections: 64,
 };
 
+/** How long a page that is dropped may take to close its connection. Milliseconds. */
+const CLOSE_MS = 1000;
+
 /** Where pages connect. */
 export const SOCKET_PATH = "/socket";
 
@@ -48,6 +51,8 @@ export class DashboardServer {
   readonly #limits: typeof DASHBOARD_LIMITS;
   readonly #guests: Guests;
   readonly #sessions = new Set<PageSession>();
+  /** Of all connections. */
+  readonly #sockets = new Set<Socket>();
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
   #ticker: NodeJS.Timeout | undefined;
@@ -63,6 +68,10 @@ export class DashboardServer {
       ...WEB_SOCKET_OPTIONS,
       maxPayload: this.#limits.messageBytes,
       clientTracking: false,
+    });
+    this.#http.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
     });
     this.#http.on("upgrade", (request, socket, head) => this.#onUpgrade(request, socket as Socket, head));
   }
@@ -89,16 +98,20 @@ export class DashboardServer {
     return `http://${host.includes(":") ? `[${host}]` : host}:${port}/`;
   }
 
-  /** Drops the pages. */
+  /** Drops the pages. Those that do not answer in time are not waited for. */
   async close(): Promise<void> {
     clearInterval(this.#ticker);
     this.#guests.stop();
     for (const session of this.#sessions) session.close();
     const closed = new Promise((resolve) => this.#http.close(resolve));
-    // Pages that do not answer are not waited for.
+    // It does not know the connections any more that are WebSockets.
     this.#http.closeAllConnections();
     this.#webSockets.close();
+    const overdue = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, CLOSE_MS);
     await closed;
+    clearTimeout(overdue);
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -110,10 +123,15 @@ export class DashboardServer {
    * made to point here. A browser says truly which page it is.
    */
   #onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    // Node has taken its own listener away, and what is refused does not come to the library's.
+    socket.on("error", () => socket.destroy());
     const { host, origin } = request.headers;
     const path = request.url?.split("?")[0];
     if (path !== SOCKET_PATH || !isLoopback(hostName(host) ?? "") || origin !== `http://${host}`) {
-      socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      // Whoever does not close it for its part would keep it.
+      socket.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", () =>
+        socket.destroy(),
+      );
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => this.#accept(webSocket));

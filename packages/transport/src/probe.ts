@@ -5,7 +5,7 @@ import type { ClientTls, ServerTls } from "./tls/credentials.ts";
 import { certificateNames, distinguishedName, issuerName } from "./tls/distinguished-name.ts";
 import type { PeerIdentity } from "./tls/identity.ts";
 import { certificatesOf } from "./tls/load-credentials.ts";
-import { meetServer } from "./tls/secure-client.ts";
+import { meetServer, orAbort } from "./tls/secure-client.ts";
 import { connect, parseUri, socketTarget } from "./uri.ts";
 
 /** What was found out about a destination that was sent nothing. */
@@ -64,7 +64,7 @@ async function probeTls(
     known.leave();
     return { certificate, accepted: undefined };
   }
-  const stream = await known.proceed();
+  const stream = await orAbort(known.proceed(), { peer, signal, drop: () => known.leave() });
   stream.end(() => stream.destroy());
   return { certificate, accepted: true };
 }

@@ -52,6 +52,20 @@ describe("a listener for WebSockets", () => {
     socket.destroy();
   });
 
+  test("outlives those that ask for something else and break off", async () => {
+    for (let n = 0; n < 20; n++) {
+      const socket = net.connect(port, "127.0.0.1");
+      socket.on("error", () => {});
+      await once(socket, "connect");
+      const ask = `GET /else HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
+      socket.write(ask, () => socket.resetAndDestroy());
+      await once(socket, "close");
+    }
+    const { socket, channel } = await opened();
+    channel.destroy();
+    socket.destroy();
+  });
+
   test("keeps no answers to pings for a peer that reads none", async () => {
     const { socket, channel } = await opened();
     socket.pause();

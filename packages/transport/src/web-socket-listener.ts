@@ -90,6 +90,8 @@ function serve(server: Server, resource: string, queue: AcceptQueue): void {
     response.writeHead(426, { Connection: "close", Upgrade: "websocket" }).end();
   });
   server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Node has taken its own listener away, and what is refused does not come to the library's.
+    socket.on("error", () => socket.destroy());
     const refusal = refusalOf(request, resource);
     if (refusal !== undefined) {
       // Whoever does not close it for its part would keep it.

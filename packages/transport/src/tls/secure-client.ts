@@ -112,7 +112,7 @@ interface Abortable {
 }
 
 /** `work`, unless the signal is given or it takes too long; then, and when it fails, the connection is dropped. */
-async function orAbort<T>(work: Promise<T>, { peer, signal, drop }: Abortable): Promise<T> {
+export async function orAbort<T>(work: Promise<T>, { peer, signal, drop }: Abortable): Promise<T> {
   const { promise: givenUp, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(abortError(signal, peer));
   const timer = setTimeout(() => {
