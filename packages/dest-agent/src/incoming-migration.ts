@@ -22,9 +22,9 @@ import { PhaseKeeper } from "./phase-keeper.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import { LoadedMachine } from "./loaded-machine.ts";
-import { machineAnswer } from "./machine-answers.ts";
 import { startIncomingThread } from "./start-incoming-thread.ts";
 import { undecided } from "./taking.ts";
+import { ThreadAnswers } from "./thread-answers.ts";
 
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
@@ -51,8 +51,7 @@ export class IncomingMigration {
   readonly #told = Promise.withResolvers<void>();
   /** The thread has found out that nobody will say who has the guest, and ends. */
   #isInDoubt = false;
-  /** The last question of the thread, until it is answered. Never rejects. */
-  #answered: Promise<void> = Promise.resolve();
+  readonly #answers: ThreadAnswers;
 
   /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
   constructor(options: IncomingMigrationOptions) {
@@ -72,6 +71,13 @@ export class IncomingMigration {
       peer: () => this.#phases.peer,
     });
     this.#runControl = runControl;
+    this.#answers = new ThreadAnswers({
+      machine,
+      opened: options.opened,
+      isWanted: () => this.#phase.kind === "active",
+      post: (answer) => this.#post(answer),
+      failed: (error) => this.#abort(error),
+    });
     void this.#watchGuest();
   }
 
@@ -199,44 +205,32 @@ export class IncomingMigration {
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
         return;
       case "load-devices":
-      case "open-drives":
-      case "closed":
-        this.#inTurn(() => machineAnswer(message, this.#machine));
-        return;
       case "open-ram":
-        this.#inTurn(() => machineAnswer(message, this.#machine));
-        void this.#answer(async () => {
-          await this.#machine.prepared();
-          return { kind: "prepared" };
-        });
+      case "open-drives":
+      case "opened":
+      case "closed":
+        this.#answers.byMachine(message);
         return;
       case "drives-progress":
         this.#options.drivesProgress?.(message.percent);
         return;
-      case "opened":
-        this.#inTurn(async () => {
-          const answer = await machineAnswer(message, this.#machine);
-          this.#options.opened?.(message.source);
-          return answer;
-        });
-        return;
       case "accept":
-        this.#inTurn(async () => {
+        this.#answers.inTurn(async () => {
           await this.#decided.accept(message.migration);
           return { kind: "done" };
         });
         return;
       case "commit":
-        this.#inTurn(async () => {
+        this.#answers.inTurn(async () => {
           await this.#decided.require(message.returnPath);
           return this.#commit();
         });
-        this.#answered = this.#answered.then(() => this.#takeOver());
+        this.#answers.afterwards(() => this.#takeOver());
         return;
       case "undecided":
         this.#isInDoubt = true;
         this.#told.resolve();
-        this.#answered = this.#answered.then(() => this.#doubt(MigrationError.deserialize(message.error)));
+        this.#answers.afterwards(() => this.#doubt(MigrationError.deserialize(message.error)));
         return;
       case "loaded":
         this.#told.resolve();
@@ -247,23 +241,6 @@ export class IncomingMigration {
         if (this.#threadMayEnd) this.#told.resolve();
         else void this.#fail(MigrationError.deserialize(message.error));
         return;
-    }
-  }
-
-  /** {@link #answer}s a question when those before it are answered. */
-  #inTurn(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): void {
-    this.#answered = this.#answered.then(() => this.#answer(work));
-  }
-
-  /** Posts what `work` comes to, if it is anything. When it fails, the load fails. */
-  async #answer(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): Promise<void> {
-    // The load may have been called off while the question was on its way.
-    if (this.#phase.kind !== "active") return;
-    try {
-      const answer = await work();
-      if (answer !== undefined) this.#post(answer);
-    } catch (error) {
-      this.#abort(MigrationError.from(error, "LOAD_FAILED"));
     }
   }
 
