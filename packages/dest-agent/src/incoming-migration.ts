@@ -153,7 +153,7 @@ export class IncomingMigration {
 
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
-   * late once the source is being told that everything is loaded: the guest is started then all the same.
+   * late once it is being recorded that the guest is here: it is started then all the same, unless that fails.
    *
    * @param reason what the load fails with. Default: CANCELLED.
    */
@@ -177,8 +177,9 @@ export class IncomingMigration {
       },
       ended: (error) => {
         if (this.#worker !== worker) return;
-        if (this.#threadMayEnd) this.#told.resolve();
-        else void this.#fail(error);
+        // What the source decides from now on is not heard.
+        void this.#decided.taking?.hear("link-lost");
+        this.#threadEnds(error);
       },
     });
     this.#worker = worker;
@@ -228,18 +229,14 @@ export class IncomingMigration {
         this.#answers.afterwards(() => this.#takeOver());
         return;
       case "undecided":
-        this.#isInDoubt = true;
-        this.#told.resolve();
-        this.#answers.afterwards(() => this.#doubt(MigrationError.deserialize(message.error)));
+        this.#beginDoubt(MigrationError.deserialize(message.error));
         return;
       case "loaded":
         this.#told.resolve();
         void this.#succeed();
         return;
       case "failed":
-        // Once the guest is this side's, the thread only sees to the end of the channel.
-        if (this.#threadMayEnd) this.#told.resolve();
-        else void this.#fail(MigrationError.deserialize(message.error));
+        this.#threadEnds(MigrationError.deserialize(message.error));
         return;
     }
   }
@@ -247,6 +244,19 @@ export class IncomingMigration {
   /** Whether the thread has nothing more to do with what becomes of the guest. */
   get #threadMayEnd(): boolean {
     return this.#phase.kind === "arriving" || this.#isInDoubt || this.#decided.owns;
+  }
+
+  /** The thread does no more for the load. What follows is decided behind what is being recorded. */
+  #threadEnds(error: MigrationError): void {
+    if (this.#phase.kind === "committed") this.#answers.afterwards(() => this.#threadEnded(error));
+    else this.#threadEnded(error);
+  }
+
+  #threadEnded(error: MigrationError): void {
+    // Once the guest is this side's, the thread only sees to the end of the channel.
+    if (this.#threadMayEnd) this.#told.resolve();
+    else if (this.#phase.kind === "active" && this.#decided.inDoubt) this.#beginDoubt(error);
+    else void this.#fail(error);
   }
 
   /** The last moment to call the load off has passed, unless it was. Errors: the source takes the guest back. */
@@ -258,8 +268,17 @@ export class IncomingMigration {
       return await this.#decided.commit();
     } catch (error) {
       this.#phase = { kind: "active", peer };
+      // The thread has died, so the source is not told, and the only copy may be here.
+      if (this.#decided.inDoubt) return undefined;
       throw error;
     }
+  }
+
+  /** Nobody will say who has the guest, unless that was said and is being recorded. */
+  #beginDoubt(reason: MigrationError): void {
+    this.#isInDoubt = true;
+    this.#told.resolve();
+    this.#answers.afterwards(() => this.#doubt(reason));
   }
 
   /** Whoever has the guest is to be able to use its drives. */
@@ -325,6 +344,12 @@ export class IncomingMigration {
         this.#phase = { kind: "stopping", error };
         if (this.#worker === undefined) void this.#fail(error);
         else this.#post({ kind: "abort", error: error.serialize() });
+        return;
+      case "committed":
+        // What is being recorded comes first. It may come to nothing.
+        this.#answers.afterwards(() => {
+          if (this.#phase.kind !== "committed") this.#abort(error);
+        });
         return;
       case "undecided":
         void this.#fail(error);
