@@ -5,7 +5,6 @@ import type {
   IncomingSnapshot,
   Machine,
   MigrationStatus,
-  RunControl,
   TakerKnowledge,
 } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
@@ -22,6 +21,7 @@ import { PhaseKeeper } from "./phase-keeper.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import { LoadedMachine } from "./loaded-machine.ts";
+import { startArrived } from "./start-arrived.ts";
 import { startIncomingThread } from "./start-incoming-thread.ts";
 import { undecided } from "./taking.ts";
 import { ThreadAnswers } from "./thread-answers.ts";
@@ -36,7 +36,6 @@ export class IncomingMigration {
   readonly #options: IncomingMigrationOptions & typeof INCOMING_DEFAULTS;
   readonly #machine: Machine;
   readonly #loaded: LoadedMachine;
-  readonly #runControl: RunControl;
   readonly #decided: DecidedGuest;
   readonly #statistics = new IncomingStatistics();
   readonly #phases = new PhaseKeeper(this.#statistics, () => this.#channels > 0);
@@ -70,7 +69,6 @@ export class IncomingMigration {
       passesOn: options.passesOn,
       peer: () => this.#phases.peer,
     });
-    this.#runControl = runControl;
     this.#answers = new ThreadAnswers({
       machine,
       opened: options.opened,
@@ -367,42 +365,22 @@ export class IncomingMigration {
   async #succeed(): Promise<void> {
     if (this.#phase.kind !== "committed") return;
     this.#phase = { kind: "arriving", peer: this.#phase.peer };
-    let error: MigrationError | undefined;
-    try {
-      await this.#arrive();
-    } catch (cause) {
-      error = MigrationError.from(cause, "LOAD_FAILED");
-    }
-    // A guest that has everything but its drives is not lost.
-    const runState = this.#runControl.state;
-    const standsStill = runState === "paused" || runState === "prelaunch";
-    const loss = standsStill ? undefined : error;
-    if (loss === undefined) this.#statistics.started();
+    const guest = await startArrived({
+      runControl: this.#options.runControl,
+      announce: this.#options.announce,
+      closeChannel: () => this.#post({ kind: "close-channel" }),
+    });
+    if (guest.kind === "here") this.#statistics.started();
     // A guest that ends at once would end the process before the source has heard of it.
     await this.#told.promise;
-    if (loss !== undefined) {
-      await this.#fail(loss);
+    if (guest.kind === "lost") {
+      await this.#fail(guest.error);
       return;
     }
     this.#statistics.ended();
     // The source may take a while to close its end. That keeps neither the caller nor the process waiting.
     this.#worker?.unref();
-    this.#conclude({
-      kind: "loaded",
-      runState,
-      ...(error === undefined ? {} : { error }),
-      progress: this.#statistics.progress(),
-    });
-  }
-
-  /** What follows a load that succeeded, in this order. */
-  async #arrive(): Promise<void> {
-    this.#options.announce?.();
-    // The drives are taken over first, before the guest can write to them.
-    const arrived = this.#runControl.arrive();
-    // The guest stands still, and nobody waits for the end of the channel but what takes longer than to start it.
-    setImmediate(() => this.#post({ kind: "close-channel" }));
-    await arrived;
+    this.#conclude({ ...guest, kind: "loaded", progress: this.#statistics.progress() });
   }
 
   async #fail(consequence: MigrationError): Promise<void> {
