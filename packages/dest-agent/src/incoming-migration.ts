@@ -17,6 +17,7 @@ import type { IncomingMigrationOptions } from "./incoming-options.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
+import { recordGone, recordOwner, requireUndecided } from "./operators-word.ts";
 import { PhaseKeeper } from "./phase-keeper.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
@@ -151,7 +152,8 @@ export class IncomingMigration {
 
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
-   * late once it is being recorded that the guest is here: it is started then all the same, unless that fails.
+   * late once it is being recorded that the guest is here, or the source is being told: it is started then all the same,
+   * unless that fails.
    *
    * @param reason what the load fails with. Default: CANCELLED.
    */
@@ -224,7 +226,7 @@ export class IncomingMigration {
           await this.#decided.require(message.returnPath);
           return this.#commit();
         });
-        this.#answers.afterwards(() => this.#takeOver());
+        void this.#answers.afterwards(() => this.#takeOver());
         return;
       case "undecided":
         this.#beginDoubt(MigrationError.deserialize(message.error));
@@ -246,7 +248,7 @@ export class IncomingMigration {
 
   /** The thread does no more for the load. What follows is decided behind what is being recorded. */
   #threadEnds(error: MigrationError): void {
-    if (this.#phase.kind === "committed") this.#answers.afterwards(() => this.#threadEnded(error));
+    if (this.#phase.kind === "committed") void this.#answers.afterwards(() => this.#threadEnded(error));
     else this.#threadEnded(error);
   }
 
@@ -276,7 +278,7 @@ export class IncomingMigration {
   #beginDoubt(reason: MigrationError): void {
     this.#isInDoubt = true;
     this.#told.resolve();
-    this.#answers.afterwards(() => this.#doubt(reason));
+    void this.#answers.afterwards(() => this.#doubt(reason));
   }
 
   /** Whoever has the guest is to be able to use its drives. */
@@ -301,31 +303,25 @@ export class IncomingMigration {
 
   /**
    * An operator has found out who has the guest. As `owner` it is started here, as it would have been.
-   * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded; those of the drives.
+   * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded, and those of the drives: it
+   * stands still as before then; those of starting it.
    */
   async resolve(as: "owner" | "gone"): Promise<void> {
-    const { taking } = this.#decided;
-    if (this.#phase.kind !== "undecided" || taking === undefined) {
-      throw new MigrationError(
-        "WRONG_STATE",
-        "It is known here who has the guest: there is nothing to resolve",
-      );
-    }
-    const { peer } = this.#phase;
-    if (as === "gone") {
-      await taking.hear("resolved-gone");
-      await this.#fail(
-        new MigrationError("CANCELLED", "An operator has decided that the guest is elsewhere"),
-      );
-      return;
-    }
-    await this.#loaded.lock();
-    await taking.hear("resolved-owner");
-    if (!taking.owns) {
-      throw new MigrationError("STORE_FAILED", "That the guest is here cannot be recorded on this host");
-    }
-    this.#phase = { kind: "committed", peer };
-    await this.#succeed();
+    requireUndecided(this.#phases);
+    await this.#answers.afterwards(async () => {
+      const guest = { phases: this.#phases, decided: this.#decided, loaded: this.#loaded };
+      if (as === "gone") {
+        await recordGone(guest);
+        await this.#fail(
+          new MigrationError("CANCELLED", "An operator has decided that the guest is elsewhere"),
+        );
+        return;
+      }
+      await recordOwner(guest);
+      await this.#succeed();
+      const result = await this.done;
+      if (result.kind === "failed") throw result.error;
+    });
   }
 
   #post(message: MainMessage): void {
@@ -345,7 +341,7 @@ export class IncomingMigration {
         return;
       case "committed":
         // What is being recorded comes first. It may come to nothing.
-        this.#answers.afterwards(() => {
+        void this.#answers.afterwards(() => {
           if (this.#phase.kind !== "committed") this.#abort(error);
         });
         return;

@@ -49,9 +49,11 @@ export class ThreadAnswers {
     this.#last = this.#last.then(() => this.#answer(work));
   }
 
-  /** Does `work`, which never rejects, when every question so far is answered. */
-  afterwards(work: () => void | Promise<void>): void {
-    this.#last = this.#last.then(work);
+  /** Does `work` when every question so far is answered. Errors: those of `work`; they keep nothing from its turn. */
+  afterwards(work: () => void | Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   /** Posts what `work` comes to, if it is anything. */
