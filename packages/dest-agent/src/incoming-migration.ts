@@ -93,9 +93,6 @@ export class IncomingMigration {
     requireChannels(multifdChannels);
     this.#channels = multifdChannels;
     const source = descriptors?.resolve(uri, "incoming") ?? uri;
-    this.#phase = { kind: "opening" };
-    const listening = Promise.withResolvers<Address>();
-    this.#listening = listening;
     const { channelOptions, limits, extensions, silence } = this.#options;
     this.#startThread({
       uri: source,
@@ -110,6 +107,10 @@ export class IncomingMigration {
       silence,
       statistics: this.#statistics.buffer,
     });
+    // Nothing is heard of the thread before this has returned.
+    this.#phase = { kind: "opening" };
+    const listening = Promise.withResolvers<Address>();
+    this.#listening = listening;
     return listening.promise;
   }
 
