@@ -41,6 +41,11 @@ export class DecidedGuest {
     return this.#taking?.owns === true;
   }
 
+  /** Everything of it is here, and nobody will say whether it is this side's. */
+  get inDoubt(): boolean {
+    return this.#taking?.inDoubt === true;
+  }
+
   /** Undefined before everything of it is here, and where nobody decides. */
   get handOver(): { readonly migration: MigrationId; readonly knows: TakerKnowledge } | undefined {
     const taking = this.#taking;

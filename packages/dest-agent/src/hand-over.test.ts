@@ -1,68 +1,10 @@
-import { ALL_EXTENSIONS, agreeTo, askFor, ByteWriter, encodeCommand } from "@peregrine/protocol";
-import type { Command, Extensions, HandOverStep } from "@peregrine/protocol";
-import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
+import { ALL_EXTENSIONS, agreeTo, askFor } from "@peregrine/protocol";
 import { TestDrives, TestImage } from "@peregrine/shared-state/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { closeAll, expectFailed, listening } from "../test/arrival.ts";
-import type { Arrival, Preparation } from "../test/arrival.ts";
-import { stoppedSource } from "../test/machines.ts";
-import type { Sender } from "../test/sender.ts";
-import { TestStream } from "../test/stream-maker.ts";
+import { bytesOf, MIGRATION, offered, offering, PLAIN, step } from "../test/offered-guest.ts";
 
 afterEach(closeAll);
-
-const MIGRATION = "00112233445566778899aabbccddeeff";
-const PLAIN = await TestStream.of((await stoppedSource()).machine);
-
-function bytesOf(...commands: readonly Command[]): Uint8Array {
-  const writer = new ByteWriter();
-  for (const command of commands) encodeCommand(writer, command);
-  return writer.view().slice();
-}
-
-const step = (name: HandOverStep, migration = MIGRATION): Command => ({
-  kind: "hand-over",
-  step: name,
-  migration,
-});
-
-/** A stream whose source asks for extensions, and offers its guest. */
-function offering(extensions: Extensions = ALL_EXTENSIONS, ...more: readonly Command[]): Uint8Array {
-  const at = PLAIN.offsetOf("ram-start");
-  const asks = bytesOf({ kind: "ping", value: askFor(extensions) }, step("offer"), ...more);
-  return Buffer.concat([PLAIN.bytes.subarray(0, at), asks, PLAIN.bytes.subarray(at)]);
-}
-
-/** What is known of the guest on the disk. */
-class Ledger implements OwnershipLedger {
-  readonly records: OwnershipRecord[] = [];
-  broken = false;
-
-  async write(record: OwnershipRecord): Promise<void> {
-    if (this.broken) throw new Error("the disk is full");
-    this.records.push(record);
-  }
-}
-
-interface Offered extends Arrival {
-  readonly sender: Sender;
-  readonly ledger: Ledger;
-  readonly doubt: Promise<void>;
-}
-
-/** Everything is loaded, and the source was told so. */
-async function offered(options: Preparation = {}): Promise<Offered> {
-  const ledger = new Ledger();
-  const doubt = Promise.withResolvers<void>();
-  const arrival = await listening({ ledger, undecided: () => doubt.resolve(), ...options });
-  const sender = await arrival.connect();
-  await sender.channel.write(offering());
-  const alive = setInterval(() => void sender.channel.write(bytesOf({ kind: "alive" })), 20);
-  while (!sender.messages.some(({ kind }) => kind === "loaded"))
-    await sender.received(sender.messages.length + 1);
-  clearInterval(alive);
-  return { ...arrival, sender, ledger, doubt: doubt.promise };
-}
 
 describe("a guest that is handed over", () => {
   test("is not started before the source has decided, and that is recorded", async () => {

@@ -5,7 +5,6 @@ import type {
   IncomingSnapshot,
   Machine,
   MigrationStatus,
-  RunControl,
   TakerKnowledge,
 } from "@peregrine/shared-state";
 import type { Address } from "@peregrine/transport";
@@ -18,13 +17,15 @@ import type { IncomingMigrationOptions } from "./incoming-options.ts";
 import type { IncomingPhase } from "./incoming-phase.ts";
 import type { IncomingResult, IncomingStatus } from "./incoming-result.ts";
 import { IncomingStatistics } from "./incoming-statistics.ts";
+import { recordGone, recordOwner, requireUndecided } from "./operators-word.ts";
 import { PhaseKeeper } from "./phase-keeper.ts";
 import { requireChannels } from "./listen-options.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import { LoadedMachine } from "./loaded-machine.ts";
-import { machineAnswer } from "./machine-answers.ts";
+import { startArrived } from "./start-arrived.ts";
 import { startIncomingThread } from "./start-incoming-thread.ts";
 import { undecided } from "./taking.ts";
+import { ThreadAnswers } from "./thread-answers.ts";
 
 /**
  * One incoming migration: listens, takes one connection, loads what it sends into the machine and starts
@@ -36,7 +37,6 @@ export class IncomingMigration {
   readonly #options: IncomingMigrationOptions & typeof INCOMING_DEFAULTS;
   readonly #machine: Machine;
   readonly #loaded: LoadedMachine;
-  readonly #runControl: RunControl;
   readonly #decided: DecidedGuest;
   readonly #statistics = new IncomingStatistics();
   readonly #phases = new PhaseKeeper(this.#statistics, () => this.#channels > 0);
@@ -51,8 +51,7 @@ export class IncomingMigration {
   readonly #told = Promise.withResolvers<void>();
   /** The thread has found out that nobody will say who has the guest, and ends. */
   #isInDoubt = false;
-  /** The last question of the thread, until it is answered. Never rejects. */
-  #answered: Promise<void> = Promise.resolve();
+  readonly #answers: ThreadAnswers;
 
   /** Errors: WRONG_STATE unless the run state is `inmigrate`. */
   constructor(options: IncomingMigrationOptions) {
@@ -71,7 +70,13 @@ export class IncomingMigration {
       passesOn: options.passesOn,
       peer: () => this.#phases.peer,
     });
-    this.#runControl = runControl;
+    this.#answers = new ThreadAnswers({
+      machine,
+      opened: options.opened,
+      isWanted: () => this.#phase.kind === "active",
+      post: (answer) => this.#post(answer),
+      failed: (error) => this.#abort(error),
+    });
     void this.#watchGuest();
   }
 
@@ -88,9 +93,6 @@ export class IncomingMigration {
     requireChannels(multifdChannels);
     this.#channels = multifdChannels;
     const source = descriptors?.resolve(uri, "incoming") ?? uri;
-    this.#phase = { kind: "opening" };
-    const listening = Promise.withResolvers<Address>();
-    this.#listening = listening;
     const { channelOptions, limits, extensions, silence } = this.#options;
     this.#startThread({
       uri: source,
@@ -105,6 +107,10 @@ export class IncomingMigration {
       silence,
       statistics: this.#statistics.buffer,
     });
+    // Nothing is heard of the thread before this has returned.
+    this.#phase = { kind: "opening" };
+    const listening = Promise.withResolvers<Address>();
+    this.#listening = listening;
     return listening.promise;
   }
 
@@ -147,7 +153,8 @@ export class IncomingMigration {
 
   /**
    * Gives up, whether it waits for a connection or loads, and resolves when the migration has ended. Too
-   * late once the source is being told that everything is loaded: the guest is started then all the same.
+   * late once it is being recorded that the guest is here, or the source is being told: it is started then all the same,
+   * unless that fails.
    *
    * @param reason what the load fails with. Default: CANCELLED.
    */
@@ -171,8 +178,9 @@ export class IncomingMigration {
       },
       ended: (error) => {
         if (this.#worker !== worker) return;
-        if (this.#threadMayEnd) this.#told.resolve();
-        else void this.#fail(error);
+        // What the source decides from now on is not heard.
+        void this.#decided.taking?.hear("link-lost");
+        this.#threadEnds(error);
       },
     });
     this.#worker = worker;
@@ -199,77 +207,57 @@ export class IncomingMigration {
         if (this.#phase.kind === "listening") this.#phase = { kind: "active", peer: message.peer };
         return;
       case "load-devices":
-      case "open-drives":
-      case "closed":
-        this.#inTurn(() => machineAnswer(message, this.#machine));
-        return;
       case "open-ram":
-        this.#inTurn(() => machineAnswer(message, this.#machine));
-        void this.#answer(async () => {
-          await this.#machine.prepared();
-          return { kind: "prepared" };
-        });
+      case "open-drives":
+      case "opened":
+      case "closed":
+        this.#answers.byMachine(message);
         return;
       case "drives-progress":
         this.#options.drivesProgress?.(message.percent);
         return;
-      case "opened":
-        this.#inTurn(async () => {
-          const answer = await machineAnswer(message, this.#machine);
-          this.#options.opened?.(message.source);
-          return answer;
-        });
-        return;
       case "accept":
-        this.#inTurn(async () => {
+        this.#answers.inTurn(async () => {
           await this.#decided.accept(message.migration);
           return { kind: "done" };
         });
         return;
       case "commit":
-        this.#inTurn(async () => {
+        this.#answers.inTurn(async () => {
           await this.#decided.require(message.returnPath);
           return this.#commit();
         });
-        this.#answered = this.#answered.then(() => this.#takeOver());
+        void this.#answers.afterwards(() => this.#takeOver());
         return;
       case "undecided":
-        this.#isInDoubt = true;
-        this.#told.resolve();
-        this.#answered = this.#answered.then(() => this.#doubt(MigrationError.deserialize(message.error)));
+        this.#beginDoubt(MigrationError.deserialize(message.error));
         return;
       case "loaded":
         this.#told.resolve();
         void this.#succeed();
         return;
       case "failed":
-        // Once the guest is this side's, the thread only sees to the end of the channel.
-        if (this.#threadMayEnd) this.#told.resolve();
-        else void this.#fail(MigrationError.deserialize(message.error));
+        this.#threadEnds(MigrationError.deserialize(message.error));
         return;
-    }
-  }
-
-  /** {@link #answer}s a question when those before it are answered. */
-  #inTurn(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): void {
-    this.#answered = this.#answered.then(() => this.#answer(work));
-  }
-
-  /** Posts what `work` comes to, if it is anything. When it fails, the load fails. */
-  async #answer(work: () => MainMessage | undefined | Promise<MainMessage | undefined>): Promise<void> {
-    // The load may have been called off while the question was on its way.
-    if (this.#phase.kind !== "active") return;
-    try {
-      const answer = await work();
-      if (answer !== undefined) this.#post(answer);
-    } catch (error) {
-      this.#abort(MigrationError.from(error, "LOAD_FAILED"));
     }
   }
 
   /** Whether the thread has nothing more to do with what becomes of the guest. */
   get #threadMayEnd(): boolean {
     return this.#phase.kind === "arriving" || this.#isInDoubt || this.#decided.owns;
+  }
+
+  /** The thread does no more for the load. What follows is decided behind what is being recorded. */
+  #threadEnds(error: MigrationError): void {
+    if (this.#phase.kind === "committed") void this.#answers.afterwards(() => this.#threadEnded(error));
+    else this.#threadEnded(error);
+  }
+
+  #threadEnded(error: MigrationError): void {
+    // Once the guest is this side's, the thread only sees to the end of the channel.
+    if (this.#threadMayEnd) this.#told.resolve();
+    else if (this.#phase.kind === "active" && this.#decided.inDoubt) this.#beginDoubt(error);
+    else void this.#fail(error);
   }
 
   /** The last moment to call the load off has passed, unless it was. Errors: the source takes the guest back. */
@@ -281,8 +269,17 @@ export class IncomingMigration {
       return await this.#decided.commit();
     } catch (error) {
       this.#phase = { kind: "active", peer };
+      // The thread has died, so the source is not told, and the only copy may be here.
+      if (this.#decided.inDoubt) return undefined;
       throw error;
     }
+  }
+
+  /** Nobody will say who has the guest, unless that was said and is being recorded. */
+  #beginDoubt(reason: MigrationError): void {
+    this.#isInDoubt = true;
+    this.#told.resolve();
+    void this.#answers.afterwards(() => this.#doubt(reason));
   }
 
   /** Whoever has the guest is to be able to use its drives. */
@@ -307,31 +304,25 @@ export class IncomingMigration {
 
   /**
    * An operator has found out who has the guest. As `owner` it is started here, as it would have been.
-   * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded; those of the drives.
+   * Errors: WRONG_STATE when nothing is undecided; STORE_FAILED when that cannot be recorded, and those of the drives: it
+   * stands still as before then; those of starting it.
    */
   async resolve(as: "owner" | "gone"): Promise<void> {
-    const { taking } = this.#decided;
-    if (this.#phase.kind !== "undecided" || taking === undefined) {
-      throw new MigrationError(
-        "WRONG_STATE",
-        "It is known here who has the guest: there is nothing to resolve",
-      );
-    }
-    const { peer } = this.#phase;
-    if (as === "gone") {
-      await taking.hear("resolved-gone");
-      await this.#fail(
-        new MigrationError("CANCELLED", "An operator has decided that the guest is elsewhere"),
-      );
-      return;
-    }
-    await this.#loaded.lock();
-    await taking.hear("resolved-owner");
-    if (!taking.owns) {
-      throw new MigrationError("STORE_FAILED", "That the guest is here cannot be recorded on this host");
-    }
-    this.#phase = { kind: "committed", peer };
-    await this.#succeed();
+    requireUndecided(this.#phases);
+    await this.#answers.afterwards(async () => {
+      const guest = { phases: this.#phases, decided: this.#decided, loaded: this.#loaded };
+      if (as === "gone") {
+        await recordGone(guest);
+        await this.#fail(
+          new MigrationError("CANCELLED", "An operator has decided that the guest is elsewhere"),
+        );
+        return;
+      }
+      await recordOwner(guest);
+      await this.#succeed();
+      const result = await this.done;
+      if (result.kind === "failed") throw result.error;
+    });
   }
 
   #post(message: MainMessage): void {
@@ -349,6 +340,12 @@ export class IncomingMigration {
         if (this.#worker === undefined) void this.#fail(error);
         else this.#post({ kind: "abort", error: error.serialize() });
         return;
+      case "committed":
+        // What is being recorded comes first. It may come to nothing.
+        void this.#answers.afterwards(() => {
+          if (this.#phase.kind !== "committed") this.#abort(error);
+        });
+        return;
       case "undecided":
         void this.#fail(error);
         return;
@@ -365,42 +362,22 @@ export class IncomingMigration {
   async #succeed(): Promise<void> {
     if (this.#phase.kind !== "committed") return;
     this.#phase = { kind: "arriving", peer: this.#phase.peer };
-    let error: MigrationError | undefined;
-    try {
-      await this.#arrive();
-    } catch (cause) {
-      error = MigrationError.from(cause, "LOAD_FAILED");
-    }
-    // A guest that has everything but its drives is not lost.
-    const runState = this.#runControl.state;
-    const standsStill = runState === "paused" || runState === "prelaunch";
-    const loss = standsStill ? undefined : error;
-    if (loss === undefined) this.#statistics.started();
+    const guest = await startArrived({
+      runControl: this.#options.runControl,
+      announce: this.#options.announce,
+      closeChannel: () => this.#post({ kind: "close-channel" }),
+    });
+    if (guest.kind === "here") this.#statistics.started();
     // A guest that ends at once would end the process before the source has heard of it.
     await this.#told.promise;
-    if (loss !== undefined) {
-      await this.#fail(loss);
+    if (guest.kind === "lost") {
+      await this.#fail(guest.error);
       return;
     }
     this.#statistics.ended();
     // The source may take a while to close its end. That keeps neither the caller nor the process waiting.
     this.#worker?.unref();
-    this.#conclude({
-      kind: "loaded",
-      runState,
-      ...(error === undefined ? {} : { error }),
-      progress: this.#statistics.progress(),
-    });
-  }
-
-  /** What follows a load that succeeded, in this order. */
-  async #arrive(): Promise<void> {
-    this.#options.announce?.();
-    // The drives are taken over first, before the guest can write to them.
-    const arrived = this.#runControl.arrive();
-    // The guest stands still, and nobody waits for the end of the channel but what takes longer than to start it.
-    setImmediate(() => this.#post({ kind: "close-channel" }));
-    await arrived;
+    this.#conclude({ ...guest, kind: "loaded", progress: this.#statistics.progress() });
   }
 
   async #fail(consequence: MigrationError): Promise<void> {

@@ -10,7 +10,10 @@ export type IncomingPhase =
   | { readonly kind: "opening" }
   | { readonly kind: "listening"; readonly address: Address }
   | { readonly kind: "active"; readonly peer: string }
-  /** The source is being told that it has lost its guest: nobody can call the load off any more. */
+  /**
+   * That the guest is this side's is being recorded, and then the source is told that it has lost it: nobody can call the
+   * load off any more.
+   */
   | { readonly kind: "committed"; readonly peer: string }
   /** The source has been told. The thread has nothing more to say. */
   | { readonly kind: "arriving"; readonly peer: string }

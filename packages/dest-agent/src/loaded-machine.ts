@@ -17,14 +17,14 @@ export class LoadedMachine {
   /** Errors: why the guest cannot be taken all the same. */
   async require(source: SourceOffer): Promise<void> {
     // The source has released them. If they are in use elsewhere, it can still go on with its guest.
-    this.#locked = this.lock();
-    await this.#locked;
+    await this.lock();
     await this.#accept?.(source);
   }
 
   /** Errors: those of the drives. */
-  async lock(): Promise<void> {
-    await this.#machine.drives?.lock();
+  lock(): Promise<void> {
+    this.#locked = this.#lock();
+    return this.#locked;
   }
 
   /** Whoever has the guest is to be able to use its drives. Never rejects. */
@@ -37,6 +37,10 @@ export class LoadedMachine {
     await this.#locked?.catch(() => {});
     await tidyUp(() => this.#machine.drives?.discard());
     await tidyUp(() => this.#machine.dispose());
+  }
+
+  async #lock(): Promise<void> {
+    await this.#machine.drives?.lock();
   }
 }
 

@@ -123,8 +123,8 @@ export const ERROR_ADVICE = {
     "Failed to connect to '127.0.0.1:4444': Connection refused",
   ),
   LISTEN_FAILED: advice(
-    "Another process listens there, the address is none of this host, or the port is below 1024.",
-    "Take another port, or 0 for any that is free. `peregrine doctor URI --incoming` tells whether an address can be listened on.",
+    "Another process listens there, the address is none of this host, or the port is below 1024; or the host has no thread left for who is to listen.",
+    "Take another port, or 0 for any that is free. `peregrine doctor URI --incoming` tells whether an address can be listened on. Where no thread can be started, raise the limit of processes (`ulimit -u`, `pids.max`).",
     "Failed to listen on '127.0.0.1:4444': Address already in use",
   ),
   CHANNEL_FAILED: advice(
