@@ -139,6 +139,28 @@ test("a source that waits for its drives says that it lives", async () => {
   expectContents(receiver.drives, images);
 });
 
+test("a source that writes its drives back says that it lives", async () => {
+  const { source, images, drives, ...made } = await make({ timeouts: { silence: 0 } });
+  await using _ = made;
+  const heard = Promise.withResolvers<void>();
+  let isReleasing = false;
+  const release = drives.release.bind(drives);
+  drives.release = async () => {
+    isReleasing = true;
+    await heard.promise;
+    await release();
+  };
+  await using receiver = await source.receiver({
+    extensions: ALL_EXTENSIONS,
+    onItem: (item) => {
+      if (item === "alive" && isReleasing) heard.resolve();
+    },
+  });
+  source.migration.migrate(receiver.uri, { storage: "all" });
+  expect([await source.ended(), source.migration.error?.message]).toEqual(["completed", undefined]);
+  expectContents(receiver.drives, images);
+});
+
 describe("the drives stay with the guest", () => {
   test("when the migration is cancelled in the first pass", async () => {
     const { source, images, drives, ...made } = await make();
