@@ -1,15 +1,15 @@
 import { ImageMachine } from "@peregrine/machine-image";
-import { RamPageEncoder } from "@peregrine/protocol";
+import { ALL_EXTENSIONS, askFor, RamPageEncoder } from "@peregrine/protocol";
 import { DirtyBitmap } from "@peregrine/shared-state";
 import { openMachineRam } from "@peregrine/shared-state/testing";
 import * as fc from "fast-check";
 import { deflateSync } from "node:zlib";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { feedImage, keptOpen } from "../test/in-process.ts";
 import { memoryOf } from "../test/machines.ts";
 import { BLOCKS, CPU, device, ERA_2_0, pageOf, qemuStream, RTC, TODAY } from "../test/qemu-stream.ts";
 import type { Framing } from "../test/qemu-stream.ts";
-import { ramPart } from "../test/stream-maker.ts";
+import { command, ramPart } from "../test/stream-maker.ts";
 import type { TestStream } from "../test/stream-maker.ts";
 
 const ONE_WAY: Framing = { ...TODAY, returnPath: false };
@@ -281,6 +281,41 @@ describe("a source that keeps the connection open and sends no vmdescription", (
         },
       },
     });
+  });
+});
+
+describe("a source that has promised to say that it lives, and has sent everything", () => {
+  /** Accepting the machine takes far longer than the source may be silent. @returns why the load failed. */
+  async function acceptedLate(framing: Framing): Promise<string | undefined> {
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "hrtime"] });
+    try {
+      const asks = command({ kind: "ping", value: askFor(ALL_EXTENSIONS) });
+      const { error } = await feedImage({
+        chunks: keptOpen(qemuStream(framing).after("ping", asks).bytes),
+        patience: { description: 5, undivided: 5 },
+        silence: 5000,
+        target: {
+          commit: async () => {
+            vi.advanceTimersByTime(20_000);
+            return undefined;
+          },
+        },
+      });
+      return error?.code;
+    } finally {
+      vi.useRealTimers();
+    }
+  }
+
+  test.each<[string, Framing]>([
+    ["footers", { ...TODAY, description: false }],
+    ["nothing at all", ERA_2_0],
+  ])("is silent where nothing may follow, with %s to tell its devices apart", async (_, framing) => {
+    expect(await acceptedLate(framing)).toBeUndefined();
+  });
+
+  test("is given up where it could say so, behind a vmdescription", async () => {
+    expect(await acceptedLate(TODAY)).toBe("PEER_SILENT");
   });
 });
 

@@ -71,12 +71,15 @@ export async function loadStream(options: LoadStreamOptions): Promise<StreamOutc
   const handOver = new HandOver(returnPath);
   const loader = new StreamLoader({ ...options, handOver });
   void watchChannel(loader, options);
+  let isRead = false;
   using _watch = new SilenceWatch({
     ...options,
     rests: () => loader.rests,
+    saidAll: () => isRead && loader.progress !== "description",
     silence: options.silence ?? 0,
   });
   await readToEnd(loader, handOver, options);
+  isRead = true;
   const reading = watchSource(loader, handOver, options);
   await machine.complete();
   if (identified !== undefined) await interruption.wait(identified());

@@ -17,13 +17,17 @@ const ALIVE_PERIOD_MS = 1000;
 
 /** What becomes of answers. */
 export type Answers =
+  /** `write` keeps the order of its calls, also while one of them is pending. */
   | { readonly kind: "sent"; readonly write: (bytes: Uint8Array) => Promise<void> }
   /** Nobody waits for them any more: what comes was kept in a file. */
   | { readonly kind: "dropped" }
   /** Nothing can go back to a source that may wait for them. `peer` is where the stream comes from. */
   | { readonly kind: "impossible"; readonly peer: string };
 
-/** The messages to the source, in order. None is sent before the source has opened the path. */
+/**
+ * The messages to the source: answers in their order, and between them that this side lives. None is sent before the source has
+ * opened the path.
+ */
 export class ReturnPath {
   readonly #answers: Answers;
   readonly #interruption: Interruption;
@@ -34,7 +38,6 @@ export class ReturnPath {
   #extensions = NO_EXTENSIONS;
   #asksHandOver = false;
   #alive: NodeJS.Timeout | undefined;
-  #saidSomething = false;
   /** Settles with the last answer asked for. */
   #lastAnswer: Promise<void> = Promise.resolve();
 
@@ -136,12 +139,10 @@ export class ReturnPath {
     clearInterval(this.#alive);
   }
 
+  /** Not in turn: an answer may wait for as long as it takes to prepare the machine. */
   #sayAlive(): void {
-    if (this.#state !== "open" || this.#saidSomething) {
-      this.#saidSomething = false;
-      return;
-    }
-    this.#answer({ kind: "alive" }, undefined);
+    if (this.#state !== "open") return;
+    this.#send({ kind: "alive" }).catch((error: unknown) => this.#failed(error));
   }
 
   /**
@@ -154,9 +155,11 @@ export class ReturnPath {
 
   #answer(message: ReturnMessage | (() => Promise<number>), ready: Promise<void> | undefined): void {
     this.#lastAnswer = this.#inTurn(this.#lastAnswer, message, ready);
-    this.#lastAnswer.catch((error: unknown) => {
-      this.#interruption.interrupt(MigrationError.from(error));
-    });
+    this.#lastAnswer.catch((error: unknown) => this.#failed(error));
+  }
+
+  #failed(error: unknown): void {
+    this.#interruption.interrupt(MigrationError.from(error));
   }
 
   async #inTurn(
@@ -199,7 +202,6 @@ export class ReturnPath {
   }
 
   async #send(message: ReturnMessage): Promise<void> {
-    this.#saidSomething = true;
     const writer = new ByteWriter();
     encodeReturnMessage(writer, message);
     if (this.#answers.kind === "sent") await this.#answers.write(writer.view());

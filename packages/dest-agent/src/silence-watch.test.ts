@@ -29,6 +29,7 @@ function watched(options: Partial<SilenceWatchOptions> = {}): Watched & Disposab
     interruption: { interrupt: (error: MigrationError) => void codes.push(error.code) },
     returnPath: { extensions: ALL_EXTENSIONS },
     rests: () => true,
+    saidAll: () => false,
     silence: SILENCE,
     ...options,
   });
@@ -66,6 +67,20 @@ test("nobody blames it while nothing is waited for, or where it has promised not
   plain.chunks.waitingSince = processClock();
   pass(20, plain, 0);
   expect([busy.codes, plain.codes]).toEqual([[], []]);
+});
+
+test("one that may say nothing more is not given up, until it may", () => {
+  let saidAll = true;
+  using it = watched({ saidAll: () => saidAll, rests: () => false });
+  it.chunks.waitingSince = processClock();
+  pass(20, it, 0);
+  expect(it.codes).toEqual([]);
+  it.statistics.bytes++;
+  saidAll = false;
+  pass(4, it, 0);
+  expect(it.codes).toEqual([]);
+  pass(2, it, 0);
+  expect(it.codes).toContain("PEER_SILENT");
 });
 
 test("one that only says that it lives, and stops in the middle of something, is given up", () => {

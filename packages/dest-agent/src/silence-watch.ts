@@ -20,6 +20,8 @@ export interface SilenceWatchOptions {
   readonly returnPath: Pick<ReturnPath, "extensions">;
   /** Whether nothing of the stream has come in part. */
   readonly rests: () => boolean;
+  /** Whether the source may say nothing more: all has come, and no vmdescription behind which it could say that it lives. */
+  readonly saidAll: () => boolean;
   /** Milliseconds; 0: nothing is watched. */
   readonly silence: number;
 }
@@ -49,13 +51,13 @@ export class SilenceWatch implements Disposable {
   }
 
   #look(): void {
-    const { chunks, multifd, returnPath, statistics, interruption, silence } = this.#options;
+    const { chunks, multifd, returnPath, statistics, interruption, saidAll, silence } = this.#options;
     const now = processClock();
     const { bytes } = statistics;
     if (bytes !== this.#bytes) this.#heardAt = now;
     this.#bytes = bytes;
     const waitingSince = chunks.waitingSince ?? multifd?.waitingSince;
-    const waits = returnPath.extensions.alive && waitingSince !== undefined;
+    const waits = returnPath.extensions.alive && waitingSince !== undefined && !saidAll();
     if (!waits || this.#means(bytes)) {
       this.#markedAt = now;
       this.#marked = bytes;

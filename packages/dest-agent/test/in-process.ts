@@ -32,6 +32,8 @@ export interface Feeding {
   readonly failure?: () => MigrationError | undefined;
   readonly interruption?: Interruption;
   readonly patience?: Patience;
+  /** Milliseconds of silence after which a source counts as dead that has promised to speak up. Default: it never does. */
+  readonly silence?: number;
   readonly limits?: Limits;
   /** The stream comes from a file, from this byte on. Nobody is there to be answered then. */
   readonly fileOffset?: number;
@@ -200,6 +202,7 @@ async function load(
       kernel: arriving?.kernel,
       expected: arriving === undefined ? undefined : new ExpectedPages(arriving.kernel, arriving.bytes),
       patience: options.patience ?? { description: 5 },
+      silence: options.silence ?? 0,
       ...(options.failure === undefined ? {} : { failure: options.failure }),
     });
     if (outcome.kind === "undecided") undecided = outcome.error;

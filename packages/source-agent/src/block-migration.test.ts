@@ -1,6 +1,8 @@
+import { ALL_EXTENSIONS } from "@peregrine/protocol";
 import { CHUNK_SIZE } from "@peregrine/shared-state";
 import { intervalTicker, TestDrives, TestImage } from "@peregrine/shared-state/testing";
 import { describe, expect, test } from "vitest";
+import { closedGate, heldAccess, letGo } from "./testing/held-drives.ts";
 import { Source } from "./testing/source.ts";
 import type { SourceOptions } from "./testing/source.ts";
 
@@ -118,6 +120,45 @@ describe("the contents of drives", () => {
     expect(await source.ended()).toBe("completed");
     expectContents(receiver.drives, images);
   });
+});
+
+test("a source that waits for its drives says that it lives", async () => {
+  const { source, images, drives, ...made } = await make({ timeouts: { silence: 0 } });
+  await using _ = made;
+  const gate = closedGate();
+  const outgoing = drives.outgoing.bind(drives);
+  drives.outgoing = () => heldAccess(outgoing(), gate);
+  await using receiver = await source.receiver({
+    extensions: ALL_EXTENSIONS,
+    onItem: (item) => {
+      if (item === "alive") letGo(gate);
+    },
+  });
+  source.migration.migrate(receiver.uri, { storage: "all" });
+  expect([await source.ended(), source.migration.error?.message]).toEqual(["completed", undefined]);
+  expectContents(receiver.drives, images);
+});
+
+test("a source that writes its drives back says that it lives", async () => {
+  const { source, images, drives, ...made } = await make({ timeouts: { silence: 0 } });
+  await using _ = made;
+  const heard = Promise.withResolvers<void>();
+  let isReleasing = false;
+  const release = drives.release.bind(drives);
+  drives.release = async () => {
+    isReleasing = true;
+    await heard.promise;
+    await release();
+  };
+  await using receiver = await source.receiver({
+    extensions: ALL_EXTENSIONS,
+    onItem: (item) => {
+      if (item === "alive" && isReleasing) heard.resolve();
+    },
+  });
+  source.migration.migrate(receiver.uri, { storage: "all" });
+  expect([await source.ended(), source.migration.error?.message]).toEqual(["completed", undefined]);
+  expectContents(receiver.drives, images);
 });
 
 describe("the drives stay with the guest", () => {

@@ -11,6 +11,8 @@ export interface BlockRead {
   /** CHUNK_SIZE bytes, when `done` has resolved. */
   readonly bytes: Buffer;
   readonly done: Promise<void>;
+  /** Whether `done` has settled. */
+  isOver: boolean;
 }
 
 /** Reads chunks of drives, several at once, and gives them out in the order in which they were begun. */
@@ -36,9 +38,32 @@ export class BlockReads {
   begin(drive: number, chunk: number): void {
     const bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_SIZE);
     const done = this.#drives.read(drive, chunk, bytes);
-    // It is thrown where the chunk is taken, if it comes to that.
-    done.catch(() => {});
-    this.#queue.push({ drive, chunk, bytes, done });
+    const read = { drive, chunk, bytes, done, isOver: false };
+    const over = (): void => {
+      read.isOver = true;
+    };
+    // What it fails with is thrown where the chunk is taken, if it comes to that.
+    done.then(over, over);
+    this.#queue.push(read);
+  }
+
+  /** Whether {@link take} has a chunk and waits for nothing. */
+  get isReady(): boolean {
+    return this.#queue[0]?.isOver === true;
+  }
+
+  /**
+   * Resolves when that is so, or nothing was begun. Never rejects.
+   * @param patience milliseconds after which it resolves in any case. Default: it does not.
+   */
+  async ready(patience?: number): Promise<void> {
+    const read = this.#queue[0];
+    if (read === undefined || read.isOver) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    read.done.then(resolve, resolve);
+    const timer = patience === undefined ? undefined : setTimeout(resolve, patience);
+    await promise;
+    clearTimeout(timer);
   }
 
   /**

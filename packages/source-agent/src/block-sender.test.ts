@@ -46,13 +46,14 @@ async function fixture(options: FixtureOptions = {}) {
   const clock = { now: 0, step: 0 };
   const now = (): number => (clock.now += clock.step);
   const stream = new OutgoingStream(channel, parameters, statistics, now);
+  const writer = new SectionWriter(stream, true);
   const make = (): BlockSender =>
     new BlockSender({
       drives: options.wrap?.(opened) ?? opened,
       incremental: options.incremental ?? false,
       zeroBlocks: options.zeroBlocks ?? false,
       stream,
-      writer: new SectionWriter(stream, true),
+      writer,
       statistics,
       check: options.check ?? (() => {}),
       sleep: async (ms) => {
@@ -64,11 +65,11 @@ async function fixture(options: FixtureOptions = {}) {
     await stream.flush();
     return decode(channel.written, lengths);
   };
-  return { images, drives, statistics, stream, clock, make, received };
+  return { images, drives, statistics, stream, writer, clock, make, received };
 }
 
 interface Received {
-  /** Every record in its order: `a 0`, `a 1 zero`, `100 %`, `part`. */
+  /** Every record in its order: `a 0`, `a 1 zero`, `100 %`, `part`, `alive`. */
   readonly records: readonly string[];
   readonly disks: Readonly<Record<string, Uint8Array>>;
 }
@@ -104,7 +105,7 @@ function decode(chunks: readonly Uint8Array[], lengths: Readonly<Record<string, 
         return block;
       },
       close: ({ kind }) => void records.push(kind),
-      command: () => {},
+      command: ({ kind }) => void records.push(kind),
       endMark: () => {},
       vmDescription: () => {},
     },
@@ -127,6 +128,17 @@ function bytesOf(length: number, fill: number): Uint8Array {
   return new Uint8Array(length).fill(fill);
 }
 
+/** Sends the present pass. @param pause between two sections. */
+async function iterated(sender: BlockSender, pause = (): void => {}): Promise<void> {
+  while (!(await sender.iterate())) pause();
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
 describe("a block section", () => {
   test("has every chunk of every drive in order, the last one padded, and the progress", async () => {
     const { images, drives, statistics, make, received } = await fixture();
@@ -145,7 +157,7 @@ describe("a block section", () => {
     expectSame(result, images);
     // What was written before the sender was made is in the log as well, and so comes again.
     expect(result.records.join(", ")).toBe(
-      "start, a 0, 16 %, a 1, 33 %, a 2, 50 %, a 3, 66 %, c 0, 83 %, c 1, 100 %, part, a 3, c 0, c 1, 100 %, end",
+      "start, a 0, 16 %, a 1, 33 %, a 2, 50 %, a 3, 66 %, c 0, 83 %, c 1, 100 %, part, a 3, c 0, c 1, part, 100 %, end",
     );
   });
 
@@ -159,7 +171,7 @@ describe("a block section", () => {
     drives.write(0, MiB, bytesOf(1, 3));
     expect(sender.pending(0)).toBe(MiB);
     await sender.complete();
-    expect((await received()).records).toEqual(["start", "c 1", "100 %", "part", "a 1", "100 %", "end"]);
+    expect((await received()).records.join(", ")).toBe("start, c 1, 100 %, part, a 1, part, 100 %, end");
   });
 
   test("flags chunks of zeros with zero-blocks, also such as have become zero", async () => {
@@ -175,7 +187,7 @@ describe("a block section", () => {
     expectSame(result, images);
     const chunks = result.records.filter((record) => !record.includes("%"));
     expect(chunks.join(", ")).toBe(
-      "start, a 0, a 1 zero, a 2 zero, a 3 zero, c 0 zero, c 1, part, a 0 zero, c 1, end",
+      "start, a 0, a 1 zero, a 2 zero, a 3 zero, c 0 zero, c 1, part, a 0 zero, c 1, part, end",
     );
   });
 
@@ -237,7 +249,7 @@ describe("reads", () => {
     for (let at = 0; at < bytes.length; at += 4096) bytes[at] = at / MiB;
     const sender = make();
     await sender.start();
-    while (!(await sender.iterate()));
+    await iterated(sender);
     await sender.complete();
     expect([most, buffers.size]).toEqual([16, 16]);
     const result = await received();
@@ -245,6 +257,41 @@ describe("reads", () => {
     const chunks = result.records.filter((record) => record.startsWith("big"));
     expect(chunks).toEqual(Array.from({ length: 40 }, (_, chunk) => `big ${chunk}`));
   });
+
+  test.each(["iterate", "complete"] as const)(
+    "are waited for between two sections, with nothing that waits to go out: %s",
+    async (call) => {
+      const gates: PromiseWithResolvers<void>[] = [];
+      const wrap = (drives: OutgoingDrives): OutgoingDrives => ({
+        ...drives,
+        read: async (...read) => {
+          const gate = Promise.withResolvers<void>();
+          gates.push(gate);
+          await gate.promise;
+          await drives.read(...read);
+        },
+      });
+      const { images, make, stream, writer, received } = await fixture({ wrap });
+      const sender = make();
+      await sender.start();
+      const sending = call === "iterate" ? iterated(sender) : sender.complete();
+      for (const chunks of [1, 2, 3]) {
+        // It goes on with what was read.
+        await nextTurn();
+        await expect.poll(() => gates.length > 0 && writer.isBetween, { timeout: 20_000 }).toBe(true);
+        await writer.command({ kind: "alive" });
+        await stream.flush();
+        for (const gate of gates.splice(0, chunks)) gate.resolve();
+      }
+      await sending;
+      if (call === "iterate") await sender.complete();
+      const result = await received();
+      expectSame(result, images);
+      expect(result.records.join(", ")).toBe(
+        "start, alive, a 0, 16 %, part, alive, a 1, 33 %, a 2, 50 %, part, alive, a 3, 66 %, c 0, 83 %, c 1, 100 %, part, 100 %, end",
+      );
+    },
+  );
 
   test("that fail fail the section, and leave nothing open", async () => {
     let closed = 0;
@@ -271,11 +318,11 @@ describe("a rate limit", () => {
     const { make, clock, stream, statistics, images, received } = await fixture({ limit });
     const sender = make();
     await sender.start();
-    while (!(await sender.iterate())) {
+    await iterated(sender, () => {
       clock.now += Math.max(stream.waitTime, 1);
       stream.resetPeriod();
       expect(statistics.transferred).toBeLessThan((clock.now / 1000) * limit * 1.05 + 2 * stream.chunkBytes);
-    }
+    });
     expect(clock.now).toBeGreaterThan(4000);
     stream.liftLimit();
     await sender.complete();
@@ -288,10 +335,14 @@ describe("a rate limit", () => {
     const check = (): void => {
       if (++sleeps > 3) throw given;
     };
-    const { make } = await fixture({ limit: 1000, check });
+    const { make, clock, stream } = await fixture({ limit: 1000, check });
     const sender = make();
     await sender.start();
-    await expect(sender.iterate()).rejects.toBe(given);
+    const sending = iterated(sender, () => {
+      clock.now += Math.max(stream.waitTime, 1);
+      stream.resetPeriod();
+    });
+    await expect(sending).rejects.toBe(given);
     await sender.close();
   });
 });

@@ -17,6 +17,9 @@ import type { SectionWriter } from "./section-writer.ts";
 /** Longest time that one PART section takes when the rate limit allows a chunk in it, milliseconds. */
 const MAX_ITERATE_MS = 50;
 
+/** How long a chunk is waited for in a PART. A drive that keeps up takes less. Milliseconds. */
+const READ_PATIENCE_MS = 20;
+
 const ZERO_CHUNK = Buffer.alloc(CHUNK_SIZE);
 
 export interface BlockSenderOptions {
@@ -80,19 +83,19 @@ export class BlockSender implements LiveSection {
   }
 
   async iterate(): Promise<boolean> {
-    const { stream, writer, now } = this.#options;
+    const { stream, now } = this.#options;
+    await this.#nextRead();
     const until = now() + MAX_ITERATE_MS;
-    await writer.continueSection("part", this.#sectionId);
-    while (!stream.limitReached && now() < until && (await this.#sendNext()));
-    await this.#endSection();
+    await this.#sendPart(() => !stream.limitReached && now() < until);
     return this.#remaining === 0;
   }
 
+  /** What is left goes out in PARTs, too, and END has nothing of it. */
   async complete(): Promise<void> {
     const { drives, writer } = this.#options;
     drives.harvest(this.#dirty);
+    while (await this.#nextRead()) await this.#sendPart(() => true);
     await writer.continueSection("end", this.#sectionId);
-    while (await this.#sendNext());
     encodeBlockProgress(this.#encoded, 100);
     await this.#endSection();
   }
@@ -129,14 +132,40 @@ export class BlockSender implements LiveSection {
     return Math.min(this.#options.drives.drives[drive]!.length - chunk * CHUNK_SIZE, CHUNK_SIZE);
   }
 
-  /** Sends the chunk that was read first, while others are being read. @returns whether there was one. */
+  /**
+   * Waits until the next chunk is read. A drive may take long for that, so no section is open and nothing waits to go out
+   * then: the source can say that it lives. @returns whether there is one.
+   */
+  async #nextRead(): Promise<boolean> {
+    this.#readAhead();
+    if (this.#reads.pending.length === 0) return false;
+    await this.#reads.ready(READ_PATIENCE_MS);
+    if (this.#reads.isReady) return true;
+    await this.#options.stream.flush();
+    await this.#reads.ready();
+    return true;
+  }
+
+  /** A PART with the chunks that are read without a long wait. */
+  async #sendPart(goesOn: () => boolean): Promise<void> {
+    await this.#options.writer.continueSection("part", this.#sectionId);
+    while (goesOn() && (await this.#sendNext()));
+    await this.#endSection();
+  }
+
+  /** Sends the chunk that was read first, while others are being read. @returns whether there was one, and soon. */
   async #sendNext(): Promise<boolean> {
-    while (!this.#reads.full && this.#takeDirty()) this.#reads.begin(this.#drive, this.#chunk++);
-    const read = await this.#reads.take();
+    await this.#reads.ready(READ_PATIENCE_MS);
+    const read = this.#reads.isReady ? await this.#reads.take() : undefined;
     if (read === undefined) return false;
     await this.#send(read);
     this.#reads.giveBack(read);
+    this.#readAhead();
     return true;
+  }
+
+  #readAhead(): void {
+    while (!this.#reads.full && this.#takeDirty()) this.#reads.begin(this.#drive, this.#chunk++);
   }
 
   /**

@@ -215,6 +215,31 @@ describe("a destination", () => {
     await source.expectUntouched();
   });
 
+  test("hears that the source lives also when the guest was stopped in the middle of a pass", async () => {
+    const pages = 32 << 10;
+    await using source = await Source.make({
+      timeouts: { silence: 0 },
+      blocks: [{ name: "test.ram", pages, used: pages }],
+    });
+    source.migration.setCapabilities({ "pause-before-switchover": true });
+    const alive = Promise.withResolvers<void>();
+    let isPaused = false;
+    let count = 0;
+    const receiver = await source.receiver({
+      extensions: ALL_EXTENSIONS,
+      onItem: (item) => {
+        if (item === "page" && ++count === 2000) source.migration.switchOverNow();
+        if (item === "alive" && isPaused) alive.resolve();
+      },
+    });
+    source.migration.migrate(receiver.uri);
+    await source.reaches("pre-switchover");
+    isPaused = true;
+    await alive.promise;
+    source.migration.continueMigration("pre-switchover");
+    expect(await source.ended()).toBe("completed");
+  });
+
   test("hears that the source lives while nothing else is said", async () => {
     await using source = await Source.make({ timeouts: { silence: 0 } });
     source.migration.setCapabilities({ "pause-before-switchover": true });

@@ -16,7 +16,7 @@ export interface LiveSection {
    */
   iterate(): Promise<boolean>;
   /**
-   * The END section with everything that is left. The guest stands still.
+   * Everything that is left, and the END section. The guest stands still.
    * @param harvested called when it is known what that is, where that has to be found out.
    */
   complete(harvested?: () => void): Promise<void>;

@@ -37,7 +37,9 @@ export class Liveness {
     this.#options = options;
     this.#heardAt = options.now();
     const { limit } = options;
-    const period = limit === 0 ? ALIVE_PERIOD_MS : Math.min(ALIVE_PERIOD_MS, limit / 4);
+    // What went out behind one look is seen by the next one, and missed only by that behind it.
+    const most = ALIVE_PERIOD_MS / 2;
+    const period = limit === 0 ? most : Math.min(most, limit / 4);
     this.#timer = setInterval(() => this.#look(), period);
   }
 

@@ -47,6 +47,9 @@ export interface SwitchoverOptions {
 export async function switchOver(options: SwitchoverOptions): Promise<Handover> {
   const { link, stream, writer, sections, destination, gate, statistics, now } = options;
 
+  // The guest may be stopped, and paused, for as long as somebody likes. With nothing that waits to go out, the source can say
+  // that it lives.
+  await stream.flush();
   const meter = new DowntimeMeter(now);
   statistics.stopTime = now();
   const saved = link.message("devices-saved");
@@ -59,7 +62,11 @@ export async function switchOver(options: SwitchoverOptions): Promise<Handover> 
     meter.mark("lastPages");
   }
   const { closing } = await saved;
-  if (options.releasesDrives) await link.ask({ kind: "release-drives" }, "drives-released");
+  if (options.releasesDrives) {
+    // What is written back may take long, too.
+    await stream.flush();
+    await link.ask({ kind: "release-drives" }, "drives-released");
+  }
 
   const answers = destination instanceof ReturnPathReader;
   // Where nothing marks the end of the stream for certain, nothing can be said behind it.
