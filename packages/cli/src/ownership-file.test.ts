@@ -44,6 +44,32 @@ test("a guest that was given away is not started, and one that comes back is", a
   await recordsOfRun(state, "web");
 });
 
+test.for([
+  ["given", "was given"],
+  ["gone", "moved"],
+] as const)("what is kept of a guest that is %s is not taken for the guest", async ([ownership, what]) => {
+  using directory = new TemporaryDirectory();
+  const state = `${directory.path}/state`;
+  const kept = "/store/vm.qemu";
+  const ledger = await recordsOfArrival(state, "vm", kept);
+  await ledger.write({ ownership, migration: FIRST, peer: "tcp:b:1" });
+  await expect(recordsOfArrival(state, "vm", kept)).rejects.toMatchObject({
+    code: "GUEST_ELSEWHERE",
+    message: expect.stringMatching(
+      new RegExp(
+        `^The guest 'vm' ${what} to tcp:b:1 on \\d{4}\\S+, so it is not taken from ${kept}; if it is to be, ` +
+          `peregrine resolve vm --as owner --state ${state}, and if it is elsewhere, remove the file$`,
+        "u",
+      ),
+    ),
+  });
+  expect((await OwnershipFile.open(state, "vm")).last?.ownership).toBe(ownership);
+  // An operator has said that it is here after all.
+  await ledger.write({ ownership: "owner", migration: FIRST, peer: "tcp:b:1" });
+  await recordsOfArrival(state, "vm", kept);
+  expect((await OwnershipFile.open(state, "vm")).last?.ownership).toBe("receiving");
+});
+
 test("the oldest decisions are forgotten, and those of late are not", async () => {
   using directory = new TemporaryDirectory();
   const file = await OwnershipFile.open(`${directory.path}/state`, "web");
