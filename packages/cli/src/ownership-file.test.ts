@@ -22,6 +22,8 @@ test("what was decided is there when the agent is started again", async () => {
   expect(again.last).toMatchObject({ ownership: "gone", migration: SECOND, peer: "tcp:b:1" });
   expect(again.about(FIRST)).toMatchObject({ ownership: "owner" });
   expect(again.about("33".repeat(16))).toBeUndefined();
+  expect(again.about(SECOND, ["given", "owner"])).toMatchObject({ ownership: "given" });
+  expect(again.about(SECOND, ["owner"])).toBeUndefined();
   expect(readdirSync(state)).toEqual(["web.owner.json"]);
   expect((await OwnershipFile.open(state, "db")).last).toBeUndefined();
 });
@@ -76,6 +78,17 @@ test("the oldest decisions are forgotten, and those of late are not", async () =
   for (let n = 0; n < 40; n++) await file.write({ ownership: "owner", migration: String(n) });
   const again = await OwnershipFile.open(`${directory.path}/state`, "web");
   expect([again.about("7"), again.about("8")?.ownership]).toEqual([undefined, "owner"]);
+});
+
+test("what an agent has left is read only where it has left something", async () => {
+  using directory = new TemporaryDirectory();
+  const state = `${directory.path}/state`;
+  const refusal = { code: "NO_SUCH_FILE", message: expect.stringContaining(`'web' are in ${state}: ENOENT`) };
+  await expect(OwnershipFile.openLeft(state, "web")).rejects.toMatchObject(refusal);
+  expect(readdirSync(directory.path)).toEqual([]);
+  await (await OwnershipFile.open(state, "db")).write({ ownership: "owner" });
+  await expect(OwnershipFile.openLeft(state, "web")).rejects.toMatchObject(refusal);
+  expect((await OwnershipFile.openLeft(state, "db")).last).toMatchObject({ ownership: "owner" });
 });
 
 test.for(["", "{", "[]", '{"version":2,"decisions":[]}', '{"version":1,"decisions":[]}'])(
