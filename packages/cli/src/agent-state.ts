@@ -11,25 +11,46 @@ import { OwnershipFile } from "./ownership-file.ts";
 export async function recordsOfRun(directory: string | undefined, name: string): Promise<OwnershipLedger> {
   if (directory === undefined) return NO_LEDGER;
   const file = await OwnershipFile.open(directory, name);
-  const { last } = file;
-  if (last?.ownership === "given" || last?.ownership === "gone") {
-    const where = last.peer === undefined ? "" : ` to ${last.peer}`;
-    const what = last.ownership === "gone" ? "moved" : "was given";
-    const text =
-      `The guest '${name}' ${what}${where} on ${last.since}, so it is not started here; if it is to be, ` +
-      `peregrine resolve ${name} --as owner --state ${directory}`;
+  const where = whereElse(file, name);
+  if (where !== undefined) {
+    const text = `${where}, so it is not started here; if it is to be, ${takenBack(name, directory)}`;
     throw new MigrationError("GUEST_ELSEWHERE", text);
   }
   return file;
 }
 
-/** The records of an agent whose guest is to arrive. Errors: STORE_FAILED. */
+/**
+ * The records of an agent whose guest is to arrive.
+ * @param kept the file that the guest is taken from, where one was kept of it here.
+ * Errors: GUEST_ELSEWHERE when what is kept was given away; STORE_FAILED.
+ */
 export async function recordsOfArrival(
   directory: string | undefined,
   name: string,
+  kept?: string,
 ): Promise<OwnershipLedger> {
   if (directory === undefined) return NO_LEDGER;
   const file = await OwnershipFile.open(directory, name);
+  const where = kept === undefined ? undefined : whereElse(file, name);
+  if (where !== undefined) {
+    const text =
+      `${where}, so it is not taken from ${kept}; if it is to be, ${takenBack(name, directory)}, ` +
+      "and if it is elsewhere, remove the file";
+    throw new MigrationError("GUEST_ELSEWHERE", text);
+  }
   await file.write({ ownership: "receiving" });
   return file;
+}
+
+/** Undefined for a guest that was not given away. */
+function whereElse({ last }: OwnershipFile, name: string): string | undefined {
+  if (last?.ownership !== "given" && last?.ownership !== "gone") return undefined;
+  const where = last.peer === undefined ? "" : ` to ${last.peer}`;
+  const what = last.ownership === "gone" ? "moved" : "was given";
+  return `The guest '${name}' ${what}${where} on ${last.since}`;
+}
+
+/** The command that says that the guest is here after all. */
+function takenBack(name: string, directory: string): string {
+  return `peregrine resolve ${name} --as owner --state ${directory}`;
 }

@@ -163,8 +163,8 @@ function defineResolve(root: Command, handlers: CommandHandlers, finish: Finish)
     )
     .option("--peer <name>", "the agent at the other side, if it is of this host", value.guestName)
     .option("--state <directory>", "ask the records there when the agent has ended")
-    .option("--peer-state <directory>", "the same for the other side")
-    .option("--force", "also against what the other side says")
+    .option("--peer-state <directory>", "the same for the other side, also when its agent was started again")
+    .option("--force", "also against what the other side says, or where nothing is known of it")
     .action(async (name: string, { as, peer, state, peerState, force = false }: ResolveFlags) =>
       finish(await handlers.resolve(name, { as, peer, state, peerState, force })),
     );

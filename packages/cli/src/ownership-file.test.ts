@@ -22,6 +22,8 @@ test("what was decided is there when the agent is started again", async () => {
   expect(again.last).toMatchObject({ ownership: "gone", migration: SECOND, peer: "tcp:b:1" });
   expect(again.about(FIRST)).toMatchObject({ ownership: "owner" });
   expect(again.about("33".repeat(16))).toBeUndefined();
+  expect(again.about(SECOND, ["given", "owner"])).toMatchObject({ ownership: "given" });
+  expect(again.about(SECOND, ["owner"])).toBeUndefined();
   expect(readdirSync(state)).toEqual(["web.owner.json"]);
   expect((await OwnershipFile.open(state, "db")).last).toBeUndefined();
 });
@@ -44,12 +46,49 @@ test("a guest that was given away is not started, and one that comes back is", a
   await recordsOfRun(state, "web");
 });
 
+test.for([
+  ["given", "was given"],
+  ["gone", "moved"],
+] as const)("what is kept of a guest that is %s is not taken for the guest", async ([ownership, what]) => {
+  using directory = new TemporaryDirectory();
+  const state = `${directory.path}/state`;
+  const kept = "/store/vm.qemu";
+  const ledger = await recordsOfArrival(state, "vm", kept);
+  await ledger.write({ ownership, migration: FIRST, peer: "tcp:b:1" });
+  await expect(recordsOfArrival(state, "vm", kept)).rejects.toMatchObject({
+    code: "GUEST_ELSEWHERE",
+    message: expect.stringMatching(
+      new RegExp(
+        `^The guest 'vm' ${what} to tcp:b:1 on \\d{4}\\S+, so it is not taken from ${kept}; if it is to be, ` +
+          `peregrine resolve vm --as owner --state ${state}, and if it is elsewhere, remove the file$`,
+        "u",
+      ),
+    ),
+  });
+  expect((await OwnershipFile.open(state, "vm")).last?.ownership).toBe(ownership);
+  // An operator has said that it is here after all.
+  await ledger.write({ ownership: "owner", migration: FIRST, peer: "tcp:b:1" });
+  await recordsOfArrival(state, "vm", kept);
+  expect((await OwnershipFile.open(state, "vm")).last?.ownership).toBe("receiving");
+});
+
 test("the oldest decisions are forgotten, and those of late are not", async () => {
   using directory = new TemporaryDirectory();
   const file = await OwnershipFile.open(`${directory.path}/state`, "web");
   for (let n = 0; n < 40; n++) await file.write({ ownership: "owner", migration: String(n) });
   const again = await OwnershipFile.open(`${directory.path}/state`, "web");
   expect([again.about("7"), again.about("8")?.ownership]).toEqual([undefined, "owner"]);
+});
+
+test("what an agent has left is read only where it has left something", async () => {
+  using directory = new TemporaryDirectory();
+  const state = `${directory.path}/state`;
+  const refusal = { code: "NO_SUCH_FILE", message: expect.stringContaining(`'web' are in ${state}: ENOENT`) };
+  await expect(OwnershipFile.openLeft(state, "web")).rejects.toMatchObject(refusal);
+  expect(readdirSync(directory.path)).toEqual([]);
+  await (await OwnershipFile.open(state, "db")).write({ ownership: "owner" });
+  await expect(OwnershipFile.openLeft(state, "web")).rejects.toMatchObject(refusal);
+  expect((await OwnershipFile.openLeft(state, "db")).last).toMatchObject({ ownership: "owner" });
 });
 
 test.for(["", "{", "[]", '{"version":2,"decisions":[]}', '{"version":1,"decisions":[]}'])(

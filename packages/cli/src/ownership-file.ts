@@ -1,6 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import type { OwnershipLedger, OwnershipRecord, RecordedOwnership } from "@peregrine/shared-state";
+import { access, open, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { checkGuestName } from "./guest-name.ts";
@@ -42,6 +42,24 @@ export class OwnershipFile implements OwnershipLedger {
     this.#decisions = decisions;
   }
 
+  /**
+   * What an agent has left: nothing is made. Errors: NO_SUCH_FILE when it has left nothing there, BAD_PARAMETER,
+   * STORE_FAILED.
+   */
+  static async openLeft(directory: string, name: string): Promise<OwnershipFile> {
+    checkGuestName(name);
+    const path = join(resolve(directory), name + SUFFIX);
+    try {
+      await access(path);
+    } catch (cause) {
+      const text =
+        `No records of the guest '${name}' are in ${directory}: ${(cause as Error).message}; ` +
+        "name the directory that its agent was given with --state";
+      throw new MigrationError("NO_SUCH_FILE", text, { cause });
+    }
+    return OwnershipFile.open(directory, name);
+  }
+
   /** Makes the directory if it does not exist. Errors: BAD_PARAMETER, STORE_FAILED. */
   static async open(directory: string, name: string): Promise<OwnershipFile> {
     checkGuestName(name);
@@ -59,9 +77,11 @@ export class OwnershipFile implements OwnershipLedger {
     return this.#decisions.at(-1);
   }
 
-  /** What was decided last about one migration. */
-  about(migration: string): OwnershipDecision | undefined {
-    return this.#decisions.findLast((decision) => decision.migration === migration);
+  /** What was decided last about one migration. @param among what counts of it; default: everything. */
+  about(migration: string, among?: readonly RecordedOwnership[]): OwnershipDecision | undefined {
+    return this.#decisions.findLast(
+      (decision) => decision.migration === migration && (among?.includes(decision.ownership) ?? true),
+    );
   }
 
   write({ ownership, migration, peer }: OwnershipRecord): Promise<void> {

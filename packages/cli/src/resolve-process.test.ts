@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
+import { OwnershipFile } from "./ownership-file.ts";
 import { CuttingProxy } from "./testing/cutting-proxy.ts";
 import type { MESSAGE } from "./testing/cutting-proxy.ts";
 import { guest, usePeregrine } from "./testing/peregrine-process.ts";
@@ -26,6 +28,17 @@ async function cutOff(lost: keyof typeof MESSAGE): Promise<Pair> {
   const migrate = await peregrine.run("migrate", "a", proxy.uri);
   expect(migrate.status).toBe(1);
   return { source, destination, state };
+}
+
+/** As if agent `a` had been killed a moment earlier: its decision is not on the disk. */
+async function forgetGiven(state: string): Promise<void> {
+  const record = `${state}/a.owner.json`;
+  const { version, decisions } = JSON.parse(await readFile(record, "utf8")) as {
+    readonly version: number;
+    readonly decisions: readonly { readonly ownership: string }[];
+  };
+  const earlier = decisions.filter(({ ownership }) => ownership !== "given");
+  await writeFile(record, JSON.stringify({ version, decisions: earlier }));
 }
 
 async function expectOwners(owners: Readonly<Record<string, string>>): Promise<void> {
@@ -115,14 +128,7 @@ describe("a guest whose hand-over is cut off", () => {
     const { source, destination, state } = await cutOff("give");
     await destination.printed("stderr", /UNDECIDED/u);
     await source.kill();
-    // As if it had been killed a moment earlier: its decision is not on the disk.
-    const record = `${state}/a.owner.json`;
-    const { version, decisions } = JSON.parse(await readFile(record, "utf8")) as {
-      readonly version: number;
-      readonly decisions: readonly { readonly ownership: string }[];
-    };
-    const earlier = decisions.filter(({ ownership }) => ownership !== "given");
-    await writeFile(record, JSON.stringify({ version, decisions: earlier }));
+    await forgetGiven(state);
     const resolving = ["resolve", "b", "--as", "owner", "--peer", "a", "--peer-state", state];
     expect(await peregrine.run(...resolving)).toMatchObject({
       status: 0,
@@ -172,6 +178,196 @@ describe("a guest whose hand-over is cut off", () => {
       "1",
     );
     expect(started.status).toBe(0);
+  });
+});
+
+/** What `peregrine resolve` shows of the other side, and what follows, as a pattern. */
+function shows(side: string, known: string, so: string): object {
+  const stdout = expect.stringMatching(new RegExp(`\n${side}: ${known}[^\n]*\nso: ${so}\n`, "u"));
+  return { status: 0, stdout };
+}
+
+const NOTHING_KNOWN = ["nothing is known: .* use --force", "it cannot be told yet"] as const;
+
+/** Neither answer is sound while nothing is known of the other side. */
+async function expectNothingSound(...resolving: readonly string[]): Promise<void> {
+  for (const as of ["owner", "gone"]) {
+    expect(await peregrine.run(...resolving, "--as", as)).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(
+        /^peregrine: WRONG_STATE: Whether '\w+' is right is not known: .*--force/u,
+      ),
+    });
+  }
+}
+
+describe("a side that was started again and does not know the migration", () => {
+  test("has had the guest by its records, and nothing is known without them", async () => {
+    const { source, destination, state } = await cutOff("taken");
+    await destination.printed("stdout", /sweep/u);
+    await destination.kill();
+    await peregrine.receive("tcp:127.0.0.1:0", "b", "--state", state);
+    const resolving = ["resolve", "a", "--peer", "b"];
+    expect(await peregrine.run(...resolving)).toMatchObject(shows("b, the other side", ...NOTHING_KNOWN));
+    await expectNothingSound(...resolving);
+    const informed = [...resolving, "--peer-state", state];
+    expect(await peregrine.run(...informed)).toMatchObject(
+      shows(
+        "b, the other side, by its records",
+        "had the guest after the migration",
+        "the guest belongs to the destination",
+      ),
+    );
+    expect(await peregrine.run(...informed, "--as", "owner")).toMatchObject({ status: 1 });
+    expect(await peregrine.run(...informed, "--as", "gone")).toMatchObject({ status: 0 });
+    expect((await source.finished()).status).toBe(0);
+  });
+
+  test("never had the guest by its records", async () => {
+    const { source, destination, state } = await cutOff("give");
+    await destination.kill();
+    await peregrine.receive("tcp:127.0.0.1:0", "b", "--state", state);
+    await expectNothingSound("resolve", "a", "--peer", "b");
+    const informed = ["resolve", "a", "--peer", "b", "--peer-state", state];
+    expect(await peregrine.run(...informed)).toMatchObject(
+      shows(
+        "b, the other side, by its records",
+        "does not have the guest",
+        "the guest belongs to the source",
+      ),
+    );
+    expect(await peregrine.run(...informed, "--as", "owner")).toMatchObject({ status: 0 });
+    await expectMovesOn("a", source);
+  });
+
+  test("may have the guest that it has from elsewhere", async () => {
+    const { destination, state } = await cutOff("give");
+    await destination.kill();
+    const other = peregrine.start(
+      "run",
+      guest("torture"),
+      "--name",
+      "b",
+      "--state",
+      state,
+      "--",
+      ...SWEEPING,
+    );
+    await other.printed("stdout", /sweep/u);
+    await expectNothingSound("resolve", "a", "--peer", "b", "--peer-state", state);
+  });
+
+  test("has taken the guest back by its records", async () => {
+    const { source, destination, state } = await cutOff("loaded");
+    await destination.printed("stderr", /UNDECIDED/u);
+    await source.kill();
+    const again = peregrine.start(
+      "run",
+      guest("torture"),
+      "--name",
+      "a",
+      "--state",
+      state,
+      "--",
+      ...SWEEPING,
+    );
+    await again.printed("stdout", /sweep/u);
+    await expectNothingSound("resolve", "b", "--peer", "a");
+    const informed = ["resolve", "b", "--peer", "a", "--peer-state", state];
+    expect(await peregrine.run(...informed)).toMatchObject(
+      shows(
+        "a, the other side, by its records",
+        "had the guest after the migration",
+        "the guest belongs to the source",
+      ),
+    );
+    expect(await peregrine.run(...informed, "--as", "owner")).toMatchObject({ status: 1 });
+    expect(await peregrine.run(...informed, "--as", "gone")).toMatchObject({ status: 0 });
+  });
+
+  test("has given the guest away by its records", async () => {
+    const { source, destination, state } = await cutOff("give");
+    await destination.printed("stderr", /UNDECIDED/u);
+    await source.kill();
+    await peregrine.receive("tcp:127.0.0.1:0", "a", "--state", state);
+    await expectNothingSound("resolve", "b", "--peer", "a");
+    const informed = ["resolve", "b", "--peer", "a", "--peer-state", state];
+    expect(await peregrine.run(...informed, "--as", "owner")).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(
+        "a, the other side, by its records: has ended, and had given the guest away\n",
+      ),
+    });
+    await expectMovesOn("b", destination, source);
+  });
+
+  test("runs its guest anew, and so the guest may not go on at the other side", async () => {
+    const { source, destination, state } = await cutOff("give");
+    await destination.printed("stderr", /UNDECIDED/u);
+    await source.kill();
+    await forgetGiven(state);
+    const again = peregrine.start(
+      "run",
+      guest("torture"),
+      "--name",
+      "a",
+      "--state",
+      state,
+      "--",
+      ...SWEEPING,
+    );
+    await again.printed("stdout", /sweep/u);
+    await expectNothingSound("resolve", "b", "--peer", "a", "--peer-state", state);
+  });
+});
+
+describe("an agent that has ended", () => {
+  test("never had the guest by its records, and still not after it was told that it is elsewhere", async () => {
+    const { source, destination, state } = await cutOff("give");
+    await destination.kill();
+    const resolving = ["resolve", "a", "--peer", "b", "--peer-state", state];
+    const expected = shows("b, the other side", "does not have the guest", "the guest belongs to the source");
+    expect(await peregrine.run(...resolving)).toMatchObject(expected);
+    // The first attempt may have come no further than to tell the other side.
+    const records = await OwnershipFile.open(state, "b");
+    const { migration } = records.last!;
+    await records.write({ ownership: "gone", migration });
+    expect(await peregrine.run(...resolving)).toMatchObject(expected);
+    expect(await peregrine.run(...resolving, "--as", "owner")).toMatchObject({ status: 0 });
+    await expectMovesOn("a", source);
+  });
+
+  test("is not known where its records do not tell of the migration", async () => {
+    const { destination } = await cutOff("taken");
+    await destination.kill();
+    const others = `${peregrine.directory}/others`;
+    await (await OwnershipFile.open(others, "b")).write({ ownership: "receiving" });
+    const resolving = ["resolve", "a", "--peer", "b", "--peer-state", others];
+    expect(await peregrine.run(...resolving)).toMatchObject(shows("b, the other side", ...NOTHING_KNOWN));
+    await expectNothingSound(...resolving);
+    expect(await peregrine.run(...resolving, "--as", "gone", "--force")).toMatchObject({ status: 0 });
+  });
+
+  test("is not asked where it has left no records, and none are made", async () => {
+    const { source, destination, state } = await cutOff("taken");
+    await destination.kill();
+    const mistyped = `${peregrine.directory}/mistyped`;
+    const refusal = (name: string, directory: string): object => ({
+      status: 1,
+      stdout: "",
+      stderr: expect.stringContaining(
+        `NO_SUCH_FILE: No records of the guest '${name}' are in ${directory}: ENOENT`,
+      ),
+    });
+    const asking = ["resolve", "a", "--as", "owner", "--peer", "b", "--peer-state", mistyped];
+    expect(await peregrine.run(...asking)).toMatchObject(refusal("b", mistyped));
+    await source.kill();
+    const resolving = ["resolve", "a", "--as", "owner", "--state", mistyped];
+    expect(await peregrine.run(...resolving)).toMatchObject(refusal("a", mistyped));
+    expect(existsSync(mistyped)).toBe(false);
+    const nobody = ["resolve", "nobody", "--as", "owner", "--state", state];
+    expect(await peregrine.run(...nobody)).toMatchObject(refusal("nobody", state));
+    expect(existsSync(`${state}/nobody.owner.json`)).toBe(false);
   });
 });
 

@@ -1,4 +1,5 @@
 import { ALL_EXTENSIONS, agreeTo, askFor } from "@peregrine/protocol";
+import type { OwnershipLedger, OwnershipRecord } from "@peregrine/shared-state";
 import { TestDrives, TestImage } from "@peregrine/shared-state/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { closeAll, expectFailed, listening } from "../test/arrival.ts";
@@ -6,16 +7,46 @@ import { bytesOf, MIGRATION, offered, offering, PLAIN, step } from "../test/offe
 
 afterEach(closeAll);
 
+/** What is recorded before the source has decided. */
+const AWAITED: OwnershipRecord = { ownership: "receiving", migration: MIGRATION, peer: expect.any(String) };
+
 describe("a guest that is handed over", () => {
   test("is not started before the source has decided, and that is recorded", async () => {
     const { guest, incoming, sender, ledger } = await offered();
     expect(sender.messages).toContainEqual({ kind: "pong", value: agreeTo(ALL_EXTENSIONS) });
-    expect([guest.run.state, incoming.query().kind, ledger.records]).toEqual(["inmigrate", "active", []]);
+    expect([guest.run.state, incoming.query().kind, ledger.records]).toEqual([
+      "inmigrate",
+      "active",
+      [AWAITED],
+    ]);
     await sender.channel.write(bytesOf({ kind: "alive" }, step("give")));
     await sender.shut();
     expect(sender.messages.at(-1)).toEqual({ kind: "shut", status: 0 });
-    expect(ledger.records).toEqual([{ ownership: "owner", migration: MIGRATION, peer: expect.any(String) }]);
+    expect(ledger.records).toEqual([AWAITED, { ...AWAITED, ownership: "owner" }]);
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
+  });
+
+  test("is not said to be loaded before its name is recorded", async () => {
+    const asked = Promise.withResolvers<OwnershipRecord>();
+    const disk = Promise.withResolvers<void>();
+    const ledger: OwnershipLedger = {
+      write: (record) => {
+        asked.resolve(record);
+        return disk.promise;
+      },
+    };
+    const { incoming, connect } = await listening({ ledger, silence: 800 });
+    const sender = await connect();
+    await sender.channel.write(offering());
+    const alive = setInterval(() => void sender.channel.write(bytesOf({ kind: "alive" })), 20);
+    expect(await asked.promise).toEqual(AWAITED);
+    await sender.received(sender.messages.length + 1);
+    expect(sender.messages.at(-1)).toEqual({ kind: "alive" });
+    disk.resolve();
+    while (!sender.messages.some(({ kind }) => kind === "loaded"))
+      await sender.received(sender.messages.length + 1);
+    clearInterval(alive);
+    await incoming.close();
   });
 
   test("is thrown away when the source keeps it, also if another name has come of it", async () => {
@@ -37,7 +68,7 @@ describe("a guest that is handed over", () => {
     await arrival.sender.channel.write(bytesOf(step("keep")));
     await expectFailed(arrival, "CANCELLED", "The source has decided to keep the guest");
     expect(arrival.sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
-    expect(arrival.ledger.records).toEqual([]);
+    expect(arrival.ledger.records).toEqual([AWAITED]);
   });
 
   test.for(["end", "destroy"] as const)(
@@ -51,7 +82,11 @@ describe("a guest that is handed over", () => {
         status: "active",
         "error-desc": expect.stringContaining("peregrine resolve"),
       });
-      expect([guest.run.state, guest.machine.running, ledger.records]).toEqual(["inmigrate", false, []]);
+      expect([guest.run.state, guest.machine.running, ledger.records]).toEqual([
+        "inmigrate",
+        false,
+        [AWAITED],
+      ]);
     },
   );
 
@@ -81,7 +116,7 @@ describe("a guest that is handed over", () => {
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
     expect([guest.run.state, ledger.records.map(({ ownership }) => ownership)]).toEqual([
       "running",
-      ["owner"],
+      ["receiving", "owner"],
     ]);
     await expect(incoming.resolve("gone")).rejects.toMatchObject({ code: "WRONG_STATE" });
   });

@@ -35,7 +35,7 @@ function stallLock(drives: TestDrives): { readonly asked: Promise<void>; readonl
   return { asked: asked.promise, goOn: ready.resolve };
 }
 
-const kinds = ({ ledger }: Offered): string[] => ledger.records.map(({ ownership }) => ownership);
+const kinds = ({ ledger }: Offered): string[] => ledger.decisions.map(({ ownership }) => ownership);
 
 describe("an operator's word that the guest is here", () => {
   test("leaves its drives to others when it cannot be recorded, and can be said again", async () => {

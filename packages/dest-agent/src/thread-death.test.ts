@@ -24,7 +24,7 @@ describe("a guest whose thread dies", () => {
     goOn();
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
     expect(guest.machine.running).toBe(true);
-    expect(ledger.records.map(({ ownership }) => ownership)).toEqual(["owner"]);
+    expect(ledger.decisions.map(({ ownership }) => ownership)).toEqual(["owner"]);
     expect(incoming.handOver?.knows).toBe("owner");
   });
 
@@ -36,7 +36,7 @@ describe("a guest whose thread dies", () => {
     goOn();
     await closing;
     expect(await arrival.incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
-    expect(arrival.ledger.records.map(({ ownership }) => ownership)).toEqual(["owner"]);
+    expect(arrival.ledger.decisions.map(({ ownership }) => ownership)).toEqual(["owner"]);
   });
 
   test("is nobody's before an operator has decided when it cannot be recorded that it is here", async () => {
@@ -49,7 +49,7 @@ describe("a guest whose thread dies", () => {
     goOn();
     await arrival.doubt;
     expect(incoming.query()).toMatchObject({ kind: "undecided", error: { code: "UNDECIDED" } });
-    expect([incoming.handOver?.knows, ledger.records, image.holder]).toEqual(["loaded", [], undefined]);
+    expect([incoming.handOver?.knows, ledger.decisions, image.holder]).toEqual(["loaded", [], undefined]);
     ledger.broken = false;
     await incoming.resolve("owner");
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
@@ -64,7 +64,7 @@ describe("a guest whose thread dies", () => {
     goOn();
     await closing;
     await expectFailed(arrival, "CANCELLED", "was closed");
-    expect(arrival.ledger.records).toEqual([]);
+    expect(arrival.ledger.decisions).toEqual([]);
   });
 
   test("is nobody's while its source may have decided", async () => {
@@ -76,7 +76,7 @@ describe("a guest whose thread dies", () => {
       kind: "undecided",
       error: { message: expect.stringContaining("The incoming thread has ended unexpectedly") },
     });
-    expect([guest.run.state, guest.machine.running, ledger.records]).toEqual(["inmigrate", false, []]);
+    expect([guest.run.state, guest.machine.running, ledger.decisions]).toEqual(["inmigrate", false, []]);
     await incoming.resolve("owner");
     expect(await incoming.done).toMatchObject({ kind: "loaded", runState: "running" });
   });

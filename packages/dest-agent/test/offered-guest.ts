@@ -40,7 +40,7 @@ export async function heard(sender: Sender, kind: ReturnMessage["kind"], count =
 /** What is known of the guest on the disk. */
 export class Ledger implements OwnershipLedger {
   readonly records: OwnershipRecord[] = [];
-  /** Resolves when something is to be recorded. */
+  /** Resolves when it is to be recorded what was decided. */
   readonly asked: Promise<void>;
   broken = false;
   readonly #asked = Promise.withResolvers<void>();
@@ -48,6 +48,11 @@ export class Ledger implements OwnershipLedger {
 
   constructor() {
     this.asked = this.#asked.promise;
+  }
+
+  /** What was decided. */
+  get decisions(): readonly OwnershipRecord[] {
+    return this.records.filter(({ ownership }) => ownership !== "receiving");
   }
 
   /** Nothing is recorded from now on. @returns what ends that. */
@@ -58,7 +63,7 @@ export class Ledger implements OwnershipLedger {
   }
 
   async write(record: OwnershipRecord): Promise<void> {
-    this.#asked.resolve();
+    if (record.ownership !== "receiving") this.#asked.resolve();
     await this.#ready;
     if (this.broken) throw new Error("the disk is full");
     this.records.push(record);

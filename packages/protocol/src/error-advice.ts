@@ -183,8 +183,8 @@ export const ERROR_ADVICE = {
     "Nobody knows here who has the guest: look at the other side, and then use peregrine resolve",
   ),
   GUEST_ELSEWHERE: advice(
-    "The guest moved away from this host before its agent ended, and is started a second time with the same `--state`.",
-    "Look for the guest where the message says. If it is not there any more, say so with the `peregrine resolve` that the message ends with, and start the program anew.",
+    "The guest moved away from this host before its agent ended, and is started a second time with the same `--state`, or its image is still in `--store`.",
+    "Look for the guest where the message says. If it is not there any more, say so with the `peregrine resolve` that the message names, and start the agent anew. If it is an image that is there, remove its file from `--store`.",
     "The guest 'web' moved to tcp:10.0.0.2:4444 on 2026-11-03T09:14:07.331Z, so it is not started here; if it is to be, peregrine resolve web --as owner --state /var/lib/peregrine",
   ),
   LOAD_FAILED: advice(

@@ -26,7 +26,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
         ? undefined
         : new StoredImage(await ImageStore.open(options.store, claim.name), machine, say);
     const file = await stored?.file();
-    const ledger = await recordsOfArrival(options.state, claim.name);
+    const ledger = await recordsOfArrival(options.state, claim.name, file);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,

@@ -1,24 +1,10 @@
 import { MigrationError } from "@peregrine/protocol";
 import { advise } from "@peregrine/shared-state";
 import type { Advice, GiverKnowledge, TakerKnowledge } from "@peregrine/shared-state";
-import { connectToGuest } from "../agent-client.ts";
-import type { AgentClient } from "../agent-client.ts";
 import type { ResolveOptions } from "../command-options.ts";
+import { sideOf } from "../hand-over-sides.ts";
+import type { Side } from "../hand-over-sides.ts";
 import type { HandOverReport } from "../hand-overs.ts";
-import { openRegistry } from "../open-registry.ts";
-import { OwnershipFile } from "../ownership-file.ts";
-import type { OwnershipDecision } from "../ownership-file.ts";
-
-/** One side of a hand-over: an agent that runs, or what one has left on the disk. */
-interface Side {
-  readonly reports: readonly HandOverReport[];
-  /** The migration that it needs an operator for. */
-  readonly doubt: HandOverReport | undefined;
-  readonly resolve: (as: "owner" | "gone") => Promise<void>;
-  /** Has an agent that has ended never start the guest again: it went on at the other side. Does nothing to one that runs. */
-  readonly leave: (handOver: Pick<HandOverReport, "migration">) => Promise<void>;
-  readonly close: () => Promise<void>;
-}
 
 const KNOWLEDGE: Readonly<Record<GiverKnowledge | TakerKnowledge, string>> = {
   owner: "has the guest",
@@ -32,6 +18,13 @@ const KNOWLEDGE: Readonly<Record<GiverKnowledge | TakerKnowledge, string>> = {
   unknown: "is not known",
 };
 
+/** What an agent that runs had recorded of an earlier time: who knows what has become of the guest since. */
+const RECALLED: typeof KNOWLEDGE = {
+  ...KNOWLEDGE,
+  owner: "had the guest after the migration",
+  "ended-as-keeper": "had taken the guest back, and does not have it any more",
+};
+
 const ADVICE: Readonly<Record<Advice, string>> = {
   "at the giver": "the guest belongs to the source",
   "at the taker": "the guest belongs to the destination",
@@ -41,10 +34,11 @@ const ADVICE: Readonly<Record<Advice, string>> = {
 
 /**
  * `peregrine resolve`: shows what both sides know of a guest whose hand-over was cut off, and has this side do what the
- * operator says. Errors: WRONG_STATE when there is nothing to resolve, or when the other side is known to contradict.
+ * operator says. Errors: WRONG_STATE when there is nothing to resolve, or when the other side is known to contradict or
+ * nothing is known of it; those of {@link sideOf}.
  */
 export async function resolveCommand(name: string, options: ResolveOptions): Promise<number> {
-  const here = await sideOf(name, options.state, undefined);
+  const here = await sideOf(name, { state: options.state, migration: undefined });
   try {
     const { doubt } = here;
     if (doubt === undefined) {
@@ -54,7 +48,9 @@ export async function resolveCommand(name: string, options: ResolveOptions): Pro
       );
     }
     const there =
-      options.peer === undefined ? undefined : await sideOf(options.peer, options.peerState, doubt.migration);
+      options.peer === undefined
+        ? undefined
+        : await sideOf(options.peer, { state: options.peerState, migration: doubt.migration });
     try {
       const advice = show(name, doubt, there, options);
       if (options.as === undefined) return 0;
@@ -88,9 +84,11 @@ function show(
     write("the other side", "was not asked; name it with --peer");
     return undefined;
   }
-  // One that knows nothing of this migration never had its guest.
-  const knows = other?.knows ?? (doubt.side === "giver" ? "not-owner" : "unknown");
-  write(`${peer}, the other side`, KNOWLEDGE[knows]);
+  // One that does not know this migration may have had its guest all the same, before it was started again.
+  const knows = other?.knows ?? "unknown";
+  if (other === undefined) write(`${peer}, the other side`, `nothing is known: ${there.nothingKnown}`);
+  else if (there.isRecalled) write(`${peer}, the other side, by its records`, RECALLED[knows]);
+  else write(`${peer}, the other side`, KNOWLEDGE[knows]);
   const advice =
     doubt.side === "giver"
       ? advise(doubt.knows, knows as TakerKnowledge)
@@ -103,67 +101,7 @@ function requireSound(doubt: HandOverReport, as: "owner" | "gone", advice: Advic
   if (advice === undefined) return;
   const isHere = advice === (doubt.side === "giver" ? "at the giver" : "at the taker");
   if (isHere === (as === "owner") && advice !== "wait") return;
-  throw new MigrationError(
-    "WRONG_STATE",
-    `As '${as}' would contradict that: ${ADVICE[advice]}; with --force it is done all the same`,
-  );
-}
-
-/** @param asked the migration that is asked about; undefined: the one that this side is in doubt about. */
-async function sideOf(name: string, state: string | undefined, asked: string | undefined): Promise<Side> {
-  try {
-    return await runningSide(name);
-  } catch (error) {
-    if (state === undefined || !MigrationError.is(error) || error.code !== "NO_SUCH_GUEST") throw error;
-    return recordedSide(await OwnershipFile.open(state, name), asked);
-  }
-}
-
-async function runningSide(name: string): Promise<Side> {
-  const client: AgentClient = await connectToGuest(await openRegistry(), name);
-  const { handOvers } = await client.report();
-  return {
-    reports: handOvers,
-    doubt: handOvers.find(({ knows }) => knows === "given" || knows === "loaded"),
-    resolve: async (as) => void (await client.execute("x-peregrine-resolve", { as })),
-    leave: () => Promise.resolve(),
-    close: () => client.close(),
-  };
-}
-
-function recordedSide(file: OwnershipFile, asked: string | undefined): Side {
-  const { last } = file;
-  const decision = asked === undefined ? last : file.about(asked);
-  const migration = asked ?? last?.migration ?? "";
-  const reports =
-    decision === undefined ? undecidedReports(last, migration) : reportsOf(decision.ownership, migration);
-  return {
-    reports,
-    doubt: last?.ownership === "given" || last?.ownership === "gone" ? reports[0] : undefined,
-    resolve: (as) => file.write({ ownership: as, migration: last?.migration, peer: last?.peer }),
-    leave: (handOver) => file.write({ ownership: "gone", migration: handOver.migration, peer: undefined }),
-    close: () => Promise.resolve(),
-  };
-}
-
-/** Nothing was recorded of the migration itself: a source that had the guest before it had not decided. */
-function undecidedReports(last: OwnershipDecision | undefined, migration: string): readonly HandOverReport[] {
-  return last?.ownership === "owner" ? [{ side: "giver", migration, knows: "ended-as-owner" }] : [];
-}
-
-/** A record does not say on which side it was made: it is read as either, and the one that fits is taken. */
-function reportsOf(ownership: OwnershipDecision["ownership"], migration: string): readonly HandOverReport[] {
-  switch (ownership) {
-    case "given":
-      return [{ side: "giver", migration, knows: "ended-as-given" }];
-    case "gone":
-      return [{ side: "giver", migration, knows: "gone" }];
-    case "receiving":
-      return [{ side: "taker", migration, knows: "not-owner" }];
-    default:
-      return [
-        { side: "taker", migration, knows: "owner" },
-        { side: "giver", migration, knows: "ended-as-keeper" },
-      ];
-  }
+  const why =
+    advice === "wait" ? `Whether '${as}' is right is not known` : `As '${as}' would contradict that`;
+  throw new MigrationError("WRONG_STATE", `${why}: ${ADVICE[advice]}; with --force it is done all the same`);
 }

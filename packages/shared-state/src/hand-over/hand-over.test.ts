@@ -73,7 +73,7 @@ const DIRECT: World = {
     alive: true,
     runs: false,
     record: "receiving",
-    current: true,
+    current: false,
     knowsLinkLost: false,
     calledOff: false,
   },
@@ -187,7 +187,10 @@ function* effectsOfTaker(world: World): Generator<World> {
   const [effect, ...rest] = taker.effects;
   if (effect === undefined || !taker.alive) return;
   const done: World = { ...world, taker: { ...taker, effects: rest } };
-  const recorded = (record: RecordedOwnership): World => ({ ...done, taker: { ...done.taker, record } });
+  const recorded = (record: RecordedOwnership): World => ({
+    ...done,
+    taker: { ...done.taker, record, current: true },
+  });
   const last = lastOf(world);
   switch (effect) {
     case "record-owner":
@@ -385,7 +388,10 @@ function whatGiverKnows({ giver }: World): GiverKnowledge {
 }
 
 function whatTakerKnows({ taker }: World): TakerKnowledge {
-  if (!taker.alive) return taker.record === "owner" ? "owner" : "not-owner";
+  if (!taker.alive) {
+    if (!taker.current) return "unknown";
+    return taker.record === "owner" ? "owner" : "not-owner";
+  }
   switch (taker.state.kind) {
     case "owns":
       return "owner";

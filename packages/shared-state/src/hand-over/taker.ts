@@ -69,7 +69,8 @@ export function takerIsInDoubt(taker: Taker): boolean {
 function whileLoading(event: TakerEvent): readonly [Taker, readonly TakerEffect[]] {
   switch (event) {
     case "complete":
-      return [{ kind: "loaded", linked: true }, ["send-loaded"]];
+      // Who finds the record when this process has ended knows that it is about this guest, which did not run here.
+      return [{ kind: "loaded", linked: true }, ["record-receiving", "send-loaded"]];
     case "called-off":
       return [GAVE_UP, ["send-refused", "discard"]];
     // Nothing was loaded yet that it could decide about.
