@@ -259,7 +259,7 @@ function agentOptions(command: Command): Command {
     .option("--allow-exec", "let exec: run commands, for every client of the monitor")
     .option(
       "--allow-host-uris",
-      "let clients over TCP and WebSocket send the guest to files, unix sockets and descriptors of this host, or take it from there",
+      "let clients over TCP and WebSocket name files, unix sockets and descriptors of this host: to send the guest there, to take it from there, and for TLS",
     )
     .option("--keep", "stay after the guest has moved away")
     .option(

@@ -5,6 +5,7 @@ export class LoginForm {
   readonly node: HTMLElement;
   readonly #input: HTMLInputElement;
   readonly #refusal: HTMLElement;
+  readonly #button: HTMLButtonElement;
 
   constructor(logIn: (token: string) => void) {
     this.#input = element("input", {
@@ -16,6 +17,7 @@ export class LoginForm {
       "aria-describedby": "token-help token-refusal",
     });
     this.#refusal = element("p", { id: "token-refusal", class: "refusal", role: "alert" });
+    this.#button = element("button", { class: "primary" }, "Open the dashboard");
     const form = element(
       "form",
       { class: "card login" },
@@ -29,11 +31,13 @@ export class LoginForm {
       element("label", { for: "token" }, "Token"),
       this.#input,
       this.#refusal,
-      element("button", { class: "primary" }, "Open the dashboard"),
+      this.#button,
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       setText(this.#refusal, "");
+      // The dashboard answers one try at a time. A form is not submitted either by a key while its button is disabled.
+      this.#button.disabled = true;
       logIn(this.#input.value);
     });
     this.node = element("div", { class: "centre" }, form);
@@ -42,6 +46,7 @@ export class LoginForm {
   show(refusal: string | null): void {
     setText(this.#refusal, refusal ?? "");
     this.#input.value = "";
+    this.#button.disabled = false;
     this.#input.focus();
   }
 }

@@ -4,7 +4,10 @@ import type { GuestView } from "./guest-view.ts";
 /** Looks at a migration in a second, and so frames that a page gets. */
 export const FRAMES_PER_SECOND = 4;
 
-/** What a page sends: MessagePack, one map in each binary message. The first is a `login`. */
+/**
+ * What a page sends: MessagePack, one map in each binary message. The first is a `login`, and nothing may come before it
+ * is answered.
+ */
 export type FromPage =
   | { readonly kind: "login"; readonly token: string }
   /** Show the timeline and the memory of this guest. */

@@ -10,6 +10,9 @@ import type { Frame, ToPage, WatchedView } from "./messages.ts";
 /** Bytes that wait for a page; while there are more it gets no frames, and the next one has what it missed. */
 export const MOST_WAITING = 64 * 1024;
 
+/** Bytes that wait for a page. One that leaves more unread is dropped, as a client of the monitor is. */
+export const MOST_UNREAD = 1024 * 1024;
+
 /** A page that has taken nothing for so long is dropped. Milliseconds. */
 const STUCK_MS = 30_000;
 
@@ -21,6 +24,8 @@ const MOST_PENDING = 8;
 
 /** Close codes of RFC 6455. */
 const CLOSE = { normal: 1000, protocol: 1002, policy: 1008 } as const;
+
+const TOKEN_NEEDED = "This dashboard needs its token first";
 
 const Message = v.variant("kind", [
   v.strictObject({ kind: v.literal("login"), token: v.string() }),
@@ -43,7 +48,10 @@ export interface PageSessionOptions {
   readonly version: string;
 }
 
-/** One page. What it is sent is never queued: a frame has what has changed since the last one that was sent. */
+/**
+ * One page. Frames are never queued: one has what has changed since the last one that was sent. Until the page has given
+ * the token, whatever it sends is a try, and it has to await the answer.
+ */
 export class PageSession implements Viewer {
   readonly login: Login;
   readonly #options: PageSessionOptions;
@@ -55,13 +63,17 @@ export class PageSession implements Viewer {
   #lastFrame = 0;
   #stuckSince: number | undefined;
   #pending = 0;
+  /** A try is not answered yet. */
+  #isTrying = false;
+  /** It is being closed. The socket may still tell of messages, which are not heard any more. */
+  #isEnded = false;
   #leave: (() => void) | undefined;
 
   constructor(options: PageSessionOptions) {
     this.#options = options;
     this.login = options.login;
     const { socket } = options;
-    this.login.begin(() => socket.terminate());
+    this.login.begin(() => this.#drop());
     socket.on("message", (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
     socket.on("error", () => {});
     socket.on("close", () => this.#onClose());
@@ -76,7 +88,7 @@ export class PageSession implements Viewer {
     if (!this.login.isKnown) return;
     if (this.#options.socket.bufferedAmount > MOST_WAITING) {
       this.#stuckSince ??= now;
-      if (now - this.#stuckSince > STUCK_MS) this.#options.socket.terminate();
+      if (now - this.#stuckSince > STUCK_MS) this.#drop();
       return;
     }
     this.#stuckSince = undefined;
@@ -88,7 +100,7 @@ export class PageSession implements Viewer {
   }
 
   close(): void {
-    this.#options.socket.close(CLOSE.normal);
+    this.#end(CLOSE.normal);
   }
 
   #frame(at: number): Frame {
@@ -115,6 +127,11 @@ export class PageSession implements Viewer {
   }
 
   #onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#isEnded) return;
+    if (this.#isTrying && !this.login.isKnown) {
+      this.#end(CLOSE.policy, "one try at a time");
+      return;
+    }
     let message: Message;
     try {
       const parsed = v.safeParse(Message, isBinary ? decodeMessage(data) : undefined);
@@ -122,31 +139,33 @@ export class PageSession implements Viewer {
         throw new MigrationError("BAD_COMMAND", `not a message: ${parsed.issues[0].message}`);
       message = parsed.output;
     } catch {
-      this.#options.socket.close(CLOSE.protocol, "not a message that a dashboard understands");
+      this.#end(CLOSE.protocol, "not a message that a dashboard understands");
       return;
     }
-    if (message.kind === "login") void this.#logIn(message.token);
     // Nothing that comes before the token is carried out, nor is it said what it would have come to.
-    else if (!this.login.isKnown) this.#refuse("This dashboard needs its token first");
+    if (!this.login.isKnown) void this.#logIn(message.kind === "login" ? message.token : undefined);
     else if (message.kind === "watch") this.#watch(message.guest);
-    else void this.#act(message);
+    else if (message.kind === "act") void this.#act(message);
   }
 
-  async #logIn(token: string): Promise<void> {
+  async #logIn(token: string | undefined): Promise<void> {
+    this.#isTrying = true;
     try {
       await this.login.attempt(token, "");
     } catch (error) {
-      this.#refuse(MigrationError.from(error).message);
+      this.#refuse(token === undefined ? TOKEN_NEEDED : MigrationError.from(error).message);
       return;
+    } finally {
+      this.#isTrying = false;
     }
-    this.#leave ??= this.#options.guests.addViewer(this);
+    this.#leave = this.#options.guests.addViewer(this);
     this.#send({ kind: "welcome", version: this.#options.version });
     this.tick(Date.now());
   }
 
   #refuse(message: string): void {
     this.#send({ kind: "refused", message });
-    if (this.login.isOver) this.#options.socket.close(CLOSE.policy, "too many tries");
+    if (this.login.isOver) this.#end(CLOSE.policy, "too many tries");
   }
 
   #watch(guest: string | null): void {
@@ -175,7 +194,19 @@ export class PageSession implements Viewer {
   }
 
   #send(message: ToPage): void {
-    this.#options.socket.send(encodeMessage(message), { binary: true }, () => {});
+    const { socket } = this.#options;
+    if (socket.bufferedAmount > MOST_UNREAD) this.#drop();
+    else socket.send(encodeMessage(message), { binary: true }, () => {});
+  }
+
+  #end(code: number, reason?: string): void {
+    this.#isEnded = true;
+    this.#options.socket.close(code, reason);
+  }
+
+  #drop(): void {
+    this.#isEnded = true;
+    this.#options.socket.terminate();
   }
 
   #onClose(): void {

@@ -27,8 +27,13 @@ export interface CommandClient {
   readonly closed?: Promise<void> | undefined;
 }
 
-/** Refuses a URI that the agent is not to open for this client. Errors: EXEC_NOT_ALLOWED, NOT_FROM_NETWORK. */
-export type CheckOpening = (uri: string, direction: Direction, client: CommandClient) => void;
+/** Refuses what the agent is not to open for a client. */
+export interface OpeningChecks {
+  /** Errors: EXEC_NOT_ALLOWED, NOT_FROM_NETWORK. */
+  uri(uri: string, direction: Direction, client: CommandClient): void;
+  /** `property`: what names a file or a directory of the agent's host. Errors: NOT_FROM_NETWORK. */
+  path(property: string, client: CommandClient): void;
+}
 
 /** Commands by their names. */
 export type CommandTable = ReadonlyMap<string, Command>;

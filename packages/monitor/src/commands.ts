@@ -1,8 +1,8 @@
-import { checkOpening, NOTHING_OPEN } from "./access/opened-by-uri.ts";
+import { checkOpening, checkPath, NOTHING_OPEN } from "./access/opened-by-uri.ts";
 import type { OpeningPolicy } from "./access/opened-by-uri.ts";
 import type { AgentControl } from "./agent-control.ts";
 import { commandTable, defineCommand, NEGOTIATION_COMMAND } from "./command.ts";
-import type { CheckOpening, Command, CommandTable } from "./command.ts";
+import type { Command, CommandTable, OpeningChecks } from "./command.ts";
 import { capabilityCommands } from "./commands/capabilities.ts";
 import { descriptorCommands } from "./commands/descriptors.ts";
 import { guestCommands } from "./commands/guest.ts";
@@ -19,7 +19,7 @@ import { HumanMonitor } from "./human/human-monitor.ts";
 import type { MonitorVersion } from "./version.ts";
 
 /** Each makes commands of one kind. A new kind is a file in `commands` and a line here. */
-const GROUPS: readonly ((agent: AgentControl, check: CheckOpening) => readonly Command[])[] = [
+const GROUPS: readonly ((agent: AgentControl, checks: OpeningChecks) => readonly Command[])[] = [
   guestCommands,
   migrateCommands,
   outgoingCommands,
@@ -38,9 +38,11 @@ export function createCommands(
   version: MonitorVersion,
   opening: OpeningPolicy = NOTHING_OPEN,
 ): CommandTable {
-  const check: CheckOpening = (uri, direction, { isOwner = false }) =>
-    checkOpening(uri, direction, opening, !isOwner);
-  const work = GROUPS.flatMap((group) => group(agent, check));
+  const checks: OpeningChecks = {
+    uri: (uri, direction, { isOwner = false }) => checkOpening(uri, direction, opening, !isOwner),
+    path: (property, { isOwner = false }) => checkPath(property, opening, !isOwner),
+  };
+  const work = GROUPS.flatMap((group) => group(agent, checks));
   const human = new HumanMonitor({ agent, commands: commandTable(work), version });
   const commands: readonly Command[] = [
     defineCommand("query-version", {}, () => version),

@@ -139,6 +139,19 @@ test("a client has all the time once it is known", async () => {
   expect(drops.map((drop) => drop.mock.calls.length)).toEqual([0, 1]);
 });
 
+test("a client that tries many tokens at once has no more tries than one that waits", async () => {
+  const token = new AccessToken(TOKEN);
+  const matches = vi.spyOn(token, "matches");
+  const limits = { ...DEFAULT_MONITOR_LIMITS, loginDelay: 1 };
+  const login = new Login({ access: { kind: "token", token }, limits, hasRoom: () => true });
+  const outcomes = await Promise.allSettled(["a", "b", "c", TOKEN].map((text) => login.attempt(text, "")));
+  const denied = (message: string): unknown => ({ reason: { code: "ACCESS_DENIED", message } });
+  const wrong = denied("The token is wrong");
+  expect(outcomes).toMatchObject([wrong, wrong, wrong, denied("There were too many tries")]);
+  expect(matches).toHaveBeenCalledTimes(3);
+  expect([login.isKnown, login.isOver]).toEqual([false, true]);
+});
+
 test("without a token nothing is opened to the network", async () => {
   const { token: _token, ...options } = monitorOf(new FakeAgent());
   const server = new MonitorServer(options);

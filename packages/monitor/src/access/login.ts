@@ -52,12 +52,14 @@ export class Login {
   }
 
   /**
-   * One try. Whoever gives no token is told at once what is missing; a wrong one is answered after a while.
+   * One try. Whoever gives no token is told at once what is missing; a wrong one is answered after a while. When the
+   * tries are used up, also by some that are not answered yet, no token is compared any more.
    * Errors: ACCESS_DENIED.
    */
   async attempt(token: string | undefined, howTo: string): Promise<void> {
     const { access, limits, hasRoom } = this.#options;
     if (this.#known || access.kind !== "token") return;
+    if (this.isOver) throw denied("There were too many tries");
     this.#tries++;
     if (token === undefined) throw denied(`This monitor needs a token: ${howTo}`);
     if (!access.token.matches(token)) {

@@ -65,6 +65,45 @@ describe.each(WAYS)("%s", (_, request) => {
   });
 });
 
+describe("object-add", () => {
+  async function outcome(
+    properties: Record<string, unknown>,
+    client: CommandClient,
+    policy: OpeningPolicy,
+  ): Promise<unknown> {
+    const agent = new FakeAgent();
+    try {
+      await createCommands(agent, VERSION, policy).get("object-add")!.run(properties, client);
+    } catch (error) {
+      expect(agent.calls).toEqual([]);
+      return error;
+    }
+    expect(agent.calls).toEqual([["add-object", properties]]);
+    return "made";
+  }
+
+  test.each([
+    ["dir", { "qom-type": "tls-creds-x509", id: "a", dir: "/x", endpoint: "server" }],
+    ["dir", { "qom-type": "tls-creds-psk", id: "a", dir: "/x" }],
+    ["filename", { "qom-type": "authz-list-file", id: "a", filename: "/x" }],
+    ["filename", { "qom-type": "authz-simple", id: "a", identity: "b", filename: null }],
+  ])("takes %s of the owner, of others if that is allowed", async (property, properties) => {
+    expect(await outcome(properties, OWNER, NOTHING)).toBe("made");
+    for (const policy of [NOTHING, EXEC]) {
+      expect(await outcome(properties, NETWORK, policy)).toMatchObject({
+        code: "NOT_FROM_NETWORK",
+        message: `A client that comes over the network may name no files of this host, as '${property}' does: use the agent's unix socket, or start it with --allow-host-uris`,
+      });
+    }
+    expect(await outcome(properties, NETWORK, HOST)).toBe("made");
+  });
+
+  test("makes what has no files for everybody", async () => {
+    const properties = { "qom-type": "authz-simple", id: "a", identity: "b" };
+    for (const client of [OWNER, NETWORK]) expect(await outcome(properties, client, NOTHING)).toBe("made");
+  });
+});
+
 test.each(["migrate -d exec:cat", "migrate_incoming exec:cat"])(
   "%s of a person is refused in the same way",
   async (line) => {

@@ -42,6 +42,19 @@ export function checkOpening(
   }
 }
 
+/**
+ * Refuses a property that names a file or a directory, of a client that may name none.
+ * @param fromNetwork whether the client came by TCP or WebSocket.
+ * Errors: NOT_FROM_NETWORK.
+ */
+export function checkPath(property: string, policy: OpeningPolicy, fromNetwork: boolean): void {
+  if (!fromNetwork || policy.hostFromNetwork) return;
+  throw new MigrationError(
+    "NOT_FROM_NETWORK",
+    `A client that comes over the network may name no files of this host, as '${property}' does: use the agent's unix socket, or start it with --allow-host-uris`,
+  );
+}
+
 function openedBy(uri: string, direction: Direction): Opened {
   let address;
   try {

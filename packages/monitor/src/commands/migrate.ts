@@ -3,11 +3,11 @@ import type { MigrateRequest } from "@peregrine/shared-state";
 import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
-import type { CheckOpening, Command } from "../command.ts";
+import type { Command, OpeningChecks } from "../command.ts";
 import { DESTINATION, uriOf } from "./destination.ts";
 
 /** Starts an outgoing migration. */
-export function migrateCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
+export function migrateCommands(agent: AgentControl, checks: OpeningChecks): readonly Command[] {
   return [
     defineCommand(
       "migrate",
@@ -21,7 +21,7 @@ export function migrateCommands(agent: AgentControl, check: CheckOpening): reado
       },
       ({ blk, inc, resume, ...destination }, client) => {
         const uri = uriOf(destination);
-        check(uri, "outgoing", client);
+        checks.uri(uri, "outgoing", client);
         if (resume === true) {
           throw new MigrationError("WRONG_STATE", "Cannot resume if there is no paused migration");
         }

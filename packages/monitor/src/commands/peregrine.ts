@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { AgentControl } from "../agent-control.ts";
 import { defineCommand } from "../command.ts";
-import type { CheckOpening, Command } from "../command.ts";
+import type { Command, OpeningChecks } from "../command.ts";
 
 /** Of a picture of guest memory: an answer of 64 KiB. */
 const MOST_CELLS = 16_384;
@@ -9,7 +9,7 @@ const MOST_CELLS = 16_384;
 const CELLS = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(MOST_CELLS));
 
 /** What QEMU does not have. */
-export function peregrineCommands(agent: AgentControl, check: CheckOpening): readonly Command[] {
+export function peregrineCommands(agent: AgentControl, checks: OpeningChecks): readonly Command[] {
   return [
     defineCommand("x-peregrine-info", {}, (_, client) => agent.info(client)),
     defineCommand("x-peregrine-observe", { cells: v.exactOptional(CELLS) }, async ({ cells = 0 }, client) => {
@@ -28,7 +28,7 @@ export function peregrineCommands(agent: AgentControl, check: CheckOpening): rea
         copy: v.exactOptional(v.boolean()),
       },
       ({ uri, ...request }, client) => {
-        check(uri, "outgoing", client);
+        checks.uri(uri, "outgoing", client);
         return agent.migrate(uri, request, client);
       },
     ),
@@ -41,7 +41,7 @@ export function peregrineCommands(agent: AgentControl, check: CheckOpening): rea
       "x-peregrine-copy",
       { uri: v.string(), tls: v.exactOptional(v.boolean()) },
       ({ uri, tls }, client) => {
-        check(uri, "outgoing", client);
+        checks.uri(uri, "outgoing", client);
         return agent.copy(uri, tls);
       },
     ),

@@ -1,7 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
-import { readFile } from "node:fs/promises";
 import * as v from "valibot";
-import { systemError } from "../errno.ts";
+import { readSmallFile } from "./credential-files.ts";
 import type { AuthorizationRule, Policy } from "./credentials.ts";
 
 const POLICY = v.picklist(["allow", "deny"]);
@@ -28,12 +27,8 @@ const LIST_FILE = v.pipe(
 );
 
 /** Errors: BAD_CREDENTIALS. */
-export async function readList(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw systemError("BAD_CREDENTIALS", `Could not open '${path}'`, error);
-  }
+export function readList(path: string): Promise<string> {
+  return readSmallFile(path, "a list of rules");
 }
 
 /** Errors: BAD_CREDENTIALS. */

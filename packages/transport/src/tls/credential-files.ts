@@ -1,9 +1,11 @@
 import { MigrationError } from "@peregrine/protocol";
+import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import { systemError } from "../errno.ts";
 
-/** Certificates and keys are small; whatever has more bytes is something else. */
+/** Certificates, keys and lists of rules are small; whatever has more bytes is something else. */
 const MAX_FILE_BYTES = 1 << 20;
 
 const OTHERS_WRITE = 0o002;
@@ -45,13 +47,33 @@ export async function readOptionalCredential(
  */
 export async function readCredential(directory: string, name: string, secrecy: Secrecy): Promise<string> {
   const path = join(directory, name);
+  return readSmallFile(path, "a certificate or a key", (mode) => requirePrivate(path, mode, secrecy));
+}
+
+/**
+ * The text of a regular file; others are not waited for, and nothing is read of them. Errors: BAD_CREDENTIALS.
+ * @param purpose what it is too large for, for example `a list of rules`.
+ * @param checkMode throws for one whose permissions are not as they have to be.
+ */
+export async function readSmallFile(
+  path: string,
+  purpose: string,
+  checkMode: (mode: number) => void = () => {},
+): Promise<string> {
+  const requireSmall = (bytes: number): void => {
+    if (bytes > MAX_FILE_BYTES) throw bad(`'${path}' is too large for ${purpose}`);
+  };
   try {
-    await using file = await open(path, "r");
+    // Opening a pipe would wait for its other end.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const found = await file.stat();
     if (!found.isFile()) throw bad(`'${path}' is no file`);
-    if (found.size > MAX_FILE_BYTES) throw bad(`'${path}' is too large for a certificate or a key`);
-    requirePrivate(path, found.mode, secrecy);
-    return await file.readFile("utf8");
+    requireSmall(found.size);
+    checkMode(found.mode);
+    // It may have more than it says: it may grow meanwhile, and those of the kernel say nothing.
+    const bytes = await buffer(file.createReadStream({ end: MAX_FILE_BYTES }));
+    requireSmall(bytes.length);
+    return bytes.toString("utf8");
   } catch (error) {
     throw systemError("BAD_CREDENTIALS", `Could not open '${path}'`, error);
   }

@@ -1,4 +1,5 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -122,6 +123,16 @@ describe("certificates", () => {
     await rm(join(directory, "ca-cert.pem"));
     await mkdir(join(directory, "ca-cert.pem"));
     await expectRefused(x509(), `'${directory}/ca-cert.pem' is no file`);
+  });
+
+  test("that are pipes or devices are refused, and not waited for", async () => {
+    const file = join(directory, "ca-cert.pem");
+    await rm(file);
+    execFileSync("mkfifo", [file]);
+    await expectRefused(x509(), `'${file}' is no file`);
+    await rm(file);
+    await symlink("/dev/null", file);
+    await expectRefused(x509(), `'${file}' is no file`);
   });
 
   test("with a list of revoked ones that is none are refused", async () => {

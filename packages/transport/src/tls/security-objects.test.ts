@@ -1,8 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { failure } from "../testing/opened.ts";
 import { bothSides } from "../testing/tls-sides.ts";
 import { parseUri } from "../uri.ts";
@@ -156,6 +158,42 @@ describe("objects", () => {
       else expect((await failure(adding)).code).toBe("BAD_CREDENTIALS");
     },
   );
+});
+
+describe("a file with a list", () => {
+  const add = (path: string): Promise<void> =>
+    new SecurityObjects().add({ "qom-type": "authz-list-file", id: "a", filename: path });
+
+  test("has 1 MiB at most", async () => {
+    const path = join(folder, "large.json");
+    await writeFile(path, "{}".padEnd(2 ** 20));
+    await add(path);
+    await writeFile(path, "{}".padEnd(2 ** 20 + 1));
+    expect(await failure(add(path))).toMatchObject({
+      code: "BAD_CREDENTIALS",
+      message: `'${path}' is too large for a list of rules`,
+    });
+  });
+
+  test.each(["directory", "pipe", "device"])("is a file, and no %s", async (kind) => {
+    const path = kind === "device" ? "/dev/null" : join(folder, kind);
+    if (kind === "directory") await mkdir(path);
+    if (kind === "pipe") execFileSync("mkfifo", [path]);
+    expect(await failure(add(path))).toMatchObject({
+      code: "BAD_CREDENTIALS",
+      message: `'${path}' is no file`,
+    });
+  });
+
+  test.runIf(process.platform === "linux")("is read no further when it has more than it says", async () => {
+    const variables = Array.from({ length: 11 }, (_, index) => [`V${index}`, "x".repeat(100_000)]);
+    const child = spawn("cat", { env: { ...process.env, ...Object.fromEntries(variables) } });
+    onTestFinished(() => void child.kill());
+    await once(child, "spawn");
+    const path = `/proc/${child.pid}/environ`;
+    expect((await stat(path)).size).toBe(0);
+    expect((await failure(add(path))).message).toBe(`'${path}' is too large for a list of rules`);
+  });
 });
 
 test("globs mean what the same regular expressions mean", () => {
