@@ -69,6 +69,7 @@ describe("a guest that is handed over", () => {
     await expectFailed(arrival, "CANCELLED", "The source has decided to keep the guest");
     expect(arrival.sender.messages.at(-1)).toEqual({ kind: "shut", status: 1 });
     expect(arrival.ledger.records).toEqual([AWAITED]);
+    expect(arrival.incoming.handOver).toEqual({ migration: MIGRATION, knows: "not-owner" });
   });
 
   test.for(["end", "destroy"] as const)(

@@ -391,6 +391,8 @@ export class IncomingMigration {
     }
     const error = phase.kind === "stopping" ? phase.error : consequence;
     this.#phase = { kind: "failing", error };
+    // Who asks what is known here is not told of a guest that is not held any more.
+    void this.#decided.taking?.hear("called-off");
     this.#statistics.ended();
     await this.#worker?.terminate();
     await this.#loaded.discard();

@@ -10,12 +10,12 @@ export function requireMovableGuest(run: RunControl, machine: Machine, passesThr
   run.requireDecided();
   switch (run.state) {
     case "inmigrate":
+      // An image can be sent on as soon as its first part is here, and says why it is not.
+      machine.carried?.opening();
       // What arrives here to stay may still be its source's.
       if (!passesThrough || machine.carried === undefined) {
         throw new MigrationError("WRONG_STATE", "Guest is waiting for an incoming migration");
       }
-      // It can be sent on as soon as its first part is there.
-      machine.carried.opening();
       return;
     case "postmigrate":
       throw new MigrationError(
