@@ -10,7 +10,12 @@ import { connected, openSocket, requireWanted } from "./socket-connect.ts";
 import { SocketChannel } from "./socket-channel.ts";
 import type { ClientTls } from "./tls/credentials.ts";
 import type { TlsStream } from "./tls/tls-stream.ts";
-import { MAX_MESSAGE_BYTES, SUBPROTOCOL, WEB_SOCKET_OPTIONS } from "./web-socket-limits.ts";
+import {
+  ANSWER_TIMEOUT_MS,
+  MAX_MESSAGE_BYTES,
+  SUBPROTOCOL,
+  WEB_SOCKET_OPTIONS,
+} from "./web-socket-limits.ts";
 import { WebSocketStream } from "./web-socket-stream.ts";
 
 /** Characters of the reason that a destination gives for refusing. */
@@ -32,6 +37,7 @@ export async function connectWebSocket(
   const webSocket = new WebSocket(url, SUBPROTOCOL, {
     ...WEB_SOCKET_OPTIONS,
     maxPayload: MAX_MESSAGE_BYTES,
+    handshakeTimeout: ANSWER_TIMEOUT_MS,
     // What HTTP needs of a socket, any stream has.
     ...(secure === undefined ? {} : { createConnection: () => secure as unknown as net.Socket }),
   });

@@ -48,6 +48,12 @@ export const CLOSE_TIMEOUT_MS = 1000;
 /** How long a client may take to say what it wants. Milliseconds. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
+/**
+ * How long a server may say nothing before it has answered that. Milliseconds. Less than the 10 s in which it is to be known
+ * what has become of a migration.
+ */
+export const ANSWER_TIMEOUT_MS = 8000;
+
 /** How often it is looked who has taken longer. Milliseconds. */
 const HANDSHAKE_CHECK_MS = 1000;
 

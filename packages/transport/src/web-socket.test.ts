@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -222,6 +223,22 @@ describe("a client of another kind", () => {
     await channel.closed;
     expect(channel.error).toBeUndefined();
   });
+});
+
+test("a server that does not answer is given up while it is still to be known how the migration ends", async () => {
+  const server = net.createServer();
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const accepted: net.Socket[] = [];
+  server.on("connection", (socket) => accepted.push(socket));
+  const since = performance.now();
+  await expect(connect(`ws://127.0.0.1:${port}/`)).rejects.toMatchObject({
+    code: "CONNECT_FAILED",
+    message: `Failed to connect to '127.0.0.1:${port}': Opening handshake has timed out`,
+  });
+  expect(performance.now() - since).toBeGreaterThan(7900);
+  for (const socket of accepted) socket.destroy();
+  server.close();
 });
 
 test("a server of another kind is no destination", async () => {
