@@ -30,6 +30,12 @@ async function cutOff(lost: keyof typeof MESSAGE): Promise<Pair> {
   return { source, destination, state };
 }
 
+/** A guest of that name begins anew, with the records of the one before it. */
+async function runAnew(name: string, state: string): Promise<void> {
+  const agent = peregrine.start("run", guest("torture"), "--name", name, "--state", state, "--", ...SWEEPING);
+  await agent.printed("stdout", /sweep/u);
+}
+
 /** As if agent `a` had been killed a moment earlier: its decision is not on the disk. */
 async function forgetGiven(state: string): Promise<void> {
   const record = `${state}/a.owner.json`;
@@ -243,17 +249,7 @@ describe("a side that was started again and does not know the migration", () => 
   test("may have the guest that it has from elsewhere", async () => {
     const { destination, state } = await cutOff("give");
     await destination.kill();
-    const other = peregrine.start(
-      "run",
-      guest("torture"),
-      "--name",
-      "b",
-      "--state",
-      state,
-      "--",
-      ...SWEEPING,
-    );
-    await other.printed("stdout", /sweep/u);
+    await runAnew("b", state);
     await expectNothingSound("resolve", "a", "--peer", "b", "--peer-state", state);
   });
 
@@ -261,17 +257,7 @@ describe("a side that was started again and does not know the migration", () => 
     const { source, destination, state } = await cutOff("loaded");
     await destination.printed("stderr", /UNDECIDED/u);
     await source.kill();
-    const again = peregrine.start(
-      "run",
-      guest("torture"),
-      "--name",
-      "a",
-      "--state",
-      state,
-      "--",
-      ...SWEEPING,
-    );
-    await again.printed("stdout", /sweep/u);
+    await runAnew("a", state);
     await expectNothingSound("resolve", "b", "--peer", "a");
     const informed = ["resolve", "b", "--peer", "a", "--peer-state", state];
     expect(await peregrine.run(...informed)).toMatchObject(
@@ -306,17 +292,7 @@ describe("a side that was started again and does not know the migration", () => 
     await destination.printed("stderr", /UNDECIDED/u);
     await source.kill();
     await forgetGiven(state);
-    const again = peregrine.start(
-      "run",
-      guest("torture"),
-      "--name",
-      "a",
-      "--state",
-      state,
-      "--",
-      ...SWEEPING,
-    );
-    await again.printed("stdout", /sweep/u);
+    await runAnew("a", state);
     await expectNothingSound("resolve", "b", "--peer", "a", "--peer-state", state);
   });
 });

@@ -5,6 +5,7 @@ import { feed, keptOpen } from "../test/in-process.ts";
 import { destination, memoryOf, SMALL, stoppedSource } from "../test/machines.ts";
 import type { Guest } from "../test/machines.ts";
 import { command, ramPart, TestStream } from "../test/stream-maker.ts";
+import { Turns } from "../test/turns.ts";
 import { Interruption } from "./interruption.ts";
 
 let source: Guest;
@@ -73,26 +74,20 @@ describe("a stream that is loaded", () => {
 
   test("leaves others their turns when its source never pauses", async () => {
     const more = ramPart("part", () => {});
-    let turns = 0;
-    const counting = setInterval(() => turns++, 1);
-    // Without turns it would go on for ever, and no timeout of the test's would have its turn either.
-    const until = performance.now() + 10_000;
-    const goesOn = (): boolean => turns < 3 && performance.now() < until;
+    const turns = new Turns();
     const pass = async (take: (chunk: Uint8Array) => boolean): Promise<void> => {
-      while (goesOn() && take(more));
+      while (turns.goesOn && take(more));
     };
     const before = stream.upTo("ram-end");
     const chunks = async function* (): AsyncGenerator<Uint8Array, void, void> {
       yield before;
-      while (goesOn()) yield more;
+      while (turns.goesOn) yield more;
       yield* keptOpen(bytes.subarray(before.length));
     };
     const fed = await feed({ chunks: chunks(), passing: { pass } });
-    clearInterval(counting);
     expect(fed.error).toBeUndefined();
     expect(fed.sent).toEqual(ANSWERS);
-    expect(turns).toBeGreaterThanOrEqual(3);
-    expect(performance.now()).toBeLessThan(until);
+    turns.expectEnough();
   });
 
   test("may have its chunks asked for one by one", async () => {
