@@ -25,8 +25,11 @@ export interface MultifdReceiverOptions {
   readonly mode: MultifdSyncMode;
   /** What it answers when everything is there: 0 accepts it. Without it nothing is answered. */
   readonly shut?: number;
-  /** Waited for before each read from a connection; the first one is the main one. */
-  readonly mayRead?: (connection: number) => Promise<void>;
+  /**
+   * Waited for before each read from a connection; the first one is the main one. It is told how many packets with pages
+   * have come on that connection.
+   */
+  readonly mayRead?: (connection: number, packets: number) => Promise<void>;
 }
 
 /** The point that the main stream and all channels have to come to before any of them goes on. */
@@ -170,7 +173,7 @@ export class MultifdReceiver implements AsyncDisposable {
         },
       },
     });
-    for await (const chunk of this.#read(main, 0)) {
+    for await (const chunk of this.#read(main, 0, [])) {
       for (let free = decoder.push(chunk); !free; free = decoder.resume()) await this.#meeting.meet();
       if (end === "stream") break;
       if (end === "memory" && shut === undefined) return;
@@ -190,15 +193,20 @@ export class MultifdReceiver implements AsyncDisposable {
     const packets: MultifdPages[] = [];
     this.packets.push(packets);
     const decoder = new MultifdChannelDecoder({ sink: this.#channelSink(packets), openDecompressor });
-    for await (const chunk of this.#read(connection, 1 + channel)) await decoder.push(chunk);
+    for await (const chunk of this.#read(connection, 1 + channel, packets)) await decoder.push(chunk);
     decoder.end();
   }
 
-  async *#read(connection: Channel, index: number): AsyncGenerator<Uint8Array, void, void> {
-    await this.#options.mayRead?.(index);
+  async *#read(
+    connection: Channel,
+    index: number,
+    packets: readonly MultifdPages[],
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const { mayRead } = this.#options;
+    await mayRead?.(index, packets.length);
     for await (const chunk of connection.read()) {
       yield chunk;
-      await this.#options.mayRead?.(index);
+      await mayRead?.(index, packets.length);
     }
   }
 
