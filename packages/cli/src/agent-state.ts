@@ -19,27 +19,47 @@ export async function recordsOfRun(directory: string | undefined, name: string):
   return file;
 }
 
+/** The file in which an arriving guest is kept. */
+export interface KeptGuest {
+  readonly path: string;
+  /** Whether it was there before: the guest is taken from it. */
+  readonly isThere: boolean;
+}
+
 /**
  * The records of an agent whose guest is to arrive.
- * @param kept the file that the guest is taken from, where one was kept of it here.
- * Errors: GUEST_ELSEWHERE when what is kept was given away; STORE_FAILED.
+ * Errors: GUEST_ELSEWHERE when what is kept was given away, UNDECIDED when its source may have it still; STORE_FAILED.
  */
 export async function recordsOfArrival(
   directory: string | undefined,
   name: string,
-  kept?: string,
+  kept?: KeptGuest,
 ): Promise<OwnershipLedger> {
   if (directory === undefined) return NO_LEDGER;
-  const file = await OwnershipFile.open(directory, name);
-  const where = kept === undefined ? undefined : whereElse(file, name);
-  if (where !== undefined) {
-    const text =
-      `${where}, so it is not taken from ${kept}; if it is to be, ${takenBack(name, directory)}, ` +
-      "and if it is elsewhere, remove the file";
-    throw new MigrationError("GUEST_ELSEWHERE", text);
-  }
+  const file = await OwnershipFile.open(directory, name, kept?.path);
+  if (kept?.isThere === true) requireHere(file, { name, directory, path: kept.path });
   await file.write({ ownership: "receiving" });
   return file;
+}
+
+function requireHere(
+  file: OwnershipFile,
+  { name, directory, path }: { readonly name: string; readonly directory: string; readonly path: string },
+): void {
+  const elsewhere = whereElse(file, name);
+  const where = elsewhere ?? whereUndecided(file, name);
+  if (where === undefined) return;
+  const text =
+    `${where}, so it is not taken from ${path}; if it is to be, ${takenBack(name, directory)}, ` +
+    "and if it is elsewhere, remove the file";
+  throw new MigrationError(elsewhere === undefined ? "UNDECIDED" : "GUEST_ELSEWHERE", text);
+}
+
+/** Undefined for a guest that was not kept before its source had decided. */
+function whereUndecided({ last }: OwnershipFile, name: string): string | undefined {
+  if (last?.kept === undefined) return undefined;
+  const from = last.peer === undefined ? "" : ` from ${last.peer}`;
+  return `The guest '${name}' came${from} on ${last.since}, and whether its source has kept it was not heard`;
 }
 
 /** Undefined for a guest that was not given away. */

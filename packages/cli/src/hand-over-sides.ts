@@ -1,5 +1,6 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { GiverKnowledge, RecordedOwnership, TakerKnowledge } from "@peregrine/shared-state";
+import { access } from "node:fs/promises";
 import { connectToGuest } from "./agent-client.ts";
 import type { ReceivedReport } from "./agent-report.ts";
 import type { HandOverReport } from "./hand-overs.ts";
@@ -57,7 +58,8 @@ export async function sideOf(name: string, question: Question): Promise<Side> {
     return await runningSide(name, question);
   } catch (error) {
     if (state === undefined || !MigrationError.is(error) || error.code !== "NO_SUCH_GUEST") throw error;
-    return recordedSide(await OwnershipFile.openLeft(state, name), question);
+    const file = await OwnershipFile.openLeft(state, name);
+    return recordedSide(file, question, await keptBy(file));
   }
 }
 
@@ -81,17 +83,34 @@ async function runningSide(name: string, question: Question): Promise<Side> {
   };
 }
 
-function recordedSide(file: OwnershipFile, { state, migration: asked }: Question): Side {
+/** @param kept what {@link keptBy} the agent. */
+function recordedSide(
+  file: OwnershipFile,
+  { state, migration: asked }: Question,
+  kept: HandOverReport | undefined,
+): Side {
   const { last } = file;
+  const reports = (migration: string): readonly HandOverReport[] =>
+    kept?.migration === migration ? [kept] : reportsOfEnded(file, migration);
   return {
-    reports: asked === undefined ? [] : reportsOfEnded(file, asked),
+    reports: asked === undefined ? [] : reports(asked),
     isRecalled: false,
     nothingKnown: `its records in ${state} do not tell of this migration; find out what became of it there and use --force`,
-    doubt: doubtIn(last),
+    doubt: kept ?? doubtIn(last),
     resolve: (as) => file.write({ ownership: as, migration: last?.migration, peer: last?.peer }),
     leave: (handOver) => file.write({ ownership: "gone", migration: handOver.migration, peer: undefined }),
     close: () => Promise.resolve(),
   };
+}
+
+/** An arriving guest that an agent which has ended keeps in a file, and does not know whether it may have it. */
+async function keptBy({ last }: OwnershipFile): Promise<HandOverReport | undefined> {
+  if (last?.kept === undefined || last.migration === undefined) return undefined;
+  const isThere = await access(last.kept).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? { side: "taker", migration: last.migration, knows: "ended-as-loaded" } : undefined;
 }
 
 function doubtIn(last: OwnershipDecision | undefined): HandOverReport | undefined {

@@ -40,7 +40,7 @@ export const HandOvers = v.array(
     v.object({
       side: v.literal("taker"),
       migration: v.string(),
-      knows: v.picklist(["loaded", "owner", "not-owner", "unknown"]),
+      knows: v.picklist(["loaded", "ended-as-loaded", "owner", "not-owner", "unknown"]),
     }),
   ]),
 );

@@ -16,6 +16,8 @@ const Decision = v.object({
   /** Undefined for a guest that was started here. */
   migration: v.optional(v.string()),
   peer: v.optional(v.string()),
+  /** The file with all of a guest that may be this agent's, while it is being received. */
+  kept: v.optional(v.string()),
   /** When it was decided, as ISO 8601 has it. */
   since: v.string(),
 });
@@ -32,13 +34,18 @@ export type OwnershipDecision = v.InferOutput<typeof Decision>;
 export class OwnershipFile implements OwnershipLedger {
   readonly #directory: string;
   readonly #path: string;
+  readonly #keptIn: string | undefined;
   #decisions: readonly OwnershipDecision[];
   /** Writes are made one after the other. Never rejects. */
   #written: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, path: string, decisions: readonly OwnershipDecision[]) {
+  private constructor(
+    { directory, path, keptIn }: { directory: string; path: string; keptIn: string | undefined },
+    decisions: readonly OwnershipDecision[],
+  ) {
     this.#directory = directory;
     this.#path = path;
+    this.#keptIn = keptIn;
     this.#decisions = decisions;
   }
 
@@ -60,8 +67,12 @@ export class OwnershipFile implements OwnershipLedger {
     return OwnershipFile.open(directory, name);
   }
 
-  /** Makes the directory if it does not exist. Errors: BAD_PARAMETER, STORE_FAILED. */
-  static async open(directory: string, name: string): Promise<OwnershipFile> {
+  /**
+   * Makes the directory if it does not exist.
+   * @param keptIn the file in which a guest that arrives is kept before its source is told that it is loaded.
+   * Errors: BAD_PARAMETER, STORE_FAILED.
+   */
+  static async open(directory: string, name: string, keptIn?: string): Promise<OwnershipFile> {
     checkGuestName(name);
     const place = await openPrivateDirectory(resolve(directory), {
       userId: process.getuid!(),
@@ -69,7 +80,7 @@ export class OwnershipFile implements OwnershipLedger {
       instead: "give --state a directory of your own",
     });
     const path = join(place, name + SUFFIX);
-    return new OwnershipFile(place, path, await readDecisions(path));
+    return new OwnershipFile({ directory: place, path, keptIn }, await readDecisions(path));
   }
 
   /** What is in force; undefined when nothing was ever decided. */
@@ -85,7 +96,9 @@ export class OwnershipFile implements OwnershipLedger {
   }
 
   write({ ownership, migration, peer }: OwnershipRecord): Promise<void> {
-    const decision = { ownership, migration, peer, since: new Date().toISOString() };
+    const isKept = ownership === "receiving" && migration !== undefined;
+    const kept = isKept ? this.#keptIn : undefined;
+    const decision = { ownership, migration, peer, kept, since: new Date().toISOString() };
     const { last } = this;
     // What says the same as before, and of no migration, says no more than that it can be written.
     const isAgain = migration === undefined && last?.migration === undefined && last?.ownership === ownership;

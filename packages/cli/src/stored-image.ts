@@ -1,6 +1,7 @@
 import { MigrationError } from "@peregrine/protocol";
 import type { Machine } from "@peregrine/shared-state";
 import type { Agent } from "./agent.ts";
+import type { KeptGuest } from "./agent-state.ts";
 import type { ImageStore } from "./image-store.ts";
 
 /** Keeps the file of an image in step with the image: written before it is accepted, gone when it has moved. */
@@ -19,9 +20,9 @@ export class StoredImage {
     this.#say = say;
   }
 
-  /** The file to take the image from, if it was stored before. */
-  async file(): Promise<string | undefined> {
-    return (await this.#store.holdsImage()) ? this.#store.path : undefined;
+  /** Its file, and whether the image is to be taken from it: it was stored before. */
+  async file(): Promise<KeptGuest> {
+    return { path: this.#store.path, isThere: await this.#store.holdsImage() };
   }
 
   /**

@@ -25,8 +25,9 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       options.store === undefined
         ? undefined
         : new StoredImage(await ImageStore.open(options.store, claim.name), machine, say);
-    const file = await stored?.file();
-    const ledger = await recordsOfArrival(options.state, claim.name, file);
+    const kept = await stored?.file();
+    const ledger = await recordsOfArrival(options.state, claim.name, kept);
+    const file = kept?.isThere === true ? kept.path : undefined;
     const incoming = new IncomingMigration({
       machine,
       runControl: run,

@@ -14,6 +14,7 @@ const KNOWLEDGE: Readonly<Record<GiverKnowledge | TakerKnowledge, string>> = {
   "ended-as-keeper": "has ended, and had taken the guest back",
   "ended-as-given": "has ended, and had given the guest away",
   loaded: "holds the guest, stopped, and was not told whether it may run it",
+  "ended-as-loaded": "has ended, keeps the guest on its disk, and was not told whether it may have it",
   "not-owner": "does not have the guest, and never ran it",
   unknown: "is not known",
 };

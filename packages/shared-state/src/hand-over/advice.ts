@@ -18,6 +18,8 @@ export type GiverKnowledge =
 export type TakerKnowledge =
   /** It holds the guest, stopped, and does not know whether it is its own. */
   | "loaded"
+  /** The process has ended while it held the guest so; what it keeps on its disk is all of it. */
+  | "ended-as-loaded"
   /** It has the guest; the process that ran it may have ended since. */
   | "owner"
   /** It does not hold the guest and never ran it. */
@@ -36,7 +38,8 @@ export function advise(giver: GiverKnowledge, taker: TakerKnowledge): Advice {
   if (taker === "owner") return "at the taker";
   if (giver === "owner" || giver === "given") return "at the giver";
   // What the taker holds is as the guest was when it stood still, so nobody may have gone on since.
-  if (taker === "loaded" && giver !== "ended-as-keeper") return "at the taker";
+  const holds = taker === "loaded" || taker === "ended-as-loaded";
+  if (holds && giver !== "ended-as-keeper") return "at the taker";
   // Whoever had it has ended, and the guest with it.
   return "nowhere";
 }

@@ -12,12 +12,15 @@ import type { Taker, TakerEffect, TakerEvent } from "./taker.ts";
 /**
  * The state machines as the agents run them, and everything that can happen around them: each message arrives or is
  * lost with its link, each record reaches the disk or does not, each process dies, each side is called off; in every
- * order. Every state of the whole that can be reached is looked at; once with one link, once with a relay between two.
+ * order. Every state of the whole that can be reached is looked at; with one link, and with a relay between two; with a
+ * taker whose guest is lost with its process, and with one that keeps on its disk what it has loaded.
  */
 interface World {
   readonly giver: Side<Giver, GiverEffect>;
   readonly taker: Side<Taker, TakerEffect>;
   readonly relay: Relay | undefined;
+  /** Whether the taker keeps on its disk what it has loaded, and takes it from there when it is started again. */
+  readonly keeps: boolean;
   /** The giver is at the first one, the taker at the last one. */
   readonly links: readonly [Link, ...Link[]];
   /** Whether the guest has gone on at the giver after it stood still. */
@@ -78,6 +81,7 @@ const DIRECT: World = {
     calledOff: false,
   },
   relay: undefined,
+  keeps: false,
   links: [{ up: true, toTaker: ["end"], toGiver: [] }],
   wentOn: false,
   resolved: false,
@@ -95,6 +99,8 @@ const RELAYED: World = {
   },
   links: [...DIRECT.links, { up: true, toTaker: [], toGiver: [] }],
 };
+
+const keeping = (world: World): World => ({ ...world, keeps: true });
 
 /** The links as numbers of {@link World.links}. */
 const FIRST = 0;
@@ -142,6 +148,7 @@ function* next(world: World): Generator<World> {
   yield* messages(world);
   yield* messagesOfRelay(world);
   yield* accidents(world);
+  yield* takerAgain(world);
   yield* operators(world);
 }
 
@@ -341,11 +348,25 @@ function* accidents(world: World): Generator<World> {
   }
 }
 
+/** A taker that is started again has the guest that it has kept, if that is its own by its record. */
+function* takerAgain(world: World): Generator<World> {
+  const { taker, keeps } = world;
+  if (taker.alive || !keeps || !taker.current || taker.record !== "owner" || taker.runs) return;
+  yield { ...world, taker: { ...taker, runs: true } };
+}
+
+/** Whether the guest is all that an ended taker has left, and its record does not say whose it is. */
+function isKeptInDoubt({ taker, keeps }: World): boolean {
+  return keeps && !taker.alive && taker.current && taker.record === "receiving";
+}
+
 /** An operator who asks both sides and does what is advised. */
 function* operators(world: World): Generator<World> {
   const { giver, taker } = world;
   const inDoubt =
-    (giver.alive && giverIsInDoubt(giver.state)) || (taker.alive && takerIsInDoubt(taker.state));
+    (giver.alive && giverIsInDoubt(giver.state)) ||
+    (taker.alive && takerIsInDoubt(taker.state)) ||
+    isKeptInDoubt(world);
   if (!inDoubt || !isQuiet(world)) return;
   const decided: World = { ...world, resolved: true };
   switch (advise(whatGiverKnows(world), whatTakerKnows(world))) {
@@ -356,7 +377,8 @@ function* operators(world: World): Generator<World> {
       yield resolveTaker(resolveGiver(decided, "gone"), "owner");
       return;
     case "nowhere":
-      yield resolveTaker(resolveGiver(decided, "gone"), "gone");
+      // What the giver's record says stays true.
+      yield resolveTaker(decided, "gone");
       return;
     case "wait":
   }
@@ -368,7 +390,8 @@ function resolveGiver(world: World, as: "owner" | "gone"): World {
 }
 
 function resolveTaker(world: World, as: "owner" | "gone"): World {
-  return world.taker.alive ? takerHears(world, `resolved-${as}`) : world;
+  if (world.taker.alive) return takerHears(world, `resolved-${as}`);
+  return isKeptInDoubt(world) ? { ...world, taker: { ...world.taker, record: as } } : world;
 }
 
 function whatGiverKnows({ giver }: World): GiverKnowledge {
@@ -387,8 +410,10 @@ function whatGiverKnows({ giver }: World): GiverKnowledge {
   }
 }
 
-function whatTakerKnows({ taker }: World): TakerKnowledge {
+function whatTakerKnows(world: World): TakerKnowledge {
+  const { taker } = world;
   if (!taker.alive) {
+    if (isKeptInDoubt(world)) return "ended-as-loaded";
     if (!taker.current) return "unknown";
     return taker.record === "owner" ? "owner" : "not-owner";
   }
@@ -445,6 +470,8 @@ function storyIn(reached: Reached, worlds: readonly World[]): string[] {
 describe.each([
   ["two agents", DIRECT],
   ["two agents and a relay", RELAYED],
+  ["two agents of which one keeps what it has loaded", keeping(DIRECT)],
+  ["two agents of which one keeps what it has loaded, and a relay", keeping(RELAYED)],
 ])("over all losses, crashes and orders of %s", (_, start) => {
   const reached = explore(start);
   const worlds = [...reached.values()].map(({ world }) => world);
