@@ -19,38 +19,32 @@ export async function recordsOfRun(directory: string | undefined, name: string):
   return file;
 }
 
-/** The file in which an arriving guest is kept. */
-export interface KeptGuest {
-  readonly path: string;
-  /** Whether it was there before: the guest is taken from it. */
-  readonly isThere: boolean;
-}
-
 /**
  * The records of an agent whose guest is to arrive.
+ * @param kept the file that the guest is taken from, where one was kept of it here.
  * Errors: GUEST_ELSEWHERE when what is kept was given away, UNDECIDED when its source may have it still; STORE_FAILED.
  */
 export async function recordsOfArrival(
   directory: string | undefined,
   name: string,
-  kept?: KeptGuest,
+  kept?: string,
 ): Promise<OwnershipLedger> {
   if (directory === undefined) return NO_LEDGER;
-  const file = await OwnershipFile.open(directory, name, kept?.path);
-  if (kept?.isThere === true) requireHere(file, { name, directory, path: kept.path });
+  const file = await OwnershipFile.open(directory, name);
+  if (kept !== undefined) requireHere(file, { name, directory, kept });
   await file.write({ ownership: "receiving" });
   return file;
 }
 
 function requireHere(
   file: OwnershipFile,
-  { name, directory, path }: { readonly name: string; readonly directory: string; readonly path: string },
+  { name, directory, kept }: { readonly name: string; readonly directory: string; readonly kept: string },
 ): void {
   const elsewhere = whereElse(file, name);
   const where = elsewhere ?? whereUndecided(file, name);
   if (where === undefined) return;
   const text =
-    `${where}, so it is not taken from ${path}; if it is to be, ${takenBack(name, directory)}, ` +
+    `${where}, so it is not taken from ${kept}; if it is to be, ${takenBack(name, directory)}, ` +
     "and if it is elsewhere, remove the file";
   throw new MigrationError(elsewhere === undefined ? "UNDECIDED" : "GUEST_ELSEWHERE", text);
 }

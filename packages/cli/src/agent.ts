@@ -307,7 +307,7 @@ export class Agent implements AgentControl {
   }
 
   observe(cells: number, client?: CommandClient): AgentObservation {
-    if (client !== undefined) this.#readers.observed(client, this.#outgoing.status === "completed");
+    if (client !== undefined) this.#readers.observed(client, this.#isOver);
     return { info: this.report(), ...this.view.observe(cells) };
   }
 
@@ -380,8 +380,13 @@ export class Agent implements AgentControl {
     this.#end({ kind: "moved" });
   }
 
+  /** One that has failed is over, too, although an operator may still say that the guest has moved with it. */
+  get #isOver(): boolean {
+    return !isUnderWay(this.#outgoing.status);
+  }
+
   #readOutcome(client: CommandClient | undefined): void {
-    if (client !== undefined) this.#readers.asked(client, this.#outgoing.status === "completed");
+    if (client !== undefined) this.#readers.asked(client, this.#isOver);
   }
 
   #trace(trace: AgentTrace): void {

@@ -105,12 +105,12 @@ function recordedSide(
 
 /** An arriving guest that an agent which has ended keeps in a file, and does not know whether it may have it. */
 async function keptBy({ last }: OwnershipFile): Promise<HandOverReport | undefined> {
-  if (last?.kept === undefined || last.migration === undefined) return undefined;
+  if (last?.kept === undefined) return undefined;
   const isThere = await access(last.kept).then(
     () => true,
     () => false,
   );
-  return isThere ? { side: "taker", migration: last.migration, knows: "ended-as-loaded" } : undefined;
+  return isThere ? { side: "taker", migration: last.migration ?? "", knows: "ended-as-loaded" } : undefined;
 }
 
 function doubtIn(last: OwnershipDecision | undefined): HandOverReport | undefined {

@@ -34,7 +34,7 @@ export class OutcomeReaders {
     else this.#follows(client, false);
   }
 
-  /** A client is told. @param isOver whether the migration has completed. */
+  /** A client is told. @param isOver whether the migration is over. */
   asked(client: CommandClient, isOver: boolean): void {
     this.#follows(client, isOver);
     if (isOver) this.#asked.resolve();
@@ -45,7 +45,7 @@ export class OutcomeReaders {
     this.#follows(client, isOver);
   }
 
-  /** The migration has completed: resolves when somebody has asked, and whoever follows it has seen it. */
+  /** The guest has moved: resolves when somebody has asked, and whoever follows it has seen it. */
   async known(): Promise<void> {
     const since = performance.now() - FOLLOWED_MS;
     const following = [...this.#readers.values()].filter(({ askedAt }) => askedAt >= since);

@@ -52,14 +52,14 @@ test.for([
 ] as const)("what is kept of a guest that is %s is not taken for the guest", async ([ownership, what]) => {
   using directory = new TemporaryDirectory();
   const state = `${directory.path}/state`;
-  const kept = { path: "/store/vm.qemu", isThere: true };
+  const kept = "/store/vm.qemu";
   const ledger = await recordsOfArrival(state, "vm", kept);
   await ledger.write({ ownership, migration: FIRST, peer: "tcp:b:1" });
   await expect(recordsOfArrival(state, "vm", kept)).rejects.toMatchObject({
     code: "GUEST_ELSEWHERE",
     message: expect.stringMatching(
       new RegExp(
-        `^The guest 'vm' ${what} to tcp:b:1 on \\d{4}\\S+, so it is not taken from ${kept.path}; if it is to be, ` +
+        `^The guest 'vm' ${what} to tcp:b:1 on \\d{4}\\S+, so it is not taken from ${kept}; if it is to be, ` +
           `peregrine resolve vm --as owner --state ${state}, and if it is elsewhere, remove the file$`,
         "u",
       ),

@@ -16,7 +16,7 @@ const Decision = v.object({
   /** Undefined for a guest that was started here. */
   migration: v.optional(v.string()),
   peer: v.optional(v.string()),
-  /** The file with all of a guest that may be this agent's, while it is being received. */
+  /** Of a guest that is being received: the file that has all of it, as soon as it exists. */
   kept: v.optional(v.string()),
   /** When it was decided, as ISO 8601 has it. */
   since: v.string(),
@@ -34,18 +34,13 @@ export type OwnershipDecision = v.InferOutput<typeof Decision>;
 export class OwnershipFile implements OwnershipLedger {
   readonly #directory: string;
   readonly #path: string;
-  readonly #keptIn: string | undefined;
   #decisions: readonly OwnershipDecision[];
   /** Writes are made one after the other. Never rejects. */
   #written: Promise<void> = Promise.resolve();
 
-  private constructor(
-    { directory, path, keptIn }: { directory: string; path: string; keptIn: string | undefined },
-    decisions: readonly OwnershipDecision[],
-  ) {
+  private constructor(directory: string, path: string, decisions: readonly OwnershipDecision[]) {
     this.#directory = directory;
     this.#path = path;
-    this.#keptIn = keptIn;
     this.#decisions = decisions;
   }
 
@@ -67,12 +62,8 @@ export class OwnershipFile implements OwnershipLedger {
     return OwnershipFile.open(directory, name);
   }
 
-  /**
-   * Makes the directory if it does not exist.
-   * @param keptIn the file in which a guest that arrives is kept before its source is told that it is loaded.
-   * Errors: BAD_PARAMETER, STORE_FAILED.
-   */
-  static async open(directory: string, name: string, keptIn?: string): Promise<OwnershipFile> {
+  /** Makes the directory if it does not exist. Errors: BAD_PARAMETER, STORE_FAILED. */
+  static async open(directory: string, name: string): Promise<OwnershipFile> {
     checkGuestName(name);
     const place = await openPrivateDirectory(resolve(directory), {
       userId: process.getuid!(),
@@ -80,7 +71,7 @@ export class OwnershipFile implements OwnershipLedger {
       instead: "give --state a directory of your own",
     });
     const path = join(place, name + SUFFIX);
-    return new OwnershipFile({ directory: place, path, keptIn }, await readDecisions(path));
+    return new OwnershipFile(place, path, await readDecisions(path));
   }
 
   /** What is in force; undefined when nothing was ever decided. */
@@ -95,9 +86,12 @@ export class OwnershipFile implements OwnershipLedger {
     );
   }
 
-  write({ ownership, migration, peer }: OwnershipRecord): Promise<void> {
-    const isKept = ownership === "receiving" && migration !== undefined;
-    const kept = isKept ? this.#keptIn : undefined;
+  write({
+    ownership,
+    migration,
+    peer,
+    kept = this.#keptOf(ownership, migration),
+  }: OwnershipRecord): Promise<void> {
     const decision = { ownership, migration, peer, kept, since: new Date().toISOString() };
     const { last } = this;
     // What says the same as before, and of no migration, says no more than that it can be written.
@@ -108,6 +102,12 @@ export class OwnershipFile implements OwnershipLedger {
     const writing = this.#written.then(() => this.#replace(JSON.stringify({ version: 1, decisions })));
     this.#written = writing.catch(() => undefined);
     return writing;
+  }
+
+  /** What was kept of a migration is there until another decision about it says whose it is. */
+  #keptOf(ownership: RecordedOwnership, migration: string | undefined): string | undefined {
+    if (ownership !== "receiving" || migration === undefined) return undefined;
+    return this.about(migration, ["receiving"])?.kept;
   }
 
   /** The old contents or the new ones, whatever happens meanwhile. */

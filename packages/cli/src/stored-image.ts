@@ -1,7 +1,8 @@
 import { MigrationError } from "@peregrine/protocol";
-import type { Machine } from "@peregrine/shared-state";
+import type { MigrationId } from "@peregrine/protocol";
+import type { SourceOffer } from "@peregrine/dest-agent";
+import type { Machine, OwnershipLedger } from "@peregrine/shared-state";
 import type { Agent } from "./agent.ts";
-import type { KeptGuest } from "./agent-state.ts";
 import type { ImageStore } from "./image-store.ts";
 
 /** Keeps the file of an image in step with the image: written before it is accepted, gone when it has moved. */
@@ -12,6 +13,8 @@ export class StoredImage {
   #released: Promise<void> | undefined;
   /** The writing of an image whose source keeps its guest until it is told. */
   #provisional: Promise<void> | undefined;
+  /** Where it is to be recorded that the image is this agent's, once it is: a source that is asked has that done itself. */
+  #unasked: OwnershipLedger | undefined;
 
   /** @param say prints one line for the user. */
   constructor(store: ImageStore, machine: Machine, say: (text: string) => void) {
@@ -20,27 +23,40 @@ export class StoredImage {
     this.#say = say;
   }
 
-  /** Its file, and whether the image is to be taken from it: it was stored before. */
-  async file(): Promise<KeptGuest> {
-    return { path: this.#store.path, isThere: await this.#store.holdsImage() };
+  /** The file to take the image from, if it was stored before. */
+  async file(): Promise<string | undefined> {
+    return (await this.#store.holdsImage()) ? this.#store.path : undefined;
   }
 
   /**
    * Writes the image that has arrived. A source that waits for the answer keeps its guest when that fails;
    * one that does not has given it up already, so the image is held in memory alone.
+   * @param ledger where it is recorded that the file's guest may be the source's.
    * Errors: STORE_FAILED, with the return path.
    */
-  async keep({ returnPath }: { readonly returnPath: boolean }): Promise<void> {
-    const saved = this.#store.save(this.#machine);
+  async keep({ returnPath, migration }: SourceOffer, ledger: OwnershipLedger): Promise<void> {
     if (returnPath) {
-      this.#provisional = saved;
-      return saved;
+      if (migration === undefined) this.#unasked = ledger;
+      this.#provisional = this.#saveInDoubt(migration, ledger);
+      return this.#provisional;
     }
     try {
-      await saved;
+      await this.#store.save(this.#machine);
     } catch (error) {
       const { code, message } = MigrationError.from(error);
       this.#say(`${code}: ${message}; it is held in memory only, and lost when this process ends`);
+    }
+  }
+
+  /** The load has succeeded, and the source was told: the image is this agent's. Never rejects. */
+  async loaded(): Promise<void> {
+    try {
+      await this.#unasked?.write({ ownership: "owner" });
+    } catch (error) {
+      const { code, message } = MigrationError.from(error);
+      this.#say(
+        `${code}: ${message}; an agent that is started again does not take the image before it is told to`,
+      );
     }
   }
 
@@ -67,6 +83,11 @@ export class StoredImage {
   /** The file is gone if the guest has moved. Never rejects. */
   async settled(): Promise<void> {
     await this.#released;
+  }
+
+  async #saveInDoubt(migration: MigrationId | undefined, ledger: OwnershipLedger): Promise<void> {
+    await ledger.write({ ownership: "receiving", migration, kept: this.#store.path });
+    await this.#store.save(this.#machine);
   }
 
   async #release(): Promise<void> {

@@ -25,9 +25,8 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       options.store === undefined
         ? undefined
         : new StoredImage(await ImageStore.open(options.store, claim.name), machine, say);
-    const kept = await stored?.file();
-    const ledger = await recordsOfArrival(options.state, claim.name, kept);
-    const file = kept?.isThere === true ? kept.path : undefined;
+    const file = await stored?.file();
+    const ledger = await recordsOfArrival(options.state, claim.name, file);
     const incoming = new IncomingMigration({
       machine,
       runControl: run,
@@ -39,7 +38,7 @@ export function receiveImage(options: ReceiveImageOptions): Promise<number> {
       },
       limits: limitsFor(options.maxRam),
       refused: sayRefusals(),
-      ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how) }),
+      ...(stored === undefined || file !== undefined ? {} : { accept: (how) => stored.keep(how, ledger) }),
     });
     const agent = new Agent({
       name: claim.name,
@@ -79,6 +78,10 @@ async function followLoad(
   stored: StoredImage | undefined,
 ): Promise<void> {
   const result = await incoming.done;
-  if (result.kind === "loaded") say(`Guest '${name}' is held here`);
-  else await stored?.loadFailed();
+  if (result.kind !== "loaded") {
+    await stored?.loadFailed();
+    return;
+  }
+  await stored?.loaded();
+  say(`Guest '${name}' is held here`);
 }

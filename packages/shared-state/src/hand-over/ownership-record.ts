@@ -16,6 +16,8 @@ export interface OwnershipRecord {
   readonly migration?: string | undefined;
   /** The other side, as its address was given or its channel names it. */
   readonly peer?: string | undefined;
+  /** Of a guest that is being received: the file that is to have all of it, though it may be its source's still. */
+  readonly kept?: string | undefined;
 }
 
 /** Keeps what was decided. Decisions are written one after the other. */
