@@ -59,6 +59,8 @@ describe("a virtual machine that arrives", () => {
     expect(await decision.asked.promise).toBe(true);
     expect(opened).toEqual([true]);
     expect(image.carried.closing().late).toEqual([CPU, RTC]);
+    // Sent before that, and maybe not read.
+    await sender.received(1);
     expect(sender.messages).toEqual([PONG]);
     expect(incoming.query().kind).toBe("active");
     decision.answer.resolve();

@@ -112,9 +112,10 @@ describe("a guest that arrives", () => {
     const sender = await connect();
     const sending = sender.send(stream.bytes);
     await asked.promise;
-    const pages = stream.bytesOf("ram-part").length;
-    while (incoming.query().kind === "active" && progressOf(incoming).bytes < pages) await turn();
-    expect(progressOf(incoming).pages).toBeGreaterThan(0);
+    // Bytes are counted before the pages in them are there, and the thread may stand still in between.
+    while (incoming.query().kind === "active" && loadedPages(incoming) < 256 + 16) await turn();
+    // Sent before that, and maybe not read.
+    await sender.received(1);
     expect(sender.messages).toEqual([{ kind: "pong", value: 1 }]);
     expect(guest.machine.running).toBe(false);
     prepared.resolve();
@@ -124,10 +125,10 @@ describe("a guest that arrives", () => {
   });
 });
 
-function progressOf(incoming: IncomingMigration): { readonly bytes: number; readonly pages: number } {
+function loadedPages(incoming: IncomingMigration): number {
   const status = incoming.query();
-  if (status.kind === "setup" || status.kind === "listening") return { bytes: 0, pages: 0 };
-  return status.progress;
+  if (status.kind === "setup" || status.kind === "listening") return 0;
+  return status.progress.pages + status.progress.zeroPages;
 }
 
 function turn(): Promise<void> {
@@ -157,7 +158,8 @@ describe("listening", () => {
     await sender.channel.write(stream.bytes.subarray(0, half));
     await sender.received(2);
     const stranger = await connect();
-    await stranger.channel.write(stream.bytes.subarray(0, half));
+    // It may be closed before the kernel has taken all of that.
+    await stranger.channel.write(stream.bytes.subarray(0, half)).catch(() => {});
     await stranger.ended;
     expect(stranger.messages).toEqual([]);
     const silent = await connect();

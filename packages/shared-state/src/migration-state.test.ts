@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { on } from "node:events";
 import { Worker } from "node:worker_threads";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -141,15 +141,16 @@ describe("the migration state", () => {
     const done = new Int32Array(new SharedArrayBuffer(4));
     const workerData = { buffer: state.buffer, done, tries: 300_000 };
     const worker = new Worker(new URL("../test/migration-state-worker.ts", import.meta.url), { workerData });
-    await once(worker, "message");
-    const result = once(worker, "message");
+    // Keeps what comes: a fast worker has said both before this thread hears the first.
+    const messages = on(worker, "message") as AsyncIterableIterator<unknown[]>;
+    await messages.next();
     let failed = 0;
     let again = 0;
     while (Atomics.load(done, 0) === 0) {
       if (state.set("setup", "failed")) failed++;
       if (state.set("failed", "setup")) again++;
     }
-    const [other] = (await result) as [{ failed: number; again: number }];
+    const [other] = (await messages.next()).value as [{ failed: number; again: number }];
     // A change that both threads believe to have made would be counted twice.
     const balance = failed + other.failed - (again + other.again);
     expect(balance).toBe(state.get() === "failed" ? 1 : 0);

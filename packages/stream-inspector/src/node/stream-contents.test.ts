@@ -1,7 +1,5 @@
-import { writeFileSync } from "node:fs";
-import { readdirSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { expect, test } from "vitest";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { afterEach, expect, test, vi } from "vitest";
 import { useDirectory } from "../../test/directory.ts";
 import { CODECS } from "../../test/inspected.ts";
 import { changedPage, firstPass, PAGE, pageOf, smallStream } from "../../test/small-stream.ts";
@@ -11,6 +9,8 @@ import { openStreamFiles } from "./stream-files.ts";
 import type { StreamFiles } from "./stream-files.ts";
 
 const inDirectory = useDirectory();
+
+afterEach(() => void vi.unstubAllEnvs());
 
 function opener(name: string, bytes: Uint8Array): () => Promise<StreamFiles> {
   writeFileSync(inDirectory(name), bytes);
@@ -28,14 +28,16 @@ const PLAIN = smallStream({
 const FIRST_PASS = smallStream({ part: firstPass, end: () => {} });
 
 test("a page that came as a delta is compared as it is with it", async () => {
-  const before = readdirSync(tmpdir());
+  // Other processes have scratch files of their own in the usual one.
+  const temporary = inDirectory("temporary");
+  mkdirSync(temporary);
+  vi.stubEnv("TMPDIR", temporary);
   const deltas = await readStreamContents(opener("a", WITH_DELTAS), CODECS);
   const plain = await readStreamContents(opener("b", PLAIN), CODECS);
   const first = await readStreamContents(opener("c", FIRST_PASS), CODECS);
   expect([...differences(deltas, plain)]).toEqual([]);
   expect([...differences(deltas, first)]).toMatchObject([{ item: "pages", block: "pc.ram", differing: 2 }]);
-  const left = readdirSync(tmpdir()).filter((name) => !before.includes(name));
-  expect(left.filter((name) => name.startsWith("peregrine-inspect-"))).toEqual([]);
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test("deltas in a stream that can be read only once are refused with what to do", async () => {
