@@ -109,17 +109,17 @@ describe("a throttled guest", () => {
 
   it("stops out of its sleep, with 99 percent of its time taken, and goes on", async () => {
     await using guest = await CountingGuest.start(BUSY);
-    let stopping = 0;
+    let quick = 0;
     for (let n = 0; n < 8; n++) {
       guest.machine.setThrottle(99);
       await guest.asleep();
       const start = performance.now();
       await guest.machine.stop();
-      stopping += performance.now() - start;
+      if (performance.now() - start < 990 / 2) quick++;
       await guest.machine.start();
       expect(await guest.fullSpeed(1)).toBeGreaterThan(0);
     }
-    // All of them together took less than two of the eight sleeps.
-    expect(stopping).toBeLessThan(2 * 990);
+    // Each sleep has just begun. A machine that stands still now and then makes a stop as slow as one that waits for its end.
+    expect(quick).toBeGreaterThan(4);
   });
 });
