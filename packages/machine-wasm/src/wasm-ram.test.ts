@@ -178,8 +178,10 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     const copy = new Copy(ram, way);
     copy.send();
     Atomics.store(go, 0, 1);
-    let harvests = 0;
-    for (const end = performance.now() + 500; performance.now() < end; harvests++) {
+    // However slow one of the two threads is, the other one has been at work meanwhile.
+    const isGrown = (): boolean => memory.buffer.byteLength === MOST_BYTES;
+    const end = performance.now() + 500;
+    for (let harvests = 0; harvests < 20 || !isGrown() || performance.now() < end; harvests++) {
       copy.harvest();
       copy.send(5);
     }
@@ -187,8 +189,6 @@ describe.each(LOGS)("the guest's memory as a RAM block, with the dirty log %s", 
     await ended;
     copy.harvest();
     copy.send();
-    expect(harvests).toBeGreaterThan(1);
-    expect(memory.buffer.byteLength).toBe(MOST_WASM_PAGES * WASM_PAGE);
     const differing = used(memory).findIndex((byte, at) => byte !== copy.bytes[at]);
     expect(differing).toBe(-1);
   }, 20_000);

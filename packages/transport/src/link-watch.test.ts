@@ -16,8 +16,8 @@ const MiB = 1 << 20;
 
 /** Milliseconds. */
 const LIMIT = 2000;
-/** What a look may come late on a machine with other work. */
-const MARGIN = 2500;
+/** What a look may come late on a machine that stands still at times. TCP alone takes a quarter of an hour. */
+const MARGIN = 20_000;
 
 describe("TCP's probes of an idle link", () => {
   test.for([
@@ -109,11 +109,13 @@ describe.skipIf((await loadSocketCalls()) === undefined).concurrent("what has no
         failure(flood(full)),
         failure(readAll(idle)),
       ];
-      let before = -1;
-      while (full.bytesWritten !== before || flowing.bytesWritten < 64 * MiB) {
-        before = full.bytesWritten;
+      let written = -1;
+      while (full.bytesWritten !== written || flowing.bytesWritten < 64 * MiB) {
+        written = full.bytesWritten;
         await delay(300);
       }
+      // It is cut somewhere in between: nothing is noticed too early behind the first, or too late behind the second.
+      const before = performance.now();
       await host.cut();
       const start = performance.now();
       const noticed = async ({ closed }: Channel): Promise<number> => {
@@ -126,7 +128,7 @@ describe.skipIf((await loadSocketCalls()) === undefined).concurrent("what has no
         code: "PEER_SILENT",
         message: `Connection to '${flowing.peer}' failed: ${silence}`,
       });
-      expect(flowingTook).toBeGreaterThan(LIMIT / 2);
+      expect(flowingTook).toBeGreaterThan(LIMIT / 2 - (start - before));
       expect(flowingTook).toBeLessThan(LIMIT + MARGIN);
       expect(await filling).toMatchObject({ code: "PEER_SILENT" });
       // A kernel before 6.15 asks for room less and less often.

@@ -66,16 +66,20 @@ test.runIf(allowsMebibyte)("a unix socket takes a MiB before anybody has read it
   await rm(folder, { recursive: true });
 });
 
-/** Looks at what is in a folder, again and again, until it is told to end. Tells every kind and mode that it has seen. */
+/**
+ * Looks at what is in a folder, again and again, until it is told to end, and counts its looks. Tells every kind and mode
+ * that it has seen.
+ */
 const OBSERVER = `
-  const { parentPort, workerData: { folder, end } } = require("node:worker_threads");
+  const { parentPort, workerData: { folder, words } } = require("node:worker_threads");
   const fs = require("node:fs");
   const seen = new Set();
   const look = (path) => {
     const found = fs.lstatSync(path, { throwIfNoEntry: false });
     if (found !== undefined) seen.add((found.isSocket() ? "socket " : "other ") + (found.mode & 0o777).toString(8));
   };
-  while (Atomics.load(end, 0) === 0) for (const name of fs.readdirSync(folder)) look(folder + "/" + name);
+  for (; Atomics.load(words, 0) === 0; Atomics.add(words, 1, 1))
+    for (const name of fs.readdirSync(folder)) look(folder + "/" + name);
   parentPort.postMessage([...seen].sort());
 `;
 
@@ -98,13 +102,19 @@ describe("the file of a unix socket", () => {
   });
 
   test("is its user's alone, at every moment", async () => {
-    const end = new Int32Array(new SharedArrayBuffer(4));
-    const observer = new Worker(OBSERVER, { eval: true, workerData: { folder, end } });
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    const observer = new Worker(OBSERVER, { eval: true, workerData: { folder, words } });
     const told = new Promise((resolve) => observer.once("message", resolve));
-    await new Promise((resolve) => observer.once("online", resolve));
+    /** Waits until a look is over that has begun after this. */
+    const looked = async (): Promise<void> => {
+      const begun = Atomics.load(words, 1) + 1;
+      while (Atomics.load(words, 1) <= begun) await new Promise((resolve) => setTimeout(resolve, 1));
+    };
+    await looked();
     for (let round = 0; round < 150; round++) await (await listen(`unix:${path}`)).close();
     const listener = await listen(`unix:${path}`);
-    Atomics.store(end, 0, 1);
+    await looked();
+    Atomics.store(words, 0, 1);
     const seen = (await told) as string[];
     await listener.close();
     expect(seen).toContain("socket 600");

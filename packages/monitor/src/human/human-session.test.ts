@@ -11,6 +11,9 @@ import { TOKEN } from "../../test/token.ts";
 import type { MonitorLimits } from "../limits.ts";
 import { MonitorServer } from "../server.ts";
 
+/** Only to end what hangs: a second, as is usual, is less than a busy machine may stand still. */
+const PATIENTLY = { timeout: 30_000 };
+
 const GREETING = "peregrine 0.1.0 monitor - type 'help' for more information\r\n(peregrine) ";
 
 /** Someone who types at a terminal. */
@@ -97,7 +100,7 @@ describe("a person at the human monitor", () => {
   test("waits for a migration, and is told why it failed", async () => {
     agent.migration = { status: "setup" };
     await person.type("migrate unix:/x\ninfo name\n");
-    await vi.waitFor(() => expect(agent.listeners).toBe(2));
+    await vi.waitFor(() => expect(agent.listeners).toBe(2), PATIENTLY);
     agent.migration = { status: "failed", "error-desc": "Connection refused" };
     agent.emit({ name: "MIGRATION", data: { status: "failed" } });
     expect(await person.readTo("lua")).toBe("Error: Connection refused\r\n(peregrine) lua");
@@ -121,9 +124,9 @@ describe("a person at the human monitor", () => {
   test("that leaves while a migration goes on is no longer waited for", async () => {
     agent.migration = { status: "setup" };
     await person.type("migrate unix:/x\n");
-    await vi.waitFor(() => expect(agent.listeners).toBe(2));
+    await vi.waitFor(() => expect(agent.listeners).toBe(2), PATIENTLY);
     await server.close();
-    await vi.waitFor(() => expect(agent.listeners).toBe(0));
+    await vi.waitFor(() => expect(agent.listeners).toBe(0), PATIENTLY);
   });
 
   test("is told of a line that is too long", async () => {

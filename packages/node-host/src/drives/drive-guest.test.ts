@@ -1,4 +1,5 @@
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from "node:fs";
 import { FixedMachine, WasmMachine } from "@peregrine/machine-wasm";
 import { PAGE_SIZE } from "@peregrine/shared-state";
 import type { DevicePhase, Machine } from "@peregrine/shared-state";
@@ -17,9 +18,12 @@ const OPERATIONS = 1500;
 /** A guest that uses its drive `db`. */
 async function databaseGuest(
   options: readonly DriveOptions[],
-  ...args: readonly string[]
+  args: readonly string[] = [],
+  output?: number,
 ): Promise<WasmMachine> {
-  const machine = await WasmMachine.create(quietHost({ drives: await NodeDrives.open(options) }), {
+  const drives = await NodeDrives.open(options);
+  const host = quietHost({ drives, ...(output === undefined ? {} : { output }) });
+  const machine = await WasmMachine.create(host, {
     name: "drive",
     module: guestModule("drive"),
     stackMib: 16,
@@ -52,6 +56,21 @@ async function copyRam(from: Machine, to: Machine): Promise<void> {
   target.writePages(0, 0, bytes);
 }
 
+/** A pipe that nobody reads from, with room for a page: some 70 lines of a guest, which then waits. */
+function shortPipe(directory: ImageDirectory): number {
+  const path = directory.file("pipe");
+  execFileSync("mkfifo", [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+  onTestFinished(() => [reader, writer].forEach((end) => closeSync(end)));
+  const page = new Uint8Array(4096);
+  expect(() => {
+    for (;;) writeSync(writer, page);
+  }).toThrow("EAGAIN");
+  readSync(reader, page);
+  return writer;
+}
+
 /** Resolves when the guest has synced so many operations. */
 async function synced(file: string, operations: number): Promise<void> {
   while (readFileSync(file).readUInt32LE(4) < operations)
@@ -63,10 +82,11 @@ const expected = (before: Uint8Array): Buffer => Buffer.from(referenceDrive(befo
 it("a guest that writes to its drive goes on at another host, and the drive holds what it wrote", async () => {
   const directory = new ImageDirectory();
   const file = directory.make("db", new Uint8Array(LENGTH));
-  const source = await databaseGuest([drive(file, { id: "db" })], "--pause", "100");
+  // It tells of each operation, and so cannot come to its end before it is moved.
+  const source = await databaseGuest([drive(file, { id: "db" })], ["--every", "1"], shortPipe(directory));
   const destination = await awaiting(drive(file, { id: "db" }));
   await source.start();
-  await synced(file, 100);
+  await synced(file, 50);
   await source.startDirtyLog();
   await moveDevices(source, destination, "early");
   await source.stop();
@@ -87,7 +107,7 @@ it("a guest whose drives were released goes on with them when nobody has taken t
   const directory = new ImageDirectory();
   const base = new Uint8Array(LENGTH).fill(0x5a);
   const file = directory.make("db", base);
-  const source = await databaseGuest([drive(file, { id: "db" })], "--pause", "100");
+  const source = await databaseGuest([drive(file, { id: "db" })], ["--pause", "100"]);
   await source.start();
   await synced(file, 50);
   await source.stop();

@@ -1,7 +1,7 @@
 import { PLACE_BYTES, putPlace } from "@peregrine/protocol";
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
 import { descriptorOf } from "./descriptor-of.ts";
 import { gatherListOf } from "../testing/gathering-channels.ts";
 import { loadVectorCalls } from "./vector-calls.ts";
@@ -30,10 +30,19 @@ function placeFor(bytes: Uint8Array, vectorCalls: VectorCalls): Uint8Array {
 describe.runIf(calls !== undefined)("a read to places of memory", () => {
   test("waits for what comes soon", () => {
     const into = new Uint8Array(8);
-    const socket = socketOf("sleep 0.2; printf abc; exec sleep 60");
+    const socket = socketOf("read go; sleep 0.2; printf abc; exec sleep 60");
     expect(calls!.read(socket, placeFor(into, calls!), 0)).toBe(0);
+    child!.stdin!.write("\n");
     expect(calls!.read(socket, placeFor(into, calls!), 30_000)).toBe(3);
     expect(Buffer.from(into).toString("latin1", 0, 3)).toBe("abc");
+  });
+
+  test("goes on waiting behind a signal", () => {
+    const ignore = (): void => {};
+    process.on("SIGUSR2", ignore);
+    onTestFinished(() => void process.off("SIGUSR2", ignore));
+    const socket = socketOf("sleep 0.2; kill -USR2 $PPID; sleep 0.2; printf abc; exec sleep 60");
+    expect(calls!.read(socket, placeFor(new Uint8Array(8), calls!), 30_000)).toBe(3);
   });
 
   test("waits for nothing longer than it may", () => {

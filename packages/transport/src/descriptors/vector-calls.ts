@@ -52,12 +52,16 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
   const poll = libc.func("int poll(void *entries, unsigned long count, int milliseconds)");
   const { EAGAIN, EINTR } = koffi.os.errno;
   const entry = new Int32Array(POLL_WORDS);
-  const isReady = (socket: number, wanted: number, within: number): boolean => {
-    if (within <= 0) return false;
+  const isReady = (socket: number, wanted: number, until: number): boolean => {
     entry[0] = socket;
     entry[1] = wanted;
-    // So is a socket that has failed: the next call says how.
-    return (poll(entry, 1, Math.ceil(within)) as number) > 0;
+    for (;;) {
+      const within = Math.ceil(until - performance.now());
+      if (within <= 0) return false;
+      const ready = poll(entry, 1, within) as number;
+      // So is a socket that has failed: the next call says how.
+      if (ready >= 0 || koffi.errno() !== EINTR) return ready > 0;
+    }
   };
   const memcpy = libc.func("size_t memcpy(void *to, uint64_t from, size_t length)");
   return {
@@ -76,19 +80,19 @@ function vectorCalls(libc: Libc, koffi: typeof Koffi): VectorCalls {
           list.advance(length);
         }
         const isFull = before - list.places < wanted;
-        if (isFull && !isReady(socket, POLLOUT, until - performance.now())) return;
+        if (isFull && !isReady(socket, POLLOUT, until)) return;
       }
     },
     read(socket, vector, patience) {
       const places = Math.min(vector.length / PLACE_BYTES, MOST_PLACES);
-      for (let within = patience; ;) {
+      for (let until = performance.now() + patience; ;) {
         const length = readv(socket, vector, places) as number;
         if (length >= 0) return length;
         const error = koffi.errno();
         if (error === EINTR) continue;
         if (error !== EAGAIN) throw errorOfCall(koffi, "readv");
-        if (!isReady(socket, POLLIN, within)) return 0;
-        within = 0;
+        if (!isReady(socket, POLLIN, until)) return 0;
+        until = 0;
       }
     },
     copyFirst(list, into) {
