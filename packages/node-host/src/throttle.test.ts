@@ -104,7 +104,6 @@ class CountingGuest implements AsyncDisposable {
 }
 
 function expectShare(share: Measured, left: number): void {
-  console.log(left, share.processor / left, share.clock / left);
   expect(share.processor).toBeLessThan(left * 1.6);
   expect(share.clock).toBeGreaterThan(left * 0.15);
 }
