@@ -45,6 +45,9 @@ test("nor is one that is still arriving, which is its source's", async () => {
   const source = await startGuest();
   const migrate = peregrine.start("migrate", "a", uri, "--bandwidth", "1M");
   await migrate.printed("stdout", /^pass \d+/u);
+  // Before its first part is there, it is refused for that.
+  const memory = async (): Promise<unknown> => (await peregrine.report("b"))["memory"];
+  await expect.poll(memory, { timeout: 10_000 }).toBeGreaterThan(0);
   expect(await peregrine.run("migrate", "b", `unix:${peregrine.directory}/x`)).toMatchObject({
     status: 1,
     stderr: expect.stringContaining("Guest is waiting for an incoming migration"),

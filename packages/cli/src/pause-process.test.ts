@@ -43,5 +43,7 @@ test("a migration waits for its destination, pauses before the switchover, and g
   await here.execute("migrate-continue", { state: "pre-switchover" });
   await completed.promise;
   await destination.printed("stdout", /sweep \d+\n/u);
-  await expect.poll(() => there.execute("query-migrate")).toEqual({ status: "completed" });
+  await expect
+    .poll(() => there.execute("query-migrate"), { timeout: 10_000 })
+    .toEqual({ status: "completed" });
 });

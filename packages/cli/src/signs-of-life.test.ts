@@ -6,8 +6,8 @@ import { formatUri } from "@peregrine/transport";
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 
-/** Milliseconds. */
-const SILENCE = 3000;
+/** Milliseconds. Words come each second, and a thread that gets no processor for a while is late with them. */
+const SILENCE = 5000;
 
 test("a destination that prepares for longer than a source waits for a word is not given up", async () => {
   const here = TestMachine.source({ ticker: intervalTicker() });
@@ -17,7 +17,7 @@ test("a destination that prepares for longer than a source waits for a word is n
   const there = TestMachine.destination();
   const arrivingRun = new RunControl(there, { initial: "inmigrate" });
   there.devices.register(globalStateDevice(arrivingRun));
-  there.prepared = () => delay(1.5 * SILENCE);
+  there.prepared = () => delay(1.2 * SILENCE);
 
   const incoming = new IncomingMigration({ machine: there, runControl: arrivingRun });
   const address = await incoming.listen({ uri: "tcp:127.0.0.1:0" });

@@ -2,10 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { MigrationError } from "@peregrine/protocol";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { TemporaryDirectory } from "../testing/temporary-directory.ts";
 import { GuestHooks } from "./guest-hooks.ts";
 import type { HookOptions } from "./guest-hooks.ts";
+
+/** From the end of its time to SIGKILL. Milliseconds. */
+const GRACE_MS = 2000;
 
 let directory: TemporaryDirectory;
 const errors: MigrationError[] = [];
@@ -84,8 +87,13 @@ test.each([
 test("one that takes too long is ended with what it started, also against its will", async () => {
   const pid = join(directory.path, "pid");
   const stubborn = `trap "" TERM; sh -c 'echo $$ > ${pid}; sleep 600' & sleep 600; sleep 600`;
+  // Its time is over when it has come that far, and not by the clock.
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+  onTestFinished(() => void vi.useRealTimers());
   const late = hooks({ arrival: stubborn, limit: 1000 });
   late.here("started");
+  while (!existsSync(pid) || readFileSync(pid, "utf8") === "") await delay(5);
+  vi.advanceTimersByTime(1000 + GRACE_MS);
   await late.settled();
   expect(late.report()[0]).toMatchObject({ state: "failed", failure: "took longer than 1 s and was ended" });
   const grandchild = Number(readFileSync(pid, "utf8"));
