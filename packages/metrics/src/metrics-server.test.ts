@@ -64,6 +64,17 @@ async function raw(socket: Socket): Promise<string> {
   return text;
 }
 
+/** The same of a connection that may be dropped with something in it that was not read, and so be reset. */
+async function untilClosed(socket: Socket): Promise<string> {
+  let text = "";
+  socket.setEncoding("latin1").on("data", (part: string) => (text += part));
+  socket.on("error", () => {});
+  await new Promise((resolve) => {
+    socket.once("close", resolve);
+  });
+  return text;
+}
+
 test("metrics are given to who asks for them, and nothing else is", async () => {
   const port = await start();
   expect(await ask(port)).toMatchObject({
@@ -138,9 +149,11 @@ test("whoever asks for nothing, or not to the end, is dropped after a while", as
   const port = await start(undefined, undefined, { timeout: 100 });
   const [silent, slow] = [connect(port, "127.0.0.1"), connect(port, "127.0.0.1")];
   slow.write("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n");
-  const [nothing, little] = await Promise.all([raw(silent), raw(slow)]);
+  const [nothing, little] = await Promise.all([untilClosed(silent), untilClosed(slow)]);
   expect(nothing).not.toContain("a_total");
   expect(little).not.toContain("a_total");
+  // Who asks now need not be that fast on a busy machine.
+  Object.assign(server!, { timeout: 0, headersTimeout: 0, requestTimeout: 0 });
   expect(await ask(port)).toMatchObject({ status: 200 });
 });
 

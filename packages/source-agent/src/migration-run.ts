@@ -141,11 +141,14 @@ export class MigrationRun {
       destinationPrepared: () => wait.isOver(destination.prepared),
       caughtUp:
         destination instanceof ReturnPathReader
-          ? () => wait.until(this.#caughtUp(destination, writer, stream))
+          ? () => wait.until(this.#caughtUp(destination, writer, stream, pages.broken))
           : undefined,
       switchOverWanted: () => link.switchOverWanted,
       arrived: watchArrival(arrived, () => link.wake()),
-      check: () => link.check(),
+      check: () => {
+        link.check();
+        pages.check?.();
+      },
       sleep: (ms) => link.sleep(ms),
       now,
     }).run();
@@ -175,11 +178,13 @@ export class MigrationRun {
     destination: ReturnPathReader,
     writer: SectionWriter,
     stream: OutgoingStream,
+    broken?: Promise<never>,
   ): Promise<void> {
     const caughtUp = destination.caughtUp();
     await writer.command({ kind: "ping", value: PING.catchUp });
     await stream.flush();
-    await this.#link.orAbort(caughtUp);
+    // A destination that misses a connection may wait for what would come on it, and never answer.
+    await this.#link.orAbort(broken === undefined ? caughtUp : Promise.race([caughtUp, broken]));
   }
 
   #watch(

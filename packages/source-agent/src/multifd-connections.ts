@@ -8,6 +8,16 @@ export class MultifdConnections {
   #turn = 0;
   #givenUp: MigrationError | undefined;
   #change: (() => void) | undefined;
+  readonly #broken = Promise.withResolvers<never>();
+
+  constructor() {
+    this.#broken.promise.catch(() => {});
+  }
+
+  /** Rejects when one of them breaks, or all are given up. It need not be handled. Errors: those of {@link check}. */
+  get broken(): Promise<never> {
+    return this.#broken.promise;
+  }
 
   add(connection: MultifdConnection): void {
     this.#connections.push(connection);
@@ -17,6 +27,11 @@ export class MultifdConnections {
   readonly changed = (): void => {
     this.#change?.();
     this.#change = undefined;
+    try {
+      this.check();
+    } catch (error) {
+      this.#broken.reject(error);
+    }
   };
 
   /** Resolves when all are connected. Errors: CONNECT_FAILED, CHANNEL_FAILED. */

@@ -1,4 +1,5 @@
 import { PAGE_SIZE } from "@peregrine/shared-state";
+import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { CarriedParts } from "./testing/carried-machine.ts";
 import { CarriedSource } from "./testing/carried-source.ts";
@@ -9,9 +10,9 @@ const PAGES = 2000;
 const UUID = Uint8Array.from({ length: 16 }, (_, index) => 0xf0 + index);
 
 /** A machine with memory enough for many packets; every fifth page is zero. */
-function parts(machineType: string): CarriedParts {
-  const memory = Buffer.alloc(PAGES * PAGE_SIZE);
-  for (let page = 0; page < PAGES; page++) memory.fill(page % 5, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
+function parts(machineType: string, pages: number): CarriedParts {
+  const memory = Buffer.alloc(pages * PAGE_SIZE);
+  for (let page = 0; page < pages; page++) memory.fill(page % 5, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
   return {
     opening: { configuration: { machineType }, footers: true, early: [], uuid: UUID },
     closing: {
@@ -31,8 +32,9 @@ const DESCRIPTION = JSON.stringify({
 async function start(
   machineType: string,
   options: MultifdReceiverOptions,
+  pages = PAGES,
 ): Promise<{ readonly source: CarriedSource; readonly receiver: MultifdReceiver }> {
-  const source = new CarriedSource(parts(machineType));
+  const source = new CarriedSource(parts(machineType, pages));
   source.machine.arrive();
   source.migration.setCapabilities({ multifd: true, "return-path": options.shut !== undefined });
   source.migration.setParameters({ "multifd-channels": options.channels });
@@ -92,6 +94,32 @@ describe("a migration over several connections", () => {
     expect(source.migration.error).toMatchObject({ code: "CHANNEL_FAILED" });
     expect(source.migration.error?.message).toContain("of the 2 for multifd: ");
     expect(source.migration.ownership).toBe("owner");
+  });
+
+  test("fails when a connection breaks while the destination is waited for", async () => {
+    // So little that the kernels have all of it, and more than the receiver takes from them: its end is a reset.
+    const pages = 200;
+    const options = {
+      channels: 1,
+      mode: "record",
+      shut: 0,
+      mayRead: (connection: number) => (connection === 1 ? new Promise<void>(() => {}) : Promise.resolve()),
+    } as const;
+    const { source, receiver } = await start("pc-q35-10.0", options, pages);
+    await using _source = source;
+    await using _receiver = receiver;
+    const ended = source.ended();
+    await receiver.accepted;
+    // One that breaks too early is noticed when it is sent to, and shows nothing.
+    const { statistics } = source.migration;
+    for (let last = -1; source.machine.pagesSent < pages || last !== statistics.transferred;) {
+      last = statistics.transferred;
+      await delay(50);
+    }
+    receiver.connections[1]!.destroy();
+    expect(await ended).toBe("failed");
+    expect(source.migration.error).toMatchObject({ code: "CHANNEL_FAILED" });
+    expect(source.migration.error?.message).toContain("of the 1 for multifd: ");
   });
 
   test("can be cancelled while nothing moves", async () => {

@@ -112,6 +112,14 @@ export class MultifdSender implements PageSender {
     if (kind === "end") await this.#connections.flush();
   }
 
+  check(): void {
+    this.#connections.check();
+  }
+
+  get broken(): Promise<never> {
+    return this.#connections.broken;
+  }
+
   /** After the END section the kernel has everything, and ends the connections behind it. */
   async close(): Promise<void> {
     this.#signal.removeEventListener("abort", this.#giveUp);

@@ -51,6 +51,10 @@ export interface PageSender {
    * read, or waits with the kept head in the main stream, which no later copy overtakes. After `end` every page is on its way.
    */
   endSection(kind: "start" | "part" | "end"): Promise<void> | undefined;
+  /** Between two sections. Throws when something besides the main stream has broken that it sends by. */
+  check?(): void;
+  /** Rejects at that moment. It need not be handled. */
+  readonly broken?: Promise<never>;
   /** Frees what it holds. */
   close(): Promise<void> | undefined;
 }

@@ -46,14 +46,15 @@ describe("a migration with pause-before-switchover", () => {
   });
 
   test("counts the pause as downtime, and not as time that the destination takes to confirm", async () => {
-    await using source = await pausing({ timeouts: { confirm: 500 } });
+    // What the destination answers has this limit, and a busy machine may stand still for a while.
+    await using source = await pausing({ timeouts: { confirm: 3000 } });
     await using receiver = await source.receiver();
     await pause(source, receiver);
-    await delay(700);
+    await delay(3200);
     source.migration.continueMigration("pre-switchover");
     expect(await source.ended()).toBe("completed");
     const { pause: paused, total } = source.migration.downtimeBreakdown!;
-    expect(paused).toBeGreaterThanOrEqual(690);
+    expect(paused).toBeGreaterThanOrEqual(3190);
     expect(total).toBeGreaterThanOrEqual(paused);
     expect(source.migration.statistics.downtime).toBe(Math.round(total));
   });
