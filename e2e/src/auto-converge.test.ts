@@ -27,20 +27,24 @@ it("a guest that dirties its memory faster than it is sent is throttled until it
     capabilities: [{ capability: "auto-converge", state: true }],
   });
   await agent.execute("migrate-set-parameters", { "cpu-throttle-initial": 90, "cpu-throttle-increment": 5 });
-  await startMigration(agent, next.uri, { bandwidth: 16 << 20 });
-  const percentages = new Set<number | undefined>();
+  // It does not come to its end before a throttle was seen here.
+  await startMigration(agent, next.uri, { bandwidth: 16 << 20, downtime: 0 });
+  const percentages = new Set<number>();
   let info: Info;
   do {
     info = await agent.execute<Info>("query-migrate");
-    percentages.add(info["cpu-throttle-percentage"]);
+    const { size } = percentages;
+    const percentage = info["cpu-throttle-percentage"];
+    if (percentage !== undefined) percentages.add(percentage);
+    if (size === 0 && percentages.size > 0)
+      await agent.execute("migrate-set-parameters", { "downtime-limit": 30 });
     await new Promise((resolve) => setTimeout(resolve, 5));
   } while (info.status === "setup" || info.status === "active");
   expect(info).toMatchObject({ status: "completed" });
   expect(info).not.toHaveProperty("cpu-throttle-percentage");
-  const known = [90, 95, 99];
-  const throttled = [...percentages].filter((percentage) => percentage !== undefined);
-  expect(throttled.length).toBeGreaterThan(0);
-  expect(throttled).toEqual(known.slice(0, throttled.length));
+  expect(percentages.size).toBeGreaterThan(0);
+  // One of them may be over before it was asked for.
+  expect([...percentages]).toEqual([90, 95, 99].filter((percentage) => percentages.has(percentage)));
   // It goes on where it is now.
   const before = await progress();
   while ((await progress()) <= before) await next.agent.execute("query-status");

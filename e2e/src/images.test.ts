@@ -1,6 +1,6 @@
 import { ByteWriter, encodeReturnMessage, type ReturnMessage } from "@peregrine/protocol";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -60,6 +60,12 @@ async function contentsOf(name: string): Promise<string> {
   await monitor.execute("x-peregrine-copy", { uri: `file:${file}` });
   await monitor.close();
   return file;
+}
+
+/** Bytes that the agent `name` has had from its source. */
+async function receivedBy(name: string): Promise<number> {
+  const { incoming } = (await peregrine.report(name)) as { incoming: { received: number } | null };
+  return incoming?.received ?? 0;
 }
 
 /** Whether two streams hold the same. How their memory is cut into sections depends on the time that it took. */
@@ -203,10 +209,19 @@ test("a source that waits for the answer keeps its guest when it cannot be store
 test("nothing stays in the store when the source takes its guest back", async () => {
   const store = inDirectory("store");
   const agent = await receiveImage("vm", "--store", store);
+  const stream = virtualMachineStream({ returnPath: true });
+  // The rest is in the middle of the memory, where nothing is waited for but more.
+  const [most, rest] = [stream.subarray(0, -4096), stream.subarray(-4096)];
   const socket = connect({ path: inDirectory("vm.in") });
-  // Its end comes before the image can be on the disk.
-  socket.end(virtualMachineStream({ returnPath: true }));
   socket.resume();
+  socket.write(most);
+  while ((await receivedBy("vm")) < most.length);
+  // The agent finds the rest and the end together: otherwise the image might be on the disk before the end comes.
+  agent.signal("SIGSTOP");
+  while (!readFileSync(`/proc/${agent.pid}/stat`, "latin1").includes(") T "));
+  socket.end(rest);
+  await once(socket, "finish");
+  agent.signal("SIGCONT");
   const { status, stderr } = await agent.finished();
   expect(status).toBe(1);
   expect(stderr).toContain("the guest stays there");
