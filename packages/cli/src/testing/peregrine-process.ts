@@ -22,7 +22,8 @@ export function guest(name: string): string {
 
 /** How a process ended. */
 export interface Finished {
-  readonly status: number | null;
+  /** Or the signal that ended it. */
+  readonly status: number | NodeJS.Signals;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -80,7 +81,7 @@ export class TestProcess {
     const overdue = setTimeout(() => this.#child.kill("SIGKILL"), PATIENCE_MS);
     await this.#closed;
     clearTimeout(overdue);
-    return { status: this.#child.exitCode, ...this.#printed };
+    return { status: this.#child.exitCode ?? this.#child.signalCode!, ...this.#printed };
   }
 
   async kill(): Promise<void> {
