@@ -53,8 +53,10 @@ async function holdImage(name: string, ...options: readonly string[]): Promise<T
   return agent;
 }
 
-/** All that the agent `name` holds, as a stream. */
+/** All that the agent `name` holds, or is about to: its source is told that it has it before it says so itself. */
 async function contentsOf(name: string): Promise<string> {
+  const owner = async (): Promise<unknown> => (await peregrine.report(name))["owner"];
+  while ((await owner()) === "not-owner");
   const file = inDirectory(`${name}.copy`);
   const monitor = await peregrine.connect(name);
   await monitor.execute("x-peregrine-copy", { uri: `file:${file}` });

@@ -17,6 +17,9 @@ import type { MigrationInfo, VirtualMachine } from "./virtual-machine.ts";
 
 const { plain, returnPath } = intake;
 
+/** Bytes per second: a guest that gets no processor for the time that a pass takes could be moved. */
+const SLOWER = { parameters: { "max-bandwidth": 8 << 20 } };
+
 /** The source has its guest, and a relay to a new destination works. */
 async function expectRunsOn(lab: Lab, source: VirtualMachine, release: QemuRelease): Promise<void> {
   await expectRunning(source);
@@ -70,7 +73,7 @@ describe.skipIf(noQemu).concurrent("a relay that fails leaves the guest running 
       ]);
       const { agent: relay, uri } = await lab.relay(await destination.listen(), {});
       await source.untilPrinted(1);
-      await sendSlowly(source, uri, returnPath.source);
+      await sendSlowly(source, uri, { ...returnPath.source, ...SLOWER });
       await act({ lab, source, relay, destination });
       const info = await letGo(source);
       expect(info.status, `${relay.stderr.text}${JSON.stringify(info)}`).toMatch(status);
@@ -107,7 +110,7 @@ describe.skipIf(noQemu)("a relay whose source waits for no answer", () => {
     ]);
     const relay = await lab.relay(await dying.listen(), {});
     await source.untilPrinted(1);
-    await sendSlowly(source, relay.uri, plain.source);
+    await sendSlowly(source, relay.uri, { ...plain.source, ...SLOWER });
     await dying.end();
     expectCompleted(await letGo(source), relay.agent);
     await relay.agent.until("stderr", /it is held here/);
